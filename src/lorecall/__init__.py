@@ -1,0 +1,1 @@
+"""Personal memory for language models, kept in the weights."""

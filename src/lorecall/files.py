@@ -1,0 +1,137 @@
+"""Files and folders that are whole or not there: temporary name, fsync, rename.
+
+Also: reading JSON and text with a clear error, and where the cache lives.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from lorecall.errors import InputError
+
+CACHE_VARIABLE = "LORECALL_CACHE"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a UTF-8 text file as `write_bytes` does."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write an indented JSON object as `write_bytes` does."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, what: str, error: type[InputError]) -> dict[str, object]:
+    """Read a JSON object.
+
+    Args:
+        path: The file.
+        what: What the file should be, for the message.
+        error: The class of error to raise.
+
+    Raises:
+        InputError: (of class `error`) the file is missing, not UTF-8, not JSON or not an object.
+    """
+    try:
+        value: object = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as reason:
+        raise error(
+            f"{what} must be readable",
+            expected=f"a JSON object in {path}",
+            got=f"{type(reason).__name__}: {reason}",
+            next_step="Check the path, or make the file again.",
+        ) from reason
+    if not isinstance(value, dict):
+        raise error(
+            f"{what} must be a JSON object",
+            expected="{...}",
+            got=type(value).__name__,
+            next_step=f"Make {path} again.",
+        )
+    return cast("dict[str, object]", value)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Fill a temporary folder beside `path`; it takes that name when the block ends well.
+
+    A folder that already has the name is replaced. Nothing is left behind when the block raises.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                file.chmod(0o644)
+                _sync(file)
+        temporary.chmod(0o755)
+        _sync_folder(temporary)
+        if path.exists():
+            old = path.with_name(f".{path.name}.old-{os.getpid()}")
+            path.replace(old)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def sha256_of(*paths: Path) -> str:
+    """Hash the contents of files, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Give the folder for things that can be made again.
+
+    The environment variable `LORECALL_CACHE`, else `$XDG_CACHE_HOME/lorecall`.
+    """
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lorecall"
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

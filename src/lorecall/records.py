@@ -1,0 +1,182 @@
+"""The frozen records that pass between the stages: history -> samples -> trial -> memory.
+
+This module knows nothing of files, models or the search.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from lorecall.errors import ConfigError
+
+Authorship = Literal["user", "assistant"]
+"""Who wrote the responses of a dataset: the user (chat between people) or the assistant."""
+
+Placement = Literal["deal", "every"]
+"""How `n_loras` is read: a total dealt over the active layers, or a number for each of them."""
+
+NO_DROPS: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One earlier turn of a conversation.
+
+    `by_author` is true when the author of the response wrote this turn too.
+    """
+
+    by_author: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One (x, y): what was said to the author, and what the author answered.
+
+    `time` is in Unix seconds, `earlier` holds at most two turns, oldest first.
+    """
+
+    id: str
+    user: str
+    conversation: str
+    query: str
+    response: str
+    time: float | None = None
+    earlier: tuple[Turn, ...] = ()
+    authored_by: Authorship = "user"
+
+    @property
+    def own_text(self) -> str:
+        """What the user wrote in this sample, whichever side of it that is."""
+        return self.response if self.authored_by == "user" else self.query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Something the user wrote that is no usable response: an opener, a short or repeated reply."""
+
+    conversation: str
+    text: str
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """U: everything one user wrote or was asked, in time order.
+
+    `samples` are grouped by conversation, conversations ordered by their first message.
+    `dropped` counts the records that are no sample, by reason.
+    """
+
+    dataset: str
+    user: str
+    samples: tuple[Sample, ...]
+    statements: tuple[Statement, ...] = ()
+    profile: tuple[str, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=lambda: NO_DROPS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One user's samples, cut in time order at conversation boundaries.
+
+    `own_content` is H's source: what the user wrote in the training part, and the profile.
+    """
+
+    train: tuple[Sample, ...]
+    valid: tuple[Sample, ...]
+    test: tuple[Sample, ...]
+    own_content: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionConfig:
+    """theta = (alpha, n, r): which layers are active, how many LoRA modules, of which rank.
+
+    Args:
+        layers: Indices of the active layers, ascending.
+        n_loras: n, the number of modules (read as `placement` says).
+        rank: r of every module.
+        placement: `deal` spreads n modules over the active layers, `every` puts n in each.
+        scaling: Factor on B A x; eq. (1) has none, so 1.
+
+    Raises:
+        ConfigError: A value is outside its range.
+    """
+
+    layers: tuple[int, ...]
+    n_loras: int
+    rank: int
+    placement: Placement = "deal"
+    scaling: float = 1.0
+
+    def __post_init__(self) -> None:
+        ascending = all(a < b for a, b in zip(self.layers, self.layers[1:], strict=False))
+        if not self.layers or self.layers[0] < 0 or not ascending:
+            raise ConfigError(
+                "active layers must be distinct indices in ascending order, at least one",
+                expected="for example (0, 3, 29)",
+                got=repr(self.layers),
+                next_step="Leave the memory out altogether to get the vanilla model.",
+            )
+        _at_least_one("n_loras", self.n_loras)
+        _at_least_one("rank", self.rank)
+
+    def modules_per_layer(self) -> dict[int, int]:
+        """Deal n over the active layers (SPEC section 2).
+
+        Returns:
+            layer index -> number of rank-r modules there; layers without a module are left out.
+        """
+        n_active = len(self.layers)
+        if self.placement == "every":
+            return dict.fromkeys(self.layers, self.n_loras)
+        if self.n_loras <= n_active:
+            return dict.fromkeys(evenly_spaced(self.layers, self.n_loras), 1)
+        whole, rest = divmod(self.n_loras, n_active)
+        return {layer: whole + (i < rest) for i, layer in enumerate(self.layers)}
+
+    def ranks(self) -> dict[int, int]:
+        """Give the rank of the one stacked pair that stands for a layer's k modules: k * r."""
+        return {layer: k * self.rank for layer, k in self.modules_per_layer().items()}
+
+
+def evenly_spaced(items: tuple[int, ...], n: int) -> tuple[int, ...]:
+    """Pick n of the items, evenly spaced, both ends included; the middle one when n is 1."""
+    if n == 1:
+        return (items[(len(items) - 1) // 2],)
+    step = (len(items) - 1) / (n - 1)
+    return tuple(items[int(i * step + 0.5)] for i in range(n))
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ConfigError(
+            f"{name} must be positive",
+            expected="1 or more",
+            got=str(value),
+            next_step="Leave the memory out altogether to get the vanilla model.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objectives:
+    """p(theta): validation loss (nats per token, minimised) and ROUGE-L (0..100, maximised)."""
+
+    loss: float
+    rouge_l: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A mean with its 95% bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies wholly on one side of zero."""
+        return self.low > 0 or self.high < 0

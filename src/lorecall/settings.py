@@ -1,0 +1,176 @@
+"""The numbers of a run, with the two presets. Every one of them can be overridden.
+
+`paper` is what the paper published (sections 2.2.1 and 3.4, Table 2), `laptop` is what two cores
+finish while someone waits. The settings a run used are written next to its result.
+"""
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+from lorecall.errors import ConfigError
+from lorecall.records import Placement
+
+RANKS = (8, 16, 32, 64, 96)  # Table 2
+MAX_LORAS = 32  # Table 2
+PresetName = Literal["laptop", "paper"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """How one candidate is trained and read (section 3.4; SPEC section 3).
+
+    Args:
+        learning_rate: AdamW's peak rate.
+        weight_decay: AdamW's decoupled decay.
+        batch_size: Samples a step.
+        warmup_share: Share of the steps over which the rate rises linearly.
+        clip_norm: Largest gradient norm.
+        max_epochs: Cap on the epochs.
+        evals_per_epoch: How often the validation loss is read in an epoch.
+        patience: Readings without an improvement after which training stops.
+        max_prompt_tokens: Longest prompt; cut from the left, the query always kept.
+        max_response_tokens: Longest response, in training and in generation.
+        earlier_turns: Earlier turns of the conversation in the prompt, 0 to 2.
+        history_in_prompt: Past pairs put before the prompt; 0 but for ablations.
+    """
+
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-4
+    batch_size: int = 8
+    warmup_share: float = 0.1
+    clip_norm: float = 1.0
+    max_epochs: int = 10
+    evals_per_epoch: int = 2
+    patience: int = 3
+    max_prompt_tokens: int = 512
+    max_response_tokens: int = 128
+    earlier_turns: int = 2
+    history_in_prompt: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_epochs", "patience", "max_response_tokens"):
+            _check(name, getattr(self, name), low=1)
+        _check("evals_per_epoch", self.evals_per_epoch, low=2)
+        _check("max_prompt_tokens", self.max_prompt_tokens, low=16)
+        _check("earlier_turns", self.earlier_turns, low=0, high=2)
+        _check("history_in_prompt", self.history_in_prompt, low=0)
+        _check("learning_rate", self.learning_rate, low=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """How theta is searched (section 2.2.2; SPEC section 4).
+
+    Args:
+        trials: Most trials, the random ones included.
+        initial: Random points before the first suggestion of the surrogate.
+        batch: q, suggestions made before the first of them is trained.
+        samples: Training samples a trial sees; None for all. The final training sees all.
+        epochs: Cap on the epochs of a trial; None for the training's own.
+        placement: How n is read.
+        ranks: The ranks searched.
+        max_loras: The largest n.
+        stop_rounds: Rounds over which the hypervolume's gain is watched.
+        stop_gain: Relative gain below which the search stops.
+        warmup_steps: NUTS warm-up.
+        posterior_samples: NUTS samples after the warm-up.
+        thinning: Every how many-th of them is kept.
+    """
+
+    trials: int = 200
+    initial: int = 100
+    batch: int = 1
+    samples: int | None = None
+    epochs: int | None = None
+    placement: Placement = "deal"
+    ranks: tuple[int, ...] = RANKS
+    max_loras: int = MAX_LORAS
+    stop_rounds: int = 5
+    stop_gain: float = 0.01
+    warmup_steps: int = 128
+    posterior_samples: int = 64
+    thinning: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "initial", "batch", "max_loras", "stop_rounds", "thinning"):
+            _check(name, getattr(self, name), low=1)
+        if self.samples is not None:
+            _check("samples", self.samples, low=8)
+        if self.epochs is not None:
+            _check("epochs", self.epochs, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnSettings:
+    """Everything that, with the history and the base, decides what a run computes."""
+
+    preset: PresetName = "laptop"
+    seed: int = 0
+    train: TrainSettings = field(default_factory=TrainSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
+    n_bootstrap: int = 10_000
+
+    def as_json(self) -> dict[str, object]:
+        """Give the settings as plain JSON values."""
+        return asdict(self)
+
+
+def preset(
+    name: PresetName = "laptop",
+    *,
+    seed: int = 0,
+    trials: int | None = None,
+    initial: int | None = None,
+    samples: int | None = None,
+    epochs: int | None = None,
+) -> LearnSettings:
+    """Make the settings of a preset, with the common numbers overridden where given.
+
+    Args:
+        name: `laptop` or `paper`.
+        seed: Seed of everything random.
+        trials: Most trials of the search.
+        initial: Random trials among them.
+        samples: Training samples a trial sees.
+        epochs: Cap on the epochs, of the trials and of the final training.
+
+    Raises:
+        ConfigError: An unknown preset, or a number outside its range.
+    """
+    presets = {"laptop": _laptop, "paper": LearnSettings}
+    if name not in presets:
+        raise ConfigError(
+            "the preset must be known",
+            expected=" or ".join(presets),
+            got=repr(name),
+            next_step="Choose one of them; every number can be overridden.",
+        )
+    base = replace(presets[name](), preset=name, seed=seed)
+    train, search = base.train, base.search
+    if epochs is not None:
+        train, search = replace(train, max_epochs=epochs), replace(search, epochs=epochs)
+    if trials is not None:
+        search = replace(search, trials=trials)
+    if initial is not None:
+        search = replace(search, initial=initial)
+    if samples is not None:
+        search = replace(search, samples=samples)
+    return replace(base, train=train, search=search)
+
+
+def _laptop() -> LearnSettings:
+    return LearnSettings(
+        train=TrainSettings(max_epochs=3, patience=2),
+        search=SearchSettings(trials=8, initial=5, samples=48, epochs=2),
+    )
+
+
+def _check(name: str, value: float, *, low: float, high: float | None = None) -> None:
+    if value < low or (high is not None and value > high):
+        allowed = f"{low} or more" if high is None else f"{low} to {high}"
+        raise ConfigError(
+            f"{name} must be in range",
+            expected=allowed,
+            got=str(value),
+            next_step="Change the setting.",
+        )
