@@ -1,1 +1,1 @@
-"""TODO."""
+"""theta -> (loss, ROUGE-L): train one candidate and read it at its best point."""

@@ -1,0 +1,97 @@
+"""Where the base model runs and in which number format, decided in one place.
+
+This module knows nothing of models; it only looks at the machine.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from lorecall.errors import ConfigError
+
+DTypeName = Literal["auto", "float32", "bfloat16"]
+THREADS_VARIABLE = "LORECALL_THREADS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """A device, the base's number format on it, and why that format was taken."""
+
+    device: torch.device
+    dtype: torch.dtype
+    reason: str
+
+
+def choose_compute(device: str = "auto", dtype: DTypeName = "auto") -> Compute:
+    """Choose device and number format for the base; A and B are always fp32.
+
+    Args:
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: `auto` takes bf16 where the device multiplies it natively, fp32 elsewhere.
+
+    Raises:
+        ConfigError: The device or the format is unknown, or the device is not there.
+    """
+    chosen = _device(device)
+    if dtype == "auto":
+        native = _multiplies_bf16(chosen)
+        reason = f"{chosen.type} {'multiplies' if native else 'does not multiply'} bf16 natively"
+        return Compute(
+            device=chosen, dtype=torch.bfloat16 if native else torch.float32, reason=reason
+        )
+    formats = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    if dtype not in formats:
+        raise ConfigError(
+            "the number format must be known",
+            expected="auto, float32 or bfloat16",
+            got=repr(dtype),
+            next_step="Choose one of them.",
+        )
+    return Compute(device=chosen, dtype=formats[dtype], reason="asked for")
+
+
+def set_threads(n: int | None = None) -> int:
+    """Fix the threads that torch uses, so that it does not fight with JAX and BLAS.
+
+    Args:
+        n: Threads; None takes `LORECALL_THREADS`, else every core this process may use.
+
+    Returns:
+        The number set.
+    """
+    if n is None:
+        value = os.environ.get(THREADS_VARIABLE, "")
+        n = int(value) if value.isdigit() and int(value) > 0 else len(os.sched_getaffinity(0))
+    torch.set_num_threads(n)
+    return n
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    there = device.type == "cpu" or (
+        device.type == "cuda" and (device.index or 0) < torch.cuda.device_count()
+    )
+    if not there:
+        raise ConfigError(
+            "the device must be there",
+            expected=f"auto, cpu or one of {torch.cuda.device_count()} CUDA devices",
+            got=repr(name),
+            next_step="Leave it at auto to take what the machine has.",
+        )
+    return device
+
+
+def _multiplies_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if not hasattr(torch.cpu, "get_capabilities"):  # torch before 2.13 does not tell
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

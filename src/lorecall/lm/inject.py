@@ -1,0 +1,165 @@
+"""Put a memory on a base model and take it off again, leaving the base as it was."""
+
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from lorecall.errors import ArtefactError, ConfigError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.ffn import check_linears, ffn_linear, linear_shape, replace_linear
+from lorecall.lm.lora import LoraLinear
+from lorecall.records import InjectionConfig
+
+
+class Injection:
+    """The pairs of one configuration, on a base model until they are taken off.
+
+    As a context manager it takes itself off at the end of the block.
+
+    Args:
+        base: The frozen base; it must carry no other memory.
+        config: theta.
+        seed: Seed of A's start. A layer's start depends on the seed and the layer alone, so
+            candidates that share a layer start alike there.
+        linears: Which feed-forward linears take a module; None for the family's default.
+
+    Raises:
+        ConfigError: A layer, rank or linear is outside the model, or a memory is on already.
+    """
+
+    def __init__(
+        self,
+        base: BaseModel,
+        config: InjectionConfig,
+        *,
+        seed: int = 0,
+        linears: tuple[str, ...] | None = None,
+    ) -> None:
+        self.base = base
+        self.config = config
+        self.linears = linears or base.family.default
+        check_linears(base.family, self.linears)
+        _check_fits(base, config, self.linears)
+        self._pairs: dict[str, LoraLinear] = {}
+        for layer, rank in config.ranks().items():
+            for name in self.linears:
+                self._put_on(layer, name, rank, seed)
+
+    @property
+    def first_layer(self) -> int:
+        """The lowest layer with a module; what lies below never changes."""
+        return min(self.config.ranks())
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the trained tensors, in a fixed order."""
+        for pair in self._pairs.values():
+            yield pair.down
+            yield pair.up
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Copy the pairs to the CPU: `layers.{layer}.{linear}.down` (R x k), `.up` (d x R)."""
+        named = {}
+        for key, pair in self._pairs.items():
+            named[f"{key}.down"] = pair.down.detach().cpu().clone()
+            named[f"{key}.up"] = pair.up.detach().cpu().clone()
+        return named
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over stored pairs.
+
+        Raises:
+            ArtefactError: Names or shapes are not those of this configuration on this base.
+        """
+        own = self.tensors()
+        wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
+        given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if wanted != given:
+            odd = sorted(set(wanted.items()) ^ set(given.items()))[:2]
+            raise ArtefactError(
+                "the pairs must fit theta and the base",
+                expected=f"{len(wanted)} tensors of theta's shapes",
+                got=f"{len(given)} tensors, differing at {odd}",
+                next_step="Load the memory on the base it was trained for.",
+            )
+        for key, pair in self._pairs.items():
+            pair.down.copy_(tensors[f"{key}.down"])
+            pair.up.copy_(tensors[f"{key}.up"])
+
+    def merge(self) -> None:
+        """Fold the pairs into the base's weights, for plain inference."""
+        for pair in self._pairs.values():
+            pair.merge()
+
+    def unmerge(self) -> None:
+        """Undo `merge`; the base's weights are bit-identical to before."""
+        for pair in self._pairs.values():
+            pair.unmerge()
+
+    def remove(self) -> None:
+        """Take the memory off; the base is bit-identical to before. Twice does no harm."""
+        self.unmerge()
+        for key, pair in self._pairs.items():
+            replace_linear(self.base.model, self._path(key), pair.linear)
+        self._pairs = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def _put_on(self, layer: int, name: str, rank: int, seed: int) -> None:
+        path = self.base.family.linears[name].format(layer=layer)
+        place = sorted(self.base.family.linears).index(name)
+        generator = torch.Generator().manual_seed((seed * 4096 + layer) * 16 + place)
+        linear = ffn_linear(self.base.model, path)
+        pair = LoraLinear(linear, rank=rank, scaling=self.config.scaling, generator=generator)
+        replace_linear(self.base.model, path, pair)
+        self._pairs[f"layers.{layer}.{name}"] = pair
+
+    def _path(self, key: str) -> str:
+        _, layer, name = key.split(".", 2)
+        return self.base.family.linears[name].format(layer=layer)
+
+
+def _check_fits(base: BaseModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
+    if config.layers[-1] >= base.n_layers:
+        raise ConfigError(
+            "the active layers must be in the model",
+            expected=f"0 to {base.n_layers - 1}",
+            got=str(config.layers[-1]),
+            next_step=f"{base.name} has {base.n_layers} layers.",
+        )
+    for name in linears:
+        linear = ffn_linear(base.model, base.family.linears[name].format(layer=0))
+        if isinstance(linear, LoraLinear):
+            linear = linear.linear
+        limit = min(linear_shape(linear))
+        if config.rank > limit:
+            raise ConfigError(
+                "the rank must be below the linear's own",
+                expected=f"at most {limit} for {name}",
+                got=str(config.rank),
+                next_step="Choose a lower rank.",
+            )
+    if any(isinstance(module, LoraLinear) for module in base.model.modules()):
+        raise ConfigError(
+            "one memory at a time is on a base",
+            expected="a base without a memory",
+            got="a base that carries one",
+            next_step="Take it off with remove(), or use it as a context manager.",
+        )

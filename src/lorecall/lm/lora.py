@@ -1,0 +1,97 @@
+"""One stacked low-rank pair on one linear map: eq. (1).
+
+Notation:
+    W   d x k   the frozen weight of a feed-forward linear
+    A   R x k   `down`, Kaiming-uniform at the start
+    B   d x R   `up`, zero at the start, so that the model starts as the base
+    R           k modules of rank r on one linear are one pair of rank R = k r: the sum of their
+                products is the product of their stacks
+    s           scaling, 1 by default (eq. (1) has none)
+
+This module knows nothing of layers, families or training.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from lorecall.lm.ffn import linear_shape
+
+
+class LoraLinear(nn.Module):
+    """A frozen linear map with a low-rank pair beside it.
+
+    Args:
+        linear: The base's own linear; it stays as it is.
+        rank: R of the stacked pair.
+        scaling: s.
+        generator: Source of A's start.
+
+    A and B are fp32 whatever the base's number format; they are cast where they meet x.
+    """
+
+    def __init__(
+        self, linear: nn.Module, *, rank: int, scaling: float, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        d, k = linear_shape(linear)
+        device = next(linear.parameters()).device
+        self.linear = linear
+        self.scaling = scaling
+        self.down = nn.Parameter(kaiming_uniform(rank, k, generator).to(device))
+        self.up = nn.Parameter(torch.zeros(d, rank, device=device))
+        self._merged_from: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute eq. (1).
+
+        Args:
+            x: Inputs. *Shape:* (..., k)
+
+        Returns:
+            h. *Shape:* (..., d)
+        """
+        h = self.linear(x)
+        if self._merged_from is not None:
+            return h
+        # eq. (1): h = W x + B A x
+        update = F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
+        return h + (update if self.scaling == 1 else self.scaling * update)
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Add the pair to the base's weight; `unmerge` puts the very bits back."""
+        if self._merged_from is not None:
+            return
+        weight = _weight(self.linear)
+        update = self.scaling * (self.up @ self.down)
+        self._merged_from = weight.detach().clone()
+        weight += (update.T if isinstance(self.linear, Conv1D) else update).to(weight.dtype)
+
+    @torch.no_grad()
+    def unmerge(self) -> None:
+        """Put back the weight that was there before `merge`, bit by bit."""
+        if self._merged_from is not None:
+            _weight(self.linear).copy_(self._merged_from)
+            self._merged_from = None
+
+
+def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:
+    """Draw A as `nn.Linear` draws its weight: uniform within 1/sqrt(k).
+
+    The bound does not depend on R, so a stack starts as its modules would.
+
+    Returns:
+        A in fp32. *Shape:* (rank, k)
+    """
+    bound = 1 / math.sqrt(k)
+    return torch.empty(rank, k).uniform_(-bound, bound, generator=generator)
+
+
+def _weight(linear: nn.Module) -> Tensor:
+    weight = linear.weight
+    assert isinstance(weight, Tensor)
+    return weight

@@ -1,0 +1,154 @@
+"""Samples to tokens: what the base is shown, and what it is to answer.
+
+The memory is in the weights: a prompt holds the query and at most two earlier turns, never the
+history (`past` exists for ablations). With a chat template the author of the response speaks as
+the assistant; without one, turns are joined by the end-of-text token.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import TemplateError
+from transformers import PreTrainedTokenizerBase
+
+from lorecall.errors import ModelError
+from lorecall.records import Sample, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """One sample in tokens. The response ends with the end-of-turn token unless it was cut."""
+
+    prompt: tuple[int, ...]
+    response: tuple[int, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """Length of prompt and response together."""
+        return len(self.prompt) + len(self.response)
+
+
+class PromptFormat:
+    """How one tokeniser's prompts are laid out.
+
+    Args:
+        tokenizer: The base's tokeniser.
+        max_prompt_tokens: Longest prompt; cut from the left, the query kept.
+        max_response_tokens: Longest response, its end token included.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_prompt_tokens: int = 512,
+        max_response_tokens: int = 128,
+    ) -> None:
+        if not isinstance(tokenizer.eos_token_id, int):
+            raise ModelError(
+                "the tokeniser must know the end of a text",
+                expected="an eos_token",
+                got="none",
+                next_step="Set the tokeniser's eos_token and save it again.",
+            )
+        self.tokenizer = tokenizer
+        self.eos_id = tokenizer.eos_token_id
+        self.max_prompt_tokens = max_prompt_tokens
+        self.max_response_tokens = max_response_tokens
+        self.end_id = self._end_of_turn()
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end a response."""
+        return frozenset({self.end_id, self.eos_id})
+
+    def encode(self, sample: Sample, *, past: Sequence[Sample] = (), earlier: int = 2) -> Encoded:
+        """Turn a sample into prompt and response tokens.
+
+        Args:
+            sample: The sample.
+            past: Past pairs to put before the prompt (ablations only), oldest first.
+            earlier: How many of the earlier turns to show.
+        """
+        response = [*self._ids(sample.response), self.end_id]
+        turns = [turn for pair in past for turn in _as_turns(pair)]
+        turns += sample.earlier[len(sample.earlier) - min(earlier, len(sample.earlier)) :]
+        return Encoded(
+            prompt=tuple(self.prompt(sample.query, turns)),
+            response=tuple(response[: self.max_response_tokens]),
+        )
+
+    def prompt(self, query: str, turns: Sequence[Turn] = ()) -> list[int]:
+        """Lay out a query after its earlier turns, at most `max_prompt_tokens` long.
+
+        The oldest turns go first; a query too long by itself loses its own beginning.
+        """
+        for skip in range(len(turns) + 1):
+            ids = self._render(query, turns[skip:])
+            if ids is not None and len(ids) <= self.max_prompt_tokens:
+                return ids
+        words = self._ids(query)
+        frame = len(self._render_query("")) + 2  # joins may cost a token
+        kept = words[-max(1, self.max_prompt_tokens - frame) :]
+        return self._render_query(str(self.tokenizer.decode(kept)))[-self.max_prompt_tokens :]
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Turn response tokens back into text."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def _render(self, query: str, turns: Sequence[Turn]) -> list[int] | None:
+        """Lay out the turns; None where the template refuses their order."""
+        if not self.tokenizer.chat_template:
+            return self._join([*(turn.text for turn in turns), query])
+        messages = [
+            {"role": "assistant" if turn.by_author else "user", "content": turn.text}
+            for turn in turns
+        ]
+        messages.append({"role": "user", "content": query})
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=False
+            )
+        except TemplateError:
+            return None
+        return self._ids(str(text))
+
+    def _render_query(self, query: str) -> list[int]:
+        ids = self._render(query, ())
+        if ids is None:
+            raise ModelError(
+                "the chat template must take a single user turn",
+                expected="a prompt",
+                got="an error from the template",
+                next_step="Fix the template, or remove it to join turns by the end-of-text token.",
+            )
+        return ids
+
+    def _join(self, texts: Sequence[str]) -> list[int]:
+        bos = self.tokenizer.bos_token_id
+        ids = [bos] if isinstance(bos, int) and bos != self.eos_id else []
+        for text in texts:
+            ids += [*self._ids(text), self.eos_id]
+        return ids
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _end_of_turn(self) -> int:
+        """Read off the template which token closes the assistant's turn."""
+        if not self.tokenizer.chat_template:
+            return self.eos_id
+        asked = [{"role": "user", "content": "a"}]
+        answered = [*asked, {"role": "assistant", "content": "b"}]
+        before = str(
+            self.tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+        )
+        whole = str(self.tokenizer.apply_chat_template(answered, tokenize=False))
+        if not whole.startswith(before + "b"):
+            return self.eos_id
+        closing = self._ids(whole[len(before) + 1 :].strip())
+        return closing[0] if closing else self.eos_id
+
+
+def _as_turns(sample: Sample) -> tuple[Turn, Turn]:
+    return Turn(by_author=False, text=sample.query), Turn(by_author=True, text=sample.response)

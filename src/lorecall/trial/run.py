@@ -1,0 +1,159 @@
+"""One trial: theta in, both objectives out, and the trained pairs for whoever keeps them."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lorecall.lm.base import BaseModel
+from lorecall.lm.decode import decode_greedily
+from lorecall.lm.inject import Injection
+from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.metrics.overlap import rouge
+from lorecall.records import InjectionConfig, Objectives, Sample, Split
+from lorecall.settings import TrainSettings
+from lorecall.trial.train import TrainReport, read_losses, train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedPart:
+    """Samples with their tokens: one part of a split."""
+
+    samples: tuple[Sample, ...]
+    encoded: tuple[Encoded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialData:
+    """What a trial is given. `max_new_tokens` is the longest response seen outside the test."""
+
+    train: EncodedPart
+    valid: EncodedPart
+    max_new_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a model, with or without a memory, made of some samples; one value a sample."""
+
+    losses: tuple[float, ...]
+    responses: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """One finished candidate. `rouge_l` has one value a validation sample, x100."""
+
+    objectives: Objectives
+    rouge_l: tuple[float, ...]
+    report: TrainReport
+    tensors: dict[str, Tensor]
+    n_parameters: int
+    evaluate_s: float
+
+
+class Trials:
+    """Everything that the trials of one search share: base, prompts, settings.
+
+    Args:
+        base: The frozen base.
+        settings: How each is trained.
+        seed: One seed for all candidates, so that they differ by theta alone.
+    """
+
+    def __init__(self, base: BaseModel, *, settings: TrainSettings, seed: int) -> None:
+        self.base = base
+        self.settings = settings
+        self.seed = seed
+        room = base.max_tokens - settings.max_response_tokens
+        self.format = PromptFormat(
+            base.tokenizer,
+            max_prompt_tokens=min(settings.max_prompt_tokens, room),
+            max_response_tokens=settings.max_response_tokens,
+        )
+
+    def encode(self, samples: Sequence[Sample], *, past: Sequence[Sample] = ()) -> EncodedPart:
+        """Turn samples into tokens.
+
+        Args:
+            samples: The samples.
+            past: The training samples, for `history_in_prompt`; a sample sees those before it.
+        """
+        k = self.settings.history_in_prompt
+        encoded: list[Encoded] = []
+        for sample in samples:
+            shown = _before(sample, past)[-k:] if k else ()
+            encoded.append(
+                self.format.encode(sample, past=shown, earlier=self.settings.earlier_turns)
+            )
+        return EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
+
+    def data(self, split: Split, train_samples: Sequence[Sample]) -> TrialData:
+        """Encode what a trial trains on and what it is chosen by; the test stays out.
+
+        Args:
+            split: One user's split.
+            train_samples: The training samples to use: all of them, or a subset for the search.
+        """
+        seen = self.encode(split.train).encoded + self.encode(split.valid).encoded
+        return TrialData(
+            train=self.encode(train_samples, past=split.train),
+            valid=self.encode(split.valid, past=split.train),
+            max_new_tokens=max(len(sample.response) for sample in seen),
+        )
+
+    def run(
+        self,
+        config: InjectionConfig,
+        data: TrialData,
+        *,
+        vanilla_loss: float | None = None,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> TrialResult:
+        """Train one candidate and read both objectives at its best point."""
+        with Injection(self.base, config, seed=self.seed) as injection:
+            report = train(
+                injection,
+                data.train.encoded,
+                data.valid.encoded,
+                settings=self.settings,
+                seed=self.seed,
+                vanilla_loss=vanilla_loss,
+                on_tokens=on_tokens,
+            )
+            started = time.perf_counter()
+            responses = self.respond(data.valid, max_new_tokens=data.max_new_tokens)
+            rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rougeL
+            return TrialResult(
+                objectives=Objectives(loss=report.best.loss, rouge_l=sum(rouge_l) / len(rouge_l)),
+                rouge_l=tuple(rouge_l),
+                report=report,
+                tensors=injection.tensors(),
+                n_parameters=injection.n_parameters,
+                evaluate_s=time.perf_counter() - started,
+            )
+
+    def read(self, part: EncodedPart, *, max_new_tokens: int) -> Reading:
+        """Read losses and responses of the base as it is now, memory or none."""
+        started = time.perf_counter()
+        losses = tuple(read_losses(self.base, part.encoded))
+        responses = tuple(self.respond(part, max_new_tokens=max_new_tokens))
+        return Reading(losses=losses, responses=responses, seconds=time.perf_counter() - started)
+
+    def respond(self, part: EncodedPart, *, max_new_tokens: int) -> list[str]:
+        """Answer the samples' prompts greedily."""
+        answers = decode_greedily(
+            self.base,
+            [sample.prompt for sample in part.encoded],
+            max_new_tokens=max_new_tokens,
+            stop_ids=self.format.stop_ids,
+        )
+        return [self.format.text(answer) for answer in answers]
+
+
+def _before(sample: Sample, past: Sequence[Sample]) -> Sequence[Sample]:
+    """Leave out the sample itself and what came after it."""
+    ids = [other.id for other in past]
+    return past[: ids.index(sample.id)] if sample.id in ids else past
