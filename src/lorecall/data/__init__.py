@@ -1,1 +1,1 @@
-"""TODO."""
+"""Files -> one user's history -> samples, split in time order."""

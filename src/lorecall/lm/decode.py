@@ -1,6 +1,6 @@
 """Greedy decoding of many prompts at once: the tokens `generate` gives, finished rows leaving.
 
-This module knows nothing of text or samples.
+This module knows nothing of samples or memories.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -10,6 +10,34 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.prompts import PromptFormat
+
+
+def respond(
+    base: BaseModel,
+    prompt_format: PromptFormat,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Answer prompts greedily, as text.
+
+    Args:
+        base: The base, with or without a memory on it.
+        prompt_format: The layout the prompts were made with; it says where an answer ends.
+        prompts: Token ids, one list a prompt.
+        max_new_tokens: Longest answer.
+        on_batch: Called with the number of prompts that are done.
+    """
+    answers = decode_greedily(
+        base,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        stop_ids=prompt_format.stop_ids,
+        on_batch=on_batch,
+    )
+    return [prompt_format.text(answer) for answer in answers]
 
 
 @torch.inference_mode()

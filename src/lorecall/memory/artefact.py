@@ -8,7 +8,7 @@ This module knows nothing of models; `lorecall.lm.inject` puts the pairs on one.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -19,9 +19,9 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from lorecall.errors import ArtefactError, LorecallError, ModelError
+from lorecall.errors import ArtefactError, ConfigError, ModelError
 from lorecall.files import new_folder, read_json, sha256_of, write_bytes, write_json
-from lorecall.records import InjectionConfig, Placement
+from lorecall.records import InjectionConfig
 
 FORMAT = 1
 WEIGHTS_FILE = "memory.safetensors"
@@ -41,22 +41,6 @@ class BaseIdentity(Schema):
     paths: dict[str, str]
     peft_targets: dict[str, str]
     fan_in_fan_out: bool = False
-
-
-class Theta(Schema):
-    """`InjectionConfig` as it stands in the manifest."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    layers: tuple[int, ...]
-    n_loras: int
-    rank: int
-    placement: Placement
-    scaling: float
-
-    def config(self) -> InjectionConfig:
-        """Give theta as the record the rest of the package uses."""
-        return InjectionConfig(**self.model_dump())
 
 
 class Training(Schema):
@@ -79,7 +63,7 @@ class Manifest(Schema):
 
     format: int = FORMAT
     base: BaseIdentity
-    theta: Theta
+    theta: InjectionConfig
     training: Training
     versions: dict[str, str]
     weights_sha256: str = ""
@@ -97,8 +81,8 @@ class Memory:
 
     @property
     def config(self) -> InjectionConfig:
-        """theta."""
-        return self.manifest.theta.config()
+        """Give theta as the record the rest of the package uses."""
+        return self.manifest.theta
 
     @property
     def n_parameters(self) -> int:
@@ -159,11 +143,6 @@ def find_memory(folder: Path) -> Path:
     )
 
 
-def theta_of(config: InjectionConfig) -> Theta:
-    """Give theta as it stands in the manifest."""
-    return Theta(**asdict(config))
-
-
 def _read_manifest(path: Path) -> Manifest:
     raw = read_json(path, what="a memory's manifest", error=ArtefactError)
     if raw.get("format") != FORMAT:
@@ -174,16 +153,14 @@ def _read_manifest(path: Path) -> Manifest:
             next_step="Use the lorecall that wrote it, or train the memory again.",
         )
     try:
-        manifest = Manifest.model_validate(raw)
-        manifest.theta.config()
-    except (ValidationError, LorecallError) as reason:
+        return Manifest.model_validate(raw)
+    except (ValidationError, ConfigError) as reason:
         raise ArtefactError(
             "a memory's manifest must be whole",
             expected="every field of its format",
             got=_first_line(reason),
             next_step=_AGAIN,
         ) from reason
-    return manifest
 
 
 def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Scores of responses, their intervals and their signatures."""

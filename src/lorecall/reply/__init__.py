@@ -1,1 +1,1 @@
-"""TODO."""
+"""Query in, response out, with a memory or without."""

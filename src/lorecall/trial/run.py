@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.decode import decode_greedily
+from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.metrics.overlap import rouge
@@ -125,7 +125,7 @@ class Trials:
             )
             started = time.perf_counter()
             responses = self.respond(data.valid, max_new_tokens=data.max_new_tokens)
-            rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rougeL
+            rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
             return TrialResult(
                 objectives=Objectives(loss=report.best.loss, rouge_l=sum(rouge_l) / len(rouge_l)),
                 rouge_l=tuple(rouge_l),
@@ -144,13 +144,8 @@ class Trials:
 
     def respond(self, part: EncodedPart, *, max_new_tokens: int) -> list[str]:
         """Answer the samples' prompts greedily."""
-        answers = decode_greedily(
-            self.base,
-            [sample.prompt for sample in part.encoded],
-            max_new_tokens=max_new_tokens,
-            stop_ids=self.format.stop_ids,
-        )
-        return [self.format.text(answer) for answer in answers]
+        prompts = [sample.prompt for sample in part.encoded]
+        return respond(self.base, self.format, prompts, max_new_tokens=max_new_tokens)
 
 
 def _before(sample: Sample, past: Sequence[Sample]) -> Sequence[Sample]:

@@ -1,0 +1,171 @@
+"""One user's history: cut in time order, thinned for a quick trial, and named by a hash.
+
+Knows nothing of file formats. Nothing of the valid or test part ever reaches the training part.
+"""
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from lorecall.errors import ConfigError, DataError
+from lorecall.records import History, Sample, Split, Statement
+
+MIN_SAMPLES = 20
+MIN_CONVERSATIONS = 3  # one for each part
+FRACTIONS = (0.7, 0.1, 0.2)  # section 3.4
+
+
+def split_history(history: History, *, fractions: tuple[float, float, float] = FRACTIONS) -> Split:
+    """Cut a history into train, valid and test, in time order, between conversations.
+
+    Args:
+        history: One user's samples and statements.
+        fractions: Shares of the samples wanted in train, valid and test; they add up to 1. Each
+            cut falls on the conversation boundary nearest to its share.
+
+    Returns:
+        The three parts, none of them empty, and what the user wrote in the first.
+
+    Raises:
+        ConfigError: The fractions are not three positive shares of 1.
+        DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations.
+    """
+    _check_fractions(fractions)
+    groups = _by_conversation(history.samples)
+    _check_size(history, n_conversations=len(groups))
+    first, second = _cuts([len(group) for group in groups], fractions)
+    train, valid, test = (
+        tuple(sample for group in part for sample in group)
+        for part in (groups[:first], groups[first:second], groups[second:])
+    )
+    own_content = (
+        *(sample.own_text for sample in train),
+        *_train_statements(history, train=train, held_out=valid + test),
+        *history.profile,
+    )
+    return Split(train=train, valid=valid, test=test, own_content=own_content)
+
+
+def subset(samples: Sequence[Sample], n: int | None, *, seed: int) -> tuple[Sample, ...]:
+    """Draw n samples without replacement and keep them in time order.
+
+    Args:
+        samples: Samples in time order.
+        n: How many; None, or at least as many as there are, gives all of them.
+        seed: Seed of the draw.
+
+    Raises:
+        ConfigError: n is below 1.
+    """
+    if n is not None and n < 1:
+        raise ConfigError(
+            "a subset must hold a sample",
+            expected="1 or more",
+            got=str(n),
+            next_step="Leave the number out to take all samples.",
+        )
+    if n is None or n >= len(samples):
+        return tuple(samples)
+    chosen = random.Random(seed).sample(range(len(samples)), n)
+    return tuple(samples[i] for i in sorted(chosen))
+
+
+def sample_id(user: str, conversation: str, *, position: int, query: str, response: str) -> str:
+    """Name a sample by what it holds: 16 hexadecimal digits, the same on every machine."""
+    return _sha256([user, conversation, position, query, response])[:16]
+
+
+def samples_hash(samples: Sequence[Sample]) -> str:
+    """Hash samples, in their order: SHA-256 of their canonical JSON, 64 hexadecimal digits."""
+    return _sha256([asdict(sample) for sample in samples])
+
+
+def _sha256(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _by_conversation(samples: Sequence[Sample]) -> list[list[Sample]]:
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample.conversation, []).append(sample)
+    return list(groups.values())
+
+
+def _cuts(sizes: Sequence[int], fractions: tuple[float, float, float]) -> tuple[int, int]:
+    """Give the two conversation boundaries nearest to the wanted numbers of samples."""
+    ends = [0]
+    for size in sizes:
+        ends.append(ends[-1] + size)
+
+    def nearest(share: float, candidates: range) -> int:
+        return min(candidates, key=lambda boundary: abs(ends[boundary] - share * ends[-1]))
+
+    # Two conversations must remain after the first cut, one after the second.
+    first = nearest(fractions[0], range(1, len(sizes) - 1))
+    second = nearest(fractions[0] + fractions[1], range(first + 1, len(sizes)))
+    return first, second
+
+
+def _train_statements(
+    history: History, *, train: Sequence[Sample], held_out: Sequence[Sample]
+) -> list[str]:
+    """Give the statements of train conversations, and of earlier ones that have no sample."""
+    in_train = {sample.conversation for sample in train}
+    in_held_out = {sample.conversation for sample in held_out}
+    of_held_out = [s for s in history.statements if s.conversation in in_held_out]
+    cutoff = min(
+        (part.time for part in (*held_out, *of_held_out) if part.time is not None),
+        default=-math.inf,
+    )
+    starts = _starts(history.statements)
+    return [
+        statement.text
+        for statement in history.statements
+        if statement.conversation in in_train
+        or (
+            statement.conversation not in in_held_out
+            and starts.get(statement.conversation, math.inf) < cutoff
+        )
+    ]
+
+
+def _starts(statements: Sequence[Statement]) -> dict[str, float]:
+    """Give the earliest known time of each conversation; unknown ones are left out."""
+    starts: dict[str, float] = {}
+    for statement in statements:
+        if statement.time is not None:
+            known = starts.get(statement.conversation, math.inf)
+            starts[statement.conversation] = min(known, statement.time)
+    return starts
+
+
+def _check_fractions(fractions: tuple[float, float, float]) -> None:
+    positive = all(fraction > 0 for fraction in fractions)
+    if not positive or not math.isclose(sum(fractions), 1.0, abs_tol=1e-9):
+        raise ConfigError(
+            "the split must be three positive shares that add up to 1",
+            expected=f"for example {FRACTIONS}",
+            got=repr(fractions),
+            next_step="Change the fractions.",
+        )
+
+
+def _check_size(history: History, *, n_conversations: int) -> None:
+    n_samples = len(history.samples)
+    if n_samples < MIN_SAMPLES or n_conversations < MIN_CONVERSATIONS:
+        raise DataError(
+            "a history must be long enough to learn from and to test on",
+            expected=f"at least {MIN_SAMPLES} usable samples in {MIN_CONVERSATIONS} conversations",
+            got=f"{n_samples} in {n_conversations} for user {history.user!r}"
+            f" of {history.dataset}{_why(history)}",
+            next_step="Choose a user with a longer history, or add samples to the file.",
+        )
+
+
+def _why(history: History) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(history.dropped.items()))
+    return f" (dropped: {reasons})" if reasons else ""

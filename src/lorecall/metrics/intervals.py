@@ -1,0 +1,119 @@
+"""How sure a mean is: percentile bootstrap intervals, paired differences, standard errors.
+
+| symbol | meaning | shape |
+|---|---|---|
+| n | number of samples | |
+| B | number of resamples | |
+| means | mean of each resample, drawn with replacement | (B,) |
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lorecall.errors import ConfigError
+from lorecall.records import Interval
+
+N_RESAMPLES = 10_000
+PERCENTILES = (2.5, 97.5)
+_CHUNK_VALUES = 1 << 20  # values drawn at a time: 8 MiB
+
+
+def bootstrap_mean(
+    values: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> Interval:
+    """Give the mean with its 95% percentile bootstrap interval.
+
+    Args:
+        values: One score a sample. Shape: (n,).
+        n_resamples: B.
+        seed: Seed of the resampling.
+
+    Raises:
+        ConfigError: No values, a value that is not finite, B below 1 or a negative seed.
+    """
+    checked = _finite(values)
+    means = _resampled_means(checked, n_resamples=n_resamples, seed=seed)
+    low, high = np.percentile(means, PERCENTILES)
+    return Interval(value=float(checked.mean()), low=float(low), high=float(high))
+
+
+def paired_difference(
+    a: Sequence[float], b: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> Interval:
+    """Give the mean of a - b with its 95% interval, resampling the pairs.
+
+    Args:
+        a: One score a sample. Shape: (n,).
+        b: The other system's scores of the same samples, in the same order. Shape: (n,).
+        n_resamples: B.
+        seed: Seed of the resampling.
+
+    Raises:
+        ConfigError: As `bootstrap_mean`, or the lengths differ.
+    """
+    if len(a) != len(b):
+        raise ConfigError(
+            "a paired comparison needs both scores of each sample",
+            expected=f"{len(a)} scores",
+            got=str(len(b)),
+            next_step="Score both systems on the same samples.",
+        )
+    differences = [float(d) for d in _finite(a) - _finite(b)]
+    return bootstrap_mean(differences, n_resamples=n_resamples, seed=seed)
+
+
+def standard_error(
+    values: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> float:
+    """Give the bootstrap standard error of the mean; 0 for a single value.
+
+    Args:
+        values: One score a sample. Shape: (n,).
+        n_resamples: B.
+        seed: Seed of the resampling.
+
+    Raises:
+        ConfigError: As `bootstrap_mean`.
+    """
+    return float(_resampled_means(_finite(values), n_resamples=n_resamples, seed=seed).std())
+
+
+def _resampled_means(
+    values: NDArray[np.float64], *, n_resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """Draw the means of B resamples. Shape: (n,) -> (B,)."""
+    _at_least("the number of resamples", n_resamples, low=1)
+    _at_least("the seed", seed, low=0)
+    generator = np.random.default_rng(seed)
+    n = len(values)
+    chunk = max(1, _CHUNK_VALUES // n)
+    means = np.empty(n_resamples)
+    for start in range(0, n_resamples, chunk):
+        stop = min(start + chunk, n_resamples)
+        chosen = generator.integers(n, size=(stop - start, n))
+        means[start:stop] = values[chosen].mean(axis=1)
+    return means
+
+
+def _finite(values: Sequence[float]) -> NDArray[np.float64]:
+    checked = np.asarray(values, dtype=np.float64)
+    if checked.size == 0 or not np.isfinite(checked).all():
+        raise ConfigError(
+            "a mean needs finite values",
+            expected="one or more finite numbers",
+            got=f"{checked.size} values, {int((~np.isfinite(checked)).sum())} not finite",
+            next_step="Check the scores; a diverged training gives such values.",
+        )
+    return checked
+
+
+def _at_least(what: str, value: int, *, low: int) -> None:
+    if value < low:
+        raise ConfigError(
+            f"{what} must be in range",
+            expected=f"{low} or more",
+            got=str(value),
+            next_step="Change the number.",
+        )

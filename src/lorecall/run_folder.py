@@ -1,0 +1,140 @@
+"""The folder of one run: whose it is, who is working in it, and what is finished.
+
+```
+DIR/run.json          what the run computes: user, data, base, settings (its identity)
+DIR/study.db          the trials (an Optuna study), unless another storage was given
+DIR/stages/*.json     what each finished stage read, raw
+DIR/memory/           the memory
+DIR/result.json       the result; the run is finished when it is there
+DIR/.lock             held while a process works in the folder
+```
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lorecall.errors import RunError
+from lorecall.files import read_json, write_json
+
+RUN_FILE = "run.json"
+RESULT_FILE = "result.json"
+
+
+class RunFolder:
+    """One run's folder; make it with `open_run`.
+
+    Args:
+        path: The folder.
+        identity: What the run computes, as plain JSON values.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
+        self.path = path
+        self.identity = identity
+
+    @property
+    def id(self) -> str:
+        """Hash of what the run computes: the same for the same command, anywhere."""
+        canonical = json.dumps(self.identity, sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def storage_url(self) -> str:
+        """Where the trials go unless the caller says otherwise."""
+        return f"sqlite:///{self.path.resolve() / 'study.db'}"
+
+    @property
+    def memory(self) -> Path:
+        """Folder of the memory."""
+        return self.path / "memory"
+
+    @property
+    def result(self) -> Path:
+        """File of the result."""
+        return self.path / RESULT_FILE
+
+    def stage(self, name: str) -> dict[str, object] | None:
+        """Read what a finished stage left; None when it has not finished."""
+        path = self.path / "stages" / f"{name}.json"
+        return read_json(path, what=f"stage {name}", error=RunError) if path.exists() else None
+
+    def save_stage(self, name: str, value: Mapping[str, object]) -> None:
+        """Write what a stage found; from then on it is finished."""
+        write_json(self.path / "stages" / f"{name}.json", value)
+
+
+@contextmanager
+def open_run(path: Path, identity: Mapping[str, object]) -> Iterator[RunFolder]:
+    """Take a folder for a run: a new one, or the same run's to go on with.
+
+    Args:
+        path: The folder; made when it is not there.
+        identity: What the run computes.
+
+    Raises:
+        RunError: The folder holds something else, or another process works in it.
+    """
+    _check_usable(path)
+    path.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        recorded = path / RUN_FILE
+        if recorded.exists():
+            _check_same(read_json(recorded, what="a run", error=RunError), identity, path)
+        else:
+            write_json(recorded, identity)
+        yield RunFolder(path, identity)
+
+
+def _check_usable(path: Path) -> None:
+    if not path.exists() or (path / RUN_FILE).is_file():
+        return
+    if not path.is_dir() or any(file.name != ".lock" for file in path.iterdir()):
+        raise RunError(
+            "a run goes to a folder of its own",
+            expected="a new or empty folder, or one that holds the same run",
+            got=f"{path}, which holds something else",
+            next_step="Choose another --out.",
+        )
+
+
+def _check_same(recorded: Mapping[str, object], identity: Mapping[str, object], path: Path) -> None:
+    wanted: dict[str, object] = json.loads(json.dumps(identity))  # as a reader would see it
+    differing = sorted(key for key in {*recorded, *wanted} if recorded.get(key) != wanted.get(key))
+    if differing:
+        key = differing[0]
+        raise RunError(
+            "a folder holds one run",
+            expected=f"the run in {path} ({key}: {_short(recorded.get(key))})",
+            got=f"{key}: {_short(wanted.get(key))}"
+            + (f" (also differing: {', '.join(differing[1:])})" if differing[1:] else ""),
+            next_step="Choose another --out, or give the same command again to go on with it.",
+        )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - width of a message
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system lets go of it when the process ends, however it does."""
+    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as reason:
+            raise RunError(
+                "one process at a time works in a run's folder",
+                expected=f"{path} to be free",
+                got="another process working in it",
+                next_step="Wait for it to end, or choose another --out.",
+            ) from reason
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,103 @@
+"""One way in for datasets and files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lorecall.data.catalog import DATASETS, describe, list_users, load_history
+from lorecall.errors import DataError
+
+
+@pytest.fixture
+def jsonl(tmp_path: Path) -> Path:
+    """Write a JSONL file of one line."""
+    file = tmp_path / "mine.jsonl"
+    file.write_text('{"user": "ann", "query": "How?", "response": "Like so."}\n', encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def chitchat(tmp_path: Path) -> Path:
+    """Write a chitchat file: bob opens, ann gives two usable replies, bob none."""
+    texts = [("bob", "hi"), ("ann", "how are you"), ("bob", "ok"), ("ann", "and the dog today")]
+    messages = [
+        [{"text": text, "timestamp": "2018-05-02T19:38:15Z", "sender": sender}]
+        for sender, text in texts
+    ]
+    file = tmp_path / "dataset.json"
+    file.write_text(json.dumps({"c": {"messages": messages}}), encoding="utf-8")
+    return file
+
+
+class TestLoadHistory:
+    """A name or a path."""
+
+    def test_a_path(self, jsonl: Path) -> None:
+        """As a `Path` and as text."""
+        assert load_history(jsonl, user="ann") == load_history(str(jsonl), user="ann")
+
+    def test_a_name_with_a_file_of_its_format(self, chitchat: Path) -> None:
+        """The installed file can be replaced."""
+        history = load_history("chitchat", user="ann", path=chitchat)
+        assert [s.response for s in history.samples] == ["how are you", "and the dog today"]
+
+    @pytest.mark.parametrize("source", ["chitchatt", "none.jsonl", "", ".", Path("chitchat")])
+    def test_neither(self, source: str | Path) -> None:
+        """The message lists the names there are; a `Path` is never a name."""
+        with pytest.raises(DataError, match="one of chitchat, or the path of a JSONL file"):
+            load_history(source, user="ann")
+
+
+class TestListUsers:
+    """Users of a name or a path."""
+
+    def test_a_path(self, jsonl: Path) -> None:
+        """One user, one sample."""
+        assert [(u.user, u.n_samples) for u in list_users(jsonl)] == [("ann", 1)]
+
+    def test_a_name(self, chitchat: Path) -> None:
+        """Most usable samples first, those without any last."""
+        found = [(u.user, u.n_samples) for u in list_users("chitchat", path=chitchat)]
+        assert found == [("ann", 2), ("bob", 0)]
+
+
+class TestDescribe:
+    """A dataset's entry and its Table 1."""
+
+    def test_the_numbers_are_those_of_users_with_a_sample(self, chitchat: Path) -> None:
+        """Worked by hand: ann wrote two texts, of three and four words, both usable."""
+        numbers = describe("chitchat", path=chitchat)
+        assert numbers["licence"] == "MIT"
+        assert (numbers["# User"], numbers["# Samples"], numbers["# Len(History)"]) == (1, 2, 2.0)
+        assert numbers["Avg. Len(Content)"] == numbers["Avg. Len(Response)"] == 3.5
+
+    def test_it_is_plain_json(self, chitchat: Path) -> None:
+        """It can be printed as it is."""
+        assert json.loads(json.dumps(describe("chitchat", path=chitchat)))
+
+    def test_a_dataset_without_users(self, tmp_path: Path) -> None:
+        """Zeros, not a division by nothing."""
+        (tmp_path / "dataset.json").write_text("{}", encoding="utf-8")
+        assert describe("chitchat", path=tmp_path / "dataset.json")["Avg. Len(Content)"] == 0
+
+    def test_an_unknown_name(self) -> None:
+        """A file is no dataset of the catalogue."""
+        with pytest.raises(DataError, match="one of chitchat"):
+            describe("mine.jsonl")
+
+
+def test_the_catalogue_cannot_be_changed() -> None:
+    """It is shared by everyone in the process."""
+    with pytest.raises(TypeError):
+        DATASETS["mine"] = DATASETS["chitchat"]  # pyright: ignore[reportIndexIssue]
+
+
+def test_importing_it_brings_no_model_code() -> None:
+    """Checks of data start at once."""
+    heavy = "torch transformers botorch optuna numpy rouge_score stop_words chitchat_dataset"
+    code = f"import sys, lorecall.data.catalog; print(set(sys.modules) & set('{heavy}'.split()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
