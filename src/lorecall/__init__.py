@@ -1,1 +1,83 @@
-"""Personal memory for language models, kept in the weights."""
+"""Personal memory for language models, kept in the weights.
+
+From a person's history `learn_memory` finds, by Bayesian optimisation, in which feed-forward
+layers, with how many LoRA modules and at which rank to inject a memory; trains it; and stores it.
+`MemoryResponder` answers as someone who knows that person, with no extra prompt tokens.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lorecall.data.catalog import list_users, load_history
+    from lorecall.errors import InputError, LorecallError
+    from lorecall.evaluate.report import write_report
+    from lorecall.learn import learn_memory
+    from lorecall.lm.base import BaseModel
+    from lorecall.memory.artefact import Memory
+    from lorecall.memory.peft_export import export_peft
+    from lorecall.records import History, InjectionConfig, Sample, Turn
+    from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
+    from lorecall.results import RunResult
+    from lorecall.search.sampler import SaasNehviSampler
+    from lorecall.settings import LearnSettings, preset
+
+__all__ = [
+    "BaseModel",
+    "History",
+    "InjectionConfig",
+    "InputError",
+    "LearnSettings",
+    "LorecallError",
+    "Memory",
+    "MemoryResponder",
+    "Responder",
+    "RunResult",
+    "SaasNehviSampler",
+    "Sample",
+    "Turn",
+    "VanillaResponder",
+    "export_peft",
+    "learn_memory",
+    "list_users",
+    "load_history",
+    "preset",
+    "write_report",
+]
+
+_HOMES = {
+    "BaseModel": "lm.base",
+    "History": "records",
+    "InjectionConfig": "records",
+    "InputError": "errors",
+    "LearnSettings": "settings",
+    "LorecallError": "errors",
+    "Memory": "memory.artefact",
+    "MemoryResponder": "reply.responder",
+    "Responder": "reply.responder",
+    "RunResult": "results",
+    "SaasNehviSampler": "search.sampler",
+    "Sample": "records",
+    "Turn": "records",
+    "VanillaResponder": "reply.responder",
+    "export_peft": "memory.peft_export",
+    "learn_memory": "learn",
+    "list_users": "data.catalog",
+    "load_history": "data.catalog",
+    "preset": "settings",
+    "write_report": "evaluate.report",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that `import lorecall` is instant."""
+    if name not in _HOMES:
+        message = f"module 'lorecall' has no attribute {name!r}"
+        raise AttributeError(message)
+    value: object = getattr(import_module(f"lorecall.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

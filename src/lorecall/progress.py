@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-READ_COST = 0.4  # of a token read against one trained, measured on two cores
-GENERATE_COST = 2.5  # of a token generated
 
 
 class Reporter(Protocol):
@@ -23,8 +21,12 @@ class Reporter(Protocol):
         """Learn that some of it is done."""
         ...
 
+    def doing(self, line: str) -> None:
+        """Learn what is going on now."""
+        ...
+
     def say(self, line: str) -> None:
-        """Learn what is going on, in one line."""
+        """Learn something worth keeping in view."""
         ...
 
 
@@ -36,6 +38,9 @@ class SilentReporter:
 
     def advance(self, amount: float) -> None:
         """Ignore the progress."""
+
+    def doing(self, line: str) -> None:
+        """Ignore the line."""
 
     def say(self, line: str) -> None:
         """Ignore the line."""
@@ -61,7 +66,7 @@ class Ledger:
             line: What is going on.
             cost: The stage's share of the plan.
         """
-        self.reporter.say(line)
+        self.reporter.doing(line)
         left = cost
 
         def advance(amount: float) -> None:

@@ -3,7 +3,9 @@
 Every number in it was measured in the run. Texts are masked (`lorecall.data.privacy`).
 """
 
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Literal
 
 from pydantic import BaseModel as Schema
@@ -126,3 +128,9 @@ class RunResult(_Frozen):
                 got=str(reason).splitlines()[0],
                 next_step="Give the same `lorecall learn` command again after removing the file.",
             ) from reason
+
+
+def versions() -> dict[str, str]:
+    """Name the versions that decide what a run computes."""
+    packages = ("lorecall", "torch", "transformers", "botorch", "optuna")
+    return {"python": python_version()} | {name: version(name) for name in packages}

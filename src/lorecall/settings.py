@@ -116,7 +116,7 @@ class LearnSettings:
 
 
 def preset(
-    name: PresetName = "laptop",
+    name: str = "laptop",
     *,
     seed: int = 0,
     trials: int | None = None,
@@ -137,7 +137,7 @@ def preset(
     Raises:
         ConfigError: An unknown preset, or a number outside its range.
     """
-    presets = {"laptop": _laptop, "paper": LearnSettings}
+    presets = {"laptop": _laptop, "paper": _paper}
     if name not in presets:
         raise ConfigError(
             "the preset must be known",
@@ -145,7 +145,7 @@ def preset(
             got=repr(name),
             next_step="Choose one of them; every number can be overridden.",
         )
-    base = replace(presets[name](), preset=name, seed=seed)
+    base = replace(presets[name](), seed=seed)
     train, search = base.train, base.search
     if epochs is not None:
         train, search = replace(train, max_epochs=epochs), replace(search, epochs=epochs)
@@ -158,8 +158,13 @@ def preset(
     return replace(base, train=train, search=search)
 
 
+def _paper() -> LearnSettings:
+    return LearnSettings(preset="paper")
+
+
 def _laptop() -> LearnSettings:
     return LearnSettings(
+        preset="laptop",
         train=TrainSettings(max_epochs=3, patience=2),
         search=SearchSettings(trials=8, initial=5, samples=48, epochs=2),
     )

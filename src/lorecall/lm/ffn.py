@@ -22,6 +22,7 @@ class Family:
         linears: name -> dotted path, `{layer}` standing for the layer's index.
         default: The linears that take a module unless the caller says otherwise.
         peft_targets: name -> what PEFT's `target_modules` must hold to match this linear alone.
+        transposed: Weights are stored k x d (`Conv1D`), which PEFT calls `fan_in_fan_out`.
         positions_after_padding: Position ids start after the padding token's id, not at 0.
     """
 
@@ -29,6 +30,7 @@ class Family:
     linears: dict[str, str]
     default: tuple[str, ...]
     peft_targets: dict[str, str]
+    transposed: bool = False
     positions_after_padding: bool = False
 
 
@@ -51,6 +53,7 @@ GPT2 = Family(
     default=("c_fc", "c_proj"),
     # attention has a `c_proj` too
     peft_targets={"c_fc": "mlp.c_fc", "c_proj": "mlp.c_proj"},
+    transposed=True,
 )
 ROBERTA = Family(
     name="roberta",

@@ -43,14 +43,21 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The pairs of one candidate at its best point, and how they got there."""
+
+    report: TrainReport
+    tensors: dict[str, Tensor]
+    n_parameters: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialResult:
     """One finished candidate. `rouge_l` has one value a validation sample, x100."""
 
     objectives: Objectives
     rouge_l: tuple[float, ...]
-    report: TrainReport
-    tensors: dict[str, Tensor]
-    n_parameters: int
+    trained: Trained
     evaluate_s: float
 
 
@@ -104,6 +111,25 @@ class Trials:
             max_new_tokens=max(len(sample.response) for sample in seen),
         )
 
+    def train(
+        self,
+        config: InjectionConfig,
+        data: TrialData,
+        *,
+        vanilla_loss: float | None = None,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> Trained:
+        """Train one candidate to its best point.
+
+        Args:
+            config: theta.
+            data: What is learnt, and what the best point is chosen by.
+            vanilla_loss: The base's own validation loss, when it is known already.
+            on_tokens: Called with the tokens of every step as it ends.
+        """
+        with Injection(self.base, config, seed=self.seed) as injection:
+            return self._trained(injection, data, vanilla_loss, on_tokens)
+
     def run(
         self,
         config: InjectionConfig,
@@ -112,28 +138,40 @@ class Trials:
         vanilla_loss: float | None = None,
         on_tokens: Callable[[int], None] | None = None,
     ) -> TrialResult:
-        """Train one candidate and read both objectives at its best point."""
+        """Train one candidate and read both objectives at its best point; arguments as `train`."""
         with Injection(self.base, config, seed=self.seed) as injection:
-            report = train(
-                injection,
-                data.train.encoded,
-                data.valid.encoded,
-                settings=self.settings,
-                seed=self.seed,
-                vanilla_loss=vanilla_loss,
-                on_tokens=on_tokens,
-            )
+            trained = self._trained(injection, data, vanilla_loss, on_tokens)
             started = time.perf_counter()
             responses = self.respond(data.valid, max_new_tokens=data.max_new_tokens)
             rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
             return TrialResult(
-                objectives=Objectives(loss=report.best.loss, rouge_l=sum(rouge_l) / len(rouge_l)),
-                rouge_l=tuple(rouge_l),
-                report=report,
-                tensors=injection.tensors(),
-                n_parameters=injection.n_parameters,
+                objectives=Objectives(
+                    loss=trained.report.best.loss, rouge_l=sum(rouge_l) / len(rouge_l)
+                ),
+                rouge_l=rouge_l,
+                trained=trained,
                 evaluate_s=time.perf_counter() - started,
             )
+
+    def _trained(
+        self,
+        injection: Injection,
+        data: TrialData,
+        vanilla_loss: float | None,
+        on_tokens: Callable[[int], None] | None,
+    ) -> Trained:
+        report = train(
+            injection,
+            data.train.encoded,
+            data.valid.encoded,
+            settings=self.settings,
+            seed=self.seed,
+            vanilla_loss=vanilla_loss,
+            on_tokens=on_tokens,
+        )
+        return Trained(
+            report=report, tensors=injection.tensors(), n_parameters=injection.n_parameters
+        )
 
     def read(self, part: EncodedPart, *, max_new_tokens: int) -> Reading:
         """Read losses and responses of the base as it is now, memory or none."""

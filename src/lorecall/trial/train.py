@@ -47,6 +47,11 @@ class TrainReport:
     n_tokens: int
     seconds: float
 
+    @property
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """The curve as (epoch, validation loss)."""
+        return tuple((point.epoch, point.loss) for point in self.curve)
+
 
 def sample_losses(base: BaseModel, batch: Batch) -> Tensor:
     """Compute the cross entropy of each sample: the mean over its response tokens.

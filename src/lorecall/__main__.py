@@ -1,0 +1,5 @@
+"""`python -m lorecall`."""
+
+from lorecall.cli import main
+
+main()

@@ -1,0 +1,275 @@
+"""The command line: parse, call, print.
+
+Heavy modules are imported inside the commands that need them, so that `--help` is instant. Bad
+input ends with one line on standard error and exit code 2.
+"""
+
+import errno
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from lorecall.errors import ConfigError, LorecallError
+
+if TYPE_CHECKING:
+    from lorecall.lm.base import BaseModel
+
+app = typer.Typer(
+    name="lorecall",
+    help="Personal memory for language models, kept in the weights.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Look at histories before learning from them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Model = Annotated[
+    str | None, typer.Option(help="Base model: a Hugging Face id or a folder.", show_default=False)
+]
+RunDir = Annotated[Path, typer.Argument(help="A run's folder, made by `lorecall learn`.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; turn every expected error into one line and exit code 2."""
+    try:
+        app()
+    except LorecallError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
+            raise
+        _fail(
+            "the disk must take what is written: expected room and permission, got "
+            f"{error.strerror} ({error.filename or 'while writing'})."
+            " Make room, or choose another folder; what was finished is kept."
+        )
+    sys.exit(0)
+
+
+@data_app.command("list")
+def data_list(*, as_json: Json = False) -> None:
+    """List the datasets known by name."""
+    from lorecall.data.catalog import DATASETS  # noqa: PLC0415
+    from lorecall.evaluate.tables import dataset_table  # noqa: PLC0415
+
+    entries = [asdict(dataset) for dataset in DATASETS.values()]
+    _show({"datasets": entries}, dataset_table(entries), as_json=as_json)
+
+
+@data_app.command("show")
+def data_show(
+    name: Annotated[str, typer.Argument(help="A dataset's name or a JSONL file.")],
+    *,
+    users: Annotated[int, typer.Option(min=0, help="How many users to list.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show a dataset's numbers and its users with the longest histories."""
+    from lorecall.data.catalog import DATASETS, describe, list_users  # noqa: PLC0415
+    from lorecall.evaluate.tables import description_table, user_table  # noqa: PLC0415
+
+    described = describe(name) if name in DATASETS else {"name": name}
+    listed = [asdict(user) for user in list_users(name)[:users]]
+    views = [description_table(described), user_table(listed)]
+    _show({**described, "users": listed}, *views, as_json=as_json)
+
+
+@data_app.command("check")
+def data_check(
+    file: Annotated[Path, typer.Argument(help="A JSONL file.")], *, as_json: Json = False
+) -> None:
+    """Check every line of a JSONL file; exit code 2 when a line is broken."""
+    from lorecall.data.catalog import check_file  # noqa: PLC0415
+    from lorecall.evaluate.tables import check_view  # noqa: PLC0415
+
+    report = check_file(file)
+    value = {
+        "file": str(file),
+        "n_lines": report.n_lines,
+        "n_problems": report.n_problems,
+        "problems": [asdict(problem) for problem in report.problems],
+        "dropped": dict(report.dropped),
+        "users": [asdict(user) for user in report.users],
+    }
+    _show(value, check_view(report), as_json=as_json)
+    if report.n_problems:
+        sys.exit(2)
+
+
+@app.command()
+def learn(  # noqa: PLR0913 - one parameter an option
+    *,
+    user: Annotated[str, typer.Option(help="The user's id, or the start of it.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same folder goes on with it.")],
+    data: Annotated[str | None, typer.Option(help="A dataset's name.")] = None,
+    history: Annotated[Path | None, typer.Option(help="A JSONL file.")] = None,
+    preset: Annotated[str, typer.Option(help="laptop or paper.")] = "laptop",
+    trials: Annotated[int | None, typer.Option(help="Most trials of the search.")] = None,
+    initial: Annotated[int | None, typer.Option(help="Random trials among them.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Training samples a trial sees.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Cap on the epochs.")] = None,
+    model: Model = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find, train and store a person's memory, and measure what it changed."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from lorecall.data.catalog import load_history  # noqa: PLC0415
+    from lorecall.data.history import split_history  # noqa: PLC0415
+    from lorecall.evaluate.bar import BarReporter  # noqa: PLC0415
+    from lorecall.settings import preset as make_settings  # noqa: PLC0415
+
+    settings = make_settings(
+        preset, seed=seed, trials=trials, initial=initial, samples=samples, epochs=epochs
+    )
+    loaded = load_history(_source(data, history), user=user)
+    split_history(loaded)  # too short a history is refused before a model is loaded
+    with BarReporter(Console(stderr=True)) as reporter:
+        from lorecall.device import set_threads  # noqa: PLC0415
+        from lorecall.learn import learn_memory  # noqa: PLC0415
+
+        set_threads()
+        result = learn_memory(
+            loaded,
+            _load_base(model, device),
+            out=out,
+            settings=settings,
+            storage=storage,
+            reporter=reporter,
+        )
+    from lorecall.evaluate.terminal import summary  # noqa: PLC0415
+
+    _show(result.model_dump(mode="json"), summary(result, out), as_json=as_json)
+
+
+@app.command()
+def ask(
+    query: Annotated[str, typer.Argument(help="What to say.")],
+    *,
+    memory: Annotated[Path, typer.Option(help="A run's folder, or the memory in it.")],
+    vanilla: Annotated[bool, typer.Option("--vanilla", help="Answer without the memory.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Answer with and without.")] = False,
+    model: Model = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Answer a query as someone who knows the person."""
+    from lorecall.data.privacy import mask  # noqa: PLC0415
+    from lorecall.device import set_threads  # noqa: PLC0415
+    from lorecall.memory.artefact import Memory  # noqa: PLC0415
+    from lorecall.reply.responder import MemoryResponder, VanillaResponder  # noqa: PLC0415
+
+    if not query.strip():
+        raise ConfigError(
+            "a query must say something",
+            expected="some text",
+            got="none",
+            next_step='For example: lorecall ask --memory DIR "how was your day?"',
+        )
+    set_threads()
+    stored = Memory.load(memory)
+    base = _load_base(model or stored.manifest.base.name, device)
+    replies: dict[str, str] = {}
+    if vanilla or compare:
+        replies["vanilla"] = mask(VanillaResponder(base).reply(query))
+    if compare or not vanilla:
+        replies["memory"] = mask(MemoryResponder(base, stored).reply(query))
+    lines = [f"{name}: {reply}" for name, reply in replies.items()]
+    text = lines if compare else list(replies.values())
+    _show({"query": query, "replies": replies}, *text, as_json=as_json)
+
+
+@app.command()
+def show(
+    folder: RunDir,
+    *,
+    svg: Annotated[Path | None, typer.Option(help="Also write the view as a picture.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show theta, the front, the scores, the settings and the sizes of a finished run."""
+    from lorecall.evaluate.tables import save_picture  # noqa: PLC0415
+    from lorecall.evaluate.terminal import summary  # noqa: PLC0415
+    from lorecall.results import RunResult  # noqa: PLC0415
+
+    result = RunResult.load(folder)
+    view = summary(result, folder)
+    if svg is not None:
+        save_picture(view, svg, title=f"lorecall show {folder}")
+    _show(result.model_dump(mode="json"), view, as_json=as_json)
+
+
+@app.command()
+def report(
+    folder: RunDir,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="The page; DIR/report.html otherwise.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about a finished run."""
+    from lorecall.evaluate.report import write_report  # noqa: PLC0415
+    from lorecall.results import RunResult  # noqa: PLC0415
+
+    page = out or folder / "report.html"
+    write_report(RunResult.load(folder), page)
+    _show({"report": str(page)}, f"wrote {page}", as_json=as_json)
+
+
+@app.command()
+def export(
+    folder: RunDir,
+    *,
+    peft: Annotated[Path, typer.Option(help="Folder for a standard PEFT adapter.")],
+    as_json: Json = False,
+) -> None:
+    """Write the memory as a PEFT adapter, which peft and vLLM load."""
+    from lorecall.memory.artefact import Memory  # noqa: PLC0415
+    from lorecall.memory.peft_export import export_peft  # noqa: PLC0415
+
+    export_peft(Memory.load(folder), peft)
+    _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
+
+
+def _load_base(model: str | None, device: str) -> "BaseModel":
+    from lorecall.lm.base import DEFAULT_BASE, BaseModel  # noqa: PLC0415
+
+    return BaseModel.load(model or DEFAULT_BASE, device=device)
+
+
+def _source(data: str | None, history: Path | None) -> str | Path:
+    if (data is None) == (history is None):
+        raise ConfigError(
+            "a history comes from one place",
+            expected="either --data NAME or --history FILE",
+            got="both" if data else "neither",
+            next_step="For example: --data chitchat --user 4fde054d",
+        )
+    return data if data is not None else Path(str(history))
+
+
+def _show(value: Mapping[str, object], *views: object, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console()
+    for view in views:
+        console.print(view, highlight=False, markup=not isinstance(view, str))
+
+
+def _fail(line: str) -> NoReturn:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
+    sys.exit(2)

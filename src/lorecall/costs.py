@@ -1,0 +1,66 @@
+"""How much work each stage of a run is, in token equivalents, for telling the time left.
+
+One for a token trained; what reading and generating cost against that was measured on two cores.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lorecall.lm.prompts import Encoded
+from lorecall.settings import LearnSettings
+from lorecall.trial.run import EncodedPart, TrialData
+
+READ_COST = 0.4
+GENERATE_COST = 2.5
+SUGGEST_COST = 2_000.0  # one fit of the surrogates and one look for the next point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """The work of each stage, in token equivalents."""
+
+    vanilla: float
+    trial: float
+    suggestions: float
+    n_trials: int
+    final: float
+
+    @property
+    def total(self) -> float:
+        """The whole run: the base, the search, the control and the memory."""
+        return self.vanilla + self.n_trials * self.trial + self.suggestions + 2 * self.final
+
+    @classmethod
+    def of(
+        cls, data: TrialData, quick: TrialData, test: EncodedPart, settings: LearnSettings
+    ) -> "Costs":
+        """Estimate the stages of a run that uses every epoch it may.
+
+        Args:
+            data: What the final training is given.
+            quick: What a trial is given.
+            test: The test samples.
+            settings: Epochs and trials.
+        """
+        epochs = settings.search.epochs or settings.train.max_epochs
+        evals = settings.train.evals_per_epoch
+        valid = READ_COST * _tokens(data.valid.encoded)
+        read_test = READ_COST * _tokens(test.encoded) + _generated(test.encoded)
+        search = settings.search
+        return cls(
+            vanilla=valid + read_test,
+            trial=epochs * (_tokens(quick.train.encoded) + evals * valid)
+            + _generated(data.valid.encoded),
+            suggestions=SUGGEST_COST * max(0, search.trials - search.initial),
+            n_trials=search.trials,
+            final=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid)
+            + read_test,
+        )
+
+
+def _tokens(samples: Sequence[Encoded]) -> float:
+    return float(sum(sample.n_tokens for sample in samples))
+
+
+def _generated(samples: Sequence[Encoded]) -> float:
+    return GENERATE_COST * sum(len(sample.response) for sample in samples)

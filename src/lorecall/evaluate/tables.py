@@ -1,0 +1,72 @@
+"""What `lorecall data` prints, and a picture of anything that is printed."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+
+from lorecall.data.catalog import FileReport
+from lorecall.files import write_text
+
+_PICTURE_COLUMNS = 96
+
+
+def dataset_table(entries: Sequence[Mapping[str, object]]) -> RenderableType:
+    """Show the catalogue."""
+    table = Table("name", "title", "licence", "origin", title="datasets", title_justify="left")
+    for entry in entries:
+        table.add_row(*(str(entry[key]) for key in ("name", "title", "licence", "origin")))
+    return table
+
+
+def description_table(described: Mapping[str, object]) -> RenderableType:
+    """Show one dataset's numbers, Table 1's rows among them."""
+    table = Table(show_header=False, box=None)
+    for key, value in described.items():
+        shown = f"{value:,.1f}" if isinstance(value, float) else str(value)
+        table.add_row(key, f"{value:,}" if isinstance(value, int) else shown)
+    return table
+
+
+def user_table(users: Sequence[Mapping[str, object]]) -> RenderableType:
+    """Show users, those with the longest histories first."""
+    table = Table(title="users, longest history first", title_justify="left")
+    table.add_column("user", no_wrap=True)
+    for heading in ("samples", "conversations", "words"):
+        table.add_column(heading, justify="right")
+    table.caption = "words: mean of a response"
+    table.caption_justify = "left"
+    for user in users:
+        words = user["response_words"]
+        table.add_row(
+            str(user["user"]),
+            str(user["n_samples"]),
+            str(user["n_conversations"]),
+            f"{words:.1f}" if isinstance(words, float) else str(words),
+        )
+    return table
+
+
+def check_view(report: FileReport) -> RenderableType:
+    """Show what is wrong with a JSONL file, line by line, and who is in it."""
+    parts: list[RenderableType] = [
+        f"{report.n_lines} lines, {len(report.users)} users, {report.n_problems} problems"
+    ]
+    parts += [f"  line {problem.line}: {problem.reason}" for problem in report.problems]
+    if report.n_problems > len(report.problems):
+        parts.append(f"  and {report.n_problems - len(report.problems)} more")
+    parts += [f"  dropped: {count} {reason}" for reason, count in report.dropped.items()]
+    parts += [
+        f"  user {user.user}: {user.n_samples} samples in {user.n_conversations} conversations"
+        for user in report.users[:10]
+    ]
+    return Group(*parts)
+
+
+def save_picture(view: RenderableType, path: Path, *, title: str) -> None:
+    """Draw a view as an SVG picture, as a terminal would show it."""
+    console = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO())
+    console.print(view, highlight=False)
+    write_text(path, console.export_svg(title=title))

@@ -1,0 +1,351 @@
+"""The use case, top to bottom: a history in, a memory and what it changed out.
+
+history -> split -> vanilla -> search <-> trials -> choice -> default LoRA -> memory -> scores
+
+This is the one place where the search and the model meet. Every stage leaves its finding in the
+run's folder, so that a run killed at any moment goes on where it was.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from lorecall.costs import Costs
+from lorecall.data.history import samples_hash, split_history, subset
+from lorecall.data.privacy import mask
+from lorecall.lm.base import BaseModel
+from lorecall.lm.inject import Injection
+from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
+from lorecall.metrics.intervals import standard_error
+from lorecall.metrics.overlap import persona_tokens
+from lorecall.metrics.scores import (
+    SampleScores,
+    mean_scores,
+    paired_scores,
+    score_samples,
+    signatures,
+)
+from lorecall.progress import Ledger, Reporter, SilentReporter
+from lorecall.records import History, InjectionConfig, Split, evenly_spaced
+from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions
+from lorecall.run_folder import RunFolder, open_run
+from lorecall.search.loop import Finding, SearchOutcome, run_search
+from lorecall.settings import LearnSettings, preset
+from lorecall.trial.run import Trained, Trials
+from lorecall.trial.train import read_losses
+
+DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
+_N_REPLIES = 5
+
+
+def learn_memory(
+    history: History,
+    base: BaseModel,
+    *,
+    out: str | Path,
+    settings: LearnSettings | None = None,
+    storage: str | None = None,
+    reporter: Reporter | None = None,
+) -> RunResult:
+    """Find, train and store a person's memory, and measure what it changed.
+
+    Killed at any moment and called again with the same arguments, it goes on with what is
+    finished; called again after it has finished, it gives the same result at once.
+
+    Args:
+        history: Everything one user wrote or was asked.
+        base: The frozen base.
+        out: The run's folder, new or of the same run.
+        settings: What is computed; the `laptop` preset when None.
+        storage: Optuna storage URL of the trials; a SQLite file in `out` when None.
+        reporter: Who is told how far it is.
+
+    Returns:
+        The result, which is also `out/result.json`; the memory is in `out/memory`.
+
+    Raises:
+        DataError: Too few samples.
+        RunError: `out` holds something else, or another process works in it.
+        StorageError: The storage cannot be reached.
+    """
+    settings = settings or preset()
+    split = split_history(history)
+    with open_run(Path(out), _identity(history, base, settings)) as folder:
+        if folder.result.exists():
+            return RunResult.load(folder.path)
+        job = _Job(history, split, base, settings, folder, reporter or SilentReporter())
+        vanilla = job.vanilla()
+        found = job.search(storage or folder.storage_url, vanilla)
+        default = job.default_lora(vanilla)
+        memory = job.memory(found.config, vanilla)
+        result = job.result({"vanilla": vanilla, "default_lora": default, "memory": memory}, found)
+        result.save(folder.result)
+        return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemReading:
+    """What one system made of the test samples, as its stage left it.
+
+    `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone.
+    """
+
+    losses: tuple[float, ...]
+    responses: tuple[str, ...]
+    valid_losses: tuple[float, ...] = ()
+    curve: tuple[tuple[float, float], ...] = ()
+    n_parameters: int = 0
+    train_s: float = 0.0
+    evaluate_s: float = 0.0
+
+    @property
+    def valid_loss(self) -> float:
+        """Mean validation loss."""
+        return sum(self.valid_losses) / len(self.valid_losses)
+
+
+class _Job:
+    """One run at work: what its stages share."""
+
+    def __init__(
+        self,
+        history: History,
+        split: Split,
+        base: BaseModel,
+        settings: LearnSettings,
+        folder: RunFolder,
+        reporter: Reporter,
+    ) -> None:
+        self.history, self.split, self.base = history, split, base
+        self.settings, self.folder = settings, folder
+        self.final = Trials(base, settings=settings.train, seed=settings.seed)
+        epochs = settings.search.epochs or settings.train.max_epochs
+        self.quick = Trials(
+            base, settings=replace(settings.train, max_epochs=epochs), seed=settings.seed
+        )
+        fewer = subset(split.train, settings.search.samples, seed=settings.seed)
+        self.quick_data = self.quick.data(split, fewer)
+        self.data = self.final.data(split, split.train)
+        self.test = self.final.encode(split.test, past=split.train)
+        self.costs = Costs.of(self.data, self.quick_data, self.test, settings)
+        self.ledger = Ledger(reporter, self.costs.total)
+
+    def vanilla(self) -> SystemReading:
+        """Read the base itself: the control, and the start of every loss curve (n = 0)."""
+
+        def read(_: Callable[[float], None]) -> SystemReading:
+            valid = tuple(read_losses(self.base, self.data.valid.encoded))
+            test = self.final.read(self.test, max_new_tokens=self.data.max_new_tokens)
+            return SystemReading(
+                losses=test.losses,
+                responses=test.responses,
+                valid_losses=valid,
+                evaluate_s=test.seconds,
+            )
+
+        return self._stage("vanilla", "reading the base", self.costs.vanilla, read)
+
+    def search(self, storage: str, vanilla: SystemReading) -> SearchOutcome:
+        """Search theta on the validation samples; the test is not touched."""
+
+        def objective(config: InjectionConfig) -> Finding:
+            done = len(self.ledger.finished)
+            line = f"trial {done} of at most {self.settings.search.trials}"
+            with self.ledger.stage(line, self.costs.trial) as advance:
+                result = self.quick.run(
+                    config, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+                )
+            report = result.trained.report
+            return Finding(
+                objectives=result.objectives,
+                rouge_l=result.rouge_l,
+                n_parameters=result.trained.n_parameters,
+                n_tokens=report.n_tokens,
+                curve=report.points,
+                train_s=report.seconds,
+                evaluate_s=result.evaluate_s,
+            )
+
+        return run_search(
+            objective,
+            n_layers=self.base.n_layers,
+            settings=self.settings,
+            storage=storage,
+            study_name=f"{self.history.dataset}-{self.history.user}-{self.folder.id}",
+            ledger=self.ledger,
+        )
+
+    def default_lora(self, vanilla: SystemReading) -> SystemReading:
+        """Train the control that isolates the search: every layer, rank 8."""
+        n = self.base.n_layers
+        config = InjectionConfig(layers=tuple(range(n)), n_loras=n, rank=DEFAULT_RANK)
+        return self._train_and_read("default_lora", "training the default LoRA", config, vanilla)
+
+    def memory(self, config: InjectionConfig, vanilla: SystemReading) -> SystemReading:
+        """Train the chosen theta on all of the training samples and store it."""
+        return self._train_and_read("memory", "training the memory", config, vanilla)
+
+    def result(self, readings: Mapping[System, SystemReading], found: SearchOutcome) -> RunResult:
+        """Score every system on the test samples, paired, and gather what was found."""
+        persona = persona_tokens(self.split.own_content)
+        scored = {
+            name: score_samples(
+                reading.losses,
+                reading.responses,
+                references=[sample.response for sample in self.split.test],
+                persona=persona,
+            )
+            for name, reading in readings.items()
+        }
+        stored = Memory.load(self.folder.memory)
+        return RunResult(
+            user=self.history.user,
+            dataset=self.history.dataset,
+            model=self.base.name,
+            n_layers=self.base.n_layers,
+            seed=self.settings.seed,
+            config=found.config,
+            chosen_trial=found.chosen,
+            split=_sizes(self.split),
+            scores={name: self._means(scores) for name, scores in scored.items()},
+            difference_to_vanilla={
+                name: self._differences(scored[name], scored["vanilla"]) for name in SYSTEMS[1:]
+            },
+            persona_tokens=len(persona),
+            front=tuple(trial for trial in found.trials if trial.on_front),
+            trials=found.trials,
+            hypervolume=found.hypervolume,
+            importance=found.importance,
+            curves={name: reading.curve for name, reading in readings.items()},
+            replies=self._replies(readings),
+            seconds=_seconds(readings, found),
+            sizes={
+                "trainable_parameters": stored.n_parameters,
+                "bytes": sum(file.stat().st_size for file in self.folder.memory.iterdir()),
+            },
+            signature=signatures(
+                len(self.split.test), **self._bootstrap, n_persona_tokens=len(persona)
+            ),
+            settings=self.settings.as_json(),
+            storage=found.storage,
+            versions=versions(),
+        )
+
+    def _train_and_read(
+        self, name: System, line: str, config: InjectionConfig, vanilla: SystemReading
+    ) -> SystemReading:
+        def work(advance: Callable[[float], None]) -> SystemReading:
+            trained = self.final.train(
+                config, self.data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+            )
+            if name == "memory":
+                self._store(config, trained)
+            with Injection(self.base, config) as injection:
+                injection.load(trained.tensors)
+                test = self.final.read(self.test, max_new_tokens=self.data.max_new_tokens)
+            return SystemReading(
+                losses=test.losses,
+                responses=test.responses,
+                curve=trained.report.points,
+                n_parameters=trained.n_parameters,
+                train_s=trained.report.seconds,
+                evaluate_s=test.seconds,
+            )
+
+        return self._stage(name, line, self.costs.final, work)
+
+    def _stage(
+        self,
+        name: str,
+        line: str,
+        cost: float,
+        work: Callable[[Callable[[float], None]], SystemReading],
+    ) -> SystemReading:
+        """Do a stage once: what it found is kept, and read back when the run goes on."""
+        kept = self.folder.stage(name)
+        if kept is not None:
+            self.ledger.skip(cost)
+            return TypeAdapter(SystemReading).validate_python(kept)
+        with self.ledger.stage(line, cost) as advance:
+            reading = work(advance)
+        self.folder.save_stage(name, asdict(reading))
+        return reading
+
+    def _store(self, config: InjectionConfig, trained: Trained) -> None:
+        family = self.base.family
+        base = BaseIdentity(
+            name=self.base.name,
+            fingerprint=self.base.fingerprint,
+            family=family.name,
+            n_layers=self.base.n_layers,
+            paths=family.linears,
+            peft_targets=family.peft_targets,
+            fan_in_fan_out=family.transposed,
+        )
+        training = Training(
+            user=self.history.user,
+            dataset=self.history.dataset,
+            seed=self.settings.seed,
+            sample_ids=tuple(sample.id for sample in self.split.train),
+            samples_sha256=samples_hash(self.split.train),
+            split=_sizes(self.split),
+        )
+        manifest = Manifest(base=base, theta=config, training=training, versions=versions())
+        Memory(manifest=manifest, tensors=trained.tensors).save(self.folder.memory)
+
+    def _replies(self, readings: Mapping[System, SystemReading]) -> tuple[Reply, ...]:
+        """Take test queries evenly spaced over the test, not picked by their answers."""
+        indices = tuple(range(len(self.split.test)))
+        return tuple(
+            Reply(
+                query=mask(self.split.test[i].query),
+                truth=mask(self.split.test[i].response),
+                responses={name: mask(r.responses[i]) for name, r in readings.items()},
+            )
+            for i in evenly_spaced(indices, min(_N_REPLIES, len(indices)))
+        )
+
+    @property
+    def _bootstrap(self) -> dict[str, int]:
+        return {"n_resamples": self.settings.n_bootstrap, "seed": self.settings.seed}
+
+    def _means(self, scores: SampleScores) -> Scores:
+        return Scores(**mean_scores(scores, **self._bootstrap))
+
+    def _differences(self, scores: SampleScores, other: SampleScores) -> Scores:
+        return Scores(**paired_scores(scores, other, **self._bootstrap))
+
+
+def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dict[str, object]:
+    """Say what a run computes; the same command gives the same identity."""
+    return {
+        "dataset": history.dataset,
+        "user": history.user,
+        "samples": samples_hash(history.samples),
+        "base": base.name,
+        "base_fingerprint": base.fingerprint,
+        "base_dtype": str(base.dtype).removeprefix("torch."),
+        "settings": settings.as_json(),
+    }
+
+
+def _sizes(split: Split) -> dict[str, int]:
+    return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}
+
+
+def _seconds(readings: Mapping[System, SystemReading], found: SearchOutcome) -> dict[str, float]:
+    """Add up what was measured; `total` leaves out loading the data and the base."""
+    suggest = sum(trial.seconds["suggest"] for trial in found.trials)
+    trained = sum(trial.seconds["train"] for trial in found.trials)
+    read = sum(trial.seconds["evaluate"] for trial in found.trials)
+    train_s = trained + sum(reading.train_s for reading in readings.values())
+    evaluate_s = read + sum(reading.evaluate_s for reading in readings.values())
+    return {
+        "search": suggest + trained + read,
+        "suggest": suggest,
+        "train": train_s,
+        "evaluate": evaluate_s,
+        "total": suggest + train_s + evaluate_s,
+    }

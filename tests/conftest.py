@@ -1,0 +1,179 @@
+"""What every test needs: checked types, no network, one thread, tiny bases of every family."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("LORECALL_THREADS", "1")  # for the commands that tests start
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from beartype.claw import beartype_packages
+
+# `jaxtyping.install_import_hook` decorates methods one by one, where beartype refuses `Self`; this
+# hook decorates the classes.
+beartype_packages(("lorecall.lm", "lorecall.trial", "lorecall.memory", "lorecall.reply"))
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from lorecall.lm.base import BaseModel
+from lorecall.lm.inject import Injection
+from lorecall.lm.tiny import tiny_base
+from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
+from lorecall.records import InjectionConfig, Sample
+
+FAMILIES = ("llama", "gpt2", "roberta")
+WORDS = "the cat sat on a mat and saw nine old dogs run by in rain".split()
+
+torch.set_num_threads(1)
+settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(
+    request: pytest.FixtureRequest, _cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep the caller's cache out of it, but for the real base, which is de-quantised there."""
+    if request.node.get_closest_marker("real_model") is None:
+        monkeypatch.setenv("LORECALL_CACHE", str(_cache))
+
+
+@pytest.fixture
+def make_base() -> Callable[..., BaseModel]:
+    """Make a tiny base whose weights are large enough for its answers to vary."""
+
+    def make(family: str = "llama", *, gain: float = 12.0, **options: object) -> BaseModel:
+        tiny = tiny_base(family, **options)
+        with torch.no_grad():
+            for parameter in tiny.model.parameters():
+                if parameter.dim() > 1:
+                    parameter.mul_(gain)
+        return BaseModel(tiny.model, tiny.tokenizer, name=tiny.name)
+
+    return make
+
+
+@pytest.fixture(params=FAMILIES)
+def base(request: pytest.FixtureRequest, make_base: Callable[..., BaseModel]) -> BaseModel:
+    """Give a tiny base of each family in turn."""
+    return make_base(request.param)
+
+
+@pytest.fixture
+def llama(make_base: Callable[..., BaseModel]) -> BaseModel:
+    """Give a tiny base where the family does not matter."""
+    return make_base("llama")
+
+
+@pytest.fixture
+def state_hash() -> Callable[[BaseModel], str]:
+    """Hash the names and the bits of everything in a base's state."""
+
+    def hash_of(base: BaseModel) -> str:
+        digest = hashlib.sha256()
+        for name, tensor in sorted(base.model.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    return hash_of
+
+
+@pytest.fixture
+def fill() -> Callable[..., dict[str, torch.Tensor]]:
+    """Draw both halves of every pair, so that a memory changes what the base says."""
+
+    def draw(injection: Injection, *, seed: int = 0, size: float = 0.3) -> dict[str, torch.Tensor]:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = {
+            name: size * torch.randn(tensor.shape, generator=generator)
+            for name, tensor in injection.tensors().items()
+        }
+        injection.load(drawn)
+        return drawn
+
+    return draw
+
+
+@pytest.fixture
+def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., Memory]:
+    """Make a memory for a base, with drawn pairs."""
+
+    def make(
+        base: BaseModel,
+        config: InjectionConfig | None = None,
+        *,
+        seed: int = 0,
+        linears: tuple[str, ...] | None = None,
+    ) -> Memory:
+        config = config or InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
+        with Injection(base, config, linears=linears) as injection:
+            tensors = fill(injection, seed=seed)
+        family = base.family
+        identity = BaseIdentity(
+            name=base.name,
+            fingerprint=base.fingerprint,
+            family=family.name,
+            n_layers=base.n_layers,
+            paths=family.linears,
+            peft_targets=family.peft_targets,
+            fan_in_fan_out=family.transposed,
+        )
+        training = Training(
+            user=f"user-{seed}",
+            dataset="made up",
+            seed=seed,
+            sample_ids=("a", "b"),
+            samples_sha256="0" * 64,
+            split={"train": 2, "valid": 1, "test": 1},
+        )
+        manifest = Manifest(
+            base=identity, theta=config, training=training, versions={"lorecall": "0"}
+        )
+        return Memory(manifest=manifest, tensors=tensors)
+
+    return make
+
+
+@pytest.fixture
+def make_samples() -> Callable[..., tuple[Sample, ...]]:
+    """Make samples of different lengths, one conversation each."""
+
+    def make(n: int, *, first: int = 0) -> tuple[Sample, ...]:
+        return tuple(
+            Sample(
+                id=f"s{i}",
+                user="ann",
+                conversation=f"c{i}",
+                query=" ".join(WORDS[i % 7 : i % 7 + 2 + i % 3]),
+                response=" ".join(WORDS[(3 * i) % 8 : (3 * i) % 8 + 1 + i % 5]),
+                time=float(i),
+            )
+            for i in range(first, first + n)
+        )
+
+    return make
+
+
+@pytest.fixture
+def file_size_limit() -> Iterator[Callable[[int], None]]:
+    """Let the system refuse files above a size, as a full disk would."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(n_bytes: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
