@@ -1,9 +1,11 @@
 """What every test needs: checked types, no network, one thread, tiny bases of every family."""
+# ruff: noqa: E402 - the environment and the hook come before the imports they are for
 
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("LORECALL_THREADS", "1")  # for the commands that tests start
@@ -26,7 +28,7 @@ from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
 from lorecall.records import InjectionConfig, Sample
 
 FAMILIES = ("llama", "gpt2", "roberta")
-WORDS = "the cat sat on a mat and saw nine old dogs run by in rain".split()
+TEXT = "the cat sat on a mat and saw nine old dogs run by in rain"
 
 torch.set_num_threads(1)
 settings.register_profile(
@@ -53,12 +55,13 @@ def _own_cache(
 def make_base() -> Callable[..., BaseModel]:
     """Make a tiny base whose weights are large enough for its answers to vary."""
 
-    def make(family: str = "llama", *, gain: float = 12.0, **options: object) -> BaseModel:
+    def make(family: str = "llama", *, gain: float | None = None, **options: Any) -> BaseModel:
         tiny = tiny_base(family, **options)
+        factor = (6.0 if family == "roberta" else 12.0) if gain is None else gain
         with torch.no_grad():
             for parameter in tiny.model.parameters():
                 if parameter.dim() > 1:
-                    parameter.mul_(gain)
+                    parameter.mul_(factor)
         return BaseModel(tiny.model, tiny.tokenizer, name=tiny.name)
 
     return make
@@ -149,6 +152,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
 @pytest.fixture
 def make_samples() -> Callable[..., tuple[Sample, ...]]:
     """Make samples of different lengths, one conversation each."""
+    words = TEXT.split()
 
     def make(n: int, *, first: int = 0) -> tuple[Sample, ...]:
         return tuple(
@@ -156,8 +160,8 @@ def make_samples() -> Callable[..., tuple[Sample, ...]]:
                 id=f"s{i}",
                 user="ann",
                 conversation=f"c{i}",
-                query=" ".join(WORDS[i % 7 : i % 7 + 2 + i % 3]),
-                response=" ".join(WORDS[(3 * i) % 8 : (3 * i) % 8 + 1 + i % 5]),
+                query=" ".join(words[i % 7 : i % 7 + 2 + i % 3]),
+                response=" ".join(words[(3 * i) % 8 : (3 * i) % 8 + 1 + i % 5]),
                 time=float(i),
             )
             for i in range(first, first + n)

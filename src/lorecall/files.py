@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -76,7 +76,7 @@ def read_json(path: Path, *, what: str, error: type[InputError]) -> dict[str, ob
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path, None, None]:
     """Fill a temporary folder beside `path`; it takes that name when the block ends well.
 
     A folder that already has the name is replaced. Nothing is left behind when the block raises.

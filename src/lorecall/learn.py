@@ -6,6 +6,7 @@ This is the one place where the search and the model meet. Every stage leaves it
 run's folder, so that a run killed at any moment goes on where it was.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from lorecall.data.privacy import mask
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
-from lorecall.metrics.intervals import standard_error
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import (
     SampleScores,
@@ -28,10 +28,12 @@ from lorecall.metrics.scores import (
     signatures,
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
-from lorecall.records import History, InjectionConfig, Split, evenly_spaced
+from lorecall.records import History, InjectionConfig, Objectives, Split, evenly_spaced
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions
 from lorecall.run_folder import RunFolder, open_run
-from lorecall.search.loop import Finding, SearchOutcome, run_search
+from lorecall.search.loop import Finding, Search, SearchOutcome
+from lorecall.search.space import InjectionSpace
+from lorecall.search.study import check_storage
 from lorecall.settings import LearnSettings, preset
 from lorecall.trial.run import Trained, Trials
 from lorecall.trial.train import read_losses
@@ -72,15 +74,21 @@ def learn_memory(
     """
     settings = settings or preset()
     split = split_history(history)
+    if storage is not None:
+        check_storage(storage)  # before the folder is taken
     with open_run(Path(out), _identity(history, base, settings)) as folder:
         if folder.result.exists():
             return RunResult.load(folder.path)
         job = _Job(history, split, base, settings, folder, reporter or SilentReporter())
+        search = job.open_search(storage or folder.storage_url)
         vanilla = job.vanilla()
-        found = job.search(storage or folder.storage_url, vanilla)
-        default = job.default_lora(vanilla)
-        memory = job.memory(found.config, vanilla)
-        result = job.result({"vanilla": vanilla, "default_lora": default, "memory": memory}, found)
+        found = job.search(search, vanilla)
+        readings: dict[System, SystemReading] = {
+            "vanilla": vanilla,
+            "default_lora": job.default_lora(vanilla),
+            "memory": job.memory(found.config, vanilla),
+        }
+        result = job.result(readings, found, storage=storage or "study.db")
         result.save(folder.result)
         return result
 
@@ -147,12 +155,27 @@ class _Job:
 
         return self._stage("vanilla", "reading the base", self.costs.vanilla, read)
 
-    def search(self, storage: str, vanilla: SystemReading) -> SearchOutcome:
+    def open_search(self, storage: str) -> Search:
+        """Open the study of this run, new or begun before."""
+        space = InjectionSpace(
+            n_layers=self.base.n_layers,
+            max_loras=self.settings.search.max_loras,
+            ranks=self.settings.search.ranks,
+            placement=self.settings.search.placement,
+        )
+        return Search(
+            space,
+            settings=self.settings.search,
+            seed=self.settings.seed,
+            storage=storage,
+            study_name=f"{self.history.dataset}-{self.history.user}-{self.folder.id}",
+        )
+
+    def search(self, search: Search, vanilla: SystemReading) -> SearchOutcome:
         """Search theta on the validation samples; the test is not touched."""
 
         def objective(config: InjectionConfig) -> Finding:
-            done = len(self.ledger.finished)
-            line = f"trial {done} of at most {self.settings.search.trials}"
+            line = f"trial {search.n_finished + 1} of at most {self.settings.search.trials}"
             with self.ledger.stage(line, self.costs.trial) as advance:
                 result = self.quick.run(
                     config, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
@@ -168,14 +191,11 @@ class _Job:
                 evaluate_s=result.evaluate_s,
             )
 
-        return run_search(
-            objective,
-            n_layers=self.base.n_layers,
-            settings=self.settings,
-            storage=storage,
-            study_name=f"{self.history.dataset}-{self.history.user}-{self.folder.id}",
-            ledger=self.ledger,
-        )
+        self.ledger.skip(search.n_finished * self.costs.trial)
+        found = search.run(objective, on_trial=self._tell)
+        left = self.settings.search.trials - len(found.trials)
+        self.ledger.skip(self.costs.suggestions + left * self.costs.trial)
+        return found
 
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
         """Train the control that isolates the search: every layer, rank 8."""
@@ -187,10 +207,12 @@ class _Job:
         """Train the chosen theta on all of the training samples and store it."""
         return self._train_and_read("memory", "training the memory", config, vanilla)
 
-    def result(self, readings: Mapping[System, SystemReading], found: SearchOutcome) -> RunResult:
+    def result(
+        self, readings: Mapping[System, SystemReading], found: SearchOutcome, *, storage: str
+    ) -> RunResult:
         """Score every system on the test samples, paired, and gather what was found."""
         persona = persona_tokens(self.split.own_content)
-        scored = {
+        scored: dict[System, SampleScores] = {
             name: score_samples(
                 reading.losses,
                 reading.responses,
@@ -229,8 +251,15 @@ class _Job:
                 len(self.split.test), **self._bootstrap, n_persona_tokens=len(persona)
             ),
             settings=self.settings.as_json(),
-            storage=found.storage,
+            storage=_without_password(storage),
             versions=versions(),
+        )
+
+    def _tell(self, n: int, objectives: Objectives, config: InjectionConfig) -> None:
+        self.ledger.reporter.say(
+            f"trial {n:3d}   loss {objectives.loss:.3f}   ROUGE-L {objectives.rouge_l:5.2f}   "
+            f"{len(config.ranks())} of {self.base.n_layers} layers,"
+            f" {config.n_loras} modules of rank {config.rank}"
         )
 
     def _train_and_read(
@@ -329,6 +358,11 @@ def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dic
         "base_dtype": str(base.dtype).removeprefix("torch."),
         "settings": settings.as_json(),
     }
+
+
+def _without_password(url: str) -> str:
+    """Leave the password out of a storage URL, for a file that people pass on."""
+    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", url)
 
 
 def _sizes(split: Split) -> dict[str, int]:

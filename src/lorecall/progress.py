@@ -4,10 +4,9 @@ Work is counted in token equivalents, so that the time left can be told from the
 token trained, less for a token read, more for a token generated.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Protocol
-
 
 
 class Reporter(Protocol):
@@ -59,7 +58,7 @@ class Ledger:
         reporter.plan(total)
 
     @contextmanager
-    def stage(self, line: str, cost: float) -> Iterator[Callable[[float], None]]:
+    def stage(self, line: str, cost: float) -> Generator[Callable[[float], None], None, None]:
         """Announce a stage; what it does not report itself is reported when it ends.
 
         Args:

@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class RunFolder:
 
 
 @contextmanager
-def open_run(path: Path, identity: Mapping[str, object]) -> Iterator[RunFolder]:
+def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder, None, None]:
     """Take a folder for a run: a new one, or the same run's to go on with.
 
     Args:
@@ -122,7 +122,7 @@ def _short(value: object) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None, None, None]:
     """Hold the folder's lock; the system lets go of it when the process ends, however it does."""
     handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:

@@ -85,6 +85,12 @@ class Memory:
         return self.manifest.theta
 
     @property
+    def linears(self) -> tuple[str, ...]:
+        """Which feed-forward linears carry a pair."""
+        names = {key.split(".", 2)[2].rpartition(".")[0] for key in self.tensors}
+        return tuple(name for name in self.manifest.base.paths if name in names)
+
+    @property
     def n_parameters(self) -> int:
         """How many numbers were trained."""
         return sum(tensor.numel() for tensor in self.tensors.values())

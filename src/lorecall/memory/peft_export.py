@@ -73,8 +73,7 @@ def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
     """
     base = memory.manifest.base
     layers = sorted(memory.config.ranks())
-    linears = {key.split(".", 2)[2].rpartition(".")[0] for key in memory.tensors}
-    targets = {base.peft_targets[name].format(layer=i) for name in linears for i in layers}
+    targets = {base.peft_targets[name].format(layer=i) for name in memory.linears for i in layers}
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",

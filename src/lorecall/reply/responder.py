@@ -79,6 +79,6 @@ class MemoryResponder(VanillaResponder):
         self.memory = memory
 
     def _respond(self, prompts: list[list[int]]) -> list[str]:
-        with Injection(self.base, self.memory.config) as injection:
+        with Injection(self.base, self.memory.config, linears=self.memory.linears) as injection:
             injection.load(self.memory.tensors)
             return super()._respond(prompts)

@@ -7,22 +7,40 @@ trial found is in the study's storage before the next one starts, so nothing fin
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import cast
 
+import numpy as np
 import optuna
+import torch
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
+from pydantic import TypeAdapter
 
 from lorecall.metrics.intervals import standard_error
-from lorecall.progress import Ledger
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.results import Hypervolume, Quartiles, Trial
-from lorecall.search.front import choose, converged, hypervolume_trace, pareto, reference_point
+from lorecall.search.discrete import DiscreteSpace
+from lorecall.search.front import (
+    Candidate,
+    Values,
+    choose,
+    converged,
+    hypervolume_trace,
+    pareto,
+    reference_point,
+    to_maximise,
+)
+from lorecall.search.local_search import SpaceExhaustedError
+from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import finished, open_study, recover
-from lorecall.settings import LearnSettings, SearchSettings
+from lorecall.search.surrogate import fit, importance
+from lorecall.settings import SearchSettings
 
-DIRECTIONS = ("minimize", "maximize")  # validation loss, validation ROUGE-L
+OBJECTIVES = ("loss", "rougeL")
+DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
+_FINDING = "finding"
+_SUGGEST_S = "suggest_s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +57,210 @@ class Finding:
     curve: tuple[tuple[float, float], ...]
     train_s: float
     evaluate_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOutcome:
+    """A finished search: the chosen theta, every trial, and what the surrogate learnt.
+
+    `importance` maps objective -> input -> quartiles; it is empty with too few trials for a fit.
+    """
+
+    config: InjectionConfig
+    chosen: int
+    trials: tuple[Trial, ...]
+    hypervolume: Hypervolume
+    importance: dict[str, dict[str, Quartiles]]
+
+
+class Search:
+    """One search over theta's space, kept in an Optuna study.
+
+    Args:
+        space: What is searched.
+        settings: Budget, start, stop and the surrogate's numbers.
+        seed: Seed of the suggestions.
+        storage: Optuna storage URL.
+        study_name: The study's name there; a study of that name goes on.
+
+    Raises:
+        StorageError: The storage cannot be reached.
+    """
+
+    def __init__(
+        self,
+        space: InjectionSpace,
+        *,
+        settings: SearchSettings,
+        seed: int,
+        storage: str,
+        study_name: str,
+    ) -> None:
+        self.space, self.settings, self.seed = space, settings, seed
+        self.mcmc = McmcSettings(
+            warmup_steps=settings.warmup_steps,
+            posterior_samples=settings.posterior_samples,
+            thinning=settings.thinning,
+        )
+        sampler = SaasNehviSampler(
+            search_space=space.distributions(),
+            n_initial=settings.initial,
+            seed=seed,
+            is_candidate=space.is_candidate,
+            same_as=space.same_as,
+            options=SamplerOptions(mcmc=self.mcmc),
+        )
+        self.study = open_study(storage, study_name, directions=DIRECTIONS, sampler=sampler)
+
+    @property
+    def n_finished(self) -> int:
+        """How many trials are finished."""
+        return len(finished(self.study))
+
+    def run(
+        self,
+        objective: Callable[[InjectionConfig], Finding],
+        *,
+        on_trial: Callable[[int, Objectives, InjectionConfig], None] | None = None,
+    ) -> SearchOutcome:
+        """Go on until the budget is spent, the front stops growing, or the space is used up.
+
+        Args:
+            objective: Tries one theta.
+            on_trial: Called as a trial finishes, with the number finished, what it found and theta.
+        """
+        recover(self.study)
+        stopped = self._why_stop()
+        while not stopped:
+            n = min(self.settings.batch, self.settings.trials - self.n_finished)
+            try:
+                batch = [self._ask() for _ in range(n)]
+            except SpaceExhaustedError:
+                stopped = "every configuration of the space was tried"
+                break
+            for trial in batch:
+                config = self.space.config(trial.params)
+                finding = self._try(trial, config, objective)
+                if on_trial is not None:
+                    on_trial(self.n_finished, finding.objectives, config)
+            stopped = self._why_stop()
+        return self._outcome(stopped)
+
+    def _ask(self) -> optuna.Trial:
+        started = perf_counter()
+        trial = self.study.ask(self.space.distributions())
+        trial.set_user_attr(_SUGGEST_S, perf_counter() - started)
+        return trial
+
+    def _try(
+        self,
+        trial: optuna.Trial,
+        config: InjectionConfig,
+        objective: Callable[[InjectionConfig], Finding],
+    ) -> Finding:
+        try:
+            finding = objective(config)
+        except Exception:
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            raise
+        trial.set_user_attr(_FINDING, asdict(finding))
+        self.study.tell(trial, [finding.objectives.loss, finding.objectives.rouge_l])
+        return finding
+
+    def _why_stop(self) -> str:
+        """Say why the search is over; an empty string while it is not."""
+        n = self.n_finished
+        if n >= self.settings.trials:
+            return f"the budget of {self.settings.trials} trials is spent"
+        if n < self.settings.initial:
+            return ""
+        trace = hypervolume_trace(self._values(), self._reference())
+        rounds = trace[self.settings.initial - 1 :: self.settings.batch]
+        s = self.settings
+        if converged(rounds, rounds=s.stop_rounds, gain=s.stop_gain):
+            return f"the hypervolume grew by less than {s.stop_gain:.0%} in {s.stop_rounds} rounds"
+        return ""
+
+    def _values(self) -> Values:
+        return to_maximise([trial.values for trial in finished(self.study)], DIRECTIONS)
+
+    def _reference(self) -> Values:
+        return reference_point(self._values()[: self.settings.initial])
+
+    def _outcome(self, stopped: str) -> SearchOutcome:
+        done = finished(self.study)
+        values, reference = self._values(), self._reference()
+        on_front = pareto(values)
+        chosen = choose([_candidate(trial) for trial in done])
+        loss, rouge_l = (-reference[0], reference[1])
+        return SearchOutcome(
+            config=self.space.config(done[chosen].params),
+            chosen=done[chosen].number,
+            trials=tuple(
+                self._record(trial, on_front=bool(front))
+                for trial, front in zip(done, on_front, strict=True)
+            ),
+            hypervolume=Hypervolume(
+                reference=(float(loss), float(rouge_l)),
+                trace=tuple(float(hv) for hv in hypervolume_trace(values, reference)),
+                stopped=stopped,
+            ),
+            importance=self._importance(done),
+        )
+
+    def _record(self, trial: FrozenTrial, *, on_front: bool) -> Trial:
+        finding = _finding(trial)
+        return Trial(
+            number=trial.number,
+            config=self.space.config(trial.params),
+            loss=finding.objectives.loss,
+            rougeL=finding.objectives.rouge_l,
+            on_front=on_front,
+            trainable_parameters=finding.n_parameters,
+            train_tokens=finding.n_tokens,
+            curve=finding.curve,
+            seconds={
+                "suggest": float(trial.user_attrs[_SUGGEST_S]),
+                "train": finding.train_s,
+                "evaluate": finding.evaluate_s,
+            },
+        )
+
+    def _importance(self, done: Sequence[FrozenTrial]) -> dict[str, dict[str, Quartiles]]:
+        if len(done) <= self.settings.initial:  # the surrogate was never asked
+            return {}
+        space = DiscreteSpace(self.space.distributions())
+        codes = space.encode(np.stack([space.point(trial.params) for trial in done]))
+        surrogate = fit(
+            torch.as_tensor(codes),
+            torch.as_tensor(self._values()),
+            settings=self.mcmc,
+            seed=self.seed,
+        )
+        return {
+            objective: {
+                name: Quartiles(low=low, median=median, high=high)
+                for name, low, median, high in zip(
+                    space.names,
+                    spread.low.tolist(),
+                    spread.median.tolist(),
+                    spread.high.tolist(),
+                    strict=True,
+                )
+            }
+            for objective, spread in zip(OBJECTIVES, importance(surrogate), strict=True)
+        }
+
+
+def _finding(trial: FrozenTrial) -> Finding:
+    return TypeAdapter(Finding).validate_python(trial.user_attrs[_FINDING])
+
+
+def _candidate(trial: FrozenTrial) -> Candidate:
+    finding = _finding(trial)
+    return Candidate(
+        loss=finding.objectives.loss,
+        rouge_l=finding.objectives.rouge_l,
+        rouge_l_error=standard_error(finding.rouge_l),
+        n_parameters=finding.n_parameters,
+    )

@@ -1,0 +1,89 @@
+"""One self-contained HTML page about a run: nothing is fetched when it is opened."""
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+
+from lorecall.evaluate import figures, words
+from lorecall.files import write_text
+from lorecall.records import InjectionConfig
+from lorecall.results import RunResult
+
+_CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
+_SHADES = ("#e6f1f8", "#9fcbe6", "#4a9cce", "#0072B2")  # no module .. many, also in greyscale
+_PANELS = ("pareto", "hypervolume", "curves")
+
+
+def write_report(result: RunResult, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        result: The run.
+        path: The HTML file; it is replaced whole, or left as it was.
+    """
+    write_text(path, render(result))
+
+
+def render(result: RunResult) -> str:
+    """Make the page's HTML."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["plain"] = words.plain
+    environment.globals["words"] = words
+    page = environment.from_string(_read("report.html.j2"))
+    return page.render(
+        result=result,
+        style=Markup(_read("report.css")),  # noqa: S704 - a file of this package
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
+        strip=partial(_strip, n_layers=result.n_layers),
+        charts=_charts(result),
+        panels=[
+            (objective, _chart(figure, f"importance-{i}"))
+            for i, (objective, figure) in enumerate(figures.importance(result).items())
+        ],
+        systems=words.scored_systems(result),
+        n_initial=figures.n_initial(result),
+    )
+
+
+def _charts(result: RunResult) -> dict[str, Markup]:
+    drawn = (figures.pareto(result), figures.hypervolume(result), figures.loss_curves(result))
+    return {
+        name: _chart(figure, f"chart-{name}") for name, figure in zip(_PANELS, drawn, strict=True)
+    }
+
+
+def _chart(figure: figures.Figure, name: str) -> Markup:
+    html = to_html(
+        figure,
+        config=_CHART,
+        include_plotlyjs=False,  # the page holds it once
+        full_html=False,
+        validate=False,  # a test does, which saves every page plotly's slowest import
+        div_id=name,
+    )
+    return Markup(html)  # noqa: S704 - plotly escapes what it writes into its script
+
+
+def _strip(config: InjectionConfig, n_layers: int) -> Sequence[tuple[int, int, str, str]]:
+    """Give each layer's index, number of modules, shade and the ink that reads on it."""
+    modules = config.modules_per_layer()
+    most = max(modules.values())
+    cells: list[tuple[int, int, str, str]] = []
+    for layer in range(n_layers):
+        n = modules.get(layer, 0)
+        shade = -(-n * (len(_SHADES) - 1) // most)
+        ink = "#ffffff" if shade >= len(_SHADES) - 1 else figures.INK
+        cells.append((layer, n, _SHADES[shade], ink))
+    return cells
+
+
+def _read(name: str) -> str:
+    return files("lorecall.evaluate").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,144 @@
+"""How a result is put into words and numbers, the same on the terminal and on the page."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lorecall.records import InjectionConfig, Interval
+from lorecall.results import SYSTEMS, RunResult, Scores, System
+
+SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
+    {"vanilla": "vanilla", "default_lora": "default LoRA", "memory": "memory"}
+)
+SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "search": "search, its trials included",
+        "suggest": "suggesting the next trial",
+        "train": "training, all of it",
+        "evaluate": "reading and replying",
+        "total": "total",
+    }
+)
+_MINUTE_S, _HOUR_S = 60, 3600
+_THOUSAND, _MILLION, _BILLION = 10**3, 10**6, 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A score: its field in `Scores`, its name, which way is better, and how it is written."""
+
+    key: str
+    title: str
+    lower_is_better: bool
+    decimals: int
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return "↓" if self.lower_is_better else "↑"
+
+    def of(self, scores: Scores) -> Interval:
+        """Pick this metric from scores."""
+        return getattr(scores, self.key)
+
+    def value(self, interval: Interval, *, sign: bool = False) -> str:
+        """Write the mean; a difference carries its sign."""
+        return f"{interval.value:{'+' if sign else ''}.{self.decimals}f}"
+
+    def bounds(self, interval: Interval, *, sign: bool = False) -> str:
+        """Write the interval."""
+        form = f"{'+' if sign else ''}.{self.decimals}f"
+        return f"[{interval.low:{form}}, {interval.high:{form}}]"
+
+    def verdict(self, difference: Interval) -> str:
+        """Say `better` or `worse` where the interval excludes zero, else nothing."""
+        if not difference.excludes_zero:
+            return ""
+        return "better" if (difference.value < 0) == self.lower_is_better else "worse"
+
+
+METRICS = (
+    Metric(key="loss", title="Test loss", lower_is_better=True, decimals=3),
+    Metric(key="rouge1", title="ROUGE-1", lower_is_better=False, decimals=2),
+    Metric(key="rougeL", title="ROUGE-L", lower_is_better=False, decimals=2),
+    Metric(key="persona_f1", title="Persona F1", lower_is_better=False, decimals=2),
+)
+
+
+def scored_systems(result: RunResult) -> tuple[System, ...]:
+    """Name the systems that have scores, in their usual order."""
+    return tuple(system for system in SYSTEMS if system in result.scores)
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number of things: `1 layer`, `2 layers`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def theta_words(config: InjectionConfig, n_layers: int) -> str:
+    """Write theta: `12 of 30 layers, 14 modules of rank 32`."""
+    modules = config.modules_per_layer()
+    n_modules = counted(sum(modules.values()), "module")
+    return f"{len(modules)} of {counted(n_layers, 'layer')}, {n_modules} of rank {config.rank}"
+
+
+def layer_ranges(layers: Sequence[int]) -> str:
+    """Write ascending layer indices: (0, 1, 2, 5) as `0-2, 5`."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def duration(seconds: float) -> str:
+    """Write a time: `4.2 s`, `8 min 12 s`, `2 h 5 min`."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _HOUR_S:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // 60} min"
+
+
+def short_count(n: int) -> str:
+    """Write a large number: `884.7 k`, `1.23 M`."""
+    if n < _THOUSAND:
+        return str(n)
+    for size, unit in ((_BILLION, "G"), (_MILLION, "M")):
+        if n >= size:
+            return f"{n / size:.2f} {unit}"
+    return f"{n / _THOUSAND:.1f} k"
+
+
+def split_words(split: Mapping[str, int]) -> str:
+    """Write the sizes of the split: `150 train, 21 valid, 43 test samples`."""
+    return ", ".join(f"{n} {part}" for part, n in split.items()) + " samples"
+
+
+def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Flatten nested settings: {"train": {"batch_size": 8}} to {"train.batch_size": "8"}."""
+    rows: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            rows |= flat({str(k): v for k, v in value.items()}, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            rows[prefix + key] = ", ".join(str(item) for item in value)
+        else:
+            rows[prefix + key] = "none" if value is None else str(value)
+    return rows
+
+
+def without_password(url: str) -> str:
+    """Hide the password of a storage URL: a page or a screen gets shown around."""
+    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
+
+
+def plain(text: str) -> str:
+    """Put a text on one line without control characters, which would steer a terminal."""
+    kept = (" " if unicodedata.category(character) == "Cc" else character for character in text)
+    return " ".join("".join(kept).split())

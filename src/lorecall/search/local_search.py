@@ -1,0 +1,156 @@
+"""The acquisition's maximum over the valid points of a discrete space.
+
+Everything stays on valid points, so what is suggested is what was scored. (The code the paper
+builds on optimises in the cube and rounds: it evaluates one point and records another.)
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lorecall.errors import LorecallError
+from lorecall.search.discrete import DiscreteSpace, Params, Points
+from lorecall.search.options import AcquisitionSettings
+
+Score = Callable[[Points], NDArray[np.float64]]
+"""From points, shape (k, d), to what is maximised, shape (k,)."""
+
+_TRIES = 64  # batches of random points before a space is enumerated
+_BATCH = 256
+_ENUMERABLE = 200_000
+
+
+class SpaceExhaustedError(LorecallError):
+    """No valid point is left that was not evaluated and is not being tried.
+
+    Args:
+        trial_number: The trial that asked; it is still running.
+    """
+
+    def __init__(self, trial_number: int | None = None) -> None:
+        self.trial_number = trial_number
+        super().__init__(
+            "the search space must have an untried point: expected 1 or more, got none."
+            " Every candidate has been tried; read the front, or widen the space."
+        )
+
+
+class Untried:
+    """The points that may be suggested: valid, and the same as none that is taken.
+
+    Args:
+        space: Where they lie.
+        is_candidate: Whether parameters are valid at all.
+        same_as: What parameters come to; equal keys are one configuration.
+        taken: Keys of what was evaluated or is being tried.
+    """
+
+    def __init__(
+        self,
+        space: DiscreteSpace,
+        *,
+        is_candidate: Callable[[Params], bool],
+        same_as: Callable[[Params], Hashable],
+        taken: Iterable[Hashable],
+    ) -> None:
+        self.space = space
+        self._is_candidate, self._same_as, self._taken = is_candidate, same_as, set(taken)
+
+    def allows(self, point: Points) -> bool:
+        """Say whether a point, shape (d,), may be suggested."""
+        params = self.space.params(point)
+        return self._is_candidate(params) and self._same_as(params) not in self._taken
+
+    def among(self, points: Points) -> Points:
+        """Keep the points that may be suggested, shape (k, d) -> (k', d), in order."""
+        return points[[self.allows(point) for point in points]]
+
+    def random(self, rng: np.random.Generator) -> Points:
+        """Draw one uniformly.
+
+        Raises:
+            SpaceExhaustedError: There is none.
+        """
+        for _ in range(_TRIES):
+            for point in self.space.random(_BATCH, rng):
+                if self.allows(point):
+                    return point
+        if self.space.n_points <= _ENUMERABLE:
+            left = self.among(self.space.all_points())
+            if len(left):
+                return left[rng.integers(len(left))]
+        raise SpaceExhaustedError
+
+
+def maximise(
+    score: Score,
+    untried: Untried,
+    *,
+    starts: Points,
+    settings: AcquisitionSettings,
+    rng: np.random.Generator,
+) -> Points:
+    """Climb by one-exchange and swap moves from given and from random starts, all in one batch.
+
+    Args:
+        score: What is maximised.
+        untried: The points that may be returned.
+        starts: Points to begin beside, shape (k, d); they need not be allowed themselves.
+        settings: How many random starts, moves and swaps.
+        rng: Where the random points come from.
+
+    Returns:
+        The best point scored, shape (d,); a random one where none was met.
+
+    Raises:
+        SpaceExhaustedError: No point is left.
+    """
+    space, climb = untried.space, _Climb(score, untried)
+    pool = climb.visit(space.random(settings.n_pool, rng))
+    active = [*starts, *sorted(pool, key=climb.value, reverse=True)[: settings.n_random]]
+    for _ in range(settings.max_steps):
+        near = [
+            np.concatenate([space.neighbours(point), space.swaps(point, settings.n_swaps, rng)])
+            for point in active
+        ]
+        if not near:
+            break
+        climb.visit(np.concatenate(near))
+        moves = [max(points, key=climb.value) for points in near]
+        paths = {
+            move.tobytes(): move
+            for move, point in zip(moves, active, strict=True)
+            if climb.value(move) > climb.value(point)
+        }  # paths that meet go on as one
+        active = list(paths.values())
+    return climb.best() if climb.values else untried.random(rng)
+
+
+class _Climb:
+    """The values of the allowed points met so far; each is scored once."""
+
+    def __init__(self, score: Score, untried: Untried) -> None:
+        self._score, self._untried = score, untried
+        self._seen: set[bytes] = set()
+        self._points: dict[bytes, Points] = {}
+        self.values: dict[bytes, float] = {}
+
+    def visit(self, points: Points) -> list[Points]:
+        """Score the allowed ones among new points; give them."""
+        new = {point.tobytes(): point for point in points if point.tobytes() not in self._seen}
+        self._seen |= new.keys()
+        allowed = {key: point for key, point in new.items() if self._untried.allows(point)}
+        if allowed:
+            values = self._score(np.stack(list(allowed.values())))
+            self.values |= dict(zip(allowed, values.tolist(), strict=True))
+            self._points |= allowed
+        return list(allowed.values())
+
+    def value(self, point: Points) -> float:
+        """Give a point's value, minus infinity where it is not allowed."""
+        return self.values.get(point.tobytes(), -np.inf)
+
+    def best(self) -> Points:
+        """Give the best point met."""
+        return self._points[max(self.values, key=self.values.__getitem__)]

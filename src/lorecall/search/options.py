@@ -1,0 +1,78 @@
+"""The numbers of the sampler. Importing this module imports nothing else."""
+
+from dataclasses import dataclass, field
+
+from lorecall.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McmcSettings:
+    """How NUTS draws the hyperparameters (SPEC section 4); 64 / 4 = 16 draws are kept.
+
+    Args:
+        warmup_steps: Steps that adapt the step size and the mass matrix, thrown away.
+        posterior_samples: Steps after the warm-up.
+        thinning: Every how many-th of them is kept.
+        max_tree_depth: A step takes at most 2 ** depth - 1 gradients.
+    """
+
+    warmup_steps: int = 128
+    posterior_samples: int = 64
+    thinning: int = 4
+    max_tree_depth: int = 6
+
+    def __post_init__(self) -> None:
+        at_least("warmup_steps", self.warmup_steps, low=1)
+        at_least("thinning", self.thinning, low=1)
+        at_least("posterior_samples", self.posterior_samples, low=self.thinning)
+        at_least("max_tree_depth", self.max_tree_depth, low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquisitionSettings:
+    """How the acquisition is estimated and maximised.
+
+    Args:
+        mc_samples: Monte-Carlo samples for each of the posterior's draws.
+        n_pareto: Most Pareto points the local search starts from.
+        n_random: Random starts, the best of `n_pool`.
+        n_pool: Random valid points scored before the local search.
+        n_swaps: Swap moves (one boolean on, another off) tried at each step, drawn at random.
+        max_steps: Most moves from a start.
+    """
+
+    mc_samples: int = 16
+    n_pareto: int = 4
+    n_random: int = 4
+    n_pool: int = 256
+    n_swaps: int = 16
+    max_steps: int = 32
+
+    def __post_init__(self) -> None:
+        for name in ("mc_samples", "n_random", "n_pool", "max_steps"):
+            at_least(name, getattr(self, name), low=1)
+        for name in ("n_pareto", "n_swaps"):
+            at_least(name, getattr(self, name), low=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerOptions:
+    """The numbers of both."""
+
+    mcmc: McmcSettings = field(default_factory=McmcSettings)
+    acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
+
+
+def at_least(name: str, value: int, *, low: int) -> None:
+    """Refuse a number that is too small.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if value < low:
+        raise ConfigError(
+            f"{name} must be in range",
+            expected=f"{low} or more",
+            got=str(value),
+            next_step="Change the setting.",
+        )

@@ -1,0 +1,185 @@
+"""Samples of the SAAS-GP's hyperparameters by NUTS, compiled once for every number of trials.
+
+The model is that of BoTorch's `SaasPyroModel` (Eriksson and Jankowiak, 2021). BoTorch compiles it
+anew for every number of observations; here observations are padded to a few sizes and masked: a
+padded row has a unit diagonal, zeros beside it and residual 0, so that it adds a constant.
+
+Notation
+    n, N, d    observations, the size they are padded to, inputs
+    X          inputs in [0, 1], shape (N, d)
+    y          outcomes of one objective, standardised, shape (N,)
+    mask       1.0 for an observation, 0.0 for padding, shape (N,)
+    c          constant mean             c ~ Normal(0, 1)
+    s          output scale              s ~ Gamma(2, 0.15)
+    v          noise variance            v - 1e-4 ~ Gamma(0.9, 10)
+    tau        global shrinkage          tau ~ HalfCauchy(0.1)
+    rho        inverse squared length scales over tau, shape (d,): rho_j ~ HalfCauchy(1)
+    r2         squared scaled distances, r2_ab = sum_j tau rho_j (X_aj - X_bj)^2, shape (N, N)
+    K          covariance of y, shape (N, N): s k(r2) + v I, with k Matern-5/2
+    L, a       Cholesky factor of K; L^-1 (y - c)
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from math import sqrt
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax.scipy.linalg import solve_triangular
+from numpy.typing import NDArray
+from numpyro.infer import MCMC, NUTS
+from threadpoolctl import threadpool_limits
+
+from lorecall.files import cache_folder
+from lorecall.search.options import McmcSettings
+
+MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
+_SMALLEST = 16
+_SQRT5 = sqrt(5)
+
+Floats = NDArray[np.float64]
+Draws = dict[str, Floats]
+Chain = Callable[[NDArray[np.uint32], Floats, Floats, Floats], dict[str, jax.Array]]
+
+
+def draw(X: Floats, Y: Floats, *, settings: McmcSettings, seed: int) -> list[Draws]:
+    """Draw the hyperparameters of every objective, one chain each, side by side.
+
+    Args:
+        X: Inputs in [0, 1], shape (n, d).
+        Y: Outcomes, each standardised, shape (n, m).
+        settings: How many steps.
+        seed: Seed of the chains.
+
+    Returns:
+        For each objective: `mean`, `outputscale`, `noise`, shape (s,), and `lengthscale`, shape
+        (s, d), for the s draws kept.
+    """
+    n, d = X.shape
+    size = padded_size(n)
+    chain = _compiled(size, d, settings)
+    inputs, mask = _padded(X, size), _padded(np.ones(n), size)
+
+    def run(j: int) -> Draws:
+        key = np.random.SeedSequence([seed, j]).generate_state(2).astype(np.uint32)
+        with jax.enable_x64(True):
+            drawn = chain(key, inputs, _padded(Y[:, j], size), mask)
+            return {name: np.array(value[:: settings.thinning]) for name, value in drawn.items()}
+
+    # More BLAS threads than free cores make these small factorisations slower by far, so each
+    # objective gets a thread of its own and BLAS none.
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor() as pool:
+        return list(pool.map(run, range(Y.shape[1])))
+
+
+def padded_size(n: int) -> int:
+    """Give the size n observations are padded to: 16, 24, 32, 48, 64, 96, 128 ..."""
+    size = _SMALLEST
+    while size < n:
+        size = size * 3 // 2 if (size & (size - 1)) == 0 else size * 4 // 3
+    return size
+
+
+def _padded(values: Floats, size: int) -> Floats:
+    missing = [(0, size - len(values))] + [(0, 0)] * (values.ndim - 1)
+    return np.pad(values, missing)
+
+
+@cache
+def _compiled(size: int, d: int, settings: McmcSettings) -> Chain:
+    """Compile a chain for a size; kept in the process, and on disk by JAX."""
+
+    def run(key: jax.Array, X: jax.Array, y: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+        kernel = NUTS(_model, dense_mass=True, max_tree_depth=settings.max_tree_depth)
+        mcmc = MCMC(
+            kernel,
+            num_warmup=settings.warmup_steps,
+            num_samples=settings.posterior_samples,
+            progress_bar=False,
+        )
+        mcmc.run(key, X, y, mask)
+        return _named(mcmc.get_samples())
+
+    if jax.config.values["jax_compilation_cache_dir"] is None:  # else the caller's own
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+    with jax.enable_x64(True):
+        key = jax.ShapeDtypeStruct((2,), jnp.uint32)
+        X, y = (jax.ShapeDtypeStruct(shape, jnp.float64) for shape in ((size, d), (size,)))
+        lowered = jax.jit(run).lower(key, X, y, y)
+        return lowered.compile(compiler_options={"xla_cpu_multi_thread_eigen": False})
+
+
+def _model(X: jax.Array, y: jax.Array, mask: jax.Array) -> None:
+    c = numpyro.sample("c", dist.Normal(0.0, 1.0))
+    s = numpyro.sample("s", dist.Gamma(2.0, 0.15))
+    v = MIN_NOISE + numpyro.sample("v", dist.Gamma(0.9, 10.0))
+    tau = numpyro.sample("tau", dist.HalfCauchy(0.1))
+    rho = numpyro.sample("rho", dist.HalfCauchy(jnp.ones(X.shape[1])))
+    signal = s * _matern52(_squared_distances(X * jnp.sqrt(tau * rho)))
+    K = signal * jnp.outer(mask, mask) + jnp.diag(jnp.where(mask > 0, v, 1.0))
+    numpyro.factor("y", _log_likelihood(K, mask * (y - c)))
+
+
+def _named(drawn: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Name draws as BoTorch does."""
+    return {
+        "mean": drawn["c"],
+        "outputscale": drawn["s"],
+        # BoTorch's own fit loads v - 1e-4 here; the noise of the model is v.
+        "noise": MIN_NOISE + drawn["v"],
+        "lengthscale": 1 / jnp.sqrt(drawn["tau"][:, None] * drawn["rho"]),
+    }
+
+
+def _squared_distances(S: jax.Array) -> jax.Array:
+    """Give r2 from scaled inputs S by one matrix product: no (N, N, d) array is made."""
+    norms = (S * S).sum(-1)
+    return jnp.maximum(norms[:, None] + norms[None, :] - 2 * S @ S.T, 0.0)
+
+
+@jax.custom_jvp
+def _matern52(r2: jax.Array) -> jax.Array:
+    r = jnp.sqrt(r2)
+    return (1 + _SQRT5 * r + 5 / 3 * r2) * jnp.exp(-_SQRT5 * r)
+
+
+@_matern52.defjvp
+def _matern52_jvp(
+    primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Differentiate in r2, where k is smooth at 0; in r the square root's slope is infinite."""
+    (r2,), (change,) = primals, tangents
+    r = jnp.sqrt(r2)
+    decay = jnp.exp(-_SQRT5 * r)
+    return (1 + _SQRT5 * r + 5 / 3 * r2) * decay, -5 / 6 * (1 + _SQRT5 * r) * decay * change
+
+
+@jax.custom_vjp
+def _log_likelihood(K: jax.Array, residual: jax.Array) -> jax.Array:
+    """Give log N(residual; 0, K) but for its constant: -a.a / 2 - log det L."""
+    return _log_likelihood_forward(K, residual)[0]
+
+
+def _log_likelihood_forward(
+    K: jax.Array, residual: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    L = jnp.linalg.cholesky(K)
+    L_inverse = solve_triangular(L, jnp.eye(len(residual)), lower=True)
+    a = L_inverse @ residual
+    return -0.5 * a @ a - jnp.log(jnp.diagonal(L)).sum(), (L_inverse, a)
+
+
+def _log_likelihood_backward(
+    kept: tuple[jax.Array, jax.Array], slope: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """With b = K^-1 residual: (b b^T - K^-1) / 2 and -b; cheaper than through the Cholesky."""
+    L_inverse, a = kept
+    b = L_inverse.T @ a
+    return slope * 0.5 * (jnp.outer(b, b) - L_inverse.T @ L_inverse), -slope * b
+
+
+_log_likelihood.defvjp(_log_likelihood_forward, _log_likelihood_backward)

@@ -1,0 +1,137 @@
+"""Theta's space: which layers are active, how many modules, of which rank."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, get_args
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+
+from lorecall.errors import ConfigError
+from lorecall.records import InjectionConfig, Placement
+from lorecall.search.discrete import DiscreteSpace, Params
+from lorecall.settings import MAX_LORAS, RANKS
+
+Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
+"""The rows of Table 5: which of alpha (layer), n and r (rank) are searched."""
+
+FIXED_RANK = 16  # r where it is not searched (SPEC section 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InjectionSpace:
+    """Theta's space (Table 2), or one of the ablated ones (Table 5).
+
+    Args:
+        n_layers: L, the base's layers.
+        max_loras: The largest n.
+        ranks: The values of r, ascending.
+        placement: How n is read.
+        searched: What is searched; the rest is fixed: all layers active, one module a layer (at
+            most `max_loras`), r = 16.
+
+    Raises:
+        ConfigError: A value is outside its range.
+    """
+
+    n_layers: int
+    max_loras: int = MAX_LORAS
+    ranks: tuple[int, ...] = RANKS
+    placement: Placement = "deal"
+    searched: Searched = "all"
+
+    def __post_init__(self) -> None:
+        ascending = all(a < b for a, b in pairwise(self.ranks))
+        _require("n_layers", self.n_layers >= 1, expected="1 or more", got=self.n_layers)
+        _require("max_loras", self.max_loras >= 1, expected="1 or more", got=self.max_loras)
+        _require(
+            "ranks",
+            bool(self.ranks) and self.ranks[0] >= 1 and ascending,
+            expected="positive, ascending",
+            got=self.ranks,
+        )
+        known = get_args(Searched)
+        _require("searched", self.searched in known, expected=" or ".join(known), got=self.searched)
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Give Optuna's distributions of what is searched, by name."""
+        kinds: dict[str, BaseDistribution] = {}
+        if self._searches("layer"):
+            kinds |= {name: CategoricalDistribution([False, True]) for name in self._layer_names()}
+        if self._searches("n"):
+            kinds["n_loras"] = IntDistribution(0, self.max_loras)
+        if self._searches("rank"):
+            kinds["rank"] = CategoricalDistribution(self.ranks)
+        return kinds
+
+    def config(self, params: Mapping[str, object]) -> InjectionConfig:
+        """Give parameters as theta.
+
+        Raises:
+            ConfigError: A parameter is missing, outside its range, or they stand for the vanilla
+                model (`is_candidate` is false).
+        """
+        space = DiscreteSpace(self.distributions())
+        return self._config(space.params(space.point(params)))
+
+    def params(self, config: InjectionConfig) -> Params:
+        """Give theta as parameters.
+
+        Raises:
+            ConfigError: It is no point of this space.
+        """
+        params: Params = {
+            **{name: i in config.layers for i, name in enumerate(self._layer_names())},
+            "n_loras": config.n_loras,
+            "rank": config.rank,
+        }
+        space = DiscreteSpace(self.distributions())
+        params = {name: params[name] for name in space.names}
+        inside = space.find(params) is not None and self._config(params) == config
+        _require("theta", inside, expected=f"a point of {self}", got=config)
+        return params
+
+    def is_candidate(self, params: Mapping[str, object]) -> bool:
+        """Say whether there is any module: n = 0 or no active layer is the vanilla model."""
+        return params.get("n_loras", 1) != 0 and bool(self._active(params))
+
+    def same_as(self, params: Mapping[str, object]) -> Hashable:
+        """Give what parameters come to: (layer, stacked rank) pairs. Equal ones are one model."""
+        if not self.is_candidate(params):
+            return ()
+        return tuple(sorted(self._config(params).ranks().items()))
+
+    def _config(self, params: Mapping[str, object]) -> InjectionConfig:
+        one_each = 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
+        return InjectionConfig(
+            layers=self._active(params),
+            n_loras=_whole(params.get("n_loras", one_each)),
+            rank=_whole(params.get("rank", FIXED_RANK)),
+            placement=self.placement,
+        )
+
+    def _active(self, params: Mapping[str, object]) -> tuple[int, ...]:
+        if not self._searches("layer"):
+            return tuple(range(self.n_layers))
+        return tuple(i for i, name in enumerate(self._layer_names()) if params[name])
+
+    def _searches(self, factor: str) -> bool:
+        return self.searched == "all" or factor in self.searched.split("+")
+
+    def _layer_names(self) -> list[str]:
+        return [f"layer_{i:02d}" for i in range(self.n_layers)]
+
+
+def _whole(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _require(name: str, holds: bool, *, expected: str, got: object) -> None:  # noqa: FBT001
+    if not holds:
+        raise ConfigError(
+            f"{name} must be in range",
+            expected=expected,
+            got=repr(got),
+            next_step="Change the setting.",
+        )

@@ -1,0 +1,135 @@
+"""The surrogate: one SAAS-GP per objective, as BoTorch models, and which inputs matter.
+
+Notation
+    n, d, m   observations, inputs, objectives
+    s         posterior draws of the hyperparameters
+    X         inputs in [0, 1], shape (n, d)
+    Y         objectives, all to be maximised, shape (n, m)
+    Z         Y standardised: (Y - mean) / std
+"""
+
+from dataclasses import dataclass
+
+import torch
+from botorch.models import ModelListGP
+from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
+from torch import Tensor
+
+from lorecall.errors import MissingExtraError
+from lorecall.search.options import McmcSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """Posterior draws of one objective's hyperparameters.
+
+    Args:
+        mean: Constant mean, shape (s,).
+        outputscale: Shape (s,).
+        noise: Noise variance, shape (s,).
+        lengthscale: Shape (s, d).
+    """
+
+    mean: Tensor
+    outputscale: Tensor
+    noise: Tensor
+    lengthscale: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surrogate:
+    """A fitted surrogate, in standardised outcomes.
+
+    Args:
+        model: One `SaasFullyBayesianSingleTaskGP` per objective; predicts Z.
+        draws: What each of them holds.
+        X: Inputs it was fitted to, shape (n, d).
+        Z: Standardised outcomes it was fitted to, shape (n, m).
+        mean: Mean of Y, shape (m,).
+        std: Standard deviation of Y, shape (m,); 1 where Y does not vary.
+    """
+
+    model: ModelListGP
+    draws: tuple[Draws, ...]
+    X: Tensor
+    Z: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def standardise(self, Y: Tensor) -> Tensor:
+        """Give Z of any Y, shape (..., m)."""
+        return (Y - self.mean) / self.std
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Importance:
+    """Share of each input in one objective: 1 / lengthscale^2, summing to 1 in every draw.
+
+    Args:
+        median: Over the draws, shape (d,).
+        low: Lower quartile, shape (d,).
+        high: Upper quartile, shape (d,).
+    """
+
+    median: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def fit(X: Tensor, Y: Tensor, *, settings: McmcSettings, seed: int) -> Surrogate:
+    """Fit the surrogate.
+
+    Args:
+        X: Inputs in [0, 1], float64, shape (n, d).
+        Y: Objectives, all to be maximised, float64, shape (n, m); n >= 2.
+        settings: How long NUTS runs.
+        seed: Seed of the chains.
+
+    Raises:
+        MissingExtraError: JAX or NumPyro is not installed.
+    """
+    mean, std = Y.mean(dim=0), Y.std(dim=0)
+    std = torch.where(std > 0, std, torch.ones_like(std))
+    Z = (Y - mean) / std
+    draws = _draw(X, Z, settings=settings, seed=seed)
+    gps = [_loaded(X, z, drawn) for z, drawn in zip(Z.T, draws, strict=True)]
+    return Surrogate(
+        model=ModelListGP(*gps),
+        draws=tuple(Draws(**drawn) for drawn in draws),
+        X=X,
+        Z=Z,
+        mean=mean,
+        std=std,
+    )
+
+
+def importance(surrogate: Surrogate) -> list[Importance]:
+    """Say which inputs matter, for each objective."""
+    return [_shares(drawn.lengthscale) for drawn in surrogate.draws]
+
+
+def _draw(X: Tensor, Z: Tensor, *, settings: McmcSettings, seed: int) -> list[dict[str, Tensor]]:
+    try:
+        from lorecall.search import saas  # noqa: PLC0415  # JAX is imported where it is used
+    except ImportError as reason:
+        raise MissingExtraError(
+            "the SAAS-GP search",
+            package="JAX and NumPyro",
+            install="pip install 'botorch[fully-bayesian]'",
+        ) from reason
+    draws = saas.draw(X.numpy(), Z.numpy(), settings=settings, seed=seed)
+    return [{name: torch.from_numpy(v) for name, v in drawn.items()} for drawn in draws]
+
+
+def _loaded(X: Tensor, z: Tensor, drawn: dict[str, Tensor]) -> SaasFullyBayesianSingleTaskGP:
+    gp = SaasFullyBayesianSingleTaskGP(X, z[:, None])
+    gp.load_mcmc_samples(drawn)
+    return gp.eval()
+
+
+def _shares(lengthscale: Tensor) -> Importance:
+    """Give the quartiles of the shares from length scales, shape (s, d)."""
+    weight = lengthscale**-2
+    share = weight / weight.sum(dim=-1, keepdim=True)
+    low, median, high = torch.quantile(share, torch.tensor([0.25, 0.5, 0.75]).to(share), dim=0)
+    return Importance(median=median, low=low, high=high)

@@ -1,0 +1,72 @@
+"""A small person and a small model on disk, for whole runs that take seconds."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorecall.lm.tiny import tiny_base
+
+_WORDS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", "the moon")
+
+
+def write_history(path: Path, *, user: str = "ada", n_conversations: int = 8) -> Path:
+    """Write a JSONL history of four samples a conversation."""
+    rng = random.Random(user)
+    with path.open("w", encoding="utf-8") as file:
+        for conversation in range(n_conversations):
+            for turn in range(4):
+                topic, other = rng.choice(_WORDS), rng.choice(_WORDS)
+                row = {
+                    "user": user,
+                    "query": f"do you like {topic} or {other}?",
+                    "response": f"{topic}, always {topic}",
+                    "time": 1_700_000_000 + 3600 * conversation + 60 * turn,
+                    "conversation": f"c{conversation}",
+                }
+                file.write(json.dumps(row) + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def history_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a history of 32 samples in 8 conversations."""
+    return write_history(tmp_path_factory.mktemp("history") / "ada.jsonl")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a tiny Llama in a folder, as `save_pretrained` writes it."""
+    return save_tiny(tmp_path_factory.mktemp("model"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give another tiny Llama in a folder."""
+    return save_tiny(tmp_path_factory.mktemp("other-model"), seed=1)
+
+
+def save_tiny(folder: Path, *, seed: int) -> Path:
+    """Save a tiny base to a folder."""
+    base = tiny_base("llama", n_layers=3, seed=seed)
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def learn_command(history_file: Path, model_folder: Path) -> Callable[..., list[str]]:
+    """Give the arguments of a quick `lorecall learn`, with options appended."""
+
+    def command(out: Path, *extra: str) -> list[str]:
+        return [
+            "learn",
+            *("--history", str(history_file), "--user", "ada"),
+            *("--model", str(model_folder), "--device", "cpu", "--out", str(out)),
+            *("--trials", "3", "--initial", "2", "--samples", "8", "--epochs", "1"),
+            *extra,
+        ]
+
+    return command

@@ -1,0 +1,166 @@
+"""Batched greedy decoding against plain references."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from lorecall.lm.base import BaseModel
+from lorecall.lm.decode import decode_greedily, pad_left, respond
+from lorecall.lm.inject import Injection
+from lorecall.lm.prompts import PromptFormat
+from lorecall.records import InjectionConfig
+
+MakeBase = Callable[..., BaseModel]
+Reference = Callable[[BaseModel, list[int], int], list[int]]
+
+
+def prompts_of(n: int, *, seed: int = 0) -> list[list[int]]:
+    """Draw prompts of 1 to 40 tokens, in no order of length."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(1, 41, (n,), generator=generator).tolist()
+    return [torch.randint(6, 262, (length,), generator=generator).tolist() for length in lengths]
+
+
+@torch.inference_mode()
+def by_generate(base: BaseModel, prompt: list[int], n: int) -> list[int]:
+    """Continue one prompt with `generate` of transformers."""
+    ids = torch.tensor([prompt])
+    out = base.model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=n,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=base.pad_id,
+    )
+    return out[0, len(prompt) :].tolist()
+
+
+@torch.inference_mode()
+def by_full_passes(base: BaseModel, prompt: list[int], n: int) -> list[int]:
+    """Continue one prompt with a full forward pass a token, without a cache."""
+    ids = list(prompt)
+    for _ in range(n):
+        logits = base.model(torch.tensor([ids]), use_cache=False).logits
+        ids.append(int(logits[0, -1].argmax()))
+    return ids[len(prompt) :]
+
+
+def cut(tokens: list[int], stop_ids: set[int]) -> list[int]:
+    """Leave out the first stop token and what follows it."""
+    ends = [i for i, token in enumerate(tokens) if token in stop_ids]
+    return tokens[: ends[0]] if ends else tokens
+
+
+CASES = pytest.mark.parametrize(
+    ("family", "reference"),
+    [
+        ("llama", by_generate),
+        ("gpt2", by_generate),
+        ("roberta", by_full_passes),
+        ("llama", by_full_passes),
+    ],
+)
+
+
+@CASES
+def test_tokens_are_those_of_the_reference(
+    family: str, reference: Reference, make_base: MakeBase
+) -> None:
+    """Row by row, prompts of mixed lengths in one batch.
+
+    For RoBERTa `generate` is no reference: it counts positions from 0, where the model was trained
+    to count from behind its padding token; a loop of full forward passes stands for it.
+    """
+    base, prompts = make_base(family), prompts_of(9)
+    ours = decode_greedily(base, prompts, max_new_tokens=12, stop_ids=())
+    assert ours == [reference(base, prompt, 12) for prompt in prompts]
+    assert len({token for row in ours for token in row}) > 6
+
+
+@CASES
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_rows_that_end_leave_without_a_trace(
+    family: str, reference: Reference, make_base: MakeBase, batch_size: int
+) -> None:
+    """Stop tokens are not part of an answer, and the other rows go on as alone."""
+    base, prompts = make_base(family), prompts_of(9, seed=1)
+    whole = [reference(base, prompt, 12) for prompt in prompts]
+    stops = {whole[0][0], whole[1][3], whole[2][6], whole[5][1]}
+    expected = [cut(row, stops) for row in whole]
+    assert len({len(row) for row in expected}) > 2
+    done: list[int] = []
+    ours = decode_greedily(
+        base,
+        prompts,
+        max_new_tokens=12,
+        stop_ids=stops,
+        batch_size=batch_size,
+        on_batch=done.append,
+    )
+    assert ours == expected
+    assert sum(done) == len(prompts)
+    assert max(done) <= batch_size
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7])
+def test_no_answer_is_longer_than_allowed(base: BaseModel, n: int) -> None:
+    """Exactly so long where nothing stops it; the beginning is the same."""
+    prompts = prompts_of(3)
+    longer = decode_greedily(base, prompts, max_new_tokens=8, stop_ids=())
+    assert decode_greedily(base, prompts, max_new_tokens=n, stop_ids=()) == [
+        row[:n] for row in longer
+    ]
+
+
+def test_no_prompts_no_answers(base: BaseModel) -> None:
+    """Nothing is run."""
+    assert decode_greedily(base, [], max_new_tokens=4, stop_ids=()) == []
+
+
+def test_answers_follow_the_prompts_order(llama: BaseModel) -> None:
+    """Whatever order they were decoded in."""
+    prompts = prompts_of(8)
+    answers = decode_greedily(llama, prompts, max_new_tokens=5, stop_ids=(), batch_size=3)
+    backwards = decode_greedily(llama, prompts[::-1], max_new_tokens=5, stop_ids=(), batch_size=3)
+    assert answers == backwards[::-1]
+
+
+def test_a_memory_is_decoded_with(
+    make_base: MakeBase, fill: Callable[..., dict[str, Tensor]]
+) -> None:
+    """The cache holds keys made with the memory, as full passes would."""
+    base, prompts = make_base("gpt2"), prompts_of(4)
+    vanilla = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
+    with Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4)) as injection:
+        fill(injection, size=0.5)
+        ours = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
+        assert ours == [by_full_passes(base, prompt, 6) for prompt in prompts]
+    assert ours != vanilla
+
+
+def test_decoding_leaves_no_gradients_and_no_state(base: BaseModel) -> None:
+    """Twice the same."""
+    prompts = prompts_of(3)
+    first = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
+    assert decode_greedily(base, prompts, max_new_tokens=6, stop_ids=()) == first
+
+
+def test_respond_gives_text(llama: BaseModel) -> None:
+    """The layout's stop tokens end an answer, and its tokeniser reads it."""
+    layout = PromptFormat(llama.tokenizer)
+    prompts = [layout.prompt(query) for query in ("hello", "how are you")]
+    tokens = decode_greedily(llama, prompts, max_new_tokens=9, stop_ids=layout.stop_ids)
+    done: list[int] = []
+    answers = respond(llama, layout, prompts, max_new_tokens=9, on_batch=done.append)
+    assert answers == [layout.text(row) for row in tokens]
+    assert done == [2]
+
+
+def test_rows_are_padded_on_the_left() -> None:
+    """They end together; the mask marks the tokens."""
+    ids, mask = pad_left([[7, 8, 9], [5]], 0, torch.device("cpu"))
+    assert ids.tolist() == [[7, 8, 9], [0, 0, 5]]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]

@@ -1,0 +1,159 @@
+"""What cannot be put on a base, starts, and the exchange of pairs."""
+
+import contextlib
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from lorecall.errors import ArtefactError, ConfigError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.inject import Injection
+from lorecall.records import InjectionConfig
+
+Fill = Callable[..., dict[str, Tensor]]
+StateHash = Callable[[BaseModel], str]
+CONFIG = InjectionConfig(layers=(0, 2), n_loras=3, rank=4)
+
+
+class TestRefusals:
+    """Bad configurations are refused before the base is touched."""
+
+    def test_a_layer_outside_the_model_is_refused(
+        self, base: BaseModel, state_hash: StateHash
+    ) -> None:
+        """The range is given, and no earlier layer was touched."""
+        before = state_hash(base)
+        with pytest.raises(ConfigError, match="expected 0 to 2, got 3"):
+            Injection(base, InjectionConfig(layers=(0, 3), n_loras=2, rank=4))
+        assert state_hash(base) == before
+
+    @pytest.mark.parametrize(("rank", "fits"), [(32, "yes"), (33, "no")])
+    def test_a_rank_above_the_linear_is_refused(
+        self, base: BaseModel, state_hash: StateHash, rank: int, fits: str
+    ) -> None:
+        """The largest useful rank is the smaller side of the linear."""
+        before = state_hash(base)
+        config = InjectionConfig(layers=(0,), n_loras=1, rank=rank)
+        if fits == "yes":
+            Injection(base, config).remove()
+        else:
+            with pytest.raises(ConfigError, match=r"expected at most 32 for .*, got 33"):
+                Injection(base, config)
+        assert state_hash(base) == before
+
+    @pytest.mark.parametrize("layers", [(0, 2), (1,)])
+    def test_a_second_memory_is_refused(
+        self, base: BaseModel, fill: Fill, state_hash: StateHash, layers: tuple[int, ...]
+    ) -> None:
+        """Also on other layers; the first stays on as it was."""
+        before = state_hash(base)
+        with Injection(base, CONFIG) as first:
+            fill(first)
+            on = state_hash(base)
+            with pytest.raises(ConfigError, match="one memory at a time"):
+                Injection(base, InjectionConfig(layers=layers, n_loras=2, rank=4))
+            assert state_hash(base) == on
+        assert state_hash(base) == before
+
+    @pytest.mark.parametrize("linears", [("q_proj",), ("up_proj", "none")])
+    def test_unknown_linears_are_refused(self, llama: BaseModel, linears: tuple[str, ...]) -> None:
+        """The family's are listed."""
+        with pytest.raises(ConfigError, match="expected some of up_proj, down_proj, gate_proj"):
+            Injection(llama, CONFIG, linears=linears)
+
+    def test_a_linear_named_twice_leaves_the_base_as_it_was(
+        self, llama: BaseModel, state_hash: StateHash
+    ) -> None:
+        """Refused or taken once, but never left half on."""
+        before = state_hash(llama)
+        with contextlib.suppress(ConfigError):
+            Injection(llama, CONFIG, linears=("up_proj", "up_proj")).remove()
+        assert state_hash(llama) == before
+
+
+class TestStart:
+    """Where training starts from."""
+
+    def test_one_seed_one_start(self, base: BaseModel) -> None:
+        """Two seeds differ."""
+        starts = []
+        for seed in (1, 1, 2):
+            with Injection(base, CONFIG, seed=seed) as injection:
+                starts.append(injection.tensors()[f"layers.0.{base.family.default[0]}.down"])
+        assert torch.equal(starts[0], starts[1])
+        assert not torch.equal(starts[0], starts[2])
+
+    def test_candidates_that_share_a_layer_start_alike_there(self, base: BaseModel) -> None:
+        """Whatever else they have."""
+        with Injection(base, CONFIG, seed=5) as injection:
+            one = injection.tensors()
+        wider = InjectionConfig(layers=(1, 2), n_loras=2, rank=4)
+        with Injection(base, wider, seed=5) as injection:
+            other = injection.tensors()
+        shared = [name for name in one if name.startswith("layers.2.")]
+        assert len(shared) == 4
+        assert all(torch.equal(one[name], other[name]) for name in shared)
+
+    def test_layers_and_linears_start_apart(self, llama: BaseModel) -> None:
+        """No two of them from the same draw."""
+        config = InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=4)
+        with Injection(llama, config, linears=("up_proj", "gate_proj")) as injection:
+            downs = [t for name, t in injection.tensors().items() if name.endswith("down")]
+        assert len({tuple(t.flatten().tolist()) for t in downs}) == 6
+
+    def test_putting_a_memory_on_does_not_disturb_other_draws(self, llama: BaseModel) -> None:
+        """The global generator is left alone."""
+        torch.manual_seed(0)
+        expected = torch.rand(3)
+        torch.manual_seed(0)
+        Injection(llama, CONFIG).remove()
+        assert torch.equal(torch.rand(3), expected)
+
+
+class TestExchange:
+    """Pairs out, pairs in."""
+
+    def test_tensors_are_copies(self, base: BaseModel, fill: Fill) -> None:
+        """What was taken out does not change with the pairs, nor the other way round."""
+        with Injection(base, CONFIG) as injection:
+            out = injection.tensors()
+            fill(injection)
+            assert all(
+                torch.equal(out[name], torch.zeros_like(out[name]))
+                for name in out
+                if name.endswith(".up")
+            )
+            given = injection.tensors()
+            injection.load(given)
+            next(iter(given.values())).fill_(9.0)
+            assert max(p.abs().max() for p in injection.parameters()) < 9
+
+    def test_loaded_pairs_are_the_ones_given(self, base: BaseModel, fill: Fill) -> None:
+        """To the bit."""
+        with Injection(base, CONFIG) as injection:
+            given = fill(injection)
+            got = injection.tensors()
+        assert got.keys() == given.keys()
+        assert all(torch.equal(got[name], given[name]) for name in given)
+
+    @pytest.mark.parametrize("change", ["missing", "extra", "renamed", "shape"])
+    def test_pairs_that_do_not_fit_are_refused(self, base: BaseModel, change: str) -> None:
+        """None of them is taken over."""
+        with Injection(base, CONFIG) as injection:
+            before = injection.tensors()
+            given = {name: torch.ones_like(tensor) for name, tensor in before.items()}
+            last = list(given)[-1]
+            if change in {"missing", "renamed"}:
+                tensor = given.pop(last)
+                if change == "renamed":
+                    given["layers.9.other.up"] = tensor
+            elif change == "extra":
+                given["layers.1.other.up"] = torch.ones(1)
+            else:
+                given[last] = torch.ones(3, 3)
+            with pytest.raises(ArtefactError, match="expected 8 tensors of theta's shapes"):
+                injection.load(given)
+            after = injection.tensors()
+        assert all(torch.equal(after[name], before[name]) for name in before)

@@ -1,0 +1,112 @@
+"""The numbers of a run: ranges, presets, overrides."""
+
+import json
+
+import pytest
+
+from lorecall.errors import ConfigError
+from lorecall.settings import (
+    RANKS,
+    LearnSettings,
+    SearchSettings,
+    TrainSettings,
+    preset,
+)
+
+
+def test_the_defaults_are_the_papers() -> None:
+    """Section 3.4 and Table 2."""
+    train, search = TrainSettings(), SearchSettings()
+    assert (train.learning_rate, train.weight_decay, train.batch_size) == (5e-4, 1e-4, 8)
+    assert (train.max_epochs, train.max_prompt_tokens, train.max_response_tokens) == (10, 512, 128)
+    assert (train.warmup_share, train.clip_norm, train.earlier_turns) == (0.1, 1.0, 2)
+    assert (search.initial, search.max_loras, search.ranks) == (100, 32, (8, 16, 32, 64, 96))
+    assert search.ranks == RANKS
+    assert (search.warmup_steps, search.posterior_samples, search.thinning) == (128, 64, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("max_epochs", 0),
+        ("patience", 0),
+        ("max_response_tokens", 0),
+        ("evals_per_epoch", 1),
+        ("max_prompt_tokens", 15),
+        ("earlier_turns", -1),
+        ("earlier_turns", 3),
+        ("history_in_prompt", -1),
+        ("learning_rate", -1e-3),
+    ],
+)
+def test_training_numbers_outside_their_range_are_refused(name: str, value: float) -> None:
+    """The message names the setting and what it got."""
+    with pytest.raises(ConfigError, match=f"{name} must be in range.*got {value}"):
+        TrainSettings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("trials", 0),
+        ("initial", 0),
+        ("batch", 0),
+        ("max_loras", 0),
+        ("stop_rounds", 0),
+        ("thinning", 0),
+        ("samples", 7),
+        ("epochs", 0),
+    ],
+)
+def test_search_numbers_outside_their_range_are_refused(name: str, value: int) -> None:
+    """None stands for all samples and for the training's own epochs; zero does not."""
+    with pytest.raises(ConfigError, match=f"{name} must be in range"):
+        SearchSettings(**{name: value})
+
+
+def test_the_paper_preset_is_the_defaults() -> None:
+    """Everything as published, on all samples."""
+    paper = preset("paper", seed=3)
+    assert paper.train == TrainSettings()
+    assert paper.search == SearchSettings()
+    assert (paper.preset, paper.seed) == ("paper", 3)
+
+
+def test_the_laptop_preset_is_smaller() -> None:
+    """Fewer trials on fewer samples; ranks and space stay."""
+    laptop, paper = preset(), preset("paper")
+    assert laptop.preset == "laptop"
+    assert laptop.search.trials < paper.search.initial
+    assert laptop.search.samples is not None
+    assert laptop.train.max_epochs < paper.train.max_epochs
+    assert laptop.search.ranks == paper.search.ranks
+
+
+@pytest.mark.parametrize("name", ["laptop", "paper"])
+def test_every_common_number_can_be_overridden(name: str) -> None:
+    """What is not given stays the preset's."""
+    changed = preset(name, seed=5, trials=7, initial=3, samples=20, epochs=1)
+    assert (changed.search.trials, changed.search.initial, changed.search.samples) == (7, 3, 20)
+    assert (changed.train.max_epochs, changed.search.epochs, changed.seed) == (1, 1, 5)
+    assert changed.train.learning_rate == preset(name).train.learning_rate
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    """The known ones are listed."""
+    with pytest.raises(ConfigError, match="expected laptop or paper, got 'phone'"):
+        preset("phone")
+
+
+@pytest.mark.parametrize("number", [{"trials": 0}, {"initial": 0}, {"samples": 1}, {"epochs": 0}])
+def test_an_override_outside_its_range_is_refused(number: dict[str, int]) -> None:
+    """Overrides are checked as the settings are."""
+    with pytest.raises(ConfigError, match="must be in range"):
+        preset(**number)
+
+
+def test_settings_are_written_as_plain_values() -> None:
+    """They stand next to the result and come back from JSON as they were."""
+    value = LearnSettings().as_json()
+    assert json.loads(json.dumps(value))["train"]["learning_rate"] == 5e-4
+    assert set(value) == {"preset", "seed", "train", "search", "n_bootstrap"}
