@@ -160,7 +160,7 @@ class _Job:
         space = InjectionSpace(
             n_layers=self.base.n_layers,
             max_loras=self.settings.search.max_loras,
-            ranks=self.settings.search.ranks,
+            ranks=tuple(r for r in self.settings.search.ranks if r <= self.base.max_rank),
             placement=self.settings.search.placement,
         )
         return Search(

@@ -16,6 +16,8 @@ _LINES: Mapping[System, tuple[str, str]] = {
     "memory": (ORANGE, "solid"),
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+_TICK = 5
+_FEW_TRIALS = 10
 _OBJECTIVES = {"loss": "validation loss", "rougeL": "validation ROUGE-L"}
 
 
@@ -48,10 +50,12 @@ def hypervolume(result: RunResult) -> Figure:
         "hovertemplate": "after %{x} trials: %{y:.3f}<extra></extra>",
     }
     layout = _layout(x="finished trials", y="hypervolume")
-    layout["xaxis"] = {**_axis("finished trials"), "tickformat": "d", "rangemode": "tozero"}
+    layout["xaxis"] = {**_axis("finished trials"), "rangemode": "tozero"}
+    if len(trace) <= _FEW_TRIALS:  # left alone, plotly puts ticks at halves
+        layout["xaxis"]["dtick"] = 1
     layout["yaxis"] = {**_axis("hypervolume"), "rangemode": "tozero"}
     if 0 < (initial := n_initial(result)) < len(trace):
-        layout |= _mark(initial + 0.5, "suggested from here")
+        layout |= _mark(initial + 0.5, "random ← → suggested")
     return {"data": [line], "layout": {**layout, "showlegend": False}}
 
 
@@ -76,10 +80,10 @@ def loss_curves(result: RunResult) -> Figure:
 
 
 def n_initial(result: RunResult) -> int:
-    """Give the number of random trials the search started with; 0 when it is not known."""
+    """Give how many of the trials were drawn at random; 0 when that is not known."""
     search = result.settings.get("search")
     initial = search.get("initial") if isinstance(search, dict) else None
-    return initial if isinstance(initial, int) else 0
+    return min(initial, len(result.trials)) if isinstance(initial, int) else 0
 
 
 def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str) -> Figure:
@@ -101,9 +105,10 @@ def _hover(trial: Trial, n_layers: int) -> str:
 
 def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
     values = list(quartiles.values())
+    names = [_input_name(name) for name in quartiles]
     bars = {
         "type": "bar",
-        "x": [_input_name(name) for name in quartiles],
+        "x": names,
         "y": [q.median for q in values],
         "error_y": {
             "type": "data",
@@ -115,12 +120,19 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
             "width": 2,
         },
         "customdata": [[q.low, q.high] for q in values],
-        "marker": {"color": [BLUE if n.startswith("layer_") else ORANGE for n in quartiles]},
+        "marker": {"color": [BLUE if name.isdecimal() else ORANGE for name in names]},
         "hovertemplate": "%{x}: %{y:.1%}, quartiles %{customdata[0]:.1%} to "
         "%{customdata[1]:.1%}<extra></extra>",
     }
-    layout = _layout(x="layer, then the number n and the rank r", y="share")
-    layout["xaxis"] = {**_axis("layer, then n and r"), "type": "category", "tickangle": 0}
+    layout = _layout(x="layer, then n and r", y="share")
+    ticks = [name for i, name in enumerate(names) if i % _TICK == 0 or not name.isdecimal()]
+    layout["xaxis"] = {
+        **_axis("layer, then n and r"),
+        "type": "category",
+        "tickvals": ticks,
+        "tickangle": 0,
+        "showgrid": False,
+    }
     layout["yaxis"] = {**_axis("share"), "tickformat": ".0%", "rangemode": "tozero"}
     return {"data": [bars], "layout": {**layout, "height": 260}}
 
@@ -162,7 +174,7 @@ def _mark(x: float, text: str) -> Figure:
     line = {"color": GREY, "width": 1, "dash": "dot"}
     shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
     note = {"x": x, "y": 1, "yref": "paper", "text": text, "showarrow": False}
-    return {"shapes": [shape], "annotations": [{**note, "xanchor": "right", "yanchor": "bottom"}]}
+    return {"shapes": [shape], "annotations": [{**note, "yanchor": "bottom"}]}
 
 
 def _layout(*, x: str, y: str) -> Figure:

@@ -36,10 +36,10 @@ def render(result: RunResult) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["plain"] = words.plain
-    environment.globals["words"] = words
     page = environment.from_string(_read("report.html.j2"))
     return page.render(
         result=result,
+        words=words,
         style=Markup(_read("report.css")),  # noqa: S704 - a file of this package
         plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
         strip=partial(_strip, n_layers=result.n_layers),
@@ -66,7 +66,7 @@ def _chart(figure: figures.Figure, name: str) -> Markup:
         config=_CHART,
         include_plotlyjs=False,  # the page holds it once
         full_html=False,
-        validate=False,  # a test does, which saves every page plotly's slowest import
+        validate=False,  # a test does; here it would add plotly's own theme
         div_id=name,
     )
     return Markup(html)  # noqa: S704 - plotly escapes what it writes into its script
@@ -79,7 +79,7 @@ def _strip(config: InjectionConfig, n_layers: int) -> Sequence[tuple[int, int, s
     cells: list[tuple[int, int, str, str]] = []
     for layer in range(n_layers):
         n = modules.get(layer, 0)
-        shade = -(-n * (len(_SHADES) - 1) // most)
+        shade = max(1, n * (len(_SHADES) - 1) // most) if n else 0
         ink = "#ffffff" if shade >= len(_SHADES) - 1 else figures.INK
         cells.append((layer, n, _SHADES[shade], ink))
     return cells

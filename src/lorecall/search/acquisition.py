@@ -32,6 +32,7 @@ from botorch.acquisition.multi_objective import logei
 from botorch.models.model import Model
 from botorch.sampling.base import MCSampler
 from botorch.sampling.normal import SobolQMCNormalSampler
+from botorch.utils import manual_seed
 from botorch.utils.safe_math import log_fatplus, logmeanexp
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from linear_operator.utils.warnings import NumericalWarning
@@ -63,7 +64,8 @@ def noisy_improvement(
     """
     sampler = SobolQMCNormalSampler(torch.Size([mc_samples]), seed=seed)
     waiting = pending if len(pending) else None
-    with torch.no_grad(), warnings.catch_warnings():
+    # Pruning draws from the global generator; it is seeded for the block and put back.
+    with torch.no_grad(), manual_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", NumericalWarning)  # jitter on a noiseless covariance
         if len(surrogate.draws) == 1:
             return NoisyImprovement(surrogate, sampler=sampler, pending=waiting)
@@ -105,14 +107,19 @@ class NoisyHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement)
         samples = [given.sample(X[:, 0]) for given in self._objectives]
         return torch.stack(samples, dim=-1).unsqueeze(-2), X
 
-    def _compute_log_qehvi(self, samples: Tensor, X: Tensor | None = None) -> Tensor:
-        """Average the improvement over t: shape (k, e). `X` is part of BoTorch's signature.
+    def _compute_log_qehvi(
+        self,
+        samples: Tensor,
+        X: Tensor | None = None,  # noqa: ARG002  # BoTorch passes it
+    ) -> Tensor:
+        """Average the improvement over t: shape (k, e).
 
         For one candidate a time BoTorch's sum over subsets has one term. Its smooth minimum with
         the cells' sides serves gradients alone; here the minimum is exact.
         """
-        lower = self.cell_lower_bounds[:, None]  # shape (t, 1, e, cells, m)
-        sides = (self.cell_upper_bounds[:, None].clamp_max(_FAR) - lower).log()
+        lower = cast("Tensor", self.cell_lower_bounds)[:, None]  # shape (t, 1, e, cells, m)
+        upper = cast("Tensor", self.cell_upper_bounds)[:, None]
+        sides = (upper.clamp_max(_FAR) - lower).log()
         gain = log_fatplus(samples - lower, tau=self.tau_relu)
         areas = torch.minimum(gain, sides).sum(dim=-1)
         return logmeanexp(areas.logsumexp(dim=-1), dim=0)

@@ -6,7 +6,6 @@ trial found is in the study's storage before the next one starts, so nothing fin
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from time import perf_counter
 
 import numpy as np
 import optuna
@@ -31,16 +30,15 @@ from lorecall.search.front import (
 )
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.options import McmcSettings, SamplerOptions
-from lorecall.search.sampler import SaasNehviSampler
+from lorecall.search.sampler import SUGGEST_S, SaasNehviSampler
 from lorecall.search.space import InjectionSpace
-from lorecall.search.study import finished, open_study, recover
+from lorecall.search.study import ask, finished, open_study, recover
 from lorecall.search.surrogate import fit, importance
 from lorecall.settings import SearchSettings
 
 OBJECTIVES = ("loss", "rougeL")
 DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
 _FINDING = "finding"
-_SUGGEST_S = "suggest_s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +132,7 @@ class Search:
         while not stopped:
             n = min(self.settings.batch, self.settings.trials - self.n_finished)
             try:
-                batch = [self._ask() for _ in range(n)]
+                batch = [ask(self.study, self.space.distributions()) for _ in range(n)]
             except SpaceExhaustedError:
                 stopped = "every configuration of the space was tried"
                 break
@@ -145,12 +143,6 @@ class Search:
                     on_trial(self.n_finished, finding.objectives, config)
             stopped = self._why_stop()
         return self._outcome(stopped)
-
-    def _ask(self) -> optuna.Trial:
-        started = perf_counter()
-        trial = self.study.ask(self.space.distributions())
-        trial.set_user_attr(_SUGGEST_S, perf_counter() - started)
-        return trial
 
     def _try(
         self,
@@ -220,7 +212,7 @@ class Search:
             train_tokens=finding.n_tokens,
             curve=finding.curve,
             seconds={
-                "suggest": float(trial.user_attrs[_SUGGEST_S]),
+                "suggest": float(trial.system_attrs.get(SUGGEST_S, 0.0)),
                 "train": finding.train_s,
                 "evaluate": finding.evaluate_s,
             },

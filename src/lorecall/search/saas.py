@@ -23,6 +23,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from math import sqrt
+from threading import Lock
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,7 @@ from lorecall.search.options import McmcSettings
 
 MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
 _SMALLEST = 16
+_COMPILING = Lock()  # NumPyro traces a model through a global stack
 _SQRT5 = sqrt(5)
 
 Floats = NDArray[np.float64]
@@ -61,7 +63,8 @@ def draw(X: Floats, Y: Floats, *, settings: McmcSettings, seed: int) -> list[Dra
     """
     n, d = X.shape
     size = padded_size(n)
-    chain = _compiled(size, d, settings)
+    with _COMPILING:
+        chain = _compiled(size, d, settings)
     inputs, mask = _padded(X, size), _padded(np.ones(n), size)
 
     def run(j: int) -> Draws:
@@ -77,11 +80,9 @@ def draw(X: Floats, Y: Floats, *, settings: McmcSettings, seed: int) -> list[Dra
 
 
 def padded_size(n: int) -> int:
-    """Give the size n observations are padded to: 16, 24, 32, 48, 64, 96, 128 ..."""
-    size = _SMALLEST
-    while size < n:
-        size = size * 3 // 2 if (size & (size - 1)) == 0 else size * 4 // 3
-    return size
+    """Give the size n observations are padded to: 16, 32, 48, 64, 96, 128, 192, 256 ..."""
+    step = max(_SMALLEST, 1 << max((n - 1).bit_length() - 2, 0))
+    return -(-n // step) * step
 
 
 def _padded(values: Floats, size: int) -> Floats:

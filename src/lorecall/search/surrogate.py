@@ -8,9 +8,11 @@ Notation
     Z         Y standardised: (Y - mean) / std
 """
 
+import warnings
 from dataclasses import dataclass
 
 import torch
+from botorch.exceptions import InputDataWarning
 from botorch.models import ModelListGP
 from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 from torch import Tensor
@@ -122,7 +124,9 @@ def _draw(X: Tensor, Z: Tensor, *, settings: McmcSettings, seed: int) -> list[di
 
 
 def _loaded(X: Tensor, z: Tensor, drawn: dict[str, Tensor]) -> SaasFullyBayesianSingleTaskGP:
-    gp = SaasFullyBayesianSingleTaskGP(X, z[:, None])
+    with warnings.catch_warnings():  # z is 0 throughout where Y does not vary
+        warnings.simplefilter("ignore", InputDataWarning)
+        gp = SaasFullyBayesianSingleTaskGP(X, z[:, None])
     gp.load_mcmc_samples(drawn)
     return gp.eval()
 

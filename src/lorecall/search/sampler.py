@@ -1,0 +1,207 @@
+"""An Optuna sampler: SAAS-GP surrogates and noisy EHVI, over discrete parameters.
+
+It stands on its own: any study of boolean, integer and ordinal parameters, with one or several
+objectives of any direction. The first trials are random; each later one fits the surrogate to
+what is finished and maximises the acquisition given what is pending.
+"""
+
+import zlib
+from collections.abc import Callable, Generator, Hashable, Mapping
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from botorch.acquisition import AcquisitionFunction
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.search_space import IntersectionSearchSpace
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from lorecall.search.acquisition import noisy_improvement
+from lorecall.search.discrete import DiscreteSpace, Params, Points
+from lorecall.search.front import pareto, reference_point
+from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
+from lorecall.search.observations import SUGGESTED, Observations, observe
+from lorecall.search.options import SamplerOptions, at_least
+from lorecall.search.surrogate import fit
+
+SUGGEST_S = "lorecall:suggest_s"
+"""System attribute with the seconds a suggestion took."""
+
+_FEWEST = 2  # finished trials that a surrogate needs
+_CHUNK = 64  # candidates scored at once; more at once are no faster
+
+
+class SaasNehviSampler(BaseSampler):
+    """Suggest by SAAS-GP and noisy expected (hypervolume) improvement.
+
+    What is random in a trial depends on `seed` and the trial's number alone, so a study that was
+    killed and opened again goes on as it would have. No suggestion is the same as a point that was
+    evaluated, is being tried or failed.
+
+    Args:
+        search_space: Optuna's distributions by name. None: the parameters that all finished trials
+            share; then the first trial's parameters are drawn one by one, unchecked.
+        n_initial: Random trials before the first suggestion of the surrogate; their values set the
+            reference point.
+        seed: Seed of everything random.
+        is_candidate: Whether parameters are valid; all are when None.
+        same_as: What parameters come to; parameters with equal keys are tried once.
+        options: The numbers of NUTS and of the acquisition.
+
+    Attributes:
+        last_suggest_s: Seconds the last suggestion took, also a system attribute of its trial.
+
+    Raises:
+        ConfigError: `n_initial` below 1, or a distribution that is not discrete and ordered.
+    """
+
+    def __init__(
+        self,
+        *,
+        search_space: Mapping[str, BaseDistribution] | None = None,
+        n_initial: int = 10,
+        seed: int = 0,
+        is_candidate: Callable[[Params], bool] | None = None,
+        same_as: Callable[[Params], Hashable] | None = None,
+        options: SamplerOptions | None = None,
+    ) -> None:
+        at_least("n_initial", n_initial, low=1)
+        at_least("seed", seed, low=0)
+        self._given = None if search_space is None else dict(search_space)
+        if self._given is not None:
+            DiscreteSpace(self._given)  # refuses what is not supported before any trial
+        self._intersection = IntersectionSearchSpace()
+        self._n_initial, self._seed = n_initial, seed
+        self._is_candidate = is_candidate or _any
+        self._same_as = same_as or _itself
+        self._options = options or SamplerOptions()
+        self.last_suggest_s = 0.0
+
+    def infer_relative_search_space(
+        self,
+        study: Study,
+        trial: FrozenTrial,  # noqa: ARG002  # Optuna's signature
+    ) -> dict[str, BaseDistribution]:
+        """Give the search space, or what the finished trials share."""
+        if self._given is not None:
+            return dict(self._given)
+        return self._intersection.calculate(study)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> Params:
+        """Suggest a point, and leave it in the storage for other processes to see.
+
+        Raises:
+            SpaceExhaustedError: Every valid point has been tried; the trial is still running.
+            ConfigError: A parameter that is not discrete and ordered.
+            MissingExtraError: JAX is not installed.
+        """
+        if not search_space:
+            return {}
+        started = perf_counter()
+        space = DiscreteSpace(search_space)
+        seen = observe(
+            study.get_trials(deepcopy=False),
+            asking=trial.number,
+            space=space,
+            directions=study.directions,
+        )
+        try:
+            params = space.params(self._suggest(space, seen))
+        except SpaceExhaustedError as reason:
+            raise SpaceExhaustedError(trial.number) from reason
+        self.last_suggest_s = perf_counter() - started
+        _record(study, trial, SUGGESTED, params)
+        _record(study, trial, SUGGEST_S, self.last_suggest_s)
+        return params
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Draw a parameter that is not in the search space, uniformly."""
+        entropy = [self._seed, trial.number, zlib.crc32(param_name.encode())]
+        seed = int(np.random.SeedSequence(entropy).generate_state(1)[0])
+        drawn = RandomSampler(seed)
+        return drawn.sample_independent(study, trial, param_name, param_distribution)
+
+    def _suggest(self, space: DiscreteSpace, seen: Observations) -> Points:
+        rng = np.random.default_rng([self._seed, seen.stream])
+        tried = np.concatenate([seen.points, seen.pending, seen.closed])
+        untried = Untried(
+            space,
+            is_candidate=self._is_candidate,
+            same_as=self._same_as,
+            taken=(self._same_as(space.params(point)) for point in tried),
+        )
+        if seen.n_counted < self._n_initial or len(seen.points) < _FEWEST:
+            return untried.random(rng)
+        with _one_torch_thread():
+            improvement = self._improvement(space, seen, rng)
+            front = rng.permutation(seen.points[pareto(seen.values)])
+            settings = self._options.acquisition
+            return maximise(
+                partial(_score, improvement, space),
+                untried,
+                starts=front[: settings.n_pareto],
+                settings=settings,
+                rng=rng,
+            )
+
+    def _improvement(
+        self, space: DiscreteSpace, seen: Observations, rng: np.random.Generator
+    ) -> AcquisitionFunction:
+        X, Y = torch.from_numpy(space.encode(seen.points)), torch.from_numpy(seen.values)
+        nuts_seed, acquisition_seed = (int(seed) for seed in rng.integers(2**31, size=2))
+        surrogate = fit(X, Y, settings=self._options.mcmc, seed=nuts_seed)
+        reference = torch.from_numpy(reference_point(seen.values[: self._n_initial]))
+        return noisy_improvement(
+            surrogate,
+            reference=surrogate.standardise(reference),
+            pending=torch.from_numpy(space.encode(seen.pending)),
+            mc_samples=self._options.acquisition.mc_samples,
+            seed=acquisition_seed,
+        )
+
+
+def _score(
+    improvement: AcquisitionFunction, space: DiscreteSpace, points: Points
+) -> NDArray[np.float64]:
+    candidates = torch.from_numpy(space.encode(points))[:, None]
+    with torch.no_grad():
+        return torch.cat([improvement(chunk) for chunk in candidates.split(_CHUNK)]).numpy()
+
+
+def _record(study: Study, trial: FrozenTrial, key: str, value: Params | float) -> None:
+    """Set a system attribute, as samplers do; Optuna has no public way."""
+    storage, trial_id = study._storage, trial._trial_id  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    storage.set_trial_system_attr(trial_id, key, value)
+
+
+@contextmanager
+def _one_torch_thread() -> Generator[None]:
+    """Keep PyTorch to one thread: on small arrays and busy cores more of them are slower."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _any(params: Params) -> bool:  # noqa: ARG001  # every point is valid
+    return True
+
+
+def _itself(params: Params) -> Hashable:
+    return tuple(params.items())

@@ -1,0 +1,101 @@
+"""The contract every responder keeps, run on each of them."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lorecall.lm.base import BaseModel
+from lorecall.memory.artefact import Memory
+from lorecall.records import Turn
+from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
+
+MakeMemory = Callable[..., Memory]
+QUERIES = ["hello there", "x", "how are you doing today, my friend?", "né 日本 🙂", "hello there"]
+
+
+def brief(responder: VanillaResponder) -> VanillaResponder:
+    """Let it answer in a few tokens."""
+    responder.max_new_tokens = 12
+    return responder
+
+
+class ResponderContract:
+    """Subclass it and give `responder`, which answers from `base`."""
+
+    @pytest.fixture
+    def responder(self, base: BaseModel, make_memory: MakeMemory) -> Responder:
+        """Give the responder under test."""
+        raise NotImplementedError
+
+    def test_a_reply_is_text(self, responder: Responder) -> None:
+        """Without blanks around it."""
+        answer = responder.reply("hello there")
+        assert isinstance(answer, str)
+        assert answer == answer.strip()
+
+    def test_a_reply_can_be_had_again(self, responder: Responder) -> None:
+        """Answers are greedy: nothing is drawn, nothing is remembered."""
+        first = responder.reply("hello there")
+        responder.reply("something else")
+        assert responder.reply("hello there") == first
+
+    def test_many_replies_are_those_of_one_at_a_time(self, responder: Responder) -> None:
+        """In the order of the queries, in fp32."""
+        together = responder.reply_all(QUERIES)
+        assert together == [responder.reply(query) for query in QUERIES]
+        assert responder.reply_all(QUERIES[::-1]) == together[::-1]
+        assert together[0] == together[-1]
+
+    def test_no_queries_no_replies(self, responder: Responder) -> None:
+        """An empty list is answered with one."""
+        assert responder.reply_all([]) == []
+
+    @pytest.mark.parametrize(
+        "query", ["", "word " * 2000, "🙂" * 1500], ids=["empty", "long", "wide"]
+    )
+    def test_any_query_is_answered(self, responder: Responder, query: str) -> None:
+        """Empty, or longer than the model."""
+        assert isinstance(responder.reply(query), str)
+
+    def test_earlier_turns_may_be_given(self, responder: Responder) -> None:
+        """In any order, however long."""
+        turns = [Turn(by_author=True, text="two"), Turn(by_author=False, text="word " * 2000)]
+        assert isinstance(responder.reply("hello", earlier=turns), str)
+
+    def test_the_base_is_left_as_it_was(
+        self, responder: Responder, base: BaseModel, state_hash: Callable[[BaseModel], str]
+    ) -> None:
+        """To the bit, after any number of calls."""
+        before = state_hash(base)
+        responder.reply("hello there")
+        responder.reply_all(QUERIES)
+        assert state_hash(base) == before
+
+
+class TestVanillaResponder(ResponderContract):
+    """The base alone."""
+
+    @pytest.fixture
+    def responder(self, base: BaseModel) -> Responder:
+        """Give the base."""
+        return brief(VanillaResponder(base))
+
+
+class TestMemoryResponder(ResponderContract):
+    """The base with one person's memory."""
+
+    @pytest.fixture
+    def responder(self, base: BaseModel, make_memory: MakeMemory) -> Responder:
+        """Give the base with a drawn memory."""
+        return brief(MemoryResponder(base, make_memory(base)))
+
+    def test_two_persons_on_one_base_do_not_mix(
+        self, base: BaseModel, make_memory: MakeMemory
+    ) -> None:
+        """Each answers as if alone, in whatever order they are asked."""
+        ann, bob = (brief(MemoryResponder(base, make_memory(base, seed=s))) for s in (1, 2))
+        vanilla = brief(VanillaResponder(base))
+        alone = [responder.reply_all(QUERIES) for responder in (ann, bob, vanilla)]
+        for i, query in enumerate(QUERIES):
+            assert [r.reply(query) for r in (ann, bob, vanilla)] == [row[i] for row in alone]
+        assert alone[0] != alone[1] != alone[2] != alone[0]

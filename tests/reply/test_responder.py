@@ -1,0 +1,92 @@
+"""Who answers: what each responder adds to the contract."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lorecall.errors import ArtefactError, ConfigError, InputError, ModelError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.decode import decode_greedily
+from lorecall.lm.inject import Injection
+from lorecall.lm.tiny import tiny_base
+from lorecall.memory.artefact import Memory
+from lorecall.records import Turn
+from lorecall.reply.responder import MemoryResponder, VanillaResponder
+
+MakeMemory = Callable[..., Memory]
+QUERIES = ["hello there", "how are you doing", "x"]
+
+
+def brief(responder: VanillaResponder) -> VanillaResponder:
+    """Let it answer in a few tokens."""
+    responder.max_new_tokens = 12
+    return responder
+
+
+def test_vanilla_is_the_base_alone(llama: BaseModel) -> None:
+    """The tokens of the plain decoder, as text."""
+    vanilla = VanillaResponder(llama)
+    prompts = [vanilla.format.prompt(query) for query in QUERIES]
+    tokens = decode_greedily(llama, prompts, max_new_tokens=128, stop_ids=vanilla.format.stop_ids)
+    assert vanilla.reply_all(QUERIES) == [vanilla.format.text(row) for row in tokens]
+
+
+def test_a_memory_changes_the_answers(base: BaseModel, make_memory: MakeMemory) -> None:
+    """And spends no token of the prompt on it."""
+    vanilla = brief(VanillaResponder(base))
+    personal = brief(MemoryResponder(base, make_memory(base)))
+    assert personal.reply_all(QUERIES) != vanilla.reply_all(QUERIES)
+    assert personal.format.prompt("hi") == vanilla.format.prompt("hi")
+
+
+def test_earlier_turns_change_the_answer(llama: BaseModel) -> None:
+    """They are in the prompt."""
+    vanilla = brief(VanillaResponder(llama))
+    earlier = [Turn(by_author=False, text="one"), Turn(by_author=True, text="two")]
+    assert vanilla.reply("hello there", earlier=earlier) != vanilla.reply("hello there")
+
+
+def test_an_untrained_memory_answers_as_the_base(llama: BaseModel, make_memory: MakeMemory) -> None:
+    """B is zero."""
+    memory = make_memory(llama)
+    with Injection(llama, memory.config) as injection:
+        untrained = replace(memory, tensors=injection.tensors())
+    answers = brief(MemoryResponder(llama, untrained)).reply_all(QUERIES)
+    assert answers == brief(VanillaResponder(llama)).reply_all(QUERIES)
+
+
+def test_a_memory_of_another_base_is_refused(llama: BaseModel, make_memory: MakeMemory) -> None:
+    """Before anything is put on."""
+    memory = make_memory(llama)
+    with pytest.raises(ModelError, match="a memory works on the base it was trained for"):
+        MemoryResponder(tiny_base(seed=7), memory)
+
+
+def test_pairs_that_do_not_fit_leave_the_base(
+    llama: BaseModel, make_memory: MakeMemory, state_hash: Callable[[BaseModel], str]
+) -> None:
+    """The error names the shapes, and the base is what it was."""
+    memory, before = make_memory(llama), state_hash(llama)
+    broken = replace(memory, tensors={"layers.0.up_proj.down": torch.zeros(1, 1)})
+    with pytest.raises(ArtefactError, match="the pairs must fit theta"):
+        MemoryResponder(llama, broken).reply("hi")
+    assert state_hash(llama) == before
+
+
+def test_a_base_with_few_positions_answers_or_is_refused(llama: BaseModel) -> None:
+    """Fewer positions than the longest answer leave no room for a prompt."""
+    llama.model.config.max_position_embeddings = 100
+    with contextlib.suppress(InputError):
+        assert isinstance(VanillaResponder(llama).reply("hello there"), str)
+
+
+def test_a_base_in_use_is_not_mixed_up(llama: BaseModel, make_memory: MakeMemory) -> None:
+    """While a memory is on by hand, a second is refused rather than added."""
+    memory = make_memory(llama)
+    responder = brief(MemoryResponder(llama, memory))
+    with Injection(llama, memory.config), pytest.raises(ConfigError, match="one memory at a time"):
+        responder.reply("hi")
+    assert responder.reply("hi")
