@@ -4,6 +4,8 @@ Also: reading JSON and text with a clear error, and where the cache lives.
 """
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -82,6 +84,8 @@ def new_folder(path: Path) -> Generator[Path, None, None]:
     A folder that already has the name is replaced. Nothing is left behind when the block raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "a file is in the folder's place", str(path))
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
@@ -102,6 +106,25 @@ def new_folder(path: Path) -> Generator[Path, None, None]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def locked(path: Path, *, wait: bool) -> Generator[None, None, None]:
+    """Hold a lock file; the system lets go of it when the process ends, however it does.
+
+    Args:
+        path: The lock file; made when it is not there.
+        wait: Whether to wait for another holder.
+
+    Raises:
+        BlockingIOError: Another process holds it and `wait` is false.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
 
 
 def sha256_of(*paths: Path) -> str:

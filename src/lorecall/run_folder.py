@@ -10,16 +10,15 @@ DIR/.lock             held while a process works in the folder
 ```
 """
 
-import fcntl
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from lorecall.errors import RunError
-from lorecall.files import read_json, write_json
+from lorecall.files import locked, read_json, write_json
 
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
@@ -80,7 +79,10 @@ def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder,
         RunError: The folder holds something else, or another process works in it.
     """
     _check_usable(path)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as reason:
+        raise _occupied(path) from reason
     with _locked(path):
         recorded = path / RUN_FILE
         if recorded.exists():
@@ -93,13 +95,22 @@ def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder,
 def _check_usable(path: Path) -> None:
     if not path.exists() or (path / RUN_FILE).is_file():
         return
-    if not path.is_dir() or any(file.name != ".lock" for file in path.iterdir()):
-        raise RunError(
-            "a run goes to a folder of its own",
-            expected="a new or empty folder, or one that holds the same run",
-            got=f"{path}, which holds something else",
-            next_step="Choose another --out.",
-        )
+    if not path.is_dir() or not all(_is_trace(file.name) for file in path.iterdir()):
+        raise _occupied(path)
+
+
+def _is_trace(name: str) -> bool:
+    """Know what a run leaves that was killed before its first file was whole."""
+    return name == ".lock" or name.startswith(f".{RUN_FILE}.")
+
+
+def _occupied(path: Path) -> RunError:
+    return RunError(
+        "a run goes to a folder of its own",
+        expected="a new or empty folder, or one that holds the same run",
+        got=f"{path}, which holds something else or lies below a file",
+        next_step="Choose another --out.",
+    )
 
 
 def _check_same(recorded: Mapping[str, object], identity: Mapping[str, object], path: Path) -> None:
@@ -123,11 +134,9 @@ def _short(value: object) -> str:
 
 @contextmanager
 def _locked(path: Path) -> Generator[None, None, None]:
-    """Hold the folder's lock; the system lets go of it when the process ends, however it does."""
-    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(locked(path / ".lock", wait=False))
         except BlockingIOError as reason:
             raise RunError(
                 "one process at a time works in a run's folder",
@@ -136,5 +145,3 @@ def _locked(path: Path) -> Generator[None, None, None]:
                 next_step="Wait for it to end, or choose another --out.",
             ) from reason
         yield
-    finally:
-        os.close(handle)

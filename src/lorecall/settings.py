@@ -55,6 +55,9 @@ class TrainSettings:
         _check("earlier_turns", self.earlier_turns, low=0, high=2)
         _check("history_in_prompt", self.history_in_prompt, low=0)
         _check("learning_rate", self.learning_rate, low=0)
+        _check("weight_decay", self.weight_decay, low=0)
+        _check("clip_norm", self.clip_norm, low=0)
+        _check("warmup_share", self.warmup_share, low=0, high=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +95,13 @@ class SearchSettings:
     thinning: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("trials", "initial", "batch", "max_loras", "stop_rounds", "thinning"):
+        for name in ("trials", "initial", "batch", "max_loras", "stop_rounds", "warmup_steps"):
             _check(name, getattr(self, name), low=1)
+        _check("thinning", self.thinning, low=1)
+        _check("posterior_samples", self.posterior_samples, low=self.thinning)
+        _check("stop_gain", self.stop_gain, low=0)
+        _check("the number of ranks", len(self.ranks), low=1)
+        _check("the lowest rank", min(self.ranks, default=1), low=1)
         if self.samples is not None:
             _check("samples", self.samples, low=8)
         if self.epochs is not None:
@@ -171,7 +179,7 @@ def _laptop() -> LearnSettings:
 
 
 def _check(name: str, value: float, *, low: float, high: float | None = None) -> None:
-    if value < low or (high is not None and value > high):
+    if not value >= low or (high is not None and not value <= high):  # NaN is neither
         allowed = f"{low} or more" if high is None else f"{low} to {high}"
         raise ConfigError(
             f"{name} must be in range",

@@ -34,12 +34,13 @@ class TestRefusals:
         self, base: BaseModel, state_hash: StateHash, rank: int, fits: str
     ) -> None:
         """The largest useful rank is the smaller side of the linear."""
+        assert base.max_rank == 32
         before = state_hash(base)
         config = InjectionConfig(layers=(0,), n_loras=1, rank=rank)
         if fits == "yes":
             Injection(base, config).remove()
         else:
-            with pytest.raises(ConfigError, match=r"expected at most 32 for .*, got 33"):
+            with pytest.raises(ConfigError, match="expected at most 32, got 33"):
                 Injection(base, config)
         assert state_hash(base) == before
 

@@ -100,6 +100,24 @@ class TestRoundTrip:
         assert manifest["base"]["fingerprint"] == llama.fingerprint
         assert set(load_file(tmp_path / "memory.safetensors")) == set(memory.tensors)
 
+    @pytest.mark.parametrize(
+        ("asked", "kept"),
+        [
+            (None, ("up_proj", "down_proj")),
+            (("gate_proj",), ("gate_proj",)),
+            (("gate_proj", "up_proj"), ("up_proj", "gate_proj")),
+        ],
+    )
+    def test_the_linears_are_known(
+        self,
+        llama: BaseModel,
+        make_memory: MakeMemory,
+        asked: tuple[str, ...] | None,
+        kept: tuple[str, ...],
+    ) -> None:
+        """From the pairs themselves, in the family's order."""
+        assert make_memory(llama, linears=asked).linears == kept
+
     def test_parameters_are_counted(self, base: BaseModel, make_memory: MakeMemory) -> None:
         """As the injection counts them."""
         memory = make_memory(base)

@@ -14,6 +14,7 @@ from lorecall.files import sha256_of
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.memory.artefact import Memory
+from lorecall.reply.responder import MemoryResponder
 
 MakeMemory = Callable[..., Memory]
 
@@ -143,6 +144,16 @@ class TestWeights:
             pytest.raises(ArtefactError, match="the pairs must fit theta"),
         ):
             injection.load(memory.tensors)
+
+    @pytest.mark.parametrize("name", ["odd", "layers.0", "layers.x.up_proj.down"])
+    def test_pairs_of_odd_names_do_not_go_on(
+        self, llama: BaseModel, weights: Path, name: str
+    ) -> None:
+        """In one clear line, at loading or at the first reply."""
+        save_file({name: torch.zeros(2, 2)}, weights)
+        restamp(weights.parent)
+        with pytest.raises(ArtefactError):
+            MemoryResponder(llama, Memory.load(weights.parent)).reply("hi")
 
 
 class TestManifest:

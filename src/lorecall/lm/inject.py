@@ -40,7 +40,7 @@ class Injection:
     ) -> None:
         self.base = base
         self.config = config
-        self.linears = linears or base.family.default
+        self.linears = base.family.default if linears is None else linears
         check_linears(base.family, self.linears)
         _check_fits(base, config)
         self._pairs: dict[str, LoraLinear] = {}
@@ -91,8 +91,12 @@ class Injection:
                 next_step="Load the memory on the base it was trained for.",
             )
         for key, pair in self._pairs.items():
+            merged = pair.merged
+            pair.unmerge()
             pair.down.copy_(tensors[f"{key}.down"])
             pair.up.copy_(tensors[f"{key}.up"])
+            if merged:
+                pair.merge()
 
     def merge(self) -> None:
         """Fold the pairs into the base's weights, for plain inference."""

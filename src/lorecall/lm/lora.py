@@ -55,16 +55,21 @@ class LoraLinear(nn.Module):
             h. *Shape:* (..., d)
         """
         h = self.linear(x)
-        if self._merged_from is not None:
+        if self.merged:
             return h
         # eq. (1): h = W x + B A x
         update = F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
         return h + (update if self.scaling == 1 else self.scaling * update)
 
+    @property
+    def merged(self) -> bool:
+        """Whether the pair is in the base's weight at the moment."""
+        return self._merged_from is not None
+
     @torch.no_grad()
     def merge(self) -> None:
         """Add the pair to the base's weight; `unmerge` puts the very bits back."""
-        if self._merged_from is not None:
+        if self.merged:
             return
         weight = _weight(self.linear)
         update = self.scaling * (self.up @ self.down)

@@ -5,14 +5,17 @@ history (`past` exists for ablations). With a chat template the author of the re
 the assistant; without one, turns are joined by the end-of-text token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from lorecall.errors import ModelError
 from lorecall.records import Sample, Turn
+
+MIN_PROMPT_TOKENS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,9 @@ class PromptFormat:
         tokenizer: The base's tokeniser.
         max_prompt_tokens: Longest prompt; cut from the left, the query kept.
         max_response_tokens: Longest response, its end token included.
+
+    Raises:
+        ModelError: The tokeniser has no end token, or there is no room for a prompt.
     """
 
     def __init__(
@@ -51,10 +57,19 @@ class PromptFormat:
                 got="none",
                 next_step="Set the tokeniser's eos_token and save it again.",
             )
+        if max_prompt_tokens < MIN_PROMPT_TOKENS:
+            raise ModelError(
+                "the model must have room for a prompt and an answer",
+                expected=f"at least {MIN_PROMPT_TOKENS + max_response_tokens} positions",
+                got=str(max_prompt_tokens + max_response_tokens),
+                next_step="Allow shorter responses, or take a base with more positions.",
+            )
         self.tokenizer = tokenizer
         self.eos_id = tokenizer.eos_token_id
         self.max_prompt_tokens = max_prompt_tokens
         self.max_response_tokens = max_response_tokens
+        added = cast("Callable[[], dict[str, int]]", tokenizer.get_added_vocab)()
+        self._special = sorted(added, key=len, reverse=True)
         self.end_id = self._end_of_turn()
 
     @property
@@ -70,7 +85,7 @@ class PromptFormat:
             past: Past pairs to put before the prompt (ablations only), oldest first.
             earlier: How many of the earlier turns to show.
         """
-        response = [*self._ids(sample.response), self.end_id]
+        response = [*self._ids(self._plain(sample.response)), self.end_id]
         turns = [turn for pair in past for turn in _as_turns(pair)]
         turns += sample.earlier[len(sample.earlier) - min(earlier, len(sample.earlier)) :]
         return Encoded(
@@ -83,6 +98,8 @@ class PromptFormat:
 
         The oldest turns go first; a query too long by itself loses its own beginning.
         """
+        query = self._plain(query)
+        turns = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
         for skip in range(len(turns) + 1):
             ids = self._render(query, turns[skip:])
             if ids is not None and len(ids) <= self.max_prompt_tokens:
@@ -133,6 +150,12 @@ class PromptFormat:
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _plain(self, text: str) -> str:
+        """Break up what would read as a special token: people's words are never commands."""
+        for token in self._special:
+            text = text.replace(token, f"{token[:1]} {token[1:]}")
+        return text
 
     def _end_of_turn(self) -> int:
         """Read off the template which token closes the assistant's turn."""

@@ -7,6 +7,7 @@ This module knows nothing of models; `lorecall.lm.inject` puts the pairs on one.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,7 +186,20 @@ def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:
             got=f"sha256 {sha256_of(path)[:12]}",
             next_step=_AGAIN,
         )
+    if not all(_is_pair(name, manifest) for name in tensors):
+        odd = next(name for name in tensors if not _is_pair(name, manifest))
+        raise ArtefactError(
+            "a memory's tensors must be named for its base's linears",
+            expected="layers.{layer}.{linear}.down or .up",
+            got=repr(odd),
+            next_step=_AGAIN,
+        )
     return tensors
+
+
+def _is_pair(name: str, manifest: Manifest) -> bool:
+    linear = re.fullmatch(r"layers\.\d+\.(.+)\.(?:down|up)", name)
+    return linear is not None and linear[1] in manifest.base.paths
 
 
 def _corrupt(path: Path, reason: Exception) -> ArtefactError:

@@ -142,25 +142,26 @@ def _squared_distances(S: jax.Array) -> jax.Array:
     return jnp.maximum(norms[:, None] + norms[None, :] - 2 * S @ S.T, 0.0)
 
 
-@jax.custom_jvp
-def _matern52(r2: jax.Array) -> jax.Array:
+def _matern52_value(r2: jax.Array) -> jax.Array:
     r = jnp.sqrt(r2)
     return (1 + _SQRT5 * r + 5 / 3 * r2) * jnp.exp(-_SQRT5 * r)
 
 
-@_matern52.defjvp
-def _matern52_jvp(
+def _matern52_change(
     primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
     """Differentiate in r2, where k is smooth at 0; in r the square root's slope is infinite."""
     (r2,), (change,) = primals, tangents
     r = jnp.sqrt(r2)
-    decay = jnp.exp(-_SQRT5 * r)
-    return (1 + _SQRT5 * r + 5 / 3 * r2) * decay, -5 / 6 * (1 + _SQRT5 * r) * decay * change
+    slope = -5 / 6 * (1 + _SQRT5 * r) * jnp.exp(-_SQRT5 * r)
+    return _matern52_value(r2), slope * change
 
 
-@jax.custom_vjp
-def _log_likelihood(K: jax.Array, residual: jax.Array) -> jax.Array:
+_matern52 = jax.custom_jvp(_matern52_value)
+_matern52.defjvp(_matern52_change)
+
+
+def _log_likelihood_value(K: jax.Array, residual: jax.Array) -> jax.Array:
     """Give log N(residual; 0, K) but for its constant: -a.a / 2 - log det L."""
     return _log_likelihood_forward(K, residual)[0]
 
@@ -183,4 +184,5 @@ def _log_likelihood_backward(
     return slope * 0.5 * (jnp.outer(b, b) - L_inverse.T @ L_inverse), -slope * b
 
 
+_log_likelihood = jax.custom_vjp(_log_likelihood_value)
 _log_likelihood.defvjp(_log_likelihood_forward, _log_likelihood_backward)

@@ -1,0 +1,114 @@
+"""The search for the best valid point."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+from lorecall.search.discrete import DiscreteSpace, Params, Points
+from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
+from lorecall.search.options import AcquisitionSettings
+
+BOOLEAN = CategoricalDistribution([False, True])
+WIDE = DiscreteSpace({**{f"b{i}": BOOLEAN for i in range(20)}, "i": IntDistribution(0, 9)})
+SMALL = DiscreteSpace({"a": BOOLEAN, "b": BOOLEAN, "i": IntDistribution(0, 1)})
+QUICK = AcquisitionSettings(n_pool=8, n_random=2, n_swaps=4)
+NONE = np.empty((0, 21), dtype=np.int64)
+
+
+def untried(space: DiscreteSpace, taken: Iterable[object] = ()) -> Untried:
+    """Take every point for valid but those taken."""
+    return Untried(
+        space, is_candidate=lambda _: True, same_as=lambda p: tuple(p.values()), taken=taken
+    )
+
+
+def test_it_climbs_to_the_top() -> None:
+    """A separable function is maximised exactly, and each point is scored once."""
+    target = np.random.default_rng(1).integers(0, WIDE.sizes)
+    scored: list[bytes] = []
+
+    def score(points: Points) -> NDArray[np.float64]:
+        scored.extend(point.tobytes() for point in points)
+        return -np.abs(points - target).sum(axis=1).astype(np.float64)
+
+    best = maximise(score, untried(WIDE), starts=NONE, settings=QUICK, rng=np.random.default_rng(0))
+    assert (best == target).all()
+    assert len(scored) == len(set(scored))
+
+
+def test_swaps_cross_what_single_exchanges_cannot() -> None:
+    """With the number of booleans fixed by validity, only swaps can move."""
+
+    def three_on(params: Params) -> bool:
+        return sum(map(bool, list(params.values())[:20])) == 3
+
+    def score(points: Points) -> NDArray[np.float64]:
+        return points[:, :3].sum(axis=1) + points[:, 20] / 100
+
+    start = np.array([[0] * 17 + [1] * 3 + [0]])
+    allowed = Untried(WIDE, is_candidate=three_on, same_as=lambda p: tuple(p.values()), taken=())
+    settings = AcquisitionSettings(n_pool=1, n_random=1, n_swaps=64)
+    best = maximise(score, allowed, starts=start, settings=settings, rng=np.random.default_rng(0))
+    assert best.tolist() == [1, 1, 1] + [0] * 17 + [9]
+
+
+def test_a_start_need_not_be_allowed() -> None:
+    """From an evaluated point the search goes to its neighbours, never back to it."""
+    top = np.ones(3, dtype=np.int64)
+    left = untried(SMALL, taken=[(True, True, 1)])
+    best = maximise(
+        lambda points: points.sum(axis=1).astype(np.float64),
+        left,
+        starts=top[None],
+        settings=QUICK,
+        rng=np.random.default_rng(0),
+    )
+    assert best.sum() == 2
+
+
+@pytest.mark.parametrize("n_left", [1, 3])
+def test_the_last_points_are_found(n_left: int) -> None:
+    """However few are left, one of them is returned."""
+    keys = [tuple(SMALL.params(point).values()) for point in SMALL.all_points()]
+    left = untried(SMALL, taken=keys[n_left:])
+    rng = np.random.default_rng(0)
+    best = maximise(
+        lambda points: np.zeros(len(points)),
+        left,
+        starts=SMALL.all_points()[-1:],
+        settings=AcquisitionSettings(n_pool=1, n_random=1, n_swaps=0, max_steps=1),
+        rng=rng,
+    )
+    assert left.allows(best)
+    assert left.allows(left.random(rng))
+
+
+def test_a_rare_point_is_found_by_enumeration() -> None:
+    """One valid point among 131,072 is too rare for chance alone, but it is not given up."""
+    space = DiscreteSpace({f"b{i}": BOOLEAN for i in range(17)})
+    one = Untried(
+        space,
+        is_candidate=lambda params: all(params.values()),
+        same_as=lambda params: tuple(params.values()),
+        taken=(),
+    )
+    assert one.random(np.random.default_rng(0)).sum() == 17
+
+
+def test_an_exhausted_space_is_an_error() -> None:
+    """When everything is taken, that is said in one line."""
+    keys = [tuple(SMALL.params(point).values()) for point in SMALL.all_points()]
+    none = untried(SMALL, taken=keys)
+    with pytest.raises(SpaceExhaustedError, match="untried point"):
+        none.random(np.random.default_rng(0))
+    with pytest.raises(SpaceExhaustedError):
+        maximise(
+            lambda points: np.zeros(len(points)),
+            none,
+            starts=SMALL.all_points()[:1],
+            settings=QUICK,
+            rng=np.random.default_rng(0),
+        )

@@ -1,0 +1,138 @@
+"""The SAAS-GP: the same model as BoTorch's, however much padding there is."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from botorch.fit import fit_fully_bayesian_model_nuts
+from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
+from numpy.typing import NDArray
+from numpyro.infer.util import log_density
+
+from lorecall.search import saas
+from lorecall.search.options import McmcSettings, SamplerOptions
+from lorecall.search.surrogate import fit
+
+Data = tuple[NDArray[np.float64], NDArray[np.float64]]
+OURS = {"c": "mean", "s": "outputscale", "v": "noise", "tau": "kernel_tausq"}
+OURS |= {"rho": "_kernel_inv_length_sq"}
+
+
+@pytest.fixture
+def data() -> Data:
+    """Give fourteen observations of three inputs, of which two matter."""
+    rng = np.random.default_rng(0)
+    X = rng.random((14, 3)).round(1)
+    X[1] = X[0]  # a repeated point
+    y = np.sin(5 * X[:, 0]) + X[:, 1] + 0.1 * rng.normal(size=14)
+    return X, (y - y.mean()) / y.std(ddof=1)
+
+
+def hyperparameters(seed: int) -> dict[str, jax.Array]:
+    """Draw hyperparameters from a wide range, by our names."""
+    rng = np.random.default_rng(seed)
+    return {
+        "c": jnp.array(rng.normal()),
+        "s": jnp.array(rng.gamma(2.0)),
+        "v": jnp.array(rng.gamma(0.9) / 10),
+        "tau": jnp.array(rng.lognormal(-1)),
+        "rho": jnp.array(rng.lognormal(0, 2, size=3)),
+    }
+
+
+def our_density(data: Data, size: int) -> Callable[[dict[str, jax.Array]], jax.Array]:
+    """Give our log density, padded to a size."""
+    X, y = data
+    padded = (saas._padded(array, size) for array in (X, y, np.ones(len(X))))
+    args = tuple(jnp.array(array) for array in padded)
+    return lambda values: log_density(saas._model, args, {}, values)[0]
+
+
+def botorch_density(data: Data) -> Callable[[dict[str, jax.Array]], jax.Array]:
+    """Give the log density of BoTorch's own NumPyro model."""
+    X, y = (torch.from_numpy(array) for array in data)
+    model = SaasFullyBayesianSingleTaskGP(X, y[:, None]).pyro_model.sample
+    return lambda values: log_density(model, (), {}, {OURS[k]: v for k, v in values.items()})[0]
+
+
+@pytest.mark.parametrize("size", [14, 16, 32])
+def test_density_and_gradient_are_botorchs(data: Data, size: int) -> None:
+    """The log density differs from BoTorch's by a constant, whatever the padding."""
+    with jax.enable_x64(True):
+        ours, theirs = our_density(data, size), botorch_density(data)
+        mine, their = (jax.jit(jax.value_and_grad(f)) for f in (ours, theirs))
+        gaps: list[float] = []
+        for seed in range(6):
+            (value, slopes), (expected, expected_slopes) = (
+                f(hyperparameters(seed)) for f in (mine, their)
+            )
+            gaps.append(float(value - expected))
+            for name in OURS:
+                np.testing.assert_allclose(
+                    slopes[name], expected_slopes[name], rtol=1e-4, atol=1e-4
+                )
+        assert gaps == pytest.approx([gaps[0]] * 6, abs=1e-6)
+
+
+def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
+    """Predictive means and variances are those of BoTorch's fit, within Monte-Carlo error."""
+    X, y = (torch.from_numpy(array) for array in data)
+    held_out = torch.rand(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    settings = McmcSettings(warmup_steps=128, posterior_samples=256, thinning=2)
+    with jax.enable_x64(True):
+        stock = SaasFullyBayesianSingleTaskGP(X, y[:, None])
+        fit_fully_bayesian_model_nuts(
+            stock, warmup_steps=128, num_samples=256, thinning=2, disable_progbar=True
+        )
+        theirs = stock.posterior(held_out)
+    fitted = fit(X, y[:, None], settings=settings, seed=0)
+    ours = fitted.model.models[0].posterior(held_out)
+    deviation = theirs.mixture_variance.sqrt()
+    assert ((ours.mixture_mean - theirs.mixture_mean).abs() / deviation).max() < 0.25
+    assert (ours.mixture_variance / theirs.mixture_variance).log().abs().max() < 0.4
+    assert ours.mixture_mean.std() > 0.3  # it has learnt something to agree upon
+
+
+@pytest.fixture
+def booleans() -> Data:
+    """Give fourteen observations of eight booleans."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 2, (14, 8)).astype(float), rng.normal(size=14)
+
+
+def test_a_chain_depends_on_its_seed_alone(booleans: Data, quick: SamplerOptions) -> None:
+    """Same seed, same draws; objectives have chains of their own; nothing is left of JAX's mode."""
+    X, y = booleans
+    Y = np.stack([y, y], axis=1)
+    first, again, other = (saas.draw(X, Y, settings=quick.mcmc, seed=seed) for seed in (1, 1, 2))
+    assert (first[0]["lengthscale"] == again[0]["lengthscale"]).all()
+    assert (first[0]["lengthscale"] != other[0]["lengthscale"]).any()
+    assert (first[0]["lengthscale"] != first[1]["lengthscale"]).any()
+    assert first[0]["lengthscale"].shape == (4, 8)
+    assert first[0]["mean"].dtype == np.float64
+    assert (first[0]["noise"] > saas.MIN_NOISE).all()
+    assert jnp.ones(1).dtype == jnp.float32
+
+
+def test_one_compilation_serves_every_number_of_observations(
+    booleans: Data, quick: SamplerOptions
+) -> None:
+    """Within a size nothing is compiled again."""
+    X, y = booleans
+    saas.draw(X, y[:, None], settings=quick.mcmc, seed=0)
+    before = saas._compiled.cache_info().misses
+    for n in (3, 9, 13):
+        saas.draw(X[:n], y[:n, None], settings=quick.mcmc, seed=0)
+    assert saas._compiled.cache_info().misses == before
+
+
+@pytest.mark.parametrize(
+    ("n", "size"),
+    [(1, 16), (16, 16), (17, 32), (33, 48), (64, 64), (65, 96), (100, 128), (129, 192), (257, 384)],
+)
+def test_padded_sizes(n: int, size: int) -> None:
+    """A few sizes, none more than twice what is needed once past the smallest."""
+    assert saas.padded_size(n) == size

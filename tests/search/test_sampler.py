@@ -1,0 +1,216 @@
+"""The Optuna sampler."""
+
+from collections.abc import Callable
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState
+
+from lorecall.errors import ConfigError
+from lorecall.search.front import hypervolume, to_maximise
+from lorecall.search.local_search import SpaceExhaustedError
+from lorecall.search.observations import SUGGESTED
+from lorecall.search.options import AcquisitionSettings, McmcSettings, SamplerOptions
+from lorecall.search.sampler import SUGGEST_S, SaasNehviSampler
+
+Make = Callable[..., SaasNehviSampler]
+Run = Callable[[optuna.Study, int], None]
+Kinds = dict[str, BaseDistribution]
+BOTH = ["minimize", "maximize"]
+
+
+def params_of(study: optuna.Study) -> list[tuple[object, ...]]:
+    """Give the parameters of every trial that did not fail."""
+    alive = [t for t in study.trials if t.state != TrialState.FAIL]
+    return [tuple(trial.params.values()) for trial in alive]
+
+
+@pytest.mark.parametrize("directions", [BOTH, ["minimize"], ["maximize"], [*BOTH, "minimize"]])
+def test_any_number_of_objectives(
+    directions: list[str], make_sampler: Make, distributions: Kinds
+) -> None:
+    """One, two and three objectives of any direction are searched, no point twice."""
+    study = optuna.create_study(directions=directions, sampler=make_sampler())
+    for _ in range(7):
+        trial = study.ask(distributions)
+        on = [float(trial.params[f"on_{i}"]) for i in range(3)]
+        study.tell(trial, on[: len(directions)])
+    assert len(set(params_of(study))) == 7
+
+
+@pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
+def test_the_direction_is_respected(
+    direction: str, sign: int, make_sampler: Make, distributions: Kinds
+) -> None:
+    """The same problem turned round gives the same suggestions, and they are good."""
+    study = optuna.create_study(direction=direction, sampler=make_sampler(n_initial=6))
+    for _ in range(14):
+        trial = study.ask(distributions)
+        loss = 3.0 - 2 * trial.params["on_0"] - trial.params["on_1"]
+        study.tell(trial, sign * loss)
+    later = [sign * trial.value for trial in study.trials[8:]]
+    assert np.mean(later) < 0.8  # random points have 1.5
+
+
+def test_only_valid_points_and_no_model_twice(make_sampler: Make, run: Run) -> None:
+    """Random or not, suggestions are valid and no two of them come to the same."""
+
+    def is_candidate(params: dict[str, object]) -> bool:
+        return bool(params["on_0"] or params["on_1"])
+
+    def same_as(params: dict[str, object]) -> object:
+        return (params["on_0"], params["on_1"], params["amount"])
+
+    study = optuna.create_study(
+        directions=BOTH,
+        sampler=make_sampler(is_candidate=is_candidate, same_as=same_as, n_initial=8),
+    )
+    run(study, 15)  # all there are: 3 pairs of switches, 5 amounts
+    assert all(is_candidate(trial.params) for trial in study.trials)
+    assert len({same_as(trial.params) for trial in study.trials}) == 15
+    with pytest.raises(SpaceExhaustedError) as caught:
+        run(study, 1)
+    assert caught.value.trial_number == 15
+
+
+def test_pending_points_are_not_suggested_again(make_sampler: Make, distributions: Kinds) -> None:
+    """Trials asked for before any is told, and queued ones, are all different."""
+    study = optuna.create_study(directions=BOTH, sampler=make_sampler(n_initial=3))
+    for i in range(3):
+        study.tell(study.ask(distributions), [float(i), float(-i)])
+    queued = {name: kind.to_external_repr(0) for name, kind in distributions.items()}
+    asked = [study.ask(distributions) for _ in range(5)]
+    study.enqueue_trial(queued)
+    assert len(set(params_of(study)[:-1])) == 8
+    assert all(trial.params != queued for trial in asked)
+    assert study.ask(distributions).params == queued
+
+
+def test_failed_points_are_not_suggested_again(make_sampler: Make) -> None:
+    """A point that failed would fail again; it is no data either."""
+    allowed = {f"on_{i}": CategoricalDistribution([False, True]) for i in range(2)}
+    study = optuna.create_study(
+        direction="minimize", sampler=make_sampler(search_space=allowed, n_initial=9)
+    )
+    asked = [study.ask(allowed) for _ in range(4)]
+    study.tell(asked[0], state=TrialState.FAIL)
+    assert len({tuple(trial.params.values()) for trial in asked}) == 4
+    with pytest.raises(SpaceExhaustedError):
+        study.ask(allowed)
+
+
+def test_a_resumed_study_goes_on_the_same_way(make_sampler: Make, run: Run) -> None:
+    """A new sampler on the same study suggests what the old one would have."""
+    whole = optuna.create_study(directions=BOTH, sampler=make_sampler(seed=5))
+    run(whole, 8)
+    storage = optuna.storages.InMemoryStorage()
+    for _ in range(4):
+        part = optuna.create_study(
+            study_name="part",
+            storage=storage,
+            directions=BOTH,
+            sampler=make_sampler(seed=5),
+            load_if_exists=True,
+        )
+        run(part, 2)
+    assert params_of(part) == params_of(whole)
+
+
+def test_another_seed_is_another_search(make_sampler: Make, run: Run) -> None:
+    """The seed decides the random points."""
+    studies = [
+        optuna.create_study(directions=BOTH, sampler=make_sampler(seed=seed)) for seed in (1, 2)
+    ]
+    for study in studies:
+        run(study, 4)
+    assert params_of(studies[0]) != params_of(studies[1])
+
+
+def test_the_space_can_be_inferred(
+    make_sampler: Make, distributions: Kinds, evaluate: Callable[..., tuple[float, float]]
+) -> None:
+    """Without a given space, what finished trials share is searched."""
+    sampler = make_sampler(search_space=None, n_initial=3)
+    study = optuna.create_study(directions=BOTH, sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        return evaluate({name: trial._suggest(name, kind) for name, kind in distributions.items()})
+
+    study.optimize(objective, n_trials=6)
+    assert SUGGESTED not in study.trials[0].system_attrs
+    assert study.trials[5].system_attrs[SUGGESTED] == study.trials[5].params
+    assert len(set(params_of(study))) == 6
+
+
+def test_a_parameter_outside_the_space_is_drawn(make_sampler: Make, distributions: Kinds) -> None:
+    """A parameter that is not searched is random, and reproducible."""
+    drawn: list[float] = []
+    for _ in range(2):
+        study = optuna.create_study(directions=BOTH, sampler=make_sampler(seed=3))
+        trial = study.ask(distributions)
+        drawn.append(trial.suggest_float("other", 0, 1))
+    assert drawn[0] == drawn[1]
+
+
+def test_seconds_are_recorded(make_sampler: Make, run: Run) -> None:
+    """How long a suggestion took is in the sampler and in the trial."""
+    sampler = make_sampler()
+    study = optuna.create_study(directions=BOTH, sampler=sampler)
+    run(study, 5)
+    assert sampler.last_suggest_s > 0
+    assert study.trials[-1].system_attrs[SUGGEST_S] == sampler.last_suggest_s
+
+
+def test_a_float_parameter_is_refused(make_sampler: Make) -> None:
+    """A given space is refused at once, an inferred one when it is first used."""
+    with pytest.raises(ConfigError, match="discrete"):
+        make_sampler(search_space={"x": FloatDistribution(0, 1)})
+    study = optuna.create_study(sampler=make_sampler(search_space=None))
+    study.tell(study.ask({"x": FloatDistribution(0, 1)}), 1.0)
+    with pytest.raises(ConfigError, match="parameter x"):
+        study.ask({"x": FloatDistribution(0, 1)})
+
+
+@pytest.mark.parametrize("wrong", [{"n_initial": 0}, {"seed": -1}])
+def test_numbers_out_of_range_are_refused(wrong: dict[str, int], make_sampler: Make) -> None:
+    """A bad number is refused before any trial."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        make_sampler(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        (McmcSettings, {"warmup_steps": 0}),
+        (McmcSettings, {"thinning": 0}),
+        (McmcSettings, {"posterior_samples": 2, "thinning": 4}),
+        (McmcSettings, {"max_tree_depth": 0}),
+        (AcquisitionSettings, {"mc_samples": 0}),
+        (AcquisitionSettings, {"n_swaps": -1}),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: type, wrong: dict[str, int]) -> None:
+    """So is a bad number of NUTS or of the acquisition."""
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        settings(**wrong)
+
+
+def test_it_finds_more_than_random_points(
+    make_sampler: Make, run: Run, quick: SamplerOptions
+) -> None:
+    """After 20 trials the mean hypervolume is well above that of 20 random trials."""
+    reference = np.array([-3.5, -0.5])
+
+    def found(seed: int, n_initial: int) -> float:
+        sampler = make_sampler(seed=seed, n_initial=n_initial, options=quick)
+        study = optuna.create_study(directions=BOTH, sampler=sampler)
+        run(study, 20)
+        return hypervolume(
+            to_maximise([t.values for t in study.trials], study.directions), reference
+        )
+
+    random = np.mean([found(seed, 20) for seed in range(20)])
+    ours = np.mean([found(seed, 8) for seed in range(3)])
+    assert ours > random * 1.05

@@ -1,0 +1,86 @@
+"""The surrogate around the chains: standardising, importance, a missing extra."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import numpy as np
+import torch
+from botorch.models import ModelListGP
+
+from lorecall.search.options import SamplerOptions
+from lorecall.search.surrogate import Draws, Surrogate, fit, importance
+
+
+def made_up(n: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give n points of eight inputs; the first matters in one objective, the second in another."""
+    X = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (n, 8)).astype(float))
+    return X, torch.stack([100 + 5 * X[:, 0], -0.01 * X[:, 1]], dim=1)
+
+
+def test_outcomes_are_standardised(quick: SamplerOptions) -> None:
+    """The models see zero mean and unit variance, and any value can be brought there."""
+    X, Y = made_up()
+    fitted = fit(X, Y, settings=quick.mcmc, seed=0)
+    assert torch.allclose(fitted.Z.mean(dim=0), torch.zeros(2, dtype=X.dtype), atol=1e-9)
+    assert torch.allclose(fitted.Z.std(dim=0), torch.ones(2, dtype=X.dtype))
+    assert torch.allclose(fitted.standardise(Y), fitted.Z)
+    assert fitted.model.posterior(X[:3]).mean.shape == (4, 3, 2)
+
+
+def test_an_objective_that_never_varies_can_be_fitted(quick: SamplerOptions) -> None:
+    """A constant objective is predicted as that constant, with no division by zero."""
+    X, Y = made_up()
+    fitted = fit(X, torch.full_like(Y, 3.0), settings=quick.mcmc, seed=0)
+    assert fitted.std.tolist() == [1.0, 1.0]
+    assert fitted.model.posterior(X[:3]).mixture_mean.abs().max() < 0.5
+
+
+def test_importance_finds_the_inputs_that_matter(quick: SamplerOptions) -> None:
+    """In each objective its own input has the largest share; shares have ordered quartiles."""
+    X, Y = made_up(16)
+    first, second = importance(fit(X, Y, settings=quick.mcmc, seed=0))
+    assert (first.median.argmax().item(), second.median.argmax().item()) == (0, 1)
+    assert (first.low <= first.median).all()
+    assert (first.median <= first.high).all()
+
+
+def test_shares_sum_to_one_in_every_draw() -> None:
+    """With a single draw the quartiles are the shares, and these sum to one."""
+    lengthscale = torch.tensor([[1.0, 2.0, 1e3]], dtype=torch.float64)
+    one = torch.ones(1, dtype=torch.float64)
+    drawn = Draws(mean=one, outputscale=one, noise=one, lengthscale=lengthscale)
+    empty = torch.empty(0, dtype=torch.float64)
+    none = ModelListGP()
+    (shares,) = importance(
+        Surrogate(model=none, draws=(drawn,), X=empty, Z=empty, mean=empty, std=empty)
+    )
+    assert torch.allclose(shares.median.sum(), one)
+    assert torch.allclose(shares.median[:2], torch.tensor([0.8, 0.2], dtype=torch.float64), 1e-4)
+
+
+def test_without_jax_the_error_names_what_to_install() -> None:
+    """A missing JAX is said in one line with the command, and only when it is needed."""
+    code = """
+        import sys
+        sys.modules["jax"] = None
+        import torch
+        from lorecall.errors import MissingExtraError
+        from lorecall.search.options import McmcSettings
+        from lorecall.search.surrogate import fit
+        try:
+            fit(torch.eye(3).double(), torch.eye(3).double(), settings=McmcSettings(), seed=0)
+        except MissingExtraError as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True
+    )
+    assert "pip install 'botorch[fully-bayesian]'" in done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    """The package's own import brings in neither torch nor JAX nor Optuna."""
+    code = "import sys, lorecall.search; print({'torch', 'jax', 'optuna'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
