@@ -1,0 +1,147 @@
+"""The search loop on a function that stands for a model: budget, stop, resume, choice."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lorecall.records import InjectionConfig, Objectives
+from lorecall.search.loop import Finding, Search
+from lorecall.search.space import InjectionSpace
+from lorecall.settings import SearchSettings
+
+N_LAYERS = 4
+SPACE = InjectionSpace(n_layers=N_LAYERS, max_loras=4, ranks=(8, 16))
+
+
+def finding(config: InjectionConfig) -> Finding:
+    """Like modules in layer 1 best; more rank lowers the loss, fewer layers raise ROUGE-L."""
+    ranks = config.ranks()
+    loss = 4.0 - 0.5 * (1 in ranks) - 0.001 * sum(ranks.values())
+    rouge_l = 10.0 + 2.0 * (1 in ranks) - 0.5 * len(ranks)
+    return Finding(
+        objectives=Objectives(loss=loss, rouge_l=rouge_l),
+        rouge_l=(rouge_l - 1, rouge_l + 1),
+        n_parameters=sum(ranks.values()),
+        n_tokens=100,
+        curve=((0.0, 5.0), (1.0, loss)),
+        train_s=1.0,
+        evaluate_s=0.5,
+    )
+
+
+def make_search(folder: Path, **numbers: int) -> Search:
+    """Open the same study with cheap NUTS."""
+    settings = SearchSettings(
+        **{"trials": 5, "initial": 3, "warmup_steps": 8, "posterior_samples": 8, **numbers}
+    )
+    url = f"sqlite:///{folder / 'study.db'}"
+    return Search(SPACE, settings=settings, seed=0, storage=url, study_name="s")
+
+
+def failing_after(n: int) -> Callable[[InjectionConfig], Finding]:
+    """Give an objective that breaks at its n+1-th call."""
+    left = n
+
+    def objective(config: InjectionConfig) -> Finding:
+        nonlocal left
+        if left == 0:
+            raise RuntimeError("the machine went away")
+        left -= 1
+        return finding(config)
+
+    return objective
+
+
+def test_budget_is_kept_and_everything_recorded(tmp_path: Path) -> None:
+    """Five trials are tried, told one by one, and all of them are in the outcome."""
+    told: list[int] = []
+    outcome = make_search(tmp_path).run(finding, on_trial=lambda n, *_: told.append(n))
+    assert told == [1, 2, 3, 4, 5]
+    assert len(outcome.trials) == 5
+    assert len(outcome.hypervolume.trace) == 5
+    assert outcome.hypervolume.stopped == "the budget of 5 trials is spent"
+    assert list(outcome.hypervolume.trace) == sorted(outcome.hypervolume.trace)
+    for trial in outcome.trials:
+        expected = finding(trial.config)
+        assert trial.loss == expected.objectives.loss
+        assert trial.trainable_parameters == expected.n_parameters
+    by_number = {trial.number: trial for trial in outcome.trials}
+    assert by_number[outcome.chosen].config == outcome.config
+    assert by_number[outcome.chosen].on_front
+    assert set(outcome.importance) == {"loss", "rougeL"}
+    assert set(outcome.importance["loss"]) == {f"layer_{i:02d}" for i in range(4)} | {
+        "n_loras",
+        "rank",
+    }
+
+
+def test_no_two_trials_are_the_same_model(tmp_path: Path) -> None:
+    """Configurations that come to the same pairs are tried once."""
+    outcome = make_search(tmp_path, trials=12, initial=12).run(finding)
+    models = [tuple(sorted(trial.config.ranks().items())) for trial in outcome.trials]
+    assert len(set(models)) == len(models) == 12
+
+
+def test_random_trials_alone_tell_no_importance(tmp_path: Path) -> None:
+    """Without a suggestion of the surrogate there is nothing to say about the layers."""
+    assert make_search(tmp_path, trials=3).run(finding).importance == {}
+
+
+def test_broken_trial_is_no_trial_and_the_search_goes_on(tmp_path: Path) -> None:
+    """An objective that raises ends the run; the next run keeps what was finished."""
+    with pytest.raises(RuntimeError, match="went away"):
+        make_search(tmp_path).run(failing_after(2))
+    search = make_search(tmp_path)
+    assert search.n_finished == 2
+    calls: list[InjectionConfig] = []
+
+    def counted(config: InjectionConfig) -> Finding:
+        calls.append(config)
+        return finding(config)
+
+    assert len(search.run(counted).trials) == 5
+    assert len(calls) == 3
+
+
+def test_finished_search_tries_nothing_more(tmp_path: Path) -> None:
+    """Run again, it gives the same outcome without a call."""
+    first = make_search(tmp_path).run(finding)
+    again = make_search(tmp_path).run(failing_after(0))
+    assert again.trials == first.trials
+    assert again.config == first.config
+
+
+def test_search_stops_when_the_front_no_longer_grows(tmp_path: Path) -> None:
+    """With objectives that never change, it stops after the rounds it watches."""
+
+    def flat(config: InjectionConfig) -> Finding:
+        found = finding(config)
+        return Finding(
+            objectives=Objectives(loss=4.0, rouge_l=10.0),
+            rouge_l=(10.0,),
+            n_parameters=found.n_parameters,
+            n_tokens=1,
+            curve=found.curve,
+            train_s=0.0,
+            evaluate_s=0.0,
+        )
+
+    outcome = make_search(tmp_path, trials=30, initial=2, stop_rounds=2).run(flat)
+    assert len(outcome.trials) == 4
+    assert "grew by less than 1% in 2 rounds" in outcome.hypervolume.stopped
+
+
+def test_used_up_space_ends_the_search(tmp_path: Path) -> None:
+    """A space of one model ends after it, and says so."""
+    space = InjectionSpace(n_layers=1, max_loras=1, ranks=(8,))
+    search = Search(
+        space,
+        settings=SearchSettings(trials=9, initial=9),
+        seed=0,
+        storage=f"sqlite:///{tmp_path / 'study.db'}",
+        study_name="s",
+    )
+    outcome = search.run(finding)
+    assert len(outcome.trials) == 1
+    assert "every configuration" in outcome.hypervolume.stopped
