@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
-DEMO_USER ?= 4fde054d
+DEMO_USER ?= ed4e9769
 DEMO_DIR := runs/demo
 
 .PHONY: setup demo test lint clean

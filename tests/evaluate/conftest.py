@@ -152,7 +152,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
     return result.model_copy(update=changes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_result() -> Callable[..., RunResult]:
     """Give the factory of results."""
     return build_result

@@ -4,6 +4,7 @@ The search never sees a model: it is given a function from theta to its objectiv
 trial found is in the study's storage before the next one starts, so nothing finished is lost.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -130,19 +131,23 @@ class Search:
         recover(self.study)
         stopped = self._why_stop()
         while not stopped:
-            n = min(self.settings.batch, self.settings.trials - self.n_finished)
-            try:
-                batch = [ask(self.study, self.space.distributions()) for _ in range(n)]
-            except SpaceExhaustedError:
-                stopped = "every configuration of the space was tried"
-                break
+            batch = self._ask()
             for trial in batch:
                 config = self.space.config(trial.params)
                 finding = self._try(trial, config, objective)
                 if on_trial is not None:
                     on_trial(self.n_finished, finding.objectives, config)
-            stopped = self._why_stop()
+            stopped = self._why_stop() if batch else "every configuration of the space was tried"
         return self._outcome(stopped)
+
+    def _ask(self) -> list[optuna.Trial]:
+        """Ask for a batch of q; fewer where the budget ends or the space is used up."""
+        batch: list[optuna.Trial] = []
+        n = min(self.settings.batch, self.settings.trials - self.n_finished)
+        with contextlib.suppress(SpaceExhaustedError):
+            while len(batch) < n:
+                batch.append(ask(self.study, self.space.distributions()))
+        return batch
 
     def _try(
         self,

@@ -107,7 +107,7 @@ def _compiled(size: int, d: int, settings: McmcSettings) -> Chain:
 
     if jax.config.values["jax_compilation_cache_dir"] is None:  # else the caller's own
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         X, y = (jax.ShapeDtypeStruct(shape, jnp.float64) for shape in ((size, d), (size,)))
         lowered = jax.jit(run).lower(key, X, y, y)
