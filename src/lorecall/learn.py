@@ -6,9 +6,9 @@ This is the one place where the search and the model meet. Every stage leaves it
 run's folder, so that a run killed at any moment goes on where it was.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -29,7 +29,7 @@ from lorecall.metrics.scores import (
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
 from lorecall.records import History, InjectionConfig, Objectives, Split, evenly_spaced
-from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions
+from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
 from lorecall.run_folder import RunFolder, open_run
 from lorecall.search.loop import Finding, Search, SearchOutcome
 from lorecall.search.space import InjectionSpace
@@ -88,7 +88,7 @@ def learn_memory(
             "default_lora": job.default_lora(vanilla),
             "memory": job.memory(found.config, vanilla),
         }
-        result = job.result(readings, found, storage=storage or "study.db")
+        result = job.result(readings, found, storage=storage or folder.storage_url)
         result.save(folder.result)
         return result
 
@@ -228,6 +228,7 @@ class _Job:
             model=self.base.name,
             n_layers=self.base.n_layers,
             seed=self.settings.seed,
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             config=found.config,
             chosen_trial=found.chosen,
             split=_sizes(self.split),
@@ -251,13 +252,13 @@ class _Job:
                 len(self.split.test), **self._bootstrap, n_persona_tokens=len(persona)
             ),
             settings=self.settings.as_json(),
-            storage=_without_password(storage),
+            storage=without_password(storage),
             versions=versions(),
         )
 
-    def _tell(self, n: int, objectives: Objectives, config: InjectionConfig) -> None:
+    def _tell(self, number: int, objectives: Objectives, config: InjectionConfig) -> None:
         self.ledger.reporter.say(
-            f"trial {n:3d}   loss {objectives.loss:.3f}   ROUGE-L {objectives.rouge_l:5.2f}   "
+            f"trial {number:3d}   loss {objectives.loss:.3f}   ROUGE-L {objectives.rouge_l:5.2f}   "
             f"{len(config.ranks())} of {self.base.n_layers} layers,"
             f" {config.n_loras} modules of rank {config.rank}"
         )
@@ -358,11 +359,6 @@ def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dic
         "base_dtype": str(base.dtype).removeprefix("torch."),
         "settings": settings.as_json(),
     }
-
-
-def _without_password(url: str) -> str:
-    """Leave the password out of a storage URL, for a file that people pass on."""
-    return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", url)
 
 
 def _sizes(split: Split) -> dict[str, int]:

@@ -3,6 +3,7 @@
 Every number in it was measured in the run. Texts are masked (`lorecall.data.privacy`).
 """
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -71,13 +72,14 @@ class Hypervolume(_Frozen):
 
 
 class RunResult(_Frozen):
-    """Everything a run found."""
+    """Everything a run found. `finished_at` is in UTC, ISO 8601."""
 
     user: str
     dataset: str
     model: str
     n_layers: int
     seed: int
+    finished_at: str
     config: InjectionConfig
     chosen_trial: int
     split: dict[str, int]
@@ -128,6 +130,11 @@ class RunResult(_Frozen):
                 got=str(reason).splitlines()[0],
                 next_step="Give the same `lorecall learn` command again after removing the file.",
             ) from reason
+
+
+def without_password(url: str) -> str:
+    """Hide the password of a storage URL: results, pages and messages get shown around."""
+    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
 
 
 def versions() -> dict[str, str]:

@@ -75,6 +75,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         dataset="chitchat",
         model="SmolLM2-135M-Instruct",
         n_layers=n_layers,
+        finished_at="2026-01-02T03:04:05+00:00",
         seed=0,
         config=chosen.config,
         chosen_trial=chosen.number,

@@ -14,9 +14,9 @@ from lorecall.evaluate.words import (
     short_count,
     split_words,
     theta_words,
-    without_password,
 )
 from lorecall.records import InjectionConfig, Interval
+from lorecall.results import without_password
 
 LOSS, ROUGE_1 = METRICS[0], METRICS[1]
 

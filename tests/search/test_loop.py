@@ -57,7 +57,7 @@ def test_budget_is_kept_and_everything_recorded(tmp_path: Path) -> None:
     """Five trials are tried, told one by one, and all of them are in the outcome."""
     told: list[int] = []
     outcome = make_search(tmp_path).run(finding, on_trial=lambda n, *_: told.append(n))
-    assert told == [1, 2, 3, 4, 5]
+    assert told == [0, 1, 2, 3, 4]
     assert len(outcome.trials) == 5
     assert len(outcome.hypervolume.trace) == 5
     assert outcome.hypervolume.stopped == "the budget of 5 trials is spent"

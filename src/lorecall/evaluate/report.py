@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 from lorecall.evaluate import figures, words
 from lorecall.files import write_text
 from lorecall.records import InjectionConfig
-from lorecall.results import RunResult
+from lorecall.results import RunResult, without_password
 
 _CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 _SHADES = ("#e6f1f8", "#9fcbe6", "#4a9cce", "#0072B2")  # no module .. many, also in greyscale
@@ -36,6 +36,7 @@ def render(result: RunResult) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["plain"] = words.plain
+    environment.filters["without_password"] = without_password
     page = environment.from_string(_read("report.html.j2"))
     return page.render(
         result=result,

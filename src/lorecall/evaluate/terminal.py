@@ -22,10 +22,9 @@ from lorecall.evaluate.words import (
     short_count,
     split_words,
     theta_words,
-    without_password,
 )
 from lorecall.records import InjectionConfig, Interval
-from lorecall.results import RunResult, System, Trial
+from lorecall.results import RunResult, System, Trial, without_password
 
 _LAYERS_A_ROW = 35  # two columns each: 70 of 80, and a multiple of the ticks
 _TICK = 5
@@ -212,6 +211,7 @@ def _about(result: RunResult) -> Table:
         ("dataset", result.dataset),
         ("base model", result.model),
         ("samples", split_words(result.split)),
+        ("finished", result.finished_at),
     ]
     return _facts(rows)
 

@@ -1,6 +1,5 @@
 """How a result is put into words and numbers, the same on the terminal and on the page."""
 
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -131,11 +130,6 @@ def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
         else:
             rows[prefix + key] = "none" if value is None else str(value)
     return rows
-
-
-def without_password(url: str) -> str:
-    """Hide the password of a storage URL: a page or a screen gets shown around."""
-    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
 
 
 def plain(text: str) -> str:

@@ -126,7 +126,7 @@ class Search:
 
         Args:
             objective: Tries one theta.
-            on_trial: Called as a trial finishes, with the number finished, what it found and theta.
+            on_trial: Called as a trial finishes, with its number, what it found and theta.
         """
         recover(self.study)
         stopped = self._why_stop()
@@ -136,7 +136,7 @@ class Search:
                 config = self.space.config(trial.params)
                 finding = self._try(trial, config, objective)
                 if on_trial is not None:
-                    on_trial(self.n_finished, finding.objectives, config)
+                    on_trial(trial.number, finding.objectives, config)
             stopped = self._why_stop() if batch else "every configuration of the space was tried"
         return self._outcome(stopped)
 

@@ -9,10 +9,10 @@ from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from lorecall.errors import StorageError
+from lorecall.results import without_password
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import RETRY_OF, is_finished, known_params
 
@@ -117,16 +117,9 @@ def _reaching(storage_url: str) -> Generator[None]:
         raise StorageError(
             "the storage of the trials must be reachable",
             expected="an SQLAlchemy URL of a database that can be written",
-            got=f"{_without_password(storage_url)} ({_first_cause(reason)})",
+            got=f"{without_password(storage_url)} ({_first_cause(reason)})",
             next_step="Check the URL, its driver and the server; or leave it out for a local file.",
         ) from None
-
-
-def _without_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return repr(url.partition(":")[0])
 
 
 def _first_cause(reason: BaseException) -> str:
