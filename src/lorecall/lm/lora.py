@@ -44,6 +44,7 @@ class LoraLinear(nn.Module):
         self.down = nn.Parameter(kaiming_uniform(rank, k, generator).to(device))
         self.up = nn.Parameter(torch.zeros(d, rank, device=device))
         self._merged_from: Tensor | None = None
+        self._cast: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute eq. (1).
@@ -54,12 +55,22 @@ class LoraLinear(nn.Module):
         Returns:
             h. *Shape:* (..., d)
         """
-        h = self.linear(x)
         if self.merged:
-            return h
+            return self.linear(x)
+        down, up = self._pair(x.dtype)
         # eq. (1): h = W x + B A x
-        update = F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
-        return h + (update if self.scaling == 1 else self.scaling * update)
+        update = F.linear(F.linear(x, down.to(x.dtype)), up.to(x.dtype))
+        return self.linear(x) + (update if self.scaling == 1 else self.scaling * update)
+
+    def _pair(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Cast the pair once for as long as it stays the same: decoding calls it every token."""
+        if torch.is_grad_enabled():  # a step follows; a fused optimiser does not count as a change
+            self._cast = None
+            return self.down, self.up
+        version = (self.down._version, self.up._version)  # noqa: SLF001 - torch's own counter
+        if self._cast is None or self._cast[0] != version or self._cast[1].dtype != dtype:
+            self._cast = (version, self.down.detach().to(dtype), self.up.detach().to(dtype))
+        return self._cast[1], self._cast[2]
 
     @property
     def merged(self) -> bool:

@@ -146,7 +146,10 @@ class _Run:
         self.n_batches = -(-n_samples // settings.batch_size)
         self.losses: list[float] = []
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
         n_steps = self.n_batches * settings.max_epochs
         n_warmup = max(1, round(settings.warmup_share * n_steps))
