@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from lorecall.errors import RunError
 from lorecall.files import write_json
-from lorecall.run_folder import open_run
+from lorecall.run_folder import RunFolder, open_run
 
 IDENTITY = {"user": "ann", "seed": 0, "settings": {"layers": (1, 2), "rate": 5e-4}}
 HOLD = """
 import sys
 from pathlib import Path
-from lorecall.run_folder import open_run
+from lorecall.run_folder import RunFolder, open_run
 with open_run(Path(sys.argv[1]), {"user": "ann"}):
     print("held", flush=True)
     sys.stdin.read()
@@ -197,3 +198,16 @@ class TestLock:
             work()
         with open_run(tmp_path, IDENTITY):
             pass
+
+
+@pytest.mark.parametrize("name", ["plain", "w %20 ? #é'[x]", "a b&c=d"])
+def test_the_study_lies_in_the_folder_whatever_its_name(tmp_path: Path, name: str) -> None:
+    """A path is no URL: `?` and `%20` in it are letters like others."""
+    (tmp_path / name).mkdir()
+    url = RunFolder((tmp_path / name), IDENTITY).storage_url
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE t (x INTEGER)"))
+    engine.dispose()
+    assert (tmp_path / name / "study.db").is_file()
+    assert [file.name for file in tmp_path.iterdir()] == [name]

@@ -4,7 +4,6 @@ Heavy modules are imported inside the commands that need them, so that `--help` 
 input ends with one line on standard error and exit code 2.
 """
 
-import errno
 import json
 import sys
 from collections.abc import Mapping
@@ -43,12 +42,10 @@ def main() -> NoReturn:
     except LorecallError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}:
-            raise
         _fail(
-            "the disk must take what is written: expected room and permission, got "
-            f"{error.strerror} ({error.filename or 'while writing'})."
-            " Make room, or choose another folder; what was finished is kept."
+            "the system must take what is read and written: expected room, permission and a path"
+            f" that can be, got {error.strerror or error} ({error.filename or 'while writing'})."
+            " Make room, or choose another place; what was finished is kept."
         )
     sys.exit(0)
 

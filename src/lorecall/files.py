@@ -47,13 +47,20 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, *, what: str, error: type[InputError]) -> dict[str, object]:
+def read_json(
+    path: Path,
+    *,
+    what: str,
+    error: type[InputError],
+    next_step: str = "Check the path, or make the file again.",
+) -> dict[str, object]:
     """Read a JSON object.
 
     Args:
         path: The file.
         what: What the file should be, for the message.
         error: The class of error to raise.
+        next_step: What the caller can do about it.
 
     Raises:
         InputError: (of class `error`) the file is missing, not UTF-8, not JSON or not an object.
@@ -65,14 +72,14 @@ def read_json(path: Path, *, what: str, error: type[InputError]) -> dict[str, ob
             f"{what} must be readable",
             expected=f"a JSON object in {path}",
             got=f"{type(reason).__name__}: {reason}",
-            next_step="Check the path, or make the file again.",
+            next_step=next_step,
         ) from reason
     if not isinstance(value, dict):
         raise error(
             f"{what} must be a JSON object",
             expected="{...}",
             got=type(value).__name__,
-            next_step=f"Make {path} again.",
+            next_step=next_step,
         )
     return cast("dict[str, object]", value)
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from lorecall.costs import Costs
 from lorecall.data.history import samples_hash, split_history, subset
 from lorecall.data.privacy import mask
+from lorecall.errors import ArtefactError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
@@ -30,7 +31,7 @@ from lorecall.metrics.scores import (
 from lorecall.progress import Ledger, Reporter, SilentReporter
 from lorecall.records import History, InjectionConfig, Objectives, Split, evenly_spaced
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
-from lorecall.run_folder import RunFolder, open_run
+from lorecall.run_folder import STUDY_FILE, RunFolder, open_run
 from lorecall.search.loop import Finding, Search, SearchOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import check_storage
@@ -77,6 +78,8 @@ def learn_memory(
     if storage is not None:
         check_storage(storage)  # before the folder is taken
     with open_run(Path(out), _identity(history, base, settings)) as folder:
+        if not _is_stored(folder.memory):
+            folder.forget_stage("memory")
         if folder.result.exists():
             return RunResult.load(folder.path)
         job = _Job(history, split, base, settings, folder, reporter or SilentReporter())
@@ -88,7 +91,7 @@ def learn_memory(
             "default_lora": job.default_lora(vanilla),
             "memory": job.memory(found.config, vanilla),
         }
-        result = job.result(readings, found, storage=storage or folder.storage_url)
+        result = job.result(readings, found, storage=storage or STUDY_FILE)
         result.save(folder.result)
         return result
 
@@ -359,6 +362,15 @@ def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dic
         "base_dtype": str(base.dtype).removeprefix("torch."),
         "settings": settings.as_json(),
     }
+
+
+def _is_stored(memory: Path) -> bool:
+    """Say whether the memory is there and whole: someone may have lost its files."""
+    try:
+        Memory.load(memory)
+    except ArtefactError:
+        return False
+    return True
 
 
 def _sizes(split: Split) -> dict[str, int]:

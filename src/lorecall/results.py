@@ -72,7 +72,10 @@ class Hypervolume(_Frozen):
 
 
 class RunResult(_Frozen):
-    """Everything a run found. `finished_at` is in UTC, ISO 8601."""
+    """Everything a run found.
+
+    `finished_at` is in UTC, ISO 8601; `storage` is a URL, or a file in the run's folder.
+    """
 
     user: str
     dataset: str

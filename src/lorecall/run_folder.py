@@ -17,11 +17,14 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy.engine import URL
+
 from lorecall.errors import RunError
 from lorecall.files import locked, read_json, write_json
 
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
+STUDY_FILE = "study.db"
 
 
 class RunFolder:
@@ -45,7 +48,8 @@ class RunFolder:
     @property
     def storage_url(self) -> str:
         """Where the trials go unless the caller says otherwise."""
-        return f"sqlite:///{self.path.resolve() / 'study.db'}"
+        database = str(self.path.resolve() / STUDY_FILE)
+        return URL.create("sqlite", database=database).render_as_string()  # quotes ? and %
 
     @property
     def memory(self) -> Path:
@@ -60,7 +64,15 @@ class RunFolder:
     def stage(self, name: str) -> dict[str, object] | None:
         """Read what a finished stage left; None when it has not finished."""
         path = self.path / "stages" / f"{name}.json"
-        return read_json(path, what=f"stage {name}", error=RunError) if path.exists() else None
+        if not path.exists():
+            return None
+        again = f"Delete {path}: the stage is then done again."
+        return read_json(path, what=f"stage {name}", error=RunError, next_step=again)
+
+    def forget_stage(self, name: str) -> None:
+        """Let a stage be done again, and the result with it."""
+        self.result.unlink(missing_ok=True)
+        (self.path / "stages" / f"{name}.json").unlink(missing_ok=True)
 
     def save_stage(self, name: str, value: Mapping[str, object]) -> None:
         """Write what a stage found; from then on it is finished."""
@@ -86,7 +98,9 @@ def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder,
     with _locked(path):
         recorded = path / RUN_FILE
         if recorded.exists():
-            _check_same(read_json(recorded, what="a run", error=RunError), identity, path)
+            again = "Choose another --out; nothing says any more whose run this is."
+            known = read_json(recorded, what="a run", error=RunError, next_step=again)
+            _check_same(known, identity, path)
         else:
             write_json(recorded, identity)
         yield RunFolder(path, identity)

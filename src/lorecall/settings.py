@@ -12,6 +12,7 @@ from lorecall.records import Placement
 
 RANKS = (8, 16, 32, 64, 96)  # Table 2
 MAX_LORAS = 32  # Table 2
+MAX_SEED = 2**31 - 1
 PresetName = Literal["laptop", "paper"]
 
 
@@ -117,6 +118,10 @@ class LearnSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     n_bootstrap: int = 10_000
+
+    def __post_init__(self) -> None:
+        _check("seed", self.seed, low=0, high=MAX_SEED)
+        _check("n_bootstrap", self.n_bootstrap, low=1)
 
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values."""

@@ -140,3 +140,17 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+def test_seed_out_of_range_takes_no_folder(
+    seed: str, tmp_path: Path, learn_command: Command
+) -> None:
+    """A setting is refused before the folder is claimed for it."""
+    assert "seed" in refused(*learn_command(tmp_path / "o", "--seed", seed))
+    assert not (tmp_path / "o").exists()
+
+
+def test_impossible_folder_is_one_line(learn_command: Command) -> None:
+    """A path that the system refuses is no traceback."""
+    refused(*learn_command(Path("/proc/x")))

@@ -43,7 +43,7 @@ def test_check_of_a_good_file_passes(history_file: Path) -> None:
     """Exit code 0 and the counts."""
     checked = invoke("data", "check", str(history_file))
     assert checked.exit_code == 0
-    assert "32 lines, 1 users, 0 problems" in checked.stdout
+    assert "32 lines, 1 user, 0 problems" in checked.stdout
 
 
 def test_check_names_every_broken_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -140,6 +141,19 @@ def test_export_writes_a_peft_adapter(finished: Path, tmp_path: Path) -> None:
     }
     refused = invoke("export", str(finished), "--peft", str(finished))
     assert isinstance(refused.exception, LorecallError)
+
+
+def test_lost_weights_are_trained_again(
+    finished: Path, tmp_path: Path, learn_command: Command
+) -> None:
+    """A finished run whose memory was lost is not called finished: the same command mends it."""
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    before = (copy / "memory" / "memory.safetensors").read_bytes()
+    (copy / "memory" / "memory.safetensors").unlink()
+    result = invoke(*learn_command(copy))
+    assert result.exit_code == 0, result.output
+    assert (copy / "memory" / "memory.safetensors").read_bytes() == before
 
 
 def count_complete(database: Path) -> int:

@@ -1,6 +1,7 @@
 """What `lorecall data` prints, and a picture of anything that is printed."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from lorecall.data.catalog import FileReport
+from lorecall.evaluate.words import counted, plain
 from lorecall.files import write_text
 
 _PICTURE_COLUMNS = 96
@@ -41,7 +43,7 @@ def user_table(users: Sequence[Mapping[str, object]]) -> RenderableType:
     for user in users:
         words = user["response_words"]
         table.add_row(
-            str(user["user"]),
+            plain(str(user["user"])),
             str(user["n_samples"]),
             str(user["n_conversations"]),
             f"{words:.1f}" if isinstance(words, float) else str(words),
@@ -51,15 +53,19 @@ def user_table(users: Sequence[Mapping[str, object]]) -> RenderableType:
 
 def check_view(report: FileReport) -> RenderableType:
     """Show what is wrong with a JSONL file, line by line, and who is in it."""
-    parts: list[RenderableType] = [
-        f"{report.n_lines} lines, {len(report.users)} users, {report.n_problems} problems"
-    ]
+    counts = (
+        counted(report.n_lines, "line"),
+        counted(len(report.users), "user"),
+        counted(report.n_problems, "problem"),
+    )
+    parts: list[RenderableType] = [", ".join(counts)]
     parts += [f"  line {problem.line}: {problem.reason}" for problem in report.problems]
     if report.n_problems > len(report.problems):
         parts.append(f"  and {report.n_problems - len(report.problems)} more")
     parts += [f"  dropped: {count} {reason}" for reason, count in report.dropped.items()]
     parts += [
-        f"  user {user.user}: {user.n_samples} samples in {user.n_conversations} conversations"
+        f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
+        f" in {counted(user.n_conversations, 'conversation')}"
         for user in report.users[:10]
     ]
     return Group(*parts)
@@ -69,4 +75,6 @@ def save_picture(view: RenderableType, path: Path, *, title: str) -> None:
     """Draw a view as an SVG picture, as a terminal would show it."""
     console = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO())
     console.print(view, highlight=False)
-    write_text(path, console.export_svg(title=title))
+    picture = console.export_svg(title=title)
+    # the fonts it would fetch from elsewhere; any other of equal widths serves
+    write_text(path, re.sub(r"@font-face \{.*?\}", "", picture, flags=re.DOTALL))

@@ -228,11 +228,11 @@ def _sizes(result: RunResult) -> Table:
 
 
 def _places(result: RunResult, folder: str | Path | None) -> Table:
-    rows = [("trials", without_password(result.storage))]
-    if folder is not None:
-        rows = [
-            ("result", str(Path(folder) / "result.json")),
-            ("memory", str(Path(folder) / "memory")),
-            *rows,
-        ]
-    return _facts(rows)
+    storage = without_password(result.storage)
+    if folder is None:
+        return _facts([("trials", storage)])
+    files = {"result": "result.json", "memory": "memory"}
+    if "://" not in storage:  # a file in the folder
+        files["trials"] = storage
+    rows = [(name, str(Path(folder) / file)) for name, file in files.items()]
+    return _facts(rows if "trials" in files else [*rows, ("trials", storage)])

@@ -118,7 +118,8 @@ def _reaching(storage_url: str) -> Generator[None]:
             "the storage of the trials must be reachable",
             expected="an SQLAlchemy URL of a database that can be written",
             got=f"{without_password(storage_url)} ({_first_cause(reason)})",
-            next_step="Check the URL, its driver and the server; or leave it out for a local file.",
+            next_step="Check the URL, its driver and the server, or leave it out for a local file;"
+            " a local file that is no database can only be deleted.",
         ) from None
 
 
