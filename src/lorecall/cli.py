@@ -71,8 +71,9 @@ def data_show(
     from lorecall.data.catalog import DATASETS, describe, list_users  # noqa: PLC0415
     from lorecall.evaluate.tables import description_table, user_table  # noqa: PLC0415
 
-    described = describe(name) if name in DATASETS else {"name": name}
-    listed = [asdict(user) for user in list_users(name)[:users]]
+    known = list_users(name)
+    described = describe(name, users=known) if name in DATASETS else {"name": name}
+    listed = [asdict(user) for user in known[:users]]
     views = [description_table(described), user_table(listed)]
     _show({**described, "users": listed}, *views, as_json=as_json)
 

@@ -1,6 +1,7 @@
 """How much work each stage of a run is, in token equivalents, for telling the time left.
 
-One for a token trained; what reading and generating cost against that was measured on two cores.
+One for a token trained; what the rest costs against that is rough, from two cores. The bar's own
+speed corrects it as the run goes on.
 """
 
 from collections.abc import Sequence
@@ -42,14 +43,13 @@ class Costs:
             test: The test samples.
             settings: Epochs and trials.
         """
-        epochs = settings.search.epochs or settings.train.max_epochs
         evals = settings.train.evals_per_epoch
         valid = READ_COST * _tokens(data.valid.encoded)
         read_test = READ_COST * _tokens(test.encoded) + _generated(test.encoded)
         search = settings.search
         return cls(
             vanilla=valid + read_test,
-            trial=epochs * (_tokens(quick.train.encoded) + evals * valid)
+            trial=settings.trial_train.max_epochs * (_tokens(quick.train.encoded) + evals * valid)
             + _generated(data.valid.encoded),
             suggestions=SUGGEST_COST * max(0, search.trials - search.initial),
             n_trials=search.trials,

@@ -7,9 +7,10 @@ run's folder, so that a run killed at any moment goes on where it was.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 
 from pydantic import TypeAdapter
 
@@ -114,7 +115,7 @@ class SystemReading:
     @property
     def valid_loss(self) -> float:
         """Mean validation loss."""
-        return sum(self.valid_losses) / len(self.valid_losses)
+        return fmean(self.valid_losses)
 
 
 class _Job:
@@ -132,10 +133,7 @@ class _Job:
         self.history, self.split, self.base = history, split, base
         self.settings, self.folder = settings, folder
         self.final = Trials(base, settings=settings.train, seed=settings.seed)
-        epochs = settings.search.epochs or settings.train.max_epochs
-        self.quick = Trials(
-            base, settings=replace(settings.train, max_epochs=epochs), seed=settings.seed
-        )
+        self.quick = Trials(base, settings=settings.trial_train, seed=settings.seed)
         fewer = subset(split.train, settings.search.samples, seed=settings.seed)
         self.quick_data = self.quick.data(split, fewer)
         self.data = self.final.data(split, split.train)
@@ -224,7 +222,6 @@ class _Job:
             )
             for name, reading in readings.items()
         }
-        stored = Memory.load(self.folder.memory)
         return RunResult(
             user=self.history.user,
             dataset=self.history.dataset,
@@ -248,7 +245,7 @@ class _Job:
             replies=self._replies(readings),
             seconds=_seconds(readings, found),
             sizes={
-                "trainable_parameters": stored.n_parameters,
+                "trainable_parameters": readings["memory"].n_parameters,
                 "bytes": sum(file.stat().st_size for file in self.folder.memory.iterdir()),
             },
             signature=signatures(

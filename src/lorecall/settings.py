@@ -50,15 +50,15 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience", "max_response_tokens"):
-            _check(name, getattr(self, name), low=1)
-        _check("evals_per_epoch", self.evals_per_epoch, low=2)
-        _check("max_prompt_tokens", self.max_prompt_tokens, low=16)
-        _check("earlier_turns", self.earlier_turns, low=0, high=2)
-        _check("history_in_prompt", self.history_in_prompt, low=0)
-        _check("learning_rate", self.learning_rate, low=0)
-        _check("weight_decay", self.weight_decay, low=0)
-        _check("clip_norm", self.clip_norm, low=0)
-        _check("warmup_share", self.warmup_share, low=0, high=1)
+            check_range(name, getattr(self, name), low=1)
+        check_range("evals_per_epoch", self.evals_per_epoch, low=2)
+        check_range("max_prompt_tokens", self.max_prompt_tokens, low=16)
+        check_range("earlier_turns", self.earlier_turns, low=0, high=2)
+        check_range("history_in_prompt", self.history_in_prompt, low=0)
+        check_range("learning_rate", self.learning_rate, low=0)
+        check_range("weight_decay", self.weight_decay, low=0)
+        check_range("clip_norm", self.clip_norm, low=0)
+        check_range("warmup_share", self.warmup_share, low=0, high=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +97,16 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         for name in ("trials", "initial", "batch", "max_loras", "stop_rounds", "warmup_steps"):
-            _check(name, getattr(self, name), low=1)
-        _check("thinning", self.thinning, low=1)
-        _check("posterior_samples", self.posterior_samples, low=self.thinning)
-        _check("stop_gain", self.stop_gain, low=0)
-        _check("the number of ranks", len(self.ranks), low=1)
-        _check("the lowest rank", min(self.ranks, default=1), low=1)
+            check_range(name, getattr(self, name), low=1)
+        check_range("thinning", self.thinning, low=1)
+        check_range("posterior_samples", self.posterior_samples, low=self.thinning)
+        check_range("stop_gain", self.stop_gain, low=0)
+        check_range("the number of ranks", len(self.ranks), low=1)
+        check_range("the lowest rank", min(self.ranks, default=1), low=1)
         if self.samples is not None:
-            _check("samples", self.samples, low=8)
+            check_range("samples", self.samples, low=8)
         if self.epochs is not None:
-            _check("epochs", self.epochs, low=1)
+            check_range("epochs", self.epochs, low=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +120,14 @@ class LearnSettings:
     n_bootstrap: int = 10_000
 
     def __post_init__(self) -> None:
-        _check("seed", self.seed, low=0, high=MAX_SEED)
-        _check("n_bootstrap", self.n_bootstrap, low=1)
+        check_range("seed", self.seed, low=0, high=MAX_SEED)
+        check_range("n_bootstrap", self.n_bootstrap, low=1)
+
+    @property
+    def trial_train(self) -> TrainSettings:
+        """How a trial of the search is trained: as the final training, with its own cap."""
+        epochs = self.search.epochs or self.train.max_epochs
+        return replace(self.train, max_epochs=epochs)
 
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values."""
@@ -183,7 +189,12 @@ def _laptop() -> LearnSettings:
     )
 
 
-def _check(name: str, value: float, *, low: float, high: float | None = None) -> None:
+def check_range(name: str, value: float, *, low: float, high: float | None = None) -> None:
+    """Refuse a setting outside its range, NaN included.
+
+    Raises:
+        ConfigError: It is.
+    """
     if not value >= low or (high is not None and not value <= high):  # NaN is neither
         allowed = f"{low} or more" if high is None else f"{low} to {high}"
         raise ConfigError(

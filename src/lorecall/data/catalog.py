@@ -4,7 +4,7 @@ A further dataset is a module with `load_history(user, *, path)` and `list_users
 `chitchat`, and an entry in `DATASETS`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -113,7 +113,9 @@ def list_users(source: str | Path, *, path: Path | None = None) -> list[UserSumm
     return jsonl.list_users(_file(source))
 
 
-def describe(name: str, *, path: Path | None = None) -> dict[str, object]:
+def describe(
+    name: str, *, path: Path | None = None, users: Sequence[UserSummary] | None = None
+) -> dict[str, object]:
     """Give a dataset's entry and its numbers as in the paper's Table 1, for users with a sample.
 
     `Len(History)` is the mean number of texts a user wrote, `Len(Content)` the mean words of such
@@ -122,6 +124,7 @@ def describe(name: str, *, path: Path | None = None) -> dict[str, object]:
     Args:
         name: A name in `DATASETS`.
         path: A file of that dataset's format instead of the installed one.
+        users: Its users from `list_users`, where they are known already.
 
     Raises:
         DataError: An unknown name, or a file that cannot be used.
@@ -129,16 +132,17 @@ def describe(name: str, *, path: Path | None = None) -> dict[str, object]:
     """
     if name not in DATASETS:
         raise _unknown(name)
-    users = [user for user in list_users(name, path=path) if user.n_samples]
-    n_samples = sum(user.n_samples for user in users)
-    n_texts = sum(user.n_texts for user in users)
+    known = list_users(name, path=path) if users is None else users
+    counted = [user for user in known if user.n_samples]
+    n_samples = sum(user.n_samples for user in counted)
+    n_texts = sum(user.n_texts for user in counted)
     entry: dict[str, object] = asdict(DATASETS[name])
     return entry | {
-        "# User": len(users),
+        "# User": len(counted),
         "# Samples": n_samples,
-        "# Len(History)": n_texts / max(1, len(users)),
-        "Avg. Len(Content)": _mean((user.text_words, user.n_texts) for user in users),
-        "Avg. Len(Response)": _mean((user.response_words, user.n_samples) for user in users),
+        "# Len(History)": n_texts / max(1, len(counted)),
+        "Avg. Len(Content)": _mean((user.text_words, user.n_texts) for user in counted),
+        "Avg. Len(Response)": _mean((user.response_words, user.n_samples) for user in counted),
     }
 
 

@@ -79,8 +79,11 @@ class Injection:
         Raises:
             ArtefactError: Names or shapes are not those of this configuration on this base.
         """
-        own = self.tensors()
-        wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
+        wanted = {
+            f"{key}.{half}": tuple(tensor.shape)
+            for key, pair in self._pairs.items()
+            for half, tensor in (("down", pair.down), ("up", pair.up))
+        }
         given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if wanted != given:
             odd = sorted(set(wanted.items()) ^ set(given.items()))[:2]

@@ -13,7 +13,9 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from lorecall.errors import ModelError
+from lorecall.lm.base import BaseModel
 from lorecall.records import Sample, Turn
+from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
 
@@ -171,6 +173,20 @@ class PromptFormat:
             return self.eos_id
         closing = self._ids(whole[len(before) + 1 :].strip())
         return closing[0] if closing else self.eos_id
+
+
+def format_for(base: BaseModel, settings: TrainSettings) -> PromptFormat:
+    """Lay prompts out for a base: within the settings, and within its positions.
+
+    Raises:
+        ModelError: The tokeniser has no end token, or there is no room for a prompt.
+    """
+    room = base.max_tokens - settings.max_response_tokens
+    return PromptFormat(
+        base.tokenizer,
+        max_prompt_tokens=min(settings.max_prompt_tokens, room),
+        max_response_tokens=settings.max_response_tokens,
+    )
 
 
 def _as_turns(sample: Sample) -> tuple[Turn, Turn]:

@@ -6,7 +6,7 @@ from typing import Protocol
 from lorecall.lm.base import BaseModel
 from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
-from lorecall.lm.prompts import PromptFormat
+from lorecall.lm.prompts import format_for
 from lorecall.memory.artefact import Memory
 from lorecall.records import Turn
 from lorecall.settings import TrainSettings
@@ -35,11 +35,7 @@ class VanillaResponder:
         limits = TrainSettings()
         self.base = base
         self.max_new_tokens = limits.max_response_tokens
-        self.format = PromptFormat(
-            base.tokenizer,
-            max_prompt_tokens=min(limits.max_prompt_tokens, base.max_tokens - self.max_new_tokens),
-            max_response_tokens=self.max_new_tokens,
-        )
+        self.format = format_for(base, limits)
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
         """Answer one query.

@@ -171,7 +171,8 @@ class Search:
             return f"the budget of {self.settings.trials} trials is spent"
         if n < self.settings.initial:
             return ""
-        trace = hypervolume_trace(self._values(), self._reference())
+        values = self._values()
+        trace = hypervolume_trace(values, self._reference(values))
         rounds = trace[self.settings.initial - 1 :: self.settings.batch]
         s = self.settings
         if converged(rounds, rounds=s.stop_rounds, gain=s.stop_gain):
@@ -181,12 +182,13 @@ class Search:
     def _values(self) -> Values:
         return to_maximise([trial.values for trial in finished(self.study)], DIRECTIONS)
 
-    def _reference(self) -> Values:
-        return reference_point(self._values()[: self.settings.initial])
+    def _reference(self, values: Values) -> Values:
+        return reference_point(values[: self.settings.initial])
 
     def _outcome(self, stopped: str) -> SearchOutcome:
         done = finished(self.study)
-        values, reference = self._values(), self._reference()
+        values = self._values()
+        reference = self._reference(values)
         on_front = pareto(values)
         chosen = choose([_candidate(trial) for trial in done])
         loss, rouge_l = (-reference[0], reference[1])

@@ -1,8 +1,8 @@
-"""The numbers of the sampler. Importing this module imports nothing else."""
+"""The numbers of the sampler. Importing this module imports nothing heavy."""
 
 from dataclasses import dataclass, field
 
-from lorecall.errors import ConfigError
+from lorecall.settings import check_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +22,10 @@ class McmcSettings:
     max_tree_depth: int = 6
 
     def __post_init__(self) -> None:
-        at_least("warmup_steps", self.warmup_steps, low=1)
-        at_least("thinning", self.thinning, low=1)
-        at_least("posterior_samples", self.posterior_samples, low=self.thinning)
-        at_least("max_tree_depth", self.max_tree_depth, low=1)
+        check_range("warmup_steps", self.warmup_steps, low=1)
+        check_range("thinning", self.thinning, low=1)
+        check_range("posterior_samples", self.posterior_samples, low=self.thinning)
+        check_range("max_tree_depth", self.max_tree_depth, low=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +50,9 @@ class AcquisitionSettings:
 
     def __post_init__(self) -> None:
         for name in ("mc_samples", "n_random", "n_pool", "max_steps"):
-            at_least(name, getattr(self, name), low=1)
+            check_range(name, getattr(self, name), low=1)
         for name in ("n_pareto", "n_swaps"):
-            at_least(name, getattr(self, name), low=0)
+            check_range(name, getattr(self, name), low=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +61,3 @@ class SamplerOptions:
 
     mcmc: McmcSettings = field(default_factory=McmcSettings)
     acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
-
-
-def at_least(name: str, value: int, *, low: int) -> None:
-    """Refuse a number that is too small.
-
-    Raises:
-        ConfigError: It is.
-    """
-    if value < low:
-        raise ConfigError(
-            f"{name} must be in range",
-            expected=f"{low} or more",
-            got=str(value),
-            next_step="Change the setting.",
-        )

@@ -27,8 +27,9 @@ from lorecall.search.discrete import DiscreteSpace, Params, Points
 from lorecall.search.front import pareto, reference_point
 from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
 from lorecall.search.observations import SUGGESTED, Observations, observe
-from lorecall.search.options import SamplerOptions, at_least
+from lorecall.search.options import SamplerOptions
 from lorecall.search.surrogate import fit
+from lorecall.settings import check_range
 
 SUGGEST_S = "lorecall:suggest_s"
 """System attribute with the seconds a suggestion took."""
@@ -71,8 +72,8 @@ class SaasNehviSampler(BaseSampler):
         same_as: Callable[[Params], Hashable] | None = None,
         options: SamplerOptions | None = None,
     ) -> None:
-        at_least("n_initial", n_initial, low=1)
-        at_least("seed", seed, low=0)
+        check_range("n_initial", n_initial, low=1)
+        check_range("seed", seed, low=0)
         self._given = None if search_space is None else dict(search_space)
         if self._given is not None:
             DiscreteSpace(self._given)  # refuses what is not supported before any trial

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.prompts import Encoded, format_for
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
@@ -74,12 +75,7 @@ class Trials:
         self.base = base
         self.settings = settings
         self.seed = seed
-        room = base.max_tokens - settings.max_response_tokens
-        self.format = PromptFormat(
-            base.tokenizer,
-            max_prompt_tokens=min(settings.max_prompt_tokens, room),
-            max_response_tokens=settings.max_response_tokens,
-        )
+        self.format = format_for(base, settings)
 
     def encode(self, samples: Sequence[Sample], *, past: Sequence[Sample] = ()) -> EncodedPart:
         """Turn samples into tokens.
@@ -104,11 +100,14 @@ class Trials:
             split: One user's split.
             train_samples: The training samples to use: all of them, or a subset for the search.
         """
-        seen = self.encode(split.train).encoded + self.encode(split.valid).encoded
+        train = self.encode(split.train, past=split.train)
+        valid = self.encode(split.valid, past=split.train)
+        by_id = {s.id: e for s, e in zip(train.samples, train.encoded, strict=True)}
+        used = tuple(by_id[sample.id] for sample in train_samples)
         return TrialData(
-            train=self.encode(train_samples, past=split.train),
-            valid=self.encode(split.valid, past=split.train),
-            max_new_tokens=max(len(sample.response) for sample in seen),
+            train=EncodedPart(samples=tuple(train_samples), encoded=used),
+            valid=valid,
+            max_new_tokens=max(len(e.response) for e in train.encoded + valid.encoded),
         )
 
     def train(
@@ -145,9 +144,7 @@ class Trials:
             responses = self.respond(data.valid, max_new_tokens=data.max_new_tokens)
             rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
             return TrialResult(
-                objectives=Objectives(
-                    loss=trained.report.best.loss, rouge_l=sum(rouge_l) / len(rouge_l)
-                ),
+                objectives=Objectives(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
                 rouge_l=rouge_l,
                 trained=trained,
                 evaluate_s=time.perf_counter() - started,

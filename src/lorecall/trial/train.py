@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 import torch.nn.functional as F
@@ -107,7 +108,7 @@ def train(
     started = time.perf_counter()
     run = _Run(injection, settings, n_samples=len(train_samples))
     if vanilla_loss is None:
-        vanilla_loss = _mean(read_losses(injection.base, valid_samples))
+        vanilla_loss = fmean(read_losses(injection.base, valid_samples))
     curve = [CurvePoint(step=0, epoch=0.0, loss=vanilla_loss)]
     best, best_tensors = curve[0], injection.tensors()
     readings = _reading_steps(run.n_batches, settings.evals_per_epoch)
@@ -120,7 +121,7 @@ def train(
             on_tokens(step_tokens)
         if i % run.n_batches + 1 not in readings:
             continue
-        loss = _mean(read_losses(injection.base, valid_samples))
+        loss = fmean(read_losses(injection.base, valid_samples))
         curve.append(CurvePoint(step=i + 1, epoch=(i + 1) / run.n_batches, loss=loss))
         if loss < best.loss:
             best, best_tensors = curve[-1], injection.tensors()
@@ -186,7 +187,3 @@ def _all_batches(
     lengths = [sample.n_tokens for sample in samples]
     for _ in range(settings.max_epochs):
         yield from epoch_batches(lengths, settings.batch_size, rng)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
