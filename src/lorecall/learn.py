@@ -38,7 +38,6 @@ from lorecall.search.space import InjectionSpace
 from lorecall.search.study import check_storage
 from lorecall.settings import LearnSettings, preset
 from lorecall.trial.run import Trained, Trials
-from lorecall.trial.train import read_losses
 
 DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
 _N_REPLIES = 5
@@ -133,7 +132,9 @@ class _Job:
         self.history, self.split, self.base = history, split, base
         self.settings, self.folder = settings, folder
         self.final = Trials(base, settings=settings.train, seed=settings.seed)
-        self.quick = Trials(base, settings=settings.trial_train, seed=settings.seed)
+        self.quick = Trials(
+            base, settings=settings.trial_train, seed=settings.seed, frozen=self.final.frozen
+        )
         fewer = subset(split.train, settings.search.samples, seed=settings.seed)
         self.quick_data = self.quick.data(split, fewer)
         self.data = self.final.data(split, split.train)
@@ -145,7 +146,7 @@ class _Job:
         """Read the base itself: the control, and the start of every loss curve (n = 0)."""
 
         def read(_: Callable[[float], None]) -> SystemReading:
-            valid = tuple(read_losses(self.base, self.data.valid.encoded))
+            valid = self.final.losses(self.data.valid)
             test = self.final.read(self.test, max_new_tokens=self.data.max_new_tokens)
             return SystemReading(
                 losses=test.losses,
@@ -163,6 +164,7 @@ class _Job:
             max_loras=self.settings.search.max_loras,
             ranks=tuple(r for r in self.settings.search.ranks if r <= self.base.max_rank),
             placement=self.settings.search.placement,
+            inject=self.settings.search.inject,
         )
         return Search(
             space,
@@ -201,7 +203,12 @@ class _Job:
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
         """Train the control that isolates the search: every layer, rank 8."""
         n = self.base.n_layers
-        config = InjectionConfig(layers=tuple(range(n)), n_loras=n, rank=DEFAULT_RANK)
+        config = InjectionConfig(
+            layers=tuple(range(n)),
+            n_loras=n,
+            rank=DEFAULT_RANK,
+            inject=self.settings.search.inject,
+        )
         return self._train_and_read("default_lora", "training the default LoRA", config, vanilla)
 
     def memory(self, config: InjectionConfig, vanilla: SystemReading) -> SystemReading:
@@ -274,7 +281,9 @@ class _Job:
                 self._store(config, trained)
             with Injection(self.base, config) as injection:
                 injection.load(trained.tensors)
-                test = self.final.read(self.test, max_new_tokens=self.data.max_new_tokens)
+                test = self.final.read(
+                    self.test, max_new_tokens=self.data.max_new_tokens, injection=injection
+                )
             return SystemReading(
                 losses=test.losses,
                 responses=test.responses,

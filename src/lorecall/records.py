@@ -16,6 +16,9 @@ Authorship = Literal["user", "assistant"]
 Placement = Literal["deal", "every"]
 """How `n_loras` is read: a total dealt over the active layers, or a number for each of them."""
 
+Inject = Literal["all", "response"]
+"""Which tokens the pairs act on: all, or those from the prompt's last on (an option, SPEC aside)."""
+
 NO_DROPS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -100,6 +103,7 @@ class InjectionConfig:
         rank: r of every module.
         placement: `deal` spreads n modules over the active layers, `every` puts n in each.
         scaling: Factor on B A x; eq. (1) has none, so 1.
+        inject: Which tokens the pairs act on; the paper's are `all`.
 
     Raises:
         ConfigError: A value is outside its range.
@@ -110,6 +114,7 @@ class InjectionConfig:
     rank: int
     placement: Placement = "deal"
     scaling: float = 1.0
+    inject: Inject = "all"
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.layers, self.layers[1:], strict=False))

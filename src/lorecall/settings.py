@@ -5,10 +5,10 @@ finish while someone waits. The settings a run used are written next to its resu
 """
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from lorecall.errors import ConfigError
-from lorecall.records import Placement
+from lorecall.records import Inject, Placement
 
 RANKS = (8, 16, 32, 64, 96)  # Table 2
 MAX_LORAS = 32  # Table 2
@@ -33,6 +33,7 @@ class TrainSettings:
         max_response_tokens: Longest response, in training and in generation.
         earlier_turns: Earlier turns of the conversation in the prompt, 0 to 2.
         history_in_prompt: Past pairs put before the prompt; 0 but for ablations.
+        plain: Whether to compute on the plain path, the reference; it is slower.
     """
 
     learning_rate: float = 5e-4
@@ -47,6 +48,7 @@ class TrainSettings:
     max_response_tokens: int = 128
     earlier_turns: int = 2
     history_in_prompt: int = 0
+    plain: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience", "max_response_tokens"):
@@ -72,6 +74,7 @@ class SearchSettings:
         samples: Training samples a trial sees; None for all. The final training sees all.
         epochs: Cap on the epochs of a trial; None for the training's own.
         placement: How n is read.
+        inject: Which tokens the memory acts on; the paper's are `all`.
         ranks: The ranks searched.
         max_loras: The largest n.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
@@ -87,6 +90,7 @@ class SearchSettings:
     samples: int | None = None
     epochs: int | None = None
     placement: Placement = "deal"
+    inject: Inject = "all"
     ranks: tuple[int, ...] = RANKS
     max_loras: int = MAX_LORAS
     stop_rounds: int = 5
@@ -134,7 +138,7 @@ class LearnSettings:
         return asdict(self)
 
 
-def preset(
+def preset(  # noqa: PLR0913 - the numbers people change
     name: str = "laptop",
     *,
     seed: int = 0,
@@ -142,6 +146,7 @@ def preset(
     initial: int | None = None,
     samples: int | None = None,
     epochs: int | None = None,
+    inject: Inject = "all",
 ) -> LearnSettings:
     """Make the settings of a preset, with the common numbers overridden where given.
 
@@ -152,6 +157,7 @@ def preset(
         initial: Random trials among them.
         samples: Training samples a trial sees.
         epochs: Cap on the epochs, of the trials and of the final training.
+        inject: Which tokens the memory acts on, `all` or `response`.
 
     Raises:
         ConfigError: An unknown preset, or a number outside its range.
@@ -164,8 +170,15 @@ def preset(
             got=repr(name),
             next_step="Choose one of them; every number can be overridden.",
         )
+    if inject not in get_args(Inject):
+        raise ConfigError(
+            "what a memory acts on must be known",
+            expected=" or ".join(get_args(Inject)),
+            got=repr(inject),
+            next_step="Choose one of them.",
+        )
     base = replace(presets[name](), seed=seed)
-    train, search = base.train, base.search
+    train, search = base.train, replace(base.search, inject=inject)
     if epochs is not None:
         train, search = replace(train, max_epochs=epochs), replace(search, epochs=epochs)
     if trials is not None:

@@ -77,7 +77,7 @@ class BaseModel:
         after_padding = self.family.positions_after_padding
         paths = [self.family.linears[name].format(layer=0) for name in self.family.default]
         self.max_rank = min(min(linear_shape(ffn_linear(model, path))) for path in paths)
-        self._first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
+        self.first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
 
     @classmethod
     def load(
@@ -122,7 +122,7 @@ class BaseModel:
     def max_tokens(self) -> int:
         """Longest sequence the model has positions for."""
         config = self.model.config
-        return int(config.max_position_embeddings) - self._first_position
+        return int(config.max_position_embeddings) - self.first_position
 
     @property
     def pad_id(self) -> int:
@@ -141,7 +141,7 @@ class BaseModel:
             Position ids. *Shape:* (batch, tokens)
         """
         counted = attention_mask.long().cumsum(dim=1) - 1
-        return counted.clamp_min(0) + self._first_position
+        return counted.clamp_min(0) + self.first_position
 
     def hidden(
         self,

@@ -64,6 +64,11 @@ class Injection:
             yield pair.down
             yield pair.up
 
+    @property
+    def modules(self) -> tuple[LoraLinear, ...]:
+        """The pairs with their linears, in a fixed order."""
+        return tuple(self._pairs.values())
+
     def tensors(self) -> dict[str, Tensor]:
         """Copy the pairs to the CPU: `layers.{layer}.{linear}.down` (R x k), `.up` (d x R)."""
         named = {}

@@ -30,6 +30,10 @@ class LoraLinear(nn.Module):
         scaling: s.
         generator: Source of A's start.
 
+    Attributes:
+        acting: 1 where the pair acts, 0 where the base is left alone; everywhere when None.
+            *Shape:* (batch, tokens, 1)
+
     A and B are fp32 whatever the base's number format; they are cast where they meet x.
     """
 
@@ -43,6 +47,7 @@ class LoraLinear(nn.Module):
         self.scaling = scaling
         self.down = nn.Parameter(kaiming_uniform(rank, k, generator).to(device))
         self.up = nn.Parameter(torch.zeros(d, rank, device=device))
+        self.acting: Tensor | None = None
         self._merged_from: Tensor | None = None
         self._cast: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
@@ -57,10 +62,16 @@ class LoraLinear(nn.Module):
         """
         if self.merged:
             return self.linear(x)
+        update = self.update(x)
+        if self.acting is not None:
+            update = update * self.acting
+        return self.linear(x) + update  # eq. (1): h = W x + B A x
+
+    def update(self, x: Tensor) -> Tensor:
+        """Compute s B A x. *Shape:* (..., k) to (..., d)"""
         down, up = self._pair(x.dtype)
-        # eq. (1): h = W x + B A x
         update = F.linear(F.linear(x, down.to(x.dtype)), up.to(x.dtype))
-        return self.linear(x) + (update if self.scaling == 1 else self.scaling * update)
+        return update if self.scaling == 1 else self.scaling * update
 
     def _pair(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cast the pair once for as long as it stays the same: decoding calls it every token."""

@@ -32,6 +32,11 @@ class Encoded:
         """Length of prompt and response together."""
         return len(self.prompt) + len(self.response)
 
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What is read to predict the response: its last token predicts nothing."""
+        return (*self.prompt, *self.response[:-1])
+
 
 class PromptFormat:
     """How one tokeniser's prompts are laid out.

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.body import body_of
 from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import format_for
 from lorecall.memory.artefact import Memory
-from lorecall.records import Turn
+from lorecall.records import Inject, Turn
 from lorecall.settings import TrainSettings
 
 
@@ -31,6 +32,8 @@ class VanillaResponder:
         base: The base model.
     """
 
+    inject: Inject = "all"
+
     def __init__(self, base: BaseModel) -> None:
         limits = TrainSettings()
         self.base = base
@@ -51,7 +54,13 @@ class VanillaResponder:
         return self._respond([self.format.prompt(query) for query in queries])
 
     def _respond(self, prompts: list[list[int]]) -> list[str]:
-        return respond(self.base, self.format, prompts, max_new_tokens=self.max_new_tokens)
+        return respond(
+            self.base,
+            self.format,
+            prompts,
+            max_new_tokens=self.max_new_tokens,
+            inject=self.inject,
+        )
 
 
 class MemoryResponder(VanillaResponder):
@@ -73,8 +82,10 @@ class MemoryResponder(VanillaResponder):
         super().__init__(base)
         memory.check_base(base.name, base.fingerprint)
         self.memory = memory
+        self.inject = memory.config.inject
 
     def _respond(self, prompts: list[list[int]]) -> list[str]:
         with Injection(self.base, self.memory.config, linears=self.memory.linears) as injection:
             injection.load(self.memory.tensors)
-            return super()._respond(prompts)
+            with body_of(self.base).linears.folded(injection.modules):
+                return super()._respond(prompts)

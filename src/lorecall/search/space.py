@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from lorecall.errors import ConfigError
-from lorecall.records import InjectionConfig, Placement
+from lorecall.records import Inject, InjectionConfig, Placement
 from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.settings import MAX_LORAS, RANKS
 
@@ -27,6 +27,7 @@ class InjectionSpace:
         max_loras: The largest n.
         ranks: The values of r, ascending.
         placement: How n is read.
+        inject: Which tokens the pairs act on.
         searched: What is searched; the rest is fixed: all layers active, one module a layer (at
             most `max_loras`), r = 16.
 
@@ -38,6 +39,7 @@ class InjectionSpace:
     max_loras: int = MAX_LORAS
     ranks: tuple[int, ...] = RANKS
     placement: Placement = "deal"
+    inject: Inject = "all"
     searched: Searched = "all"
 
     def __post_init__(self) -> None:
@@ -108,6 +110,7 @@ class InjectionSpace:
             n_loras=_whole(params.get("n_loras", one_each)),
             rank=_whole(params.get("rank", FIXED_RANK)),
             placement=self.placement,
+            inject=self.inject,
         )
 
     def _active(self, params: Mapping[str, object]) -> tuple[int, ...]:

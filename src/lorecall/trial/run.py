@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.decode import respond
+from lorecall.lm.body import body_of
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, format_for
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.trial.train import TrainReport, read_losses, train
+from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
+from lorecall.trial.frozen import Frozen
+from lorecall.trial.train import Reading as LossReading
+from lorecall.trial.train import TrainReport, read, read_batches, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +72,17 @@ class Trials:
         base: The frozen base.
         settings: How each is trained.
         seed: One seed for all candidates, so that they differ by theta alone.
+        frozen: Where to keep what no candidate changes; its own when None.
     """
 
-    def __init__(self, base: BaseModel, *, settings: TrainSettings, seed: int) -> None:
+    def __init__(
+        self, base: BaseModel, *, settings: TrainSettings, seed: int, frozen: Frozen | None = None
+    ) -> None:
         self.base = base
         self.settings = settings
         self.seed = seed
         self.format = format_for(base, settings)
+        self.frozen = frozen or Frozen(body_of(base))
 
     def encode(self, samples: Sequence[Sample], *, past: Sequence[Sample] = ()) -> EncodedPart:
         """Turn samples into tokens.
@@ -127,7 +134,7 @@ class Trials:
             on_tokens: Called with the tokens of every step as it ends.
         """
         with Injection(self.base, config, seed=self.seed) as injection:
-            return self._trained(injection, data, vanilla_loss, on_tokens)
+            return self._trained(injection, data, vanilla_loss, on_tokens)[0]
 
     def run(
         self,
@@ -139,9 +146,11 @@ class Trials:
     ) -> TrialResult:
         """Train one candidate and read both objectives at its best point; arguments as `train`."""
         with Injection(self.base, config, seed=self.seed) as injection:
-            trained = self._trained(injection, data, vanilla_loss, on_tokens)
+            trained, reading = self._trained(injection, data, vanilla_loss, on_tokens)
             started = time.perf_counter()
-            responses = self.respond(data.valid, max_new_tokens=data.max_new_tokens)
+            responses = self._answers(
+                self._engine(injection), data.valid, reading, max_new_tokens=data.max_new_tokens
+            )
             rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
             return TrialResult(
                 objectives=Objectives(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
@@ -150,13 +159,42 @@ class Trials:
                 evaluate_s=time.perf_counter() - started,
             )
 
+    def read(
+        self, part: EncodedPart, *, max_new_tokens: int, injection: Injection | None = None
+    ) -> Reading:
+        """Read losses and responses of the base, with the memory that is on it, if any."""
+        started = time.perf_counter()
+        engine = self._engine(injection)
+        losses = [0.0] * len(part.encoded)
+        responses = [""] * len(part.encoded)
+        for chosen in read_batches(part.encoded):
+            batch = [part.encoded[i] for i in chosen]
+            reading = engine.read(batch, keep=True)
+            answers = self._answer(engine, batch, reading, max_new_tokens=max_new_tokens)
+            for i, loss, answer in zip(chosen, reading.losses, answers, strict=True):
+                losses[i], responses[i] = loss, answer
+        return Reading(
+            losses=tuple(losses),
+            responses=tuple(responses),
+            seconds=time.perf_counter() - started,
+        )
+
+    def losses(self, part: EncodedPart) -> tuple[float, ...]:
+        """Read the losses of the base alone."""
+        return read(self._engine(None), part.encoded).losses
+
+    def _engine(self, injection: Injection | None) -> Engine:
+        if self.settings.plain:
+            return PlainEngine(self.base, injection)
+        return FastEngine(self.base, injection, frozen=self.frozen)
+
     def _trained(
         self,
         injection: Injection,
         data: TrialData,
         vanilla_loss: float | None,
         on_tokens: Callable[[int], None] | None,
-    ) -> Trained:
+    ) -> tuple[Trained, LossReading | None]:
         report = train(
             injection,
             data.train.encoded,
@@ -165,22 +203,40 @@ class Trials:
             seed=self.seed,
             vanilla_loss=vanilla_loss,
             on_tokens=on_tokens,
+            engine=self._engine(injection),
         )
-        return Trained(
-            report=report, tensors=injection.tensors(), n_parameters=injection.n_parameters
+        trained = Trained(
+            report=replace(report, best_reading=None),  # it is large, and wanted once
+            tensors=injection.tensors(),
+            n_parameters=injection.n_parameters,
         )
+        return trained, report.best_reading
 
-    def read(self, part: EncodedPart, *, max_new_tokens: int) -> Reading:
-        """Read losses and responses of the base as it is now, memory or none."""
-        started = time.perf_counter()
-        losses = tuple(read_losses(self.base, part.encoded))
-        responses = tuple(self.respond(part, max_new_tokens=max_new_tokens))
-        return Reading(losses=losses, responses=responses, seconds=time.perf_counter() - started)
+    def _answers(
+        self, engine: Engine, part: EncodedPart, reading: LossReading | None, *, max_new_tokens: int
+    ) -> list[str]:
+        """Answer the samples' prompts greedily, going on from what was read of them."""
+        batches = reading.batches if reading else [(b, None) for b in read_batches(part.encoded)]
+        responses = [""] * len(part.encoded)
+        for chosen, read_before in batches:
+            batch = [part.encoded[i] for i in chosen]
+            answers = self._answer(engine, batch, read_before, max_new_tokens=max_new_tokens)
+            for i, answer in zip(chosen, answers, strict=True):
+                responses[i] = answer
+        return responses
 
-    def respond(self, part: EncodedPart, *, max_new_tokens: int) -> list[str]:
-        """Answer the samples' prompts greedily."""
-        prompts = [sample.prompt for sample in part.encoded]
-        return respond(self.base, self.format, prompts, max_new_tokens=max_new_tokens)
+    def _answer(
+        self,
+        engine: Engine,
+        batch: Sequence[Encoded],
+        reading: BatchReading | None,
+        *,
+        max_new_tokens: int,
+    ) -> list[str]:
+        answers = engine.answer(
+            batch, reading, max_new_tokens=max_new_tokens, stop_ids=self.format.stop_ids
+        )
+        return [self.format.text(answer) for answer in answers]
 
 
 def _before(sample: Sample, past: Sequence[Sample]) -> Sequence[Sample]:

@@ -6,23 +6,35 @@ the best weights are kept, and training stops when it no longer falls.
 """
 
 import random
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean
+from time import perf_counter
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.decode import BATCH_SIZE
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded
 from lorecall.settings import TrainSettings
-from lorecall.trial.batches import Batch, collate, epoch_batches, length_batches
+from lorecall.trial.batches import epoch_batches, length_batches
+from lorecall.trial.engine import BatchReading, Engine, FastEngine
 
-_READ_BATCH_SIZE = 16
+KEEP_BYTES = 2**29  # keys and values of validation prompts, so that answering them reads no prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The losses of samples, in their order, and what was read of them, batch by batch."""
+
+    losses: tuple[float, ...]
+    batches: tuple[tuple[tuple[int, ...], BatchReading], ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """Mean loss."""
+        return fmean(self.losses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +50,13 @@ class CurvePoint:
 class TrainReport:
     """What training one candidate did.
 
+    `best_reading` is what was read at the best point, None where that is the base itself.
     `train_losses` has one value a step; `n_tokens` counts what went through the model in training,
     padding left out.
     """
 
     best: CurvePoint
+    best_reading: Reading | None = field(repr=False, compare=False)
     curve: tuple[CurvePoint, ...]
     train_losses: tuple[float, ...]
     n_tokens: int
@@ -54,34 +68,33 @@ class TrainReport:
         return tuple((point.epoch, point.loss) for point in self.curve)
 
 
-def sample_losses(base: BaseModel, batch: Batch) -> Tensor:
-    """Compute the cross entropy of each sample: the mean over its response tokens.
+def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> Reading:
+    """Read the loss of every sample without training.
 
-    The head is applied to the rows that predict a response token, and to no other.
-
-    Returns:
-        Nats per token, fp32. *Shape:* (samples,)
+    Args:
+        engine: How.
+        samples: Any number of samples.
+        keep_bytes: Most that is kept of what was read of the prompts.
     """
-    hidden = base.hidden(batch.input_ids, batch.attention_mask)
-    rows = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
-    losses = F.cross_entropy(base.logits(rows), batch.targets, reduction="none")
-    total = losses.new_zeros(batch.n_samples).index_add(0, batch.owner, losses)
-    return total / torch.bincount(batch.owner, minlength=batch.n_samples)
-
-
-@torch.inference_mode()
-def read_losses(base: BaseModel, samples: Sequence[Encoded]) -> list[float]:
-    """Read the loss of every sample, in their order, without training."""
-    order = sorted(range(len(samples)), key=lambda i: samples[i].n_tokens)
     losses = [0.0] * len(samples)
-    for chosen in length_batches(order, _READ_BATCH_SIZE):
-        batch = collate([samples[i] for i in chosen], pad_id=base.pad_id, device=base.device)
-        for i, loss in zip(chosen, sample_losses(base, batch).tolist(), strict=True):
+    kept: list[tuple[tuple[int, ...], BatchReading]] = []
+    for chosen in read_batches(samples):
+        reading = engine.read([samples[i] for i in chosen], keep=keep_bytes > 0)
+        for i, loss in zip(chosen, reading.losses, strict=True):
             losses[i] = loss
-    return losses
+        if reading.prefilled is not None:
+            keep_bytes -= reading.prefilled.n_bytes
+        kept.append((chosen, reading if keep_bytes > 0 else replace(reading, prefilled=None)))
+    return Reading(losses=tuple(losses), batches=tuple(kept))
 
 
-def train(
+def read_batches(samples: Sequence[Encoded]) -> list[tuple[int, ...]]:
+    """Cut samples into batches of like length, for reading and answering."""
+    order = sorted(range(len(samples)), key=lambda i: -samples[i].n_tokens)
+    return [tuple(batch) for batch in length_batches(order, BATCH_SIZE)]
+
+
+def train(  # noqa: PLR0913
     injection: Injection,
     train_samples: Sequence[Encoded],
     valid_samples: Sequence[Encoded],
@@ -90,6 +103,7 @@ def train(
     seed: int,
     vanilla_loss: float | None = None,
     on_tokens: Callable[[int], None] | None = None,
+    engine: Engine | None = None,
 ) -> TrainReport:
     """Train the pairs in place; they end as they were at the lowest validation loss.
 
@@ -101,16 +115,18 @@ def train(
         seed: Seed of the order of the samples.
         vanilla_loss: The base's own validation loss, when it is known already.
         on_tokens: Called with the tokens of every step as it ends.
+        engine: How losses are computed; the fast engine when None.
 
     Returns:
         The loss curve and what it cost.
     """
-    started = time.perf_counter()
-    run = _Run(injection, settings, n_samples=len(train_samples))
+    started = perf_counter()
+    engine = engine or FastEngine(injection.base, injection)
+    run = _Run(injection, engine, settings, n_samples=len(train_samples))
     if vanilla_loss is None:
-        vanilla_loss = fmean(read_losses(injection.base, valid_samples))
+        vanilla_loss = read(engine, valid_samples).mean
     curve = [CurvePoint(step=0, epoch=0.0, loss=vanilla_loss)]
-    best, best_tensors = curve[0], injection.tensors()
+    best, best_tensors, best_reading = curve[0], injection.tensors(), None
     readings = _reading_steps(run.n_batches, settings.evals_per_epoch)
     n_tokens = 0
     for i, chosen in enumerate(_all_batches(train_samples, settings, seed)):
@@ -121,27 +137,31 @@ def train(
             on_tokens(step_tokens)
         if i % run.n_batches + 1 not in readings:
             continue
-        loss = fmean(read_losses(injection.base, valid_samples))
-        curve.append(CurvePoint(step=i + 1, epoch=(i + 1) / run.n_batches, loss=loss))
-        if loss < best.loss:
-            best, best_tensors = curve[-1], injection.tensors()
+        reading = read(engine, valid_samples, keep_bytes=KEEP_BYTES)
+        point = CurvePoint(step=i + 1, epoch=(i + 1) / run.n_batches, loss=reading.mean)
+        curve.append(point)
+        if point.loss < best.loss:
+            best, best_tensors, best_reading = point, injection.tensors(), reading
         if len(curve) - 1 - curve.index(best) >= settings.patience:
             break
     injection.load(best_tensors)
     return TrainReport(
         best=best,
+        best_reading=best_reading,
         curve=tuple(curve),
         train_losses=tuple(run.losses),
         n_tokens=n_tokens,
-        seconds=time.perf_counter() - started,
+        seconds=perf_counter() - started,
     )
 
 
 class _Run:
     """The optimiser, its schedule, and the losses so far."""
 
-    def __init__(self, injection: Injection, settings: TrainSettings, *, n_samples: int) -> None:
-        self.base = injection.base
+    def __init__(
+        self, injection: Injection, engine: Engine, settings: TrainSettings, *, n_samples: int
+    ) -> None:
+        self.engine = engine
         self.parameters = list(injection.parameters())
         self.clip_norm = settings.clip_norm
         self.n_batches = -(-n_samples // settings.batch_size)
@@ -157,8 +177,7 @@ class _Run:
         self.schedule = LambdaLR(self.optimizer, lambda step: _linear(step, n_warmup, n_steps))
 
     def step(self, samples: Sequence[Encoded]) -> None:
-        batch = collate(samples, pad_id=self.base.pad_id, device=self.base.device)
-        loss = sample_losses(self.base, batch).mean()
+        loss = self.engine.losses(samples).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         self.optimizer.step()

@@ -1,0 +1,181 @@
+"""Hand-written gradients of what a training step spends its time in, the products aside.
+
+Torch's own operations give the same numbers; these save what the backward pass can compute again,
+never compute a gradient of a frozen weight, and add in place.
+
+Notation:
+    x        inputs, one row a token. *Shape:* (rows, k)
+    W, b     a frozen linear. *Shape:* (d, k), (d,)
+    A, B     its low-rank pair. *Shape:* (R, k), (d, R)
+    s        scaling
+    t        the gradient at A x. *Shape:* (rows, R)
+"""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+_MERGE_COST = 48.0  # what adding B A to W costs beside the product, in multiples of d k operations
+
+
+def paired_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None, pair: tuple[Tensor, Tensor], scaling: float
+) -> Tensor:
+    """Compute eq. (1), h = W x + s B A x, with a gradient for x, A and B alone.
+
+    Args:
+        x: Inputs. *Shape:* (rows, k)
+        weight: W, frozen. *Shape:* (d, k)
+        bias: b, frozen, or None. *Shape:* (d,)
+        pair: A and B in fp32; they are cast to x's format. *Shape:* (R, k), (d, R)
+        scaling: s.
+
+    Returns:
+        h. *Shape:* (rows, d)
+    """
+    down, up = pair
+    return cast("Tensor", _PairedLinear.apply(x, weight, bias, down, up, scaling))
+
+
+def merging_pays(rows: int, shape: tuple[int, int], rank: int, dtype: torch.dtype) -> bool:
+    """Say whether W + s B A is cheaper to make for one step than the pair is to apply.
+
+    Merging saves the product with B on the way forward and with A on the way back. It is for fp32
+    alone: rounded to bf16, the sum would lose most of a small update.
+
+    Args:
+        rows: Rows of x.
+        shape: (d, k).
+        rank: R.
+        dtype: x's number format.
+    """
+    d, k = shape
+    saved = 2.0 * rank * (rows * (d + k) - d * k)
+    return dtype == torch.float32 and saved > _MERGE_COST * d * k
+
+
+class _PairedLinear(Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, weight, bias, down, up, scaling = inputs
+        A, B = down.to(x.dtype), up.to(x.dtype)
+        ctx.scaling, ctx.formats = scaling, (down.dtype, up.dtype)
+        ctx.merged = merging_pays(len(x), tuple(weight.shape), len(A), x.dtype)
+        if ctx.merged:
+            whole = torch.addmm(weight, B, A, alpha=scaling)
+            ctx.save_for_backward(x, whole, A, B)
+            return F.linear(x, whole, bias)
+        ctx.save_for_backward(x, weight, A, B)
+        h = F.linear(x, weight, bias)
+        return h.addmm_(x @ A.T, B.T, alpha=scaling)  # eq. (1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, A, B = ctx.saved_tensors
+        (dh,) = grads
+        t = dh @ B
+        if ctx.scaling != 1:
+            t *= ctx.scaling
+        d_up = dh.T @ (x @ A.T)  # A x again: cheaper than keeping it
+        if ctx.scaling != 1:
+            d_up *= ctx.scaling
+        dx = None
+        if ctx.needs_input_grad[0]:
+            dx = dh @ weight
+            if not ctx.merged:
+                dx.addmm_(t, A)
+        down_format, up_format = ctx.formats
+        return dx, None, None, (t.T @ x).to(down_format), d_up.to(up_format), None
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Scale rows to a root mean square of 1, then by a frozen weight.
+
+    Args:
+        x: Inputs. *Shape:* (rows, width)
+        weight: The norm's weight. *Shape:* (width,)
+        eps: Added to the mean square.
+    """
+    return cast("Tensor", _RMSNorm.apply(x, weight, eps))
+
+
+class _RMSNorm(Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, weight, eps = inputs
+        full = x.float()
+        inverse = torch.rsqrt(full.square().mean(-1, keepdim=True).add_(eps))
+        ctx.save_for_backward(x, weight, inverse)
+        return (full * inverse).to(x.dtype).mul_(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, inverse = ctx.saved_tensors
+        (dy,) = grads
+        scaled = (dy * weight).float()
+        normal = x.float() * inverse
+        along = (scaled * normal).mean(-1, keepdim=True)
+        return scaled.sub_(normal.mul_(along)).mul_(inverse).to(x.dtype), None, None
+
+
+def gated(gate: Tensor, up: Tensor) -> Tensor:
+    """Multiply silu(gate) by up; either may be without a gradient. *Shape:* (rows, d) each."""
+    return cast("Tensor", _Gated.apply(gate, up))
+
+
+class _Gated(Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        gate, up = inputs
+        ctx.save_for_backward(gate, up)
+        return F.silu(gate).mul_(up)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        gate, up = ctx.saved_tensors
+        (dy,) = grads
+        d_up = F.silu(gate).mul_(dy) if ctx.needs_input_grad[1] else None
+        d_gate = None
+        if ctx.needs_input_grad[0]:
+            d_gate = torch.ops.aten.silu_backward(dy * up, gate)
+        return d_gate, d_up
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate the halves of each head by the row's angles (rotary position embedding).
+
+    Args:
+        x: Queries or keys. *Shape:* (rows, heads, head width)
+        cos: Cosines, the two halves alike. *Shape:* (rows, 1, head width)
+        sin: Sines, likewise. *Shape:* (rows, 1, head width)
+    """
+    return cast("Tensor", _Rotated.apply(x, cos, sin))
+
+
+class _Rotated(Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, cos, sin = inputs
+        ctx.save_for_backward(cos, sin)
+        return _rotate(x, cos, sin, sign=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        cos, sin = ctx.saved_tensors
+        return _rotate(grads[0], cos, sin, sign=-1), None, None
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor, *, sign: int) -> Tensor:
+    half = x.shape[-1] // 2
+    out = x * cos
+    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
+    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
+    return out
