@@ -32,6 +32,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 Model = Annotated[
     str | None, typer.Option(help="Base model: a Hugging Face id or a folder.", show_default=False)
 ]
+FourBit = Annotated[
+    bool, typer.Option("--four-bit", help="Keep the base in 4 bits, for cards of 12 GB.")
+]
 RunDir = Annotated[Path, typer.Argument(help="A run's folder, made by `lorecall learn`.")]
 
 
@@ -114,6 +117,13 @@ def learn(  # noqa: PLR0913 - one parameter an option
     epochs: Annotated[int | None, typer.Option(help="Cap on the epochs.")] = None,
     model: Model = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    together: Annotated[
+        int, typer.Option(min=1, help="Trials trained side by side, on a large device.")
+    ] = 1,
+    four_bit: FourBit = False,
+    inject: Annotated[
+        str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
+    ] = "all",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")
@@ -129,7 +139,14 @@ def learn(  # noqa: PLR0913 - one parameter an option
     from lorecall.settings import preset as make_settings  # noqa: PLC0415
 
     settings = make_settings(
-        preset, seed=seed, trials=trials, initial=initial, samples=samples, epochs=epochs
+        preset,
+        seed=seed,
+        trials=trials,
+        initial=initial,
+        samples=samples,
+        epochs=epochs,
+        inject=inject,
+        together=together,
     )
     loaded = load_history(_source(data, history), user=user)
     split_history(loaded)  # too short a history is refused before a model is loaded
@@ -140,7 +157,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         set_threads()
         result = learn_memory(
             loaded,
-            _load_base(model, device),
+            _load_base(model, device, four_bit=four_bit),
             out=out,
             settings=settings,
             storage=storage,
@@ -152,7 +169,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
 
 
 @app.command()
-def ask(
+def ask(  # noqa: PLR0913 - one parameter an option
     query: Annotated[str, typer.Argument(help="What to say.")],
     *,
     memory: Annotated[Path, typer.Option(help="A run's folder, or the memory in it.")],
@@ -160,6 +177,7 @@ def ask(
     compare: Annotated[bool, typer.Option("--compare", help="Answer with and without.")] = False,
     model: Model = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    four_bit: FourBit = False,
     as_json: Json = False,
 ) -> None:
     """Answer a query as someone who knows the person."""
@@ -177,7 +195,7 @@ def ask(
         )
     set_threads()
     stored = Memory.load(memory)
-    base = _load_base(model or stored.manifest.base.name, device)
+    base = _load_base(model or stored.manifest.base.name, device, four_bit=four_bit)
     replies: dict[str, str] = {}
     if vanilla or compare:
         replies["vanilla"] = mask(VanillaResponder(base).reply(query))
@@ -240,10 +258,10 @@ def export(
     _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
 
 
-def _load_base(model: str | None, device: str) -> "BaseModel":
+def _load_base(model: str | None, device: str, *, four_bit: bool) -> "BaseModel":
     from lorecall.lm.base import DEFAULT_BASE, BaseModel  # noqa: PLC0415
 
-    return BaseModel.load(model or DEFAULT_BASE, device=device)
+    return BaseModel.load(model or DEFAULT_BASE, device=device, four_bit=four_bit)
 
 
 def _source(data: str | None, history: Path | None) -> str | Path:

@@ -6,7 +6,7 @@ This is the one place where the search and the model meet. Every stage leaves it
 run's folder, so that a run killed at any moment goes on where it was.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from lorecall.search.loop import Finding, Search, SearchOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import check_storage
 from lorecall.settings import LearnSettings, preset
-from lorecall.trial.run import Trained, Trials
+from lorecall.trial.run import Trained, TrialResult, Trials
 
 DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
 _N_REPLIES = 5
@@ -180,22 +180,24 @@ class _Job:
         def objective(config: InjectionConfig) -> Finding:
             line = f"trial {search.n_finished + 1} of at most {self.settings.search.trials}"
             with self.ledger.stage(line, self.costs.trial) as advance:
-                result = self.quick.run(
-                    config, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+                return _finding(
+                    self.quick.run(
+                        config, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+                    )
                 )
-            report = result.trained.report
-            return Finding(
-                objectives=result.objectives,
-                rouge_l=result.rouge_l,
-                n_parameters=result.trained.n_parameters,
-                n_tokens=report.n_tokens,
-                curve=report.points,
-                train_s=report.seconds,
-                evaluate_s=result.evaluate_s,
-            )
+
+        def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
+            first, n = search.n_finished + 1, len(configs)
+            line = f"trials {first} to {first + n - 1} of at most {self.settings.search.trials}"
+            with self.ledger.stage(line, n * self.costs.trial) as advance:
+                results = self.quick.run_together(
+                    configs, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+                )
+                return [_finding(result) for result in results]
 
         self.ledger.skip(search.n_finished * self.costs.trial)
-        found = search.run(objective, on_trial=self._tell)
+        side_by_side = together if self.settings.search.together else None
+        found = search.run(objective, together=side_by_side, on_trial=self._tell)
         left = self.settings.search.trials - len(found.trials)
         self.ledger.skip(self.costs.suggestions + left * self.costs.trial)
         return found
@@ -357,6 +359,19 @@ class _Job:
         return Scores(**paired_scores(scores, other, **self._bootstrap))
 
 
+def _finding(result: TrialResult) -> Finding:
+    report = result.trained.report
+    return Finding(
+        objectives=result.objectives,
+        rouge_l=result.rouge_l,
+        n_parameters=result.trained.n_parameters,
+        n_tokens=report.n_tokens,
+        curve=report.points,
+        train_s=report.seconds,
+        evaluate_s=result.evaluate_s,
+    )
+
+
 def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dict[str, object]:
     """Say what a run computes; the same command gives the same identity."""
     return {
@@ -365,7 +380,7 @@ def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dic
         "samples": samples_hash(history.samples),
         "base": base.name,
         "base_fingerprint": base.fingerprint,
-        "base_dtype": str(base.dtype).removeprefix("torch."),
+        "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         "settings": settings.as_json(),
     }
 

@@ -17,7 +17,7 @@ Placement = Literal["deal", "every"]
 """How `n_loras` is read: a total dealt over the active layers, or a number for each of them."""
 
 Inject = Literal["all", "response"]
-"""Which tokens the pairs act on: all, or those from the prompt's last on (an option, SPEC aside)."""
+"""Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 
 NO_DROPS: Mapping[str, int] = MappingProxyType({})
 

@@ -71,6 +71,7 @@ class SearchSettings:
         trials: Most trials, the random ones included.
         initial: Random points before the first suggestion of the surrogate.
         batch: q, suggestions made before the first of them is trained.
+        together: Whether the trials of a batch are trained side by side: for a large device.
         samples: Training samples a trial sees; None for all. The final training sees all.
         epochs: Cap on the epochs of a trial; None for the training's own.
         placement: How n is read.
@@ -87,6 +88,7 @@ class SearchSettings:
     trials: int = 200
     initial: int = 100
     batch: int = 1
+    together: bool = False
     samples: int | None = None
     epochs: int | None = None
     placement: Placement = "deal"
@@ -146,7 +148,8 @@ def preset(  # noqa: PLR0913 - the numbers people change
     initial: int | None = None,
     samples: int | None = None,
     epochs: int | None = None,
-    inject: Inject = "all",
+    inject: str = "all",
+    together: int = 1,
 ) -> LearnSettings:
     """Make the settings of a preset, with the common numbers overridden where given.
 
@@ -158,6 +161,7 @@ def preset(  # noqa: PLR0913 - the numbers people change
         samples: Training samples a trial sees.
         epochs: Cap on the epochs, of the trials and of the final training.
         inject: Which tokens the memory acts on, `all` or `response`.
+        together: How many trials are suggested at once and trained side by side.
 
     Raises:
         ConfigError: An unknown preset, or a number outside its range.
@@ -170,15 +174,16 @@ def preset(  # noqa: PLR0913 - the numbers people change
             got=repr(name),
             next_step="Choose one of them; every number can be overridden.",
         )
-    if inject not in get_args(Inject):
+    injects: tuple[Inject, ...] = get_args(Inject)
+    if inject not in injects:
         raise ConfigError(
             "what a memory acts on must be known",
-            expected=" or ".join(get_args(Inject)),
+            expected=" or ".join(injects),
             got=repr(inject),
             next_step="Choose one of them.",
         )
     base = replace(presets[name](), seed=seed)
-    train, search = base.train, replace(base.search, inject=inject)
+    train, search = base.train, replace(base.search, inject=injects[injects.index(inject)])
     if epochs is not None:
         train, search = replace(train, max_epochs=epochs), replace(search, epochs=epochs)
     if trials is not None:
@@ -187,6 +192,8 @@ def preset(  # noqa: PLR0913 - the numbers people change
         search = replace(search, initial=initial)
     if samples is not None:
         search = replace(search, samples=samples)
+    if together > 1:
+        search = replace(search, batch=together, together=True)
     return replace(base, train=train, search=search)
 
 

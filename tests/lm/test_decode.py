@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.decode import decode_greedily, pad_left, respond
+from lorecall.lm.decode import decode_greedily, respond
 from lorecall.lm.inject import Injection
+from lorecall.lm.plain import decode_plainly
 from lorecall.lm.prompts import PromptFormat
-from lorecall.records import InjectionConfig
+from lorecall.records import Inject, InjectionConfig
 
 MakeBase = Callable[..., BaseModel]
 Reference = Callable[[BaseModel, list[int], int], list[int]]
@@ -159,8 +160,46 @@ def test_respond_gives_text(llama: BaseModel) -> None:
     assert done == [2]
 
 
-def test_rows_are_padded_on_the_left() -> None:
-    """They end together; the mask marks the tokens."""
-    ids, mask = pad_left([[7, 8, 9], [5]], 0, torch.device("cpu"))
-    assert ids.tolist() == [[7, 8, 9], [0, 0, 5]]
-    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+@pytest.mark.parametrize("inject", ["all", "response"])
+@pytest.mark.parametrize("batch_size", [3, 32])
+def test_tokens_are_those_of_the_plain_path(
+    base: BaseModel, fill: Callable[..., dict[str, Tensor]], inject: Inject, batch_size: int
+) -> None:
+    """Many prompts, a memory on the base and stop tokens, whichever tokens the memory acts on."""
+    prompts = [[40, 41, 42, *prompt] for prompt in prompts_of(40, seed=2)]
+    config = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7, inject=inject)
+    with Injection(base, config) as injection:
+        fill(injection)
+        whole = decode_plainly(
+            base, prompts, max_new_tokens=10, stop_ids=frozenset(), inject=inject
+        )
+        stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
+        expected = decode_plainly(base, prompts, max_new_tokens=10, stop_ids=stops, inject=inject)
+        assert expected == [cut(row, set(stops)) for row in whole]
+        ours = decode_greedily(
+            base,
+            prompts,
+            max_new_tokens=10,
+            stop_ids=stops,
+            batch_size=batch_size,
+            inject=inject,
+        )
+    assert ours == expected
+    assert len({len(row) for row in ours}) > 3
+
+
+def test_without_a_memory_both_sides_are_the_same(base: BaseModel) -> None:
+    """There is nothing to act."""
+    prompts = prompts_of(6)
+    one, other = (
+        decode_greedily(base, prompts, max_new_tokens=6, stop_ids=(), inject=inject)
+        for inject in ("all", "response")
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize("prompts", [[[7, 8, 9]] * 3, [[7, 8, 9], [7, 8, 10]], [[7]] * 2])
+def test_prompts_alike_but_for_the_last_token(base: BaseModel, prompts: list[list[int]]) -> None:
+    """All but what is wanted is shared then."""
+    ours = decode_greedily(base, prompts, max_new_tokens=5, stop_ids=())
+    assert ours == [by_full_passes(base, prompt, 5) for prompt in prompts]

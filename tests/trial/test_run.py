@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
 from lorecall.lm.tiny import tiny_base
 from lorecall.metrics.overlap import rouge
@@ -113,7 +114,9 @@ class TestRun:
         assert state_hash(base) == before
         with Injection(base, CONFIG) as injection:
             injection.load(result.trained.tensors)
-            reading = trials.read(data.valid, max_new_tokens=data.max_new_tokens)
+            reading = trials.read(
+                data.valid, max_new_tokens=data.max_new_tokens, injection=injection
+            )
         n = len(split.valid)
         scores = rouge(reading.responses, [s.response for s in split.valid]).rouge_l
         assert sum(reading.losses) / n == pytest.approx(result.objectives.loss, abs=1e-5)
@@ -155,7 +158,9 @@ class TestRun:
         part = trials.encode(split.train)
         reading = trials.read(part, max_new_tokens=3)
         assert len(reading.losses) == len(reading.responses) == len(split.train)
-        assert list(reading.responses) == trials.respond(part, max_new_tokens=3)
+        prompts = [encoded.prompt for encoded in part.encoded]
+        answers = respond(llama, trials.format, prompts, max_new_tokens=3)
+        assert list(reading.responses) == answers
         again = trials.read(trials.encode(split.train[::-1]), max_new_tokens=3)
         assert again.responses == reading.responses[::-1]
         assert again.losses[::-1] == pytest.approx(reading.losses, rel=1e-5)

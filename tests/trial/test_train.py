@@ -14,7 +14,8 @@ from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.tiny import tiny_base
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
-from lorecall.trial.train import TrainReport, read_losses, train
+from lorecall.trial.engine import FastEngine
+from lorecall.trial.train import TrainReport, read, train
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 MakeBase = Callable[..., BaseModel]
@@ -53,8 +54,7 @@ def trained(
 
 def mean_loss(base: BaseModel, samples: tuple[Sample, ...]) -> float:
     """Read the mean loss of a base as it is now."""
-    losses = read_losses(base, encode(base, samples))
-    return sum(losses) / len(losses)
+    return read(FastEngine(base), encode(base, samples)).mean
 
 
 @FAMILIES

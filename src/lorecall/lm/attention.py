@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from lorecall.lm.packing import Geometry, Group
 
@@ -75,7 +74,6 @@ class _Attention(Function):
         return torch.cat([part.flatten(0, 1) for part in parts])[geometry.asked_at]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, past_k, past_v = ctx.saved_tensors
         geometry: Geometry = ctx.geometry
@@ -109,8 +107,12 @@ def _at_rows(grads: list[Tensor], geometry: Geometry) -> Tensor:
     groups = geometry.groups
     n_common = groups[-1].n_common
     if n_common:
-        shared = [x[:, :n_common].sum(dim=0) for g, x in zip(groups, grads, strict=True) if g.n_common]
-        alone = 0 if len(shared) == len(groups) else rows[:n_common]  # -1 stands for no own gradient
+        shared = [
+            x[:, :n_common].sum(dim=0) for g, x in zip(groups, grads, strict=True) if g.n_common
+        ]
+        alone = (
+            0 if len(shared) == len(groups) else rows[:n_common]
+        )  # -1 stands for no own gradient
         rows[:n_common] = alone + torch.stack(shared).sum(dim=0)
     return rows
 
@@ -135,7 +137,9 @@ def _weights(q: Tensor, k: Tensor, shape: torch.Size, bias: Tensor) -> Tensor:
     batch, rows, heads, _ = shape
     scores = torch.bmm(q, k.mT).view(batch, heads, rows, -1)
     scores += bias
-    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype).view(len(q), -1, k.shape[1])
+    return (
+        torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype).view(len(q), -1, k.shape[1])
+    )
 
 
 def _mix(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scaling: float) -> Tensor:

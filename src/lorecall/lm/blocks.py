@@ -8,7 +8,7 @@ runs on the plain path.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ Heads = tuple[Tensor, Tensor, Tensor]
 """Queries, keys and values. *Shape:* (rows, heads, head width), the last two maybe of fewer."""
 
 
+@runtime_checkable
 class Blocks(Protocol):
     """A model's layers, a method a step; h is the stream between layers, (rows, width)."""
 

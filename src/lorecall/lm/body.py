@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lorecall.lm.attention import Past, attend
 from lorecall.lm.base import BaseModel
 from lorecall.lm.blocks import BLOCKS
+from lorecall.lm.kernels import set_fusing
 from lorecall.lm.linears import Linears
 from lorecall.lm.packing import Pack, pack
 
@@ -32,6 +33,8 @@ class Body:
         self.base = base
         self.linears = Linears(reorder=reorder)
         self.blocks = BLOCKS[base.family.name](base.model, self.linears)
+        if base.device.type == "cuda":
+            set_fusing(on=True, device=base.device)
 
     @property
     def n_layers(self) -> int:
@@ -44,13 +47,14 @@ class Body:
         tails: Sequence[int],
         *,
         past: Sequence[int] | None = None,
+        share: bool = True,
     ) -> Pack:
         """Pack sequences for this base; arguments as `lorecall.lm.packing.pack`."""
         base = self.base
-        return pack(sequences, tails, dtype=base.dtype, device=base.device, past=past)
+        return pack(sequences, tails, dtype=base.dtype, device=base.device, past=past, share=share)
 
     def embed(self, packed: Pack) -> Tensor:
-        """Give the stream before the first layer. *Shape:* (rows, width)"""
+        """Give the stream before the first layer. *Shape:* (rows, width)."""
         return self.blocks.embed(packed.ids, self._positions(packed))
 
     def to_feed(
@@ -110,7 +114,7 @@ class Body:
             if i >= 0:
                 h = self.blocks.feed(i, h)
             if i < last:
-                before = past and past[i + 1]
+                before = None if past is None else past[i + 1]
                 narrow = i + 1 == last
                 h = self._attention(
                     i + 1, h, packed, positions, kept=kept, past=before, narrow=narrow
@@ -118,13 +122,13 @@ class Body:
         return self.blocks.end(h)
 
     def logits(self, h: Tensor) -> Tensor:
-        """Apply the head. *Shape:* (rows, width) to (rows, vocabulary), fp32"""
+        """Apply the head. *Shape:* (rows, width) to (rows, vocabulary), in fp32."""
         head = self.base.model.lm_head
         if type(head) is nn.Linear:
             return self.linears(head, h).float()
         return self.base.logits(h)
 
-    def _attention(  # noqa: PLR0913
+    def _attention(
         self,
         layer: int,
         h: Tensor,
@@ -147,7 +151,9 @@ class Body:
         return self.blocks.mixed(layer, h, mixed)
 
     def _positions(self, packed: Pack) -> Tensor:
-        return self.base.first_position + packed.places if self.base.first_position else packed.places
+        return (
+            self.base.first_position + packed.places if self.base.first_position else packed.places
+        )
 
 
 _BODIES: WeakKeyDictionary[BaseModel, Body] = WeakKeyDictionary()

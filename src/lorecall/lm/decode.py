@@ -1,7 +1,7 @@
 """Greedy decoding of many prompts at once: the tokens `generate` gives, finished rows leaving.
 
-The keys and values lie in tensors of a fixed size, each row's own tokens without a gap; a step
-writes one place a row. `lorecall.lm.plain` holds the path that this one is tested against.
+`lorecall.lm.steps` holds the two ways of taking a step, `lorecall.lm.plain` the path that both are
+tested against.
 
 This module knows nothing of samples or memories.
 """
@@ -9,18 +9,15 @@ This module knows nothing of samples or memories.
 from collections.abc import Callable, Collection, Sequence
 
 import torch
-from torch import Tensor
 
-from lorecall.lm.attention import Past
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body, body_of
 from lorecall.lm.prefill import Prefilled, read_prompts
 from lorecall.lm.prompts import PromptFormat
+from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
 from lorecall.records import Inject
 
 BATCH_SIZE = 32
-_ALIKE = 0.8  # the shortest row of a group against its longest
-_SHRINK = 0.75  # rows are moved together when fewer than this share of them go on
 
 
 def respond(
@@ -96,139 +93,50 @@ def decode_greedily(
 
 @torch.inference_mode()
 def continue_greedily(
-    body: Body, prefilled: Prefilled, *, max_new_tokens: int, stop_ids: frozenset[int]
+    body: Body,
+    prefilled: Prefilled,
+    *,
+    max_new_tokens: int,
+    stop_ids: frozenset[int],
+    fixed: bool | None = None,
 ) -> list[list[int]]:
-    """Decode a batch of prompts that were read; arguments as `decode_greedily`."""
+    """Decode a batch of prompts that were read; arguments as `decode_greedily`.
+
+    Args:
+        body: The base, as it was when the prompts were read.
+        prefilled: The prompts.
+        max_new_tokens: Longest continuation.
+        stop_ids: Tokens that end a continuation.
+        fixed: Whether steps have fixed shapes, which a GPU replays as one graph; None for what is
+            fastest on the base's device.
+    """
     answers: list[list[int]] = [[] for _ in prefilled.lengths]
     rows = sorted(range(len(answers)), key=lambda i: -prefilled.lengths[i])  # still going on
     going = [True] * len(rows)
-    cache: _Cache | None = None
-    hidden = prefilled.last[rows]
+    steps: Steps | None = None
+    chosen = body.logits(prefilled.last[rows]).argmax(dim=-1)
     for step in range(max_new_tokens):
-        chosen = body.logits(hidden).argmax(dim=-1)
         for place, token in enumerate(chosen.tolist()):
             going[place] = going[place] and token not in stop_ids
             if going[place]:
                 answers[rows[place]].append(token)
         if not any(going) or step == max_new_tokens - 1:
             break
-        if cache is None:
-            cache = _Cache(prefilled, rows, max_new_tokens)
-        if sum(going) < _SHRINK * len(rows):
+        if steps is None:
+            steps = _steps(body, prefilled, rows, max_new_tokens, fixed=fixed)
+        if sum(going) < steps.shrink * len(rows):
             keep = [place for place, goes in enumerate(going) if goes]
-            cache.keep(keep)
+            steps.keep(keep)
             chosen, rows = chosen[keep], [rows[place] for place in keep]
             going = [True] * len(rows)
-        hidden = _step(body, chosen, cache)
+        chosen = steps.next(chosen)
     return answers
 
 
-def _step(body: Body, tokens: Tensor, cache: "_Cache") -> Tensor:
-    """Take one token a row through the model. *Shape:* (rows,) to (rows, width)"""
-    blocks = body.blocks
-    cache.grow()
-    positions = cache.places + body.base.first_position
-    h = blocks.embed(tokens, positions)
-    for layer in range(blocks.n_layers):
-        q, k, v = blocks.heads(layer, h, positions)
-        mixed = cache.attend(layer, q * blocks.scaling(layer), k, v)
-        h = blocks.feed(layer, blocks.mixed(layer, h, mixed))
-    return blocks.end(h)
-
-
-def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Attend from one row a sequence.
-
-    Args:
-        q: Scaled queries. *Shape:* (batch, heads, head width)
-        k: Keys. *Shape:* (batch, key heads, tokens, head width)
-        v: Values, likewise.
-        bias: 0 for tokens, -inf for what is not written yet. *Shape:* (batch, 1, 1, tokens)
-    """
-    batch, n_groups, _, width = k.shape
-    grouped = q.view(batch, n_groups, -1, width)
-    scores = grouped @ k.mT + bias
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
-    return (weights @ v).view(batch, -1)
-
-
-class _Cache:
-    """Keys and values of a batch, longest rows first, with room for what is to come.
-
-    Args:
-        prefilled: The prompts.
-        rows: Their order here.
-        n_new: Most new tokens a row.
-
-    Attributes:
-        places: The place of each row's newest token. *Shape:* (batch,)
-    """
-
-    def __init__(self, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
-        self._device = prefilled.last.device
-        self._lengths = [prefilled.lengths[i] for i in rows]
-        order = torch.tensor(rows, device=self._device)
-        size = max(self._lengths) + n_new
-        self._layers = [
-            (_with_room(k, order, size), _with_room(v, order, size)) for k, v in prefilled.layers
-        ]
-        self._biases: list[Tensor] = []
-
-    def grow(self) -> None:
-        """Make place for one more token a row and settle what each row sees then."""
-        self.places = torch.tensor(self._lengths, device=self._device)
-        self._lengths = [n + 1 for n in self._lengths]
-        self._batch = torch.arange(len(self._lengths), device=self._device)
-        self._groups = _alike(self._lengths)
-        dtype = self._layers[0][0].dtype
-        self._biases = [self._bias(first, last, dtype) for first, last in self._groups]
-
-    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Write the new token of each row and let it attend to its row.
-
-        Args:
-            layer: Which layer.
-            q: Scaled queries. *Shape:* (batch, heads, head width)
-            k: Keys. *Shape:* (batch, key heads, head width)
-            v: Values, likewise.
-
-        Returns:
-            Mixed values. *Shape:* (batch, heads * head width)
-        """
-        keys, values = self._layers[layer]
-        keys[self._batch, :, self.places] = k
-        values[self._batch, :, self.places] = v
-        mixed = [
-            _attend_one(q[a:b], keys[a:b, :, : bias.shape[-1]], values[a:b, :, : bias.shape[-1]], bias)
-            for (a, b), bias in zip(self._groups, self._biases, strict=True)
-        ]
-        return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
-
-    def keep(self, rows: list[int]) -> None:
-        """Keep some rows alone, moved together."""
-        self._lengths = [self._lengths[i] for i in rows]
-        index = torch.tensor(rows, device=self._device)
-        self._layers = [(k[index], v[index]) for k, v in self._layers]
-
-    def _bias(self, first: int, last: int, dtype: torch.dtype) -> Tensor:
-        lengths = torch.tensor(self._lengths[first:last])
-        sees = torch.arange(int(lengths.max())) < lengths[:, None]
-        bias = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, float("-inf"))
-        return bias[:, None, None].to(self._device)
-
-
-def _with_room(x: Tensor, order: Tensor, size: int) -> Tensor:
-    """Bring (batch, tokens, heads, width) to (batch, heads, size, width)."""
-    batch, n, heads, width = x.shape
-    room = x.new_zeros(batch, heads, size, width)  # what is masked must still be a number
-    room[:, :, :n] = x[order].transpose(1, 2)
-    return room
-
-
-def _alike(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut rows, longest first, into groups of like length: padding is read from memory too."""
-    cuts = [0]
-    for i, n in enumerate(lengths):
-        if n < _ALIKE * lengths[cuts[-1]]:
-            cuts.append(i)
-    return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))
+def _steps(
+    body: Body, prefilled: Prefilled, rows: list[int], n_new: int, *, fixed: bool | None
+) -> Steps:
+    on_gpu = body.base.device.type == "cuda" and not body.base.four_bit
+    if on_gpu if fixed is None else fixed:
+        return FixedSteps(body, prefilled, rows, n_new)
+    return GrowingSteps(body, prefilled, rows, n_new)

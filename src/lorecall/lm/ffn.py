@@ -6,7 +6,7 @@ of them take a module; `tests/lm` runs every check on each family listed here.
 
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -137,3 +137,17 @@ def linear_shape(linear: nn.Module) -> tuple[int, int]:
         got=type(linear).__name__,
         next_step="Take off the memory that is on before putting on another.",
     )
+
+
+def weight_of(linear: nn.Module) -> Tensor:
+    """Give the weight as (d, k), however it is stored."""
+    weight = linear.weight
+    assert isinstance(weight, Tensor)
+    return weight.T if isinstance(linear, Conv1D) else weight
+
+
+def bias_of(linear: nn.Module) -> Tensor | None:
+    """Give the bias, if there is one."""
+    bias = getattr(linear, "bias", None)
+    assert bias is None or isinstance(bias, Tensor)
+    return bias

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.ffn import bias_of
 
 _CHUNK_BYTES = {"cpu": 2**25, "cuda": 2**29}
 
@@ -33,7 +33,7 @@ def token_losses(base: BaseModel, h: Tensor, targets: Tensor) -> Tensor:
         Nats, fp32. *Shape:* (rows,)
     """
     head = base.model.lm_head
-    if type(head) is not nn.Linear or head.bias is not None:  # RoBERTa's head has layers of its own
+    if type(head) is not nn.Linear or bias_of(head) is not None:
         return F.cross_entropy(base.logits(h), targets, reduction="none")
     return cast("Tensor", _TokenLosses.apply(h, head.weight, targets))
 
@@ -61,7 +61,6 @@ class _TokenLosses(Function):
         return losses
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         return gradient * grads[0][:, None].to(gradient.dtype), None, None

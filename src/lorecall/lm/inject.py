@@ -1,6 +1,6 @@
 """Put a memory on a base model and take it off again, leaving the base as it was."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.ffn import check_linears, ffn_linear, replace_linear
-from lorecall.lm.lora import LoraLinear
+from lorecall.lm.lora import LoraGroup, LoraLinear
 from lorecall.records import InjectionConfig
 
 
@@ -25,6 +25,7 @@ class Injection:
         seed: Seed of A's start. A layer's start depends on the seed and the layer alone, so
             candidates that share a layer start alike there.
         linears: Which feed-forward linears take a module; None for the family's default.
+        put_on: Whether to put the pairs on the base; a member of an `InjectionGroup` does not.
 
     Raises:
         ConfigError: A layer, rank or linear is outside the model, or a memory is on already.
@@ -37,6 +38,7 @@ class Injection:
         *,
         seed: int = 0,
         linears: tuple[str, ...] | None = None,
+        put_on: bool = True,
     ) -> None:
         self.base = base
         self.config = config
@@ -46,7 +48,11 @@ class Injection:
         self._pairs: dict[str, LoraLinear] = {}
         for layer, rank in config.ranks().items():
             for name in self.linears:
-                self._put_on(layer, name, rank, seed)
+                self._make(layer, name, rank, seed)
+        self._is_on = put_on
+        if put_on:
+            for key, pair in self._pairs.items():
+                replace_linear(base.model, self._path(key), pair)
 
     @property
     def first_layer(self) -> int:
@@ -119,8 +125,9 @@ class Injection:
     def remove(self) -> None:
         """Take the memory off; the base is bit-identical to before. Twice does no harm."""
         self.unmerge()
-        for key, pair in self._pairs.items():
-            replace_linear(self.base.model, self._path(key), pair.linear)
+        if self._is_on:
+            for key, pair in self._pairs.items():
+                replace_linear(self.base.model, self._path(key), pair.linear)
         self._pairs = {}
 
     def __enter__(self) -> Self:
@@ -134,18 +141,79 @@ class Injection:
     ) -> None:
         self.remove()
 
-    def _put_on(self, layer: int, name: str, rank: int, seed: int) -> None:
+    def pairs(self) -> Mapping[str, LoraLinear]:
+        """Give each pair by the dotted path of its linear."""
+        return {self._path(key): pair for key, pair in self._pairs.items()}
+
+    def _make(self, layer: int, name: str, rank: int, seed: int) -> None:
         path = self.base.family.linears[name].format(layer=layer)
         place = sorted(self.base.family.linears).index(name)
         generator = torch.Generator().manual_seed((seed * 4096 + layer) * 16 + place)
         linear = ffn_linear(self.base.model, path)
-        pair = LoraLinear(linear, rank=rank, scaling=self.config.scaling, generator=generator)
-        replace_linear(self.base.model, path, pair)
-        self._pairs[f"layers.{layer}.{name}"] = pair
+        self._pairs[f"layers.{layer}.{name}"] = LoraLinear(
+            linear, rank=rank, scaling=self.config.scaling, generator=generator
+        )
 
     def _path(self, key: str) -> str:
         _, layer, name = key.split(".", 2)
         return self.base.family.linears[name].format(layer=layer)
+
+
+class InjectionGroup:
+    """The pairs of several configurations on one base, to be trained side by side.
+
+    As a context manager it takes itself off at the end of the block.
+
+    Args:
+        base: The frozen base; it must carry no other memory.
+        configs: One theta a member; all act on the same tokens.
+        seed: Seed of A's start, the same for all members.
+
+    Attributes:
+        members: One injection a configuration, in order.
+
+    Raises:
+        ConfigError: As `Injection`.
+    """
+
+    def __init__(
+        self, base: BaseModel, configs: Sequence[InjectionConfig], *, seed: int = 0
+    ) -> None:
+        self.base = base
+        self.members = [Injection(base, c, seed=seed, put_on=False) for c in configs]
+        pairs = [member.pairs() for member in self.members]
+        self._groups: dict[str, LoraGroup] = {}
+        for path in sorted({path for own in pairs for path in own}):
+            group = LoraGroup(ffn_linear(base.model, path), [own.get(path) for own in pairs])
+            replace_linear(base.model, path, group)
+            self._groups[path] = group
+
+    @property
+    def first_layer(self) -> int:
+        """The lowest layer with a module of any member."""
+        return min(member.first_layer for member in self.members)
+
+    def activate(self, members: Sequence[int]) -> None:
+        """Say whose rows come next."""
+        for group in self._groups.values():
+            group.active = tuple(members)
+
+    def remove(self) -> None:
+        """Take the memories off; the base is bit-identical to before."""
+        for path, group in self._groups.items():
+            replace_linear(self.base.model, path, group.linear)
+        self._groups = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
 
 
 def _check_fits(base: BaseModel, config: InjectionConfig) -> None:
@@ -164,7 +232,7 @@ def _check_fits(base: BaseModel, config: InjectionConfig) -> None:
             got=str(config.rank),
             next_step="Choose a lower rank.",
         )
-    if any(isinstance(module, LoraLinear) for module in base.model.modules()):
+    if any(isinstance(module, LoraLinear | LoraGroup) for module in base.model.modules()):
         raise ConfigError(
             "one memory at a time is on a base",
             expected="a base without a memory",

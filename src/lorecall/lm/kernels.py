@@ -11,13 +11,17 @@ Notation:
     t        the gradient at A x. *Shape:* (rows, R)
 """
 
-from typing import Any, cast
+from collections.abc import Callable
+from functools import cache
+from typing import Any, ParamSpec, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _MERGE_COST = 48.0  # what adding B A to W costs beside the product, in multiples of d k operations
 
@@ -74,7 +78,6 @@ class _PairedLinear(Function):
         return h.addmm_(x @ A.T, B.T, alpha=scaling)  # eq. (1)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, A, B = ctx.saved_tensors
         (dh,) = grads
@@ -108,20 +111,27 @@ class _RMSNorm(Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         x, weight, eps = inputs
-        full = x.float()
-        inverse = torch.rsqrt(full.square().mean(-1, keepdim=True).add_(eps))
+        y, inverse = fused(_rms_forward)(x, weight, eps)
         ctx.save_for_backward(x, weight, inverse)
-        return (full * inverse).to(x.dtype).mul_(weight)
+        return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, inverse = ctx.saved_tensors
-        (dy,) = grads
-        scaled = (dy * weight).float()
-        normal = x.float() * inverse
-        along = (scaled * normal).mean(-1, keepdim=True)
-        return scaled.sub_(normal.mul_(along)).mul_(inverse).to(x.dtype), None, None
+        return fused(_rms_backward)(grads[0], x, weight, inverse), None, None
+
+
+def _rms_forward(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    full = x.float()
+    inverse = full.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
+    return (full * inverse).to(x.dtype).mul_(weight), inverse
+
+
+def _rms_backward(dy: Tensor, x: Tensor, weight: Tensor, inverse: Tensor) -> Tensor:
+    scaled = (dy * weight).float()
+    normal = x.float() * inverse
+    along = (scaled * normal).mean(-1, keepdim=True)
+    return scaled.sub_(normal.mul_(along)).mul_(inverse).to(x.dtype)
 
 
 def gated(gate: Tensor, up: Tensor) -> Tensor:
@@ -134,18 +144,24 @@ class _Gated(Function):
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         gate, up = inputs
         ctx.save_for_backward(gate, up)
-        return F.silu(gate).mul_(up)
+        return fused(_gated_forward)(gate, up)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         gate, up = ctx.saved_tensors
         (dy,) = grads
-        d_up = F.silu(gate).mul_(dy) if ctx.needs_input_grad[1] else None
-        d_gate = None
-        if ctx.needs_input_grad[0]:
-            d_gate = torch.ops.aten.silu_backward(dy * up, gate)
-        return d_gate, d_up
+        if not ctx.needs_input_grad[0]:
+            return None, fused(_gated_forward)(gate, dy)
+        d_gate, d_up = fused(_gated_backward)(dy, gate, up)
+        return d_gate, d_up if ctx.needs_input_grad[1] else None
+
+
+def _gated_forward(gate: Tensor, up: Tensor) -> Tensor:
+    return F.silu(gate).mul_(up)
+
+
+def _gated_backward(dy: Tensor, gate: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.ops.aten.silu_backward(dy * up, gate), F.silu(gate).mul_(dy)
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -164,18 +180,53 @@ class _Rotated(Function):
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         x, cos, sin = inputs
         ctx.save_for_backward(cos, sin)
-        return _rotate(x, cos, sin, sign=1)
+        return fused(_rotate)(x, cos, sin)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         cos, sin = ctx.saved_tensors
-        return _rotate(grads[0], cos, sin, sign=-1), None, None
+        return fused(_rotate)(grads[0], cos, -sin), None, None
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor, *, sign: int) -> Tensor:
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     half = x.shape[-1] // 2
     out = x * cos
-    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-sign)
-    out[..., half:].addcmul_(x[..., :half], sin[..., half:], value=sign)
+    out[..., :half].addcmul_(x[..., half:], sin[..., :half], value=-1)
+    out[..., half:].addcmul_(x[..., :half], sin[..., half:])
     return out
+
+
+_FUSING = {"on": False}
+
+
+def set_fusing(*, on: bool, device: torch.device | None = None) -> bool:
+    """Say whether the element-wise functions here are compiled, each into one pass over its data.
+
+    `torch.compile` does it, with a C++ compiler on the CPU and Triton on a GPU; the first call of
+    each function then takes seconds. The numbers stay the same up to rounding.
+
+    Args:
+        on: Whether to compile.
+        device: Where; the CPU when None.
+
+    Returns:
+        Whether they are compiled now: false where there is no compiler.
+    """
+    if on and not _FUSING["on"]:
+        x = torch.ones(2, 2, device=device)
+        try:
+            _compiled(_gated_forward)(x, x)
+        except Exception:  # noqa: BLE001 - each backend raises its own where it is not complete
+            return False
+    _FUSING["on"] = on
+    return on
+
+
+def fused(function: Callable[P, R]) -> Callable[P, R]:
+    """Give the compiled form of an element-wise function, or the function itself."""
+    return cast("Callable[P, R]", _compiled(function)) if _FUSING["on"] else function
+
+
+@cache
+def _compiled(function: Callable[..., object]) -> Callable[..., object]:
+    return torch.compile(function, dynamic=True)

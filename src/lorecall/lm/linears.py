@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lorecall.lm.ffn import bias_of, weight_of
 from lorecall.lm.kernels import paired_linear
 from lorecall.lm.lora import LoraLinear
 
@@ -48,7 +49,9 @@ class Linears:
         copy, bias, sizes = self._copy(modules)
         y = torch.ops.mkldnn._linear_pointwise(x, copy, bias, "none", [], "")  # noqa: SLF001
         return [
-            part + module.update(x) if self._has_pair(module) else part
+            part + module.update(x)
+            if isinstance(module, LoraLinear) and self._has_pair(module)
+            else part
             for module, part in zip(modules, y.split(sizes, dim=-1), strict=True)
         ]
 
@@ -87,8 +90,8 @@ class Linears:
         if not _is_plain(inner):
             return module(x) if self._has_pair(module) else inner(x)
         if isinstance(module, LoraLinear) and self._has_pair(module):
-            pair = (module.down, module.up)
             if torch.is_grad_enabled():
+                pair = module.pair(x.dtype)
                 return paired_linear(x, weight_of(inner), bias_of(inner), pair, module.scaling)
             return F.linear(x, weight_of(inner), bias_of(inner)) + module.update(x)
         return F.linear(x, self._weight(module), bias_of(inner))
@@ -100,9 +103,16 @@ class Linears:
         return not module.merged and id(module) not in self._folded
 
     def _weight(self, module: nn.Module) -> Tensor:
-        """Give the weight that is used now. *Shape:* (d, k)"""
+        """Give the weight that is used now. *Shape:* (d, k)."""
         folded = self._folded.get(id(module))
         return weight_of(_inner(module)) if folded is None or self._bare else folded
+
+    def _source(self, module: nn.Module) -> Tensor:
+        """Give the tensor that the weight in use is stored in."""
+        folded = self._folded.get(id(module))
+        stored = _inner(module).weight if folded is None or self._bare else folded
+        assert isinstance(stored, Tensor)
+        return stored
 
     def _from_copies(self, modules: Sequence[nn.Module], x: Tensor) -> bool:
         few = self.reorder and len(x) <= FEW_ROWS and x.device.type == "cpu"
@@ -112,10 +122,7 @@ class Linears:
 
     def _copy(self, modules: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None, list[int]]:
         """Give the reordered copy of weights laid one under another, their biases and sizes."""
-        sources = tuple(
-            inner.weight if self._bare or id(module) not in self._folded else self._folded[id(module)]
-            for module, inner in ((module, _inner(module)) for module in modules)
-        )
+        sources = tuple(self._source(module) for module in modules)
         key = tuple(id(source) for source in sources)
         kept = self._copies.get(key)
         if kept is None or kept.versions != _versions(sources):
@@ -154,20 +161,6 @@ def can_reorder(dtype: torch.dtype) -> bool:
     except (AttributeError, RuntimeError, NotImplementedError):
         return False
     return True
-
-
-def weight_of(linear: nn.Module) -> Tensor:
-    """Give the weight as (d, k), however it is stored."""
-    weight = linear.weight
-    assert isinstance(weight, Tensor)
-    return weight.T if isinstance(linear, Conv1D) else weight
-
-
-def bias_of(linear: nn.Module) -> Tensor | None:
-    """Give the bias, if there is one."""
-    bias = getattr(linear, "bias", None)
-    assert bias is None or isinstance(bias, Tensor)
-    return bias
 
 
 def _inner(module: nn.Module) -> nn.Module:

@@ -12,12 +12,14 @@ This module knows nothing of layers, families or training.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from lorecall.errors import ConfigError
 from lorecall.lm.ffn import linear_shape
 
 
@@ -68,12 +70,12 @@ class LoraLinear(nn.Module):
         return self.linear(x) + update  # eq. (1): h = W x + B A x
 
     def update(self, x: Tensor) -> Tensor:
-        """Compute s B A x. *Shape:* (..., k) to (..., d)"""
-        down, up = self._pair(x.dtype)
+        """Compute s B A x. *Shape:* (..., k) to (..., d)."""
+        down, up = self.pair(x.dtype)
         update = F.linear(F.linear(x, down.to(x.dtype)), up.to(x.dtype))
         return update if self.scaling == 1 else self.scaling * update
 
-    def _pair(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def pair(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cast the pair once for as long as it stays the same: decoding calls it every token."""
         if torch.is_grad_enabled():  # a step follows; a fused optimiser does not count as a change
             self._cast = None
@@ -90,10 +92,21 @@ class LoraLinear(nn.Module):
 
     @torch.no_grad()
     def merge(self) -> None:
-        """Add the pair to the base's weight; `unmerge` puts the very bits back."""
+        """Add the pair to the base's weight; `unmerge` puts the very bits back.
+
+        Raises:
+            ConfigError: The weight is in 4 bits.
+        """
         if self.merged:
             return
         weight = _weight(self.linear)
+        if weight.shape != (self.up.shape[0], self.down.shape[1]) != weight.shape[::-1]:
+            raise ConfigError(
+                "a pair is merged into plain weights",
+                expected="a base that is not in 4 bits",
+                got=f"{type(self.linear).__name__}",
+                next_step="Leave the pair beside the weights, or load the base without four_bit.",
+            )
         update = self.scaling * (self.up @ self.down)
         self._merged_from = weight.detach().clone()
         weight += (update.T if isinstance(self.linear, Conv1D) else update).to(weight.dtype)
@@ -104,6 +117,40 @@ class LoraLinear(nn.Module):
         if self._merged_from is not None:
             _weight(self.linear).copy_(self._merged_from)
             self._merged_from = None
+
+
+class LoraGroup(nn.Module):
+    """One frozen linear under the pairs of several memories at once, each with rows of its own.
+
+    Args:
+        linear: The base's own linear.
+        pairs: Each member's pair, None where it has no module here.
+
+    Attributes:
+        active: The members whose rows come next, in order; all have as many.
+    """
+
+    def __init__(self, linear: nn.Module, pairs: Sequence[LoraLinear | None]) -> None:
+        super().__init__()
+        self.linear = linear
+        self.pairs = tuple(pairs)  # each belongs to its member's injection, not to this module
+        self.active: tuple[int, ...] = tuple(range(len(self.pairs)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute eq. (1) for each active member's rows.
+
+        Args:
+            x: Inputs, member after member. *Shape:* (members * rows, k)
+
+        Returns:
+            h. *Shape:* (members * rows, d)
+        """
+        n = len(self.active)
+        parts: list[Tensor] = []
+        for member, h, own in zip(self.active, self.linear(x).chunk(n), x.chunk(n), strict=True):
+            pair = self.pairs[member]
+            parts.append(h if pair is None else h + pair.update(own))
+        return torch.cat(parts) if n > 1 else parts[0]
 
 
 def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:

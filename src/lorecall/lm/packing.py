@@ -87,6 +87,7 @@ def pack(
     dtype: torch.dtype,
     device: torch.device,
     past: Sequence[int] | None = None,
+    share: bool = True,
 ) -> Pack:
     """Pack sequences.
 
@@ -97,8 +98,9 @@ def pack(
         device: Where the tensors go.
         past: For each sequence, how many tokens came before it, their keys and values given from
             outside; nothing is shared then.
+        share: Whether what all begin with is there once: not where their memories differ.
     """
-    n_common = 0 if past is not None else _n_common(sequences, tails)
+    n_common = _n_common(sequences, tails) if share and past is None else 0
     own = [sequence[n_common:] for sequence in sequences]
     lengths = tuple(len(tokens) for tokens in own)
     offsets = [0] * len(own) if past is None else list(past)
@@ -118,8 +120,8 @@ def pack(
         n_common=n_common,
         lengths=lengths,
         tails=tuple(tails),
-        whole=_geometry(shape, lengths, dtype, device),
-        last=_geometry(shape, tuple(tails), dtype, device),
+        whole=_geometry(shape, lengths, dtype, device, whole=True),
+        last=_geometry(shape, tuple(tails), dtype, device, whole=False),
         wanted=torch.tensor(wanted, device=device),
     )
 
@@ -161,11 +163,14 @@ def _n_common(sequences: Sequence[Sequence[int]], tails: Sequence[int]) -> int:
 
 
 def _geometry(
-    shape: _Shape, asking: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    shape: _Shape, asking: tuple[int, ...], dtype: torch.dtype, device: torch.device, *, whole: bool
 ) -> Geometry:
-    """Lay out attention where the last `asking` rows of each sequence ask."""
+    """Lay out attention where the last `asking` rows of each sequence ask.
+
+    `whole` says that the common start asks too; it cannot be told from `asking`, for all own rows
+    may be wanted.
+    """
     n_common, lengths = shape.n_common, shape.lengths
-    whole = asking == lengths
     starts = [n_common + sum(lengths[:i]) for i in range(len(lengths))]
     first = [(n_common if whole else 0) + sum(asking[:i]) for i in range(len(lengths))]
     groups: list[Group] = []

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from lorecall.errors import RunError
+from lorecall.errors import ConfigError, RunError
 from lorecall.files import new_folder, write_bytes, write_json
 from lorecall.memory.artefact import Memory
 
@@ -28,7 +28,15 @@ def export_peft(memory: Memory, folder: Path) -> None:
 
     Raises:
         RunError: The folder holds something else.
+        ConfigError: The memory acts on responses alone.
     """
+    if memory.config.inject != "all":
+        raise ConfigError(
+            "a PEFT adapter acts on every token",
+            expected="a memory that acts on all tokens",
+            got="one that acts on the response side alone",
+            next_step="Learn it with --inject all to export it.",
+        )
     if folder.exists() and not _may_replace(folder):
         raise RunError(
             "an export goes to a folder of its own",

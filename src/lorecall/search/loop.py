@@ -120,23 +120,25 @@ class Search:
         self,
         objective: Callable[[InjectionConfig], Finding],
         *,
+        together: Callable[[Sequence[InjectionConfig]], Sequence[Finding]] | None = None,
         on_trial: Callable[[int, Objectives, InjectionConfig], None] | None = None,
     ) -> SearchOutcome:
         """Go on until the budget is spent, the front stops growing, or the space is used up.
 
         Args:
             objective: Tries one theta.
+            together: Tries a batch of them side by side; one after another when None.
             on_trial: Called as a trial finishes, with its number, what it found and theta.
         """
         recover(self.study)
         stopped = self._why_stop()
         while not stopped:
             batch = self._ask()
-            for trial in batch:
-                config = self.space.config(trial.params)
-                finding = self._try(trial, config, objective)
-                if on_trial is not None:
-                    on_trial(trial.number, finding.objectives, config)
+            width = len(batch) if together is not None else 1
+            for first in range(0, len(batch), max(1, width)):
+                self._try(
+                    batch[first : first + width], together or _one_by_one(objective), on_trial
+                )
             stopped = self._why_stop() if batch else "every configuration of the space was tried"
         return self._outcome(stopped)
 
@@ -151,18 +153,22 @@ class Search:
 
     def _try(
         self,
-        trial: optuna.Trial,
-        config: InjectionConfig,
-        objective: Callable[[InjectionConfig], Finding],
-    ) -> Finding:
+        trials: Sequence[optuna.Trial],
+        objective: Callable[[Sequence[InjectionConfig]], Sequence[Finding]],
+        on_trial: Callable[[int, Objectives, InjectionConfig], None] | None,
+    ) -> None:
+        configs = [self.space.config(trial.params) for trial in trials]
         try:
-            finding = objective(config)
+            findings = objective(configs)
         except Exception:
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            for trial in trials:
+                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             raise
-        trial.set_user_attr(_FINDING, asdict(finding))
-        self.study.tell(trial, [finding.objectives.loss, finding.objectives.rouge_l])
-        return finding
+        for trial, config, finding in zip(trials, configs, findings, strict=True):
+            trial.set_user_attr(_FINDING, asdict(finding))
+            self.study.tell(trial, [finding.objectives.loss, finding.objectives.rouge_l])
+            if on_trial is not None:
+                on_trial(trial.number, finding.objectives, config)
 
     def _why_stop(self) -> str:
         """Say why the search is over; an empty string while it is not."""
@@ -249,6 +255,12 @@ class Search:
             }
             for objective, spread in zip(OBJECTIVES, importance(surrogate), strict=True)
         }
+
+
+def _one_by_one(
+    objective: Callable[[InjectionConfig], Finding],
+) -> Callable[[Sequence[InjectionConfig]], Sequence[Finding]]:
+    return lambda configs: [objective(config) for config in configs]
 
 
 def _finding(trial: FrozenTrial) -> Finding:

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
+from typing import Protocol, runtime_checkable, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,7 @@ from lorecall.lm.packing import Pack, packed_rows
 from lorecall.lm.plain import act_on, decode_plainly
 from lorecall.lm.prefill import Prefilled, prompt_past, with_first_rows
 from lorecall.lm.prompts import Encoded
+from lorecall.records import Inject
 from lorecall.trial.batches import collate
 from lorecall.trial.frozen import Frozen
 
@@ -38,6 +39,8 @@ class BatchReading:
     prefilled: Prefilled | None = None
 
 
+@runtime_checkable
+@runtime_checkable
 class Engine(Protocol):
     """Computes losses and answers of samples with the base as it is now, memory or none."""
 
@@ -85,7 +88,7 @@ class PlainEngine:
 
     def __init__(self, base: BaseModel, injection: Injection | None = None) -> None:
         self.base = base
-        self.inject = injection.config.inject if injection is not None else "all"
+        self.inject: Inject = "all" if injection is None else injection.config.inject
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
         """Compute the loss of each sample; the head is applied to the rows that predict alone."""
@@ -144,14 +147,14 @@ class FastEngine:
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
         """Compute the loss of each sample."""
         h = self._predicting(samples)[0]
-        return self._sample_losses(h, samples)
+        return losses_of(self.base, h, samples)
 
     @torch.no_grad()
     def read(self, samples: Sequence[Encoded], *, keep: bool = False) -> BatchReading:
         """Read the losses of one batch, and keep the prompts' keys and values where asked to."""
         with self._folded():
             h, prefilled = self._predicting(samples, keep=keep)
-            losses = tuple(self._sample_losses(h, samples).tolist())
+            losses = tuple(losses_of(self.base, h, samples).tolist())
         return BatchReading(losses=losses, prefilled=prefilled)
 
     def answer(
@@ -220,11 +223,6 @@ class FastEngine:
             layers.append((k, v))
         return h, tuple(layers)
 
-    def _sample_losses(self, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
-        targets = [token for sample in samples for token in sample.response]
-        losses = token_losses(self.base, h, torch.tensor(targets, device=self.base.device))
-        return _sample_means(losses, [len(sample.response) for sample in samples])
-
     @contextmanager
     def _folded(self) -> Generator[None]:
         modules = () if self.injection is None else self.injection.modules
@@ -232,6 +230,13 @@ class FastEngine:
             yield
 
 
+def losses_of(base: BaseModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
+    """Compute the loss of each sample from the rows that predict, sample after sample."""
+    targets = [token for sample in samples for token in sample.response]
+    losses = token_losses(base, h, torch.tensor(targets, device=base.device))
+    return _sample_means(losses, [len(sample.response) for sample in samples])
+
+
 def _sample_means(losses: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Average token losses over each sample. *Shape:* (response tokens,) to (samples,)"""
+    """Average token losses over each sample. *Shape:* (response tokens,) to (samples,)."""
     return torch.stack([part.mean() for part in losses.split(list(lengths))])

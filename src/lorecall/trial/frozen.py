@@ -47,9 +47,7 @@ class Frozen:
         disk_bytes: Most that is kept in files besides.
     """
 
-    def __init__(
-        self, body: Body, *, memory_bytes: int = 2**30, disk_bytes: int = 2**34
-    ) -> None:
+    def __init__(self, body: Body, *, memory_bytes: int = 2**30, disk_bytes: int = 2**34) -> None:
         self.body = body
         self.room = Room(memory_bytes=memory_bytes, disk_bytes=disk_bytes)
         self._known: dict[Encoded, Known] = {}
@@ -90,7 +88,9 @@ class Frozen:
                 if (kept := self.room.keep(found[sample])) is not None:
                     self._prompts[sample] = kept
         whole = pad_sequence([found[sample] for sample in samples], batch_first=True)
-        return tuple((whole[:, :, 2 * i], whole[:, :, 2 * i + 1]) for i in range(self.body.n_layers))
+        return tuple(
+            (whole[:, :, 2 * i], whole[:, :, 2 * i + 1]) for i in range(self.body.n_layers)
+        )
 
     @torch.no_grad()
     def _compute(self, layer: int, part: list[Encoded], *, keys: bool) -> dict[Encoded, Known]:
@@ -111,9 +111,7 @@ class Frozen:
         halves = [[unpacked_rows(packed, x) for x in pair] for pair in kept] if keys else []
         found: dict[Encoded, Known] = {}
         for j, sample in enumerate(part):
-            new = {
-                layer - len(kept) + 1 + i: (k[j], v[j]) for i, (k, v) in enumerate(halves)
-            }
+            new = {layer - len(kept) + 1 + i: (k[j], v[j]) for i, (k, v) in enumerate(halves)}
             before = {i: pair for i, pair in known[j].keys_values.items() if i < layer}
             found[sample] = Known(streams={layer: streams[j]}, keys_values={**before, **new})
             self._keep(sample, layer, streams[j], new)
@@ -126,7 +124,10 @@ class Frozen:
         if layer not in known.streams and (kept := self.room.keep(stream)) is not None:
             known.streams[layer] = kept
         for i, (k, v) in new.items():
-            if i not in known.keys_values and (kept := self.room.keep(torch.stack([k, v]))) is not None:
+            if (
+                i not in known.keys_values
+                and (kept := self.room.keep(torch.stack([k, v]))) is not None
+            ):
                 known.keys_values[i] = (kept[0], kept[1])
 
 

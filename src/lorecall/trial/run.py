@@ -9,13 +9,14 @@ from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
-from lorecall.lm.inject import Injection
+from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.prompts import Encoded, format_for
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
+from lorecall.trial.together import GroupEngine, train_together
 from lorecall.trial.train import Reading as LossReading
 from lorecall.trial.train import TrainReport, read, read_batches, train
 
@@ -147,17 +148,63 @@ class Trials:
         """Train one candidate and read both objectives at its best point; arguments as `train`."""
         with Injection(self.base, config, seed=self.seed) as injection:
             trained, reading = self._trained(injection, data, vanilla_loss, on_tokens)
-            started = time.perf_counter()
-            responses = self._answers(
-                self._engine(injection), data.valid, reading, max_new_tokens=data.max_new_tokens
+            return self._result(injection, data, trained, reading)
+
+    def run_together(
+        self,
+        configs: Sequence[InjectionConfig],
+        data: TrialData,
+        *,
+        vanilla_loss: float | None = None,
+        on_tokens: Callable[[int], None] | None = None,
+    ) -> list[TrialResult]:
+        """Do the trials of several candidates side by side, on the fast path.
+
+        Args:
+            configs: One theta a candidate.
+            data: What is learnt, and what the best points are chosen by.
+            vanilla_loss: The base's own validation loss, when it is known already.
+            on_tokens: Called with the tokens of every step, over all candidates.
+
+        Returns:
+            One result a candidate, in order.
+        """
+        with InjectionGroup(self.base, configs, seed=self.seed) as group:
+            reports = train_together(
+                GroupEngine(group, self.frozen),
+                data.train.encoded,
+                data.valid.encoded,
+                settings=self.settings,
+                seed=self.seed,
+                vanilla_loss=vanilla_loss,
+                on_tokens=on_tokens,
             )
-            rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
-            return TrialResult(
-                objectives=Objectives(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
-                rouge_l=rouge_l,
-                trained=trained,
-                evaluate_s=time.perf_counter() - started,
-            )
+            results: list[TrialResult] = []
+            for i, (member, report) in enumerate(zip(group.members, reports, strict=True)):
+                group.activate([i])
+                trained, reading = _kept(member, report)
+                results.append(self._result(member, data, trained, reading))
+            return results
+
+    def _result(
+        self,
+        injection: Injection,
+        data: TrialData,
+        trained: Trained,
+        reading: LossReading | None,
+    ) -> TrialResult:
+        """Answer the validation prompts and put both objectives together."""
+        started = time.perf_counter()
+        responses = self._answers(
+            self._engine(injection), data.valid, reading, max_new_tokens=data.max_new_tokens
+        )
+        rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
+        return TrialResult(
+            objectives=Objectives(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
+            rouge_l=rouge_l,
+            trained=trained,
+            evaluate_s=time.perf_counter() - started,
+        )
 
     def read(
         self, part: EncodedPart, *, max_new_tokens: int, injection: Injection | None = None
@@ -205,12 +252,7 @@ class Trials:
             on_tokens=on_tokens,
             engine=self._engine(injection),
         )
-        trained = Trained(
-            report=replace(report, best_reading=None),  # it is large, and wanted once
-            tensors=injection.tensors(),
-            n_parameters=injection.n_parameters,
-        )
-        return trained, report.best_reading
+        return _kept(injection, report)
 
     def _answers(
         self, engine: Engine, part: EncodedPart, reading: LossReading | None, *, max_new_tokens: int
@@ -237,6 +279,16 @@ class Trials:
             batch, reading, max_new_tokens=max_new_tokens, stop_ids=self.format.stop_ids
         )
         return [self.format.text(answer) for answer in answers]
+
+
+def _kept(injection: Injection, report: TrainReport) -> tuple[Trained, LossReading | None]:
+    """Part what is kept of a trained candidate from what is wanted once: its best reading."""
+    trained = Trained(
+        report=replace(report, best_reading=None),
+        tensors=injection.tensors(),
+        n_parameters=injection.n_parameters,
+    )
+    return trained, report.best_reading
 
 
 def _before(sample: Sample, past: Sequence[Sample]) -> Sequence[Sample]:

@@ -120,52 +120,40 @@ def train(  # noqa: PLR0913
     Returns:
         The loss curve and what it cost.
     """
-    started = perf_counter()
     engine = engine or FastEngine(injection.base, injection)
-    run = _Run(injection, engine, settings, n_samples=len(train_samples))
     if vanilla_loss is None:
         vanilla_loss = read(engine, valid_samples).mean
-    curve = [CurvePoint(step=0, epoch=0.0, loss=vanilla_loss)]
-    best, best_tensors, best_reading = curve[0], injection.tensors(), None
-    readings = _reading_steps(run.n_batches, settings.evals_per_epoch)
-    n_tokens = 0
-    for i, chosen in enumerate(_all_batches(train_samples, settings, seed)):
-        run.step([train_samples[j] for j in chosen])
-        step_tokens = sum(train_samples[j].n_tokens for j in chosen)
-        n_tokens += step_tokens
+    candidate = Candidate(injection, settings, len(train_samples), vanilla_loss=vanilla_loss)
+    for chosen in all_batches(train_samples, settings, seed):
+        batch = [train_samples[j] for j in chosen]
+        loss = engine.losses(batch).mean()
+        loss.backward()
+        candidate.step(loss.item(), n_tokens=sum(sample.n_tokens for sample in batch))
         if on_tokens is not None:
-            on_tokens(step_tokens)
-        if i % run.n_batches + 1 not in readings:
-            continue
-        reading = read(engine, valid_samples, keep_bytes=KEEP_BYTES)
-        point = CurvePoint(step=i + 1, epoch=(i + 1) / run.n_batches, loss=reading.mean)
-        curve.append(point)
-        if point.loss < best.loss:
-            best, best_tensors, best_reading = point, injection.tensors(), reading
-        if len(curve) - 1 - curve.index(best) >= settings.patience:
+            on_tokens(sum(sample.n_tokens for sample in batch))
+        if candidate.reading_is_due:
+            candidate.take(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
+        if candidate.is_over:
             break
-    injection.load(best_tensors)
-    return TrainReport(
-        best=best,
-        best_reading=best_reading,
-        curve=tuple(curve),
-        train_losses=tuple(run.losses),
-        n_tokens=n_tokens,
-        seconds=perf_counter() - started,
-    )
+    return candidate.report()
 
 
-class _Run:
-    """The optimiser, its schedule, and the losses so far."""
+class Candidate:
+    """One theta on its way: optimiser, schedule, the curve so far, and its best point.
+
+    Args:
+        injection: The pairs.
+        settings: Rates, sizes and caps.
+        n_samples: How many samples an epoch has.
+        vanilla_loss: The base's own validation loss: the start of the curve.
+    """
 
     def __init__(
-        self, injection: Injection, engine: Engine, settings: TrainSettings, *, n_samples: int
+        self, injection: Injection, settings: TrainSettings, n_samples: int, *, vanilla_loss: float
     ) -> None:
-        self.engine = engine
+        self.injection, self.settings = injection, settings
         self.parameters = list(injection.parameters())
-        self.clip_norm = settings.clip_norm
         self.n_batches = -(-n_samples // settings.batch_size)
-        self.losses: list[float] = []
         self.optimizer = torch.optim.AdamW(
             self.parameters,
             lr=settings.learning_rate,
@@ -175,15 +163,54 @@ class _Run:
         n_steps = self.n_batches * settings.max_epochs
         n_warmup = max(1, round(settings.warmup_share * n_steps))
         self.schedule = LambdaLR(self.optimizer, lambda step: _linear(step, n_warmup, n_steps))
+        self.curve = [CurvePoint(step=0, epoch=0.0, loss=vanilla_loss)]
+        self.best, self.best_tensors = self.curve[0], injection.tensors()
+        self.best_reading: Reading | None = None
+        self.losses: list[float] = []
+        self.n_tokens = 0
+        self._started = perf_counter()
+        self._readings = _reading_steps(self.n_batches, settings.evals_per_epoch)
 
-    def step(self, samples: Sequence[Encoded]) -> None:
-        loss = self.engine.losses(samples).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+    def step(self, loss: float, *, n_tokens: int) -> None:
+        """Take one step along the gradients that are there."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
-        self.losses.append(loss.item())
+        self.losses.append(loss)
+        self.n_tokens += n_tokens
+
+    @property
+    def reading_is_due(self) -> bool:
+        """Whether the validation loss is to be read after the last step."""
+        return (len(self.losses) - 1) % self.n_batches + 1 in self._readings
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience is at its end."""
+        since = len(self.curve) - 1 - self.curve.index(self.best)
+        return since >= self.settings.patience
+
+    def take(self, reading: Reading) -> None:
+        """Note a reading; the best point's pairs are kept."""
+        n = len(self.losses)
+        point = CurvePoint(step=n, epoch=n / self.n_batches, loss=reading.mean)
+        self.curve.append(point)
+        if point.loss < self.best.loss:
+            self.best, self.best_tensors = point, self.injection.tensors()
+            self.best_reading = reading
+
+    def report(self) -> TrainReport:
+        """Put the best pairs back and say what was done."""
+        self.injection.load(self.best_tensors)
+        return TrainReport(
+            best=self.best,
+            best_reading=self.best_reading,
+            curve=tuple(self.curve),
+            train_losses=tuple(self.losses),
+            n_tokens=self.n_tokens,
+            seconds=perf_counter() - self._started,
+        )
 
 
 def _linear(step: int, n_warmup: int, n_steps: int) -> float:
@@ -198,7 +225,7 @@ def _reading_steps(n_batches: int, evals: int) -> set[int]:
     return {-(-n_batches * k // evals) for k in range(1, evals + 1)}
 
 
-def _all_batches(
+def all_batches(
     samples: Sequence[Encoded], settings: TrainSettings, seed: int
 ) -> Iterator[list[int]]:
     """Go through the batches of every epoch, each epoch in a new order."""

@@ -1,0 +1,111 @@
+"""A base in 4 bits: close to the plain one, and memories learn on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lorecall.errors import ConfigError, MissingExtraError, ModelError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.inject import Injection
+from lorecall.lm.prompts import PromptFormat
+from lorecall.lm.quantise import quantise
+from lorecall.lm.tiny import tiny_base
+from lorecall.records import InjectionConfig, Sample
+from lorecall.trial.engine import FastEngine, PlainEngine
+
+bitsandbytes = pytest.importorskip("bitsandbytes", reason="the extra four-bit is not installed")
+CONFIG = InjectionConfig(layers=(1, 2), n_loras=2, rank=4)
+
+
+def four_bit(family: str = "llama") -> BaseModel:
+    """Make a tiny base whose linears are in 4 bits."""
+    base = tiny_base(family, width=64)
+    quantise(base.model, torch.device("cpu"))
+    return BaseModel(base.model, base.tokenizer, name="four", fingerprint="f", four_bit=True)
+
+
+@pytest.mark.parametrize("family", ["llama", "roberta"])
+def test_every_linear_of_the_body_is_in_four_bits(family: str) -> None:
+    """The head and the embeddings stay as they were."""
+    base = four_bit(family)
+    kinds = {type(m) for m in base.model.base_model.modules() if isinstance(m, nn.Linear)}
+    assert kinds == {bitsandbytes.nn.Linear4bit}
+    assert not isinstance(base.model.lm_head, bitsandbytes.nn.Linear4bit)
+    assert base.dtype == torch.float32
+
+
+def test_the_losses_are_close_to_the_plain_base(
+    make_samples: Callable[..., tuple[Sample, ...]],
+) -> None:
+    """Within a few percent, on both paths, which agree with each other."""
+    base, plain = four_bit(), tiny_base(width=64)
+    layout = PromptFormat(base.tokenizer)
+    samples = [layout.encode(sample) for sample in make_samples(4)]
+    fast = FastEngine(base).read(samples).losses
+    assert fast == pytest.approx(PlainEngine(base).read(samples).losses, rel=1e-5)
+    assert fast == pytest.approx(PlainEngine(plain).read(samples).losses, rel=0.05)
+
+
+def test_a_memory_gets_the_same_gradients_on_both_paths(
+    make_samples: Callable[..., tuple[Sample, ...]], fill: Callable[..., dict[str, torch.Tensor]]
+) -> None:
+    """The pairs are fp32 beside weights in 4 bits."""
+    base = four_bit()
+    layout = PromptFormat(base.tokenizer)
+    samples = [layout.encode(sample) for sample in make_samples(4)]
+    found: list[list[torch.Tensor]] = []
+    for engine in (FastEngine, PlainEngine):
+        with Injection(base, CONFIG) as injection:
+            fill(injection, size=0.05)
+            engine(base, injection).losses(samples).mean().backward()
+            found.append([p.grad for p in injection.parameters() if p.grad is not None])
+    assert len(found[0]) == len(found[1]) == 8
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_answers_are_those_of_the_plain_path(
+    make_samples: Callable[..., tuple[Sample, ...]],
+) -> None:
+    """Greedy decoding over 4-bit weights."""
+    base = four_bit()
+    layout = PromptFormat(base.tokenizer)
+    samples = [layout.encode(sample) for sample in make_samples(3)]
+    fast, plain = (
+        engine(base).answer(samples, max_new_tokens=6, stop_ids=layout.stop_ids)
+        for engine in (FastEngine, PlainEngine)
+    )
+    assert fast == plain
+
+
+def test_a_pair_is_not_merged_into_four_bits() -> None:
+    """The weight cannot take it; the base is left as it was."""
+    base = four_bit()
+    with Injection(base, CONFIG) as injection, pytest.raises(ConfigError, match="4 bits"):
+        injection.merge()
+
+
+def test_gpt2_is_refused() -> None:
+    """Its maps are Conv1D, which bitsandbytes does not know."""
+    with pytest.raises(ModelError, match="Conv1D"):
+        quantise(tiny_base("gpt2").model, torch.device("cpu"))
+
+
+def test_loading_in_four_bits(tmp_path: Path) -> None:
+    """From a folder, as `--four-bit` does; the fingerprint is that of the plain weights."""
+    tiny = tiny_base(width=64)
+    tiny.model.save_pretrained(tmp_path)
+    tiny.tokenizer.save_pretrained(tmp_path)
+    loaded = BaseModel.load(str(tmp_path), device="cpu", dtype="float32", four_bit=True)
+    plain = BaseModel.load(str(tmp_path), device="cpu", dtype="float32")
+    assert (loaded.four_bit, plain.four_bit) == (True, False)
+    assert loaded.fingerprint == plain.fingerprint
+
+
+def test_the_missing_extra_says_how_to_install_it() -> None:
+    """One line with the command."""
+    error = MissingExtraError("a 4-bit base", package="bitsandbytes", install="pip install x")
+    assert "pip install x" in str(error)
