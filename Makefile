@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 DEMO_USER ?= ed4e9769
 DEMO_DIR := runs/demo
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint bench-trial clean
 
 setup: $(VENV)/.installed
 
@@ -34,6 +34,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
+
+# At most ten minutes on two cores: with less time there are fewer evaluations, never fewer steps.
+bench-trial: setup
+	$(BIN)/python benchmarks/trial.py --budget 560
 
 clean:
 	rm -rf $(VENV) runs

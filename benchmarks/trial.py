@@ -70,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     memory = [] if options.no_memory else memory_rows(options, names)
     bench = measure(options, names)
     rows = [*bench.rows, *memory]
+    rows += [
+        Row.of("all cases", name, "", values=[], note=note) for name, note in bench.dropped.items()
+    ]
     if LOOP_BF16 not in names:
         native = choose_compute(options.device).dtype == torch.bfloat16
         note = ASKED_FP32 if native else NO_BF16
@@ -105,6 +108,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--evaluated", type=int, default=32, help="samples of an evaluation")
     parser.add_argument("--max-new-tokens", type=int, default=32, help="longest answer")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument(
+        "--budget", type=float, help="seconds after which no further evaluation begins"
+    )
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     parser.add_argument("--only-memory", metavar="VARIANT", help="measure one, print JSON")
     options = parser.parse_args(arguments)
@@ -191,28 +197,30 @@ def measure(options: argparse.Namespace, names: Sequence[str]) -> Bench:
         variants=variants,
         repeats=Repeats(
             warmups=options.warmups,
-            repeats=options.repeats,
+            steps=options.repeats,
             evaluate_warmups=min(options.warmups, options.evaluate_warmups),
-            evaluate_repeats=min(options.repeats, options.evaluate_repeats),
+            evaluations=min(options.repeats, options.evaluate_repeats),
+            budget_s=options.budget,
         ),
-        rooflines={variant.name: roofline_of(variant, base) for variant in variants},
+        rooflines=rooflines_of(variants, base),
         dropped=dropped,
     )
     progress(f"{base.name} is loaded")
-    all_layers, bucketed, *others = cases(base.n_layers)
-    trained, equal = bench.training(all_layers)
-    bench.evaluation(all_layers, trained)  # with pairs that were trained, if briefly
-    bench.training(bucketed, trained, equal)
+    first, *others = cases(base.n_layers)
+    trained = bench.training(first)
     for case in others:
         bench.training(case)
+    bench.evaluation(first, trained)  # with pairs that were trained, if briefly
     return bench
 
 
-def roofline_of(variant: Variant, base: BaseModel) -> float | None:
+def rooflines_of(variants: Sequence[Variant], base: BaseModel) -> dict[str, float | None]:
     """Give what the device could do: measured on a CPU, a GPU's bf16 figure for every variant."""
     if base.device.type == "cuda":
-        return gpu_roofline(torch.cuda.get_device_name(base.device))
-    return cpu_roofline(variant.dtype)
+        known = gpu_roofline(torch.cuda.get_device_name(base.device))
+        return dict.fromkeys((variant.name for variant in variants), known)
+    measured = {dtype: cpu_roofline(dtype) for dtype in {variant.dtype for variant in variants}}
+    return {variant.name: measured[variant.dtype] for variant in variants}
 
 
 def settings_of(options: argparse.Namespace, bench: Bench) -> dict[str, object]:
@@ -239,13 +247,21 @@ def settings_of(options: argparse.Namespace, bench: Bench) -> dict[str, object]:
         "step": "forward, backward, clipping, AdamW, schedule; ours and the loop collate, too",
         "trainer": "defaults; timed from on_step_begin to on_step_end, collation left out",
         "order": "batches at random, the same for all; another variant first in each repeat",
+        "warm_up": "batches of the shortest samples; evaluation: its first 8 samples",
         "evaluation": "pairs of the first case after its timed steps; ROUGE-L included",
         "equivalence": (
-            "largest relative difference from ours, one loss definition for all, B filled at "
-            "random; gradient_norm over all pairs; tokens_same: share of identical answers"
+            "largest relative difference from ours, one loss definition for all, on the two "
+            "batches of the shortest samples, B filled at random; gradient_norm over all pairs; "
+            "evaluation: loss of its first 8 samples, tokens_same: share of identical answers"
         ),
-        "mfu": "nominal operations of real tokens (trial_work.step_flops) over the roofline",
-        "peak_memory": "a process each: two steps of the first case, then one evaluation",
+        "mfu": (
+            "nominal operations of real tokens (trial_work.step_flops) over the roofline; above 1 "
+            "where what is nominal need not be computed: common starts, frozen layers"
+        ),
+        "peak_memory": (
+            "a process each: two steps of the first case, then one evaluation with answers of two "
+            "tokens; increase: from what was loaded, pairs included"
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TypeVar
 
@@ -10,12 +10,23 @@ import torch
 from report import Row
 from torch import Tensor
 from trial_ours import Ours
-from trial_work import Batch, Case, Variant, Work, draw_batches, filled, step_flops
+from trial_work import (
+    Batch,
+    Case,
+    Task,
+    Variant,
+    Work,
+    draw_batches,
+    filled,
+    short_batches,
+    step_flops,
+)
 
 from lorecall.lm.base import BaseModel
 
 OUT_OF_MEMORY = "not measured: out of memory"
 N_COMPARED = 2
+N_FEW = 8
 GPU_ROOFLINES = {"H100": 989e12, "H200": 989e12}  # bf16, dense: NVIDIA's data sheets
 Equivalence = dict[str, float]
 Found = TypeVar("Found")
@@ -24,12 +35,21 @@ _STARTED = perf_counter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeats:
-    """How often each thing is done."""
+    """How often each thing is done.
+
+    Args:
+        warmups: Steps of each case that are not counted, on batches of the shortest samples.
+        steps: Steps that are.
+        evaluate_warmups: Evaluations that are not counted, of a few samples.
+        evaluations: Evaluations that are, as far as the time allows, but at least one.
+        budget_s: When to begin no further evaluation; None for no limit.
+    """
 
     warmups: int
-    repeats: int
+    steps: int
     evaluate_warmups: int
-    evaluate_repeats: int
+    evaluations: int
+    budget_s: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -59,81 +79,106 @@ class Bench:
         assert isinstance(ours, Ours)
         return ours
 
-    def training(
-        self,
-        case: Case,
-        start: dict[str, Tensor] | None = None,
-        equal: dict[str, Equivalence] | None = None,
-    ) -> tuple[dict[str, Tensor], dict[str, Equivalence]]:
-        """Time the steps of one case, and give the trained pairs and the equivalences.
-
-        Args:
-            case: Which.
-            start: Pairs to begin with; those of a new candidate when None.
-            equal: The equivalences, where they are known.
-        """
-        n_warmups = self.repeats.warmups
-        n = n_warmups + self.repeats.repeats
-        drawn = draw_batches(self.work.train, n, bucketed=case.bucketed)
+    def training(self, case: Case) -> dict[str, Tensor]:
+        """Time the steps of one case, and give the trained pairs."""
+        drawn = {"": draw_batches(self.work.train, self.repeats.steps)}
+        if case.like_length:
+            like = draw_batches(self.work.train, self.repeats.steps, like_length=True)
+            drawn[", batches of like length"] = like
+        short = short_batches(self.work.train, N_COMPARED)
         self._put_on(case)
-        start = start or self.ours.injection.tensors()
-        self.ours.warm([sample for batch in drawn for sample in batch])
-        equal = equal or self._compare(filled(self.ours.injection), drawn)
+        self.ours.warm([x for batches in (short, *drawn.values()) for b in batches for x in b])
+        start = self.ours.injection.tensors()
+        equal = self._compare(filled(self.ours.injection), short)
         self.ours.load(start)
-        seconds: dict[str, list[float]] = {variant.name: [] for variant in self.variants}
-        for i, batch in enumerate(drawn):
-            tensors = self.ours.injection.tensors()  # all start each step from the same pairs
-            for variant in self._in_turn(i):
-                if variant is not self.ours:
-                    variant.load(tensors)
-                taken = self._attempt(variant, lambda v=variant, b=batch: v.train(b))
-                if taken is not None:
-                    seconds[variant.name].append(taken)
-            self._say(case.title, i, n, seconds)
+        warming = [short[i % len(short)] for i in range(self.repeats.warmups)]
+        self._steps("warm-up", warming, len(self.variants))
+        seconds = {
+            kind: self._steps(case.title + kind, batches, 2 if kind else len(self.variants))
+            for kind, batches in drawn.items()
+        }
         trained = self.ours.injection.tensors()
-        self._take_off()  # step_flops wants the bare base
-        for name, taken in seconds.items():
-            self._add_steps(case, name, drawn[n_warmups:], taken[n_warmups:], equal.get(name))
-        return trained, equal
+        self._take_off()  # the work is counted on the bare base
+        for kind, batches in drawn.items():
+            for name, taken in seconds[kind].items():
+                flops = [step_flops(self.base, case.config, batch) for batch in batches]
+                figures = self._step_figures(name, batches, taken, flops)
+                self._add(case.title + kind, name, figures, equal.get(name))
+        return trained
 
     def evaluation(self, case: Case, tensors: dict[str, Tensor]) -> None:
         """Time one evaluation with the pairs of a case."""
         task = self.work.task
+        few = replace(task, encoded=task.encoded[:N_FEW], references=task.references[:N_FEW])
         title = f"one evaluation (loss + ROUGE-L, {len(task.encoded)} samples)"
         self._put_on(case)
-        for variant in self.variants:
-            variant.load(tensors)
         losses: dict[str, list[float]] = {}
         for variant in list(self.variants):
-            read = self._attempt(variant, lambda v=variant: v.sample_losses(task.encoded))
+            variant.load(tensors)
+            read = self._attempt(variant, lambda v=variant: v.sample_losses(few.encoded))
             losses[variant.name] = read or []
-        seconds: dict[str, list[float]] = {variant.name: [] for variant in self.variants}
+        for i in range(self.repeats.evaluate_warmups):
+            self._evaluate(title + ", warm-up", i, few)
+        seconds: dict[str, list[float]] = {}
         answers: dict[str, list[list[int]]] = {}
-        n = self.repeats.evaluate_warmups + self.repeats.evaluate_repeats
-        for i in range(n):
-            for variant in self._in_turn(i):
-                taken = self._attempt(variant, lambda v=variant: v.evaluate(task))
-                if taken is not None:
-                    seconds[variant.name].append(taken[0])
-                    answers[variant.name] = taken[1]
-            self._say(title, i, n, seconds)
+        for i in range(self.repeats.evaluations):
+            if seconds and self._is_late(sum(taken[-1] for taken in seconds.values())):
+                break
+            for name, (taken, found) in self._evaluate(title, i, task).items():
+                seconds.setdefault(name, []).append(taken)
+                answers[name] = found
         ours = self.ours.name
         for name, taken in seconds.items():
             equal = None
-            if name != ours and name in answers:
+            if name != ours:
                 pairs = list(zip(answers[name], answers[ours], strict=True))
                 equal = {
                     "loss": max(map(_difference, losses[name], losses[ours])),
                     "tokens_same": sum(a == b for a, b in pairs) / len(pairs),
                 }
-            measured = taken[self.repeats.evaluate_warmups :]
-            self._add(title, name, {"evaluate_s": measured}, equal)
+            self._add(title, name, {"evaluate_s": taken}, equal)
         self._take_off()
 
-    def _in_turn(self, i: int) -> Sequence[Variant]:
-        """Give the variants, another one first each time."""
-        first = i % len(self.variants)
-        return [*self.variants[first:], *self.variants[:first]]
+    def _steps(
+        self, title: str, batches: Sequence[Batch], n_variants: int
+    ) -> dict[str, list[float]]:
+        """Take a step on each batch with each variant in turn, all from the same pairs."""
+        seconds: dict[str, list[float]] = {}
+        for i, batch in enumerate(batches):
+            tensors = self.ours.injection.tensors()
+            for variant in self._in_turn(i, n_variants):
+                if variant is not self.ours:
+                    variant.load(tensors)
+                taken = self._attempt(variant, lambda v=variant, b=batch: v.train(b))
+                seconds.setdefault(variant.name, [])
+                if taken is not None:
+                    seconds[variant.name].append(taken)
+            _say(title, i, {name: taken[-1] for name, taken in seconds.items() if taken})
+        return {v.name: seconds[v.name] for v in self.variants if v.name in seconds}
+
+    def _evaluate(self, title: str, i: int, task: Task) -> dict[str, tuple[float, list[list[int]]]]:
+        """Evaluate once with each variant in turn."""
+        found: dict[str, tuple[float, list[list[int]]]] = {}
+        for variant in self._in_turn(i, len(self.variants)):
+            result = self._attempt(variant, lambda v=variant: v.evaluate(task))
+            if result is not None:
+                found[variant.name] = result
+        found = {v.name: found[v.name] for v in self.variants}
+        _say(title, i, {name: result[0] for name, result in found.items()})
+        return found
+
+    def _is_late(self, wanted_s: float) -> bool:
+        budget = self.repeats.budget_s
+        late = budget is not None and perf_counter() - _STARTED + wanted_s > budget
+        if late:
+            progress(f"no further evaluation: {wanted_s:.0f} s more would pass the budget")
+        return late
+
+    def _in_turn(self, i: int, n: int) -> Sequence[Variant]:
+        """Give the first n variants, another one first each time."""
+        variants = self.variants[:n]
+        first = i % len(variants)
+        return [*variants[first:], *variants[:first]]
 
     def _put_on(self, case: Case) -> None:
         for variant in list(self.variants):
@@ -159,18 +204,14 @@ class Bench:
         return None
 
     def _compare(
-        self, tensors: dict[str, Tensor], drawn: Sequence[Batch]
+        self, tensors: dict[str, Tensor], batches: Sequence[Batch]
     ) -> dict[str, Equivalence]:
-        """Find the largest relative differences from ours in loss and gradient norm.
-
-        They are taken on the batches with the shortest rows, for they are not timed.
-        """
-        chosen = sorted(drawn, key=lambda batch: max(s.n_tokens for s in batch))[:N_COMPARED]
+        """Find the largest relative differences from ours in loss and gradient norm."""
         found: dict[str, Equivalence] = {}
         wanted: list[tuple[float, float]] = []
         for variant in list(self.variants):
             variant.load(tensors)
-            got = self._attempt(variant, lambda v=variant: [v.loss_and_norm(b) for b in chosen])
+            got = self._attempt(variant, lambda v=variant: [v.loss_and_norm(b) for b in batches])
             wanted = wanted or got or []  # ours comes first
             if variant is not self.ours and got is not None:
                 found[variant.name] = {
@@ -179,25 +220,18 @@ class Bench:
                 }
         return found
 
-    def _add_steps(
-        self,
-        case: Case,
-        name: str,
-        batches: Sequence[Batch],
-        seconds: Sequence[float],
-        equal: Equivalence | None,
-    ) -> None:
-        timed = list(zip(batches, seconds, strict=False))
+    def _step_figures(
+        self, name: str, batches: Sequence[Batch], seconds: Sequence[float], flops: Sequence[float]
+    ) -> dict[str, list[float]]:
+        timed = list(zip(batches, seconds, strict=True))
         figures = {
             "samples_per_s": [len(batch) / s for batch, s in timed],
             "tokens_per_s": [sum(x.n_tokens for x in batch) / s for batch, s in timed],
             "step_s": list(seconds),
         }
         if (roofline := self.rooflines.get(name)) is not None:
-            figures["mfu"] = [
-                step_flops(self.base, case.config, batch) / s / roofline for batch, s in timed
-            ]
-        self._add(case.title, name, figures, equal)
+            figures["mfu"] = [n / s / roofline for n, s in zip(flops, seconds, strict=True)]
+        return figures
 
     def _add(
         self,
@@ -206,15 +240,10 @@ class Bench:
         figures: dict[str, list[float]],
         equal: Equivalence | None,
     ) -> None:
-        note = self.dropped.get(name, "")
-        for metric, values in figures.items():
-            known, equivalence = ([], None) if note else (values, equal)
-            row = Row.of(title, name, metric, values=known, equivalence=equivalence, note=note)
-            self.rows.append(row)
-
-    def _say(self, title: str, i: int, n: int, seconds: dict[str, list[float]]) -> None:
-        last = ", ".join(f"{name} {taken[-1]:.2f} s" for name, taken in seconds.items() if taken)
-        progress(f"{title}, {i + 1} of {n}: {last}")
+        self.rows += [
+            Row.of(title, name, metric, values=values, equivalence=equal)
+            for metric, values in figures.items()
+        ]
 
 
 def gpu_roofline(name: str) -> float | None:
@@ -236,6 +265,11 @@ def cpu_roofline(dtype: torch.dtype, *, size: int = 2048, n: int = 4) -> float:
 def progress(line: str) -> None:
     """Say where it is, with the time since the start."""
     print(f"[{perf_counter() - _STARTED:4.0f} s] {line}", file=sys.stderr, flush=True)
+
+
+def _say(title: str, i: int, seconds: dict[str, float]) -> None:
+    last = ", ".join(f"{name} {taken:.2f} s" for name, taken in seconds.items())
+    progress(f"{title}, {i + 1}: {last}")
 
 
 def _difference(value: float, wanted: float) -> float:

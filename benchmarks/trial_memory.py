@@ -4,16 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from trial_work import Variant, Work, cases, draw_batches
+from trial_work import Variant, Work, cases, draw_batches, short_batches
 
-N_STEPS = 2
+NEW_TOKENS = 2
 
 
 def measure_memory(make: Callable[[], tuple[Variant, Work, int]], *, cuda: bool) -> dict[str, int]:
     """Load a variant, take two steps of the first case, evaluate once, and read the peaks.
+
+    The first step is a short one, in which the optimiser makes its state; the answers are short.
 
     The peaks are those of the whole process: on a CPU its resident memory, on a GPU what torch
     allocated there.
@@ -28,11 +31,11 @@ def measure_memory(make: Callable[[], tuple[Variant, Work, int]], *, cuda: bool)
     variant.put_on(case.config)
     found["loaded_bytes"] = _now(cuda=cuda)
     _forget_peak(cuda=cuda)
-    for batch in draw_batches(work.train, N_STEPS, bucketed=False):
+    for batch in (*short_batches(work.train, 1), *draw_batches(work.train, 1)):
         variant.train(batch)
     found["train_peak_bytes"] = _peak(cuda=cuda)
     _forget_peak(cuda=cuda)
-    variant.evaluate(work.task)
+    variant.evaluate(replace(work.task, max_new_tokens=NEW_TOKENS))
     found["evaluate_peak_bytes"] = _peak(cuda=cuda)
     return found
 

@@ -110,3 +110,17 @@ def test_settings_are_written_as_plain_values() -> None:
     value = LearnSettings().as_json()
     assert json.loads(json.dumps(value))["train"]["learning_rate"] == 5e-4
     assert set(value) == {"preset", "seed", "train", "search", "n_bootstrap"}
+
+
+def test_a_memory_on_responses_alone_is_an_option() -> None:
+    """The paper's acts on all tokens."""
+    assert preset().search.inject == "all"
+    assert preset(inject="response").search.inject == "response"
+    with pytest.raises(ConfigError, match="expected all or response, got 'prompt'"):
+        preset(inject="prompt")
+
+
+def test_trials_side_by_side_are_a_batch() -> None:
+    """As many are suggested at once; one by one otherwise."""
+    assert (preset().search.batch, preset().search.together) == (1, False)
+    assert (preset(together=4).search.batch, preset(together=4).search.together) == (4, True)

@@ -7,10 +7,9 @@ run's folder, so that a run killed at any moment goes on where it was.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import fmean
 
 from pydantic import TypeAdapter
 
@@ -30,6 +29,7 @@ from lorecall.metrics.scores import (
     signatures,
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
+from lorecall.readings import SystemReading, finding_of, seconds_of
 from lorecall.records import History, InjectionConfig, Objectives, Split, evenly_spaced
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
 from lorecall.run_folder import STUDY_FILE, RunFolder, open_run
@@ -37,7 +37,7 @@ from lorecall.search.loop import Finding, Search, SearchOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import check_storage
 from lorecall.settings import LearnSettings, preset
-from lorecall.trial.run import Trained, TrialResult, Trials
+from lorecall.trial.run import Trained, Trials
 
 DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
 _N_REPLIES = 5
@@ -94,27 +94,6 @@ def learn_memory(
         result = job.result(readings, found, storage=storage or STUDY_FILE)
         result.save(folder.result)
         return result
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemReading:
-    """What one system made of the test samples, as its stage left it.
-
-    `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone.
-    """
-
-    losses: tuple[float, ...]
-    responses: tuple[str, ...]
-    valid_losses: tuple[float, ...] = ()
-    curve: tuple[tuple[float, float], ...] = ()
-    n_parameters: int = 0
-    train_s: float = 0.0
-    evaluate_s: float = 0.0
-
-    @property
-    def valid_loss(self) -> float:
-        """Mean validation loss."""
-        return fmean(self.valid_losses)
 
 
 class _Job:
@@ -180,7 +159,7 @@ class _Job:
         def objective(config: InjectionConfig) -> Finding:
             line = f"trial {search.n_finished + 1} of at most {self.settings.search.trials}"
             with self.ledger.stage(line, self.costs.trial) as advance:
-                return _finding(
+                return finding_of(
                     self.quick.run(
                         config, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
                     )
@@ -193,7 +172,7 @@ class _Job:
                 results = self.quick.run_together(
                     configs, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
                 )
-                return [_finding(result) for result in results]
+                return [finding_of(result) for result in results]
 
         self.ledger.skip(search.n_finished * self.costs.trial)
         side_by_side = together if self.settings.search.together else None
@@ -252,7 +231,7 @@ class _Job:
             importance=found.importance,
             curves={name: reading.curve for name, reading in readings.items()},
             replies=self._replies(readings),
-            seconds=_seconds(readings, found),
+            seconds=seconds_of(readings, found),
             sizes={
                 "trainable_parameters": readings["memory"].n_parameters,
                 "bytes": sum(file.stat().st_size for file in self.folder.memory.iterdir()),
@@ -359,19 +338,6 @@ class _Job:
         return Scores(**paired_scores(scores, other, **self._bootstrap))
 
 
-def _finding(result: TrialResult) -> Finding:
-    report = result.trained.report
-    return Finding(
-        objectives=result.objectives,
-        rouge_l=result.rouge_l,
-        n_parameters=result.trained.n_parameters,
-        n_tokens=report.n_tokens,
-        curve=report.points,
-        train_s=report.seconds,
-        evaluate_s=result.evaluate_s,
-    )
-
-
 def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dict[str, object]:
     """Say what a run computes; the same command gives the same identity."""
     return {
@@ -396,19 +362,3 @@ def _is_stored(memory: Path) -> bool:
 
 def _sizes(split: Split) -> dict[str, int]:
     return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}
-
-
-def _seconds(readings: Mapping[System, SystemReading], found: SearchOutcome) -> dict[str, float]:
-    """Add up what was measured; `total` leaves out loading the data and the base."""
-    suggest = sum(trial.seconds["suggest"] for trial in found.trials)
-    trained = sum(trial.seconds["train"] for trial in found.trials)
-    read = sum(trial.seconds["evaluate"] for trial in found.trials)
-    train_s = trained + sum(reading.train_s for reading in readings.values())
-    evaluate_s = read + sum(reading.evaluate_s for reading in readings.values())
-    return {
-        "search": suggest + trained + read,
-        "suggest": suggest,
-        "train": train_s,
-        "evaluate": evaluate_s,
-        "total": suggest + train_s + evaluate_s,
-    }

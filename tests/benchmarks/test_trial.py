@@ -13,9 +13,10 @@ import torch
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 VARIANTS = ("ours", "peft + Trainer", "peft fp32")
+LIKE_LENGTH = "3 layers x rank 16, batches of like length"
 TRAINING = (
     "3 layers x rank 16",
-    "3 layers x rank 16, batches of like length",
+    LIKE_LENGTH,
     "12 modules of rank 32 on 3 layers",
     "first active layer 2 of 3, rank 16",
 )
@@ -45,6 +46,7 @@ def test_every_case_has_its_rows_and_the_variants_agree(load: Any, tmp_path: Pat
     assert {"cpu", "cores", "flags", "packages"} <= set(result["machine"])
     rows = {(row["case"], row["variant"], row["metric"]): row for row in result["rows"]}
     wanted = {(c, v, m) for c in TRAINING for v in VARIANTS for m in ("samples_per_s", "mfu")}
+    wanted -= {(LIKE_LENGTH, "peft fp32", metric) for metric in ("samples_per_s", "mfu")}
     wanted |= {(EVALUATION, variant, "evaluate_s") for variant in VARIANTS}
     assert wanted <= set(rows)
     for key in wanted:
@@ -102,8 +104,8 @@ def test_nominal_work_is_counted_by_hand(load: Any) -> None:
     head = len(base.tokenizer) * 32
     by_hand = 2 * 5 * (3 * layer + 1 * layer + 3 * pairs) + 2 * 2 * 2 * head
     assert work.step_flops(base, config, batch) == by_hand
-    assert work.cases(30)[2].config.layers == (0, 4, 8, 12, 17, 21, 25, 29)
-    assert work.cases(30)[3].config.layers[0] == 20
+    assert work.cases(30)[1].config.layers == (0, 4, 8, 12, 17, 21, 25, 29)
+    assert work.cases(30)[2].config.layers[0] == 20
 
 
 def test_losses_are_means_over_each_samples_labels(load: Any) -> None:

@@ -49,7 +49,7 @@ def read_result(folder: Path) -> dict[str, object]:
 def test_result_has_every_documented_field(finished: Path) -> None:
     """`result.json` holds what the README and the issue promise."""
     result = read_result(finished)
-    assert set(result["config"]) == {"layers", "n_loras", "rank", "placement", "scaling"}
+    assert set(result["config"]) == {"layers", "n_loras", "rank", "placement", "scaling", "inject"}
     assert set(result["scores"]) == {"vanilla", "default_lora", "memory"}
     for scores in result["scores"].values():
         assert set(scores) == {"loss", "rouge1", "rougeL", "persona_f1"}

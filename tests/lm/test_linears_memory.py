@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
-from lorecall.lm.inject import Injection
+from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.linears import can_reorder
 from lorecall.records import InjectionConfig
 
@@ -113,6 +113,18 @@ def test_bare_ignores_a_memory(body: Body, injection: Injection) -> None:
     injection.remove()
     torch.testing.assert_close(bare, plain(body.base), atol=2e-4, rtol=2e-4)
     assert not torch.allclose(bare, with_memory, atol=1e-2)
+
+
+def test_bare_ignores_memories_side_by_side(body: Body, fill: Fill) -> None:
+    """As it ignores one."""
+    bare = plain(body.base)
+    with InjectionGroup(body.base, [MEMORY, MEMORY]) as group:
+        for seed, member in enumerate(group.members):
+            fill(member, seed=seed)
+        group.activate([1])
+        with body.linears.bare():
+            torch.testing.assert_close(ours(body), bare, atol=2e-4, rtol=2e-4)
+        assert not torch.allclose(ours(body), bare, atol=1e-2)
 
 
 def test_a_bf16_base_is_never_folded(make_base: Callable[..., BaseModel], fill: Fill) -> None:

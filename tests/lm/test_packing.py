@@ -98,6 +98,14 @@ class TestCommonStart:
         assert seen_by(pack.last, 3) == expected_sight(pack, (3, 0))[1:]
 
 
+def test_nothing_is_shared_where_it_must_not_be() -> None:
+    """Memories side by side make other rows of the same tokens."""
+    made = pack([[*START, 1], [*START, 2]], [1, 1], dtype=torch.float32, device=CPU, share=False)
+    assert (made.n_common, made.lengths) == (0, (4, 4))
+    assert seen_by(made.whole, 8) == expected_sight(made, (0, 0))
+    assert seen_by(made.last, 2) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
 def test_wanted_rows_are_the_last_of_each_sequence() -> None:
     """In the sequences' order."""
     pack = packed([[*START, 1, 2, 3], [*START, 4, 5]], [2, 1])

@@ -59,6 +59,7 @@ class TestRoundTrip:
         [
             InjectionConfig(layers=(1,), n_loras=1, rank=1),
             InjectionConfig(layers=(0, 1, 2), n_loras=2, rank=4, placement="every", scaling=0.5),
+            InjectionConfig(layers=(0, 2), n_loras=2, rank=2, inject="response"),
         ],
     )
     def test_every_theta_comes_back(

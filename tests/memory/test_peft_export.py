@@ -12,7 +12,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from torch import Tensor
 
-from lorecall.errors import RunError
+from lorecall.errors import ConfigError, RunError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.lm.tiny import tiny_base
@@ -172,3 +172,13 @@ class TestFolder:
         with pytest.raises(OSError, match="File too large"):
             export_peft(memory, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_memory_on_responses_alone_is_refused(
+    llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """PEFT would let it act on the prompt too; nothing is written."""
+    config = InjectionConfig(layers=(0,), n_loras=1, rank=4, inject="response")
+    with pytest.raises(ConfigError, match="every token"):
+        export_peft(make_memory(llama, config), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

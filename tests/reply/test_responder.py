@@ -11,9 +11,10 @@ from lorecall.errors import ArtefactError, ConfigError, InputError, ModelError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.decode import decode_greedily
 from lorecall.lm.inject import Injection
+from lorecall.lm.plain import decode_plainly
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
-from lorecall.records import Turn
+from lorecall.records import InjectionConfig, Turn
 from lorecall.reply.responder import MemoryResponder, VanillaResponder
 
 MakeMemory = Callable[..., Memory]
@@ -101,3 +102,24 @@ def test_a_base_in_use_is_not_mixed_up(llama: BaseModel, make_memory: MakeMemory
     with Injection(llama, memory.config), pytest.raises(ConfigError, match="one memory at a time"):
         responder.reply("hi")
     assert responder.reply("hi")
+
+
+def test_a_memory_on_responses_alone_answers_so(llama: BaseModel, make_memory: MakeMemory) -> None:
+    """As the plain path does when the pairs act from the prompt's last token on."""
+    config = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7, inject="response")
+    memory = make_memory(llama, config)
+    personal = brief(MemoryResponder(llama, memory))
+    prompts = [personal.format.prompt(query) for query in QUERIES]
+    with Injection(llama, config) as injection:
+        injection.load(memory.tensors)
+        tokens = decode_plainly(
+            llama,
+            prompts,
+            max_new_tokens=12,
+            stop_ids=personal.format.stop_ids,
+            inject="response",
+        )
+    answers = personal.reply_all(QUERIES)
+    assert answers == [personal.format.text(row) for row in tokens]
+    everywhere = make_memory(llama, replace(config, inject="all"))
+    assert answers != brief(MemoryResponder(llama, everywhere)).reply_all(QUERIES)

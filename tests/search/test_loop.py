@@ -1,6 +1,6 @@
 """The search loop on a function that stands for a model: budget, stop, resume, choice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -145,3 +145,33 @@ def test_used_up_space_ends_the_search(tmp_path: Path) -> None:
     outcome = search.run(finding)
     assert len(outcome.trials) == 1
     assert "every configuration" in outcome.hypervolume.stopped
+
+
+def test_a_batch_is_tried_side_by_side(tmp_path: Path) -> None:
+    """Each call gets what was asked for at once; every trial is told."""
+    sizes: list[int] = []
+    told: list[int] = []
+
+    def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
+        sizes.append(len(configs))
+        return [finding(config) for config in configs]
+
+    outcome = make_search(tmp_path, batch=2).run(
+        finding, together=together, on_trial=lambda n, *_: told.append(n)
+    )
+    assert sizes == [2, 2, 1]
+    assert told == [0, 1, 2, 3, 4]
+    assert len({trial.config for trial in outcome.trials}) == 5
+
+
+def test_a_broken_batch_is_no_trial(tmp_path: Path) -> None:
+    """All of it failed, and the search goes on with others."""
+
+    def broken(configs: Sequence[InjectionConfig]) -> list[Finding]:
+        raise RuntimeError(f"{len(configs)} at once were too many")
+
+    with pytest.raises(RuntimeError, match="2 at once"):
+        make_search(tmp_path, batch=2).run(finding, together=broken)
+    search = make_search(tmp_path, batch=2)
+    assert search.n_finished == 0
+    assert len(search.run(finding).trials) == 5

@@ -39,7 +39,7 @@ def test_side_by_side_is_as_alone(
     configs = [replace(config, inject=inject) for config in CONFIGS]
     together = trials.run_together(configs, data)
     for config, result in zip(configs, together, strict=True):
-        alone = trials.run(config, data)
+        alone = Trials(base, settings=SETTINGS, seed=0).run(config, data)  # shares nothing kept
         assert result.trained.report.train_losses == pytest.approx(
             alone.trained.report.train_losses, rel=1e-4
         )

@@ -80,7 +80,8 @@ def theta_words(config: InjectionConfig, n_layers: int) -> str:
     """Write theta: `12 of 30 layers, 14 modules of rank 32`."""
     modules = config.modules_per_layer()
     n_modules = counted(sum(modules.values()), "module")
-    return f"{len(modules)} of {counted(n_layers, 'layer')}, {n_modules} of rank {config.rank}"
+    theta = f"{len(modules)} of {counted(n_layers, 'layer')}, {n_modules} of rank {config.rank}"
+    return theta if config.inject == "all" else f"{theta}, on responses alone"
 
 
 def layer_ranges(layers: Sequence[int]) -> str:

@@ -3,8 +3,7 @@
 The weights are the base's own modules', memories included; only the order of the work is ours.
 `tests/lm` compares every family with its own `forward`.
 
-To add a family: a class with these six methods, and its entry in `BLOCKS`. A family without one
-runs on the plain path.
+To add a family: a class with these six methods, and its entry in `BLOCKS`.
 """
 
 from collections.abc import Callable

@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lorecall.lm.ffn import bias_of, weight_of
 from lorecall.lm.kernels import paired_linear
-from lorecall.lm.lora import LoraLinear
+from lorecall.lm.lora import LoraGroup, LoraLinear
 
 FEW_ROWS = 96
 _HINT = 32  # rows that the order is chosen for
@@ -86,6 +86,8 @@ class Linears:
             self._bare = False
 
     def _one(self, module: nn.Module, x: Tensor) -> Tensor:
+        if isinstance(module, LoraGroup) and self._bare:
+            module = module.linear
         inner = _inner(module)
         if not _is_plain(inner):
             return module(x) if self._has_pair(module) else inner(x)

@@ -39,8 +39,10 @@ def decode_plainly(
     cache = DynamicCache(config=base.model.config)
     if inject == "response":
         act_on(base, (torch.arange(ids.shape[1], device=base.device) == ids.shape[1] - 1)[None])
-    hidden = base.hidden(ids, mask, cache=cache)
-    act_on(base, None)
+    try:
+        hidden = base.hidden(ids, mask, cache=cache)
+    finally:
+        act_on(base, None)
     for step in range(max_new_tokens):
         chosen = base.logits(hidden[:, -1]).argmax(dim=-1)
         going = [i for i, token in enumerate(chosen.tolist()) if token not in stop_ids]

@@ -94,7 +94,7 @@ def with_first_rows(
     batch = torch.arange(len(at), device=device)
     layers: list[Past] = []
     for halves, rows in zip(past, kept, strict=True):
-        room = [torch.cat([x, torch.zeros_like(x[:, :1])], dim=1) for x in halves]
+        room = [torch.cat([x, x.new_zeros(len(x), 1, *x.shape[2:])], dim=1) for x in halves]
         for x, new in zip(room, rows, strict=True):
             x[batch, at] = new[starts.to(device)]
         layers.append((room[0], room[1]))

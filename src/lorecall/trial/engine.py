@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol, runtime_checkable, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,6 @@ class BatchReading:
     prefilled: Prefilled | None = None
 
 
-@runtime_checkable
 @runtime_checkable
 class Engine(Protocol):
     """Computes losses and answers of samples with the base as it is now, memory or none."""
@@ -97,8 +96,10 @@ class PlainEngine:
             first = torch.tensor([[len(s.prompt) - 1] for s in samples], device=self.base.device)
             column = torch.arange(batch.input_ids.shape[1], device=self.base.device)
             act_on(self.base, column >= first)
-        hidden = self.base.hidden(batch.input_ids, batch.attention_mask)
-        act_on(self.base, None)
+        try:
+            hidden = self.base.hidden(batch.input_ids, batch.attention_mask)
+        finally:
+            act_on(self.base, None)
         rows = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
         losses = F.cross_entropy(self.base.logits(rows), batch.targets, reduction="none")
         return _sample_means(losses, [len(sample.response) for sample in samples])

@@ -1,0 +1,60 @@
+"""What the stages of a run leave behind, and what is made of it for the search and the result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from lorecall.results import System
+from lorecall.search.loop import Finding, SearchOutcome
+from lorecall.trial.run import TrialResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemReading:
+    """What one system made of the test samples, as its stage left it.
+
+    `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone.
+    """
+
+    losses: tuple[float, ...]
+    responses: tuple[str, ...]
+    valid_losses: tuple[float, ...] = ()
+    curve: tuple[tuple[float, float], ...] = ()
+    n_parameters: int = 0
+    train_s: float = 0.0
+    evaluate_s: float = 0.0
+
+    @property
+    def valid_loss(self) -> float:
+        """Mean validation loss."""
+        return fmean(self.valid_losses)
+
+
+def finding_of(result: TrialResult) -> Finding:
+    """Give what the search is to know of a trial."""
+    report = result.trained.report
+    return Finding(
+        objectives=result.objectives,
+        rouge_l=result.rouge_l,
+        n_parameters=result.trained.n_parameters,
+        n_tokens=report.n_tokens,
+        curve=report.points,
+        train_s=report.seconds,
+        evaluate_s=result.evaluate_s,
+    )
+
+
+def seconds_of(readings: Mapping[System, SystemReading], found: SearchOutcome) -> dict[str, float]:
+    """Add up what was measured; `total` leaves out loading the data and the base."""
+    suggest = sum(trial.seconds["suggest"] for trial in found.trials)
+    trained = sum(trial.seconds["train"] for trial in found.trials)
+    read = sum(trial.seconds["evaluate"] for trial in found.trials)
+    train_s = trained + sum(reading.train_s for reading in readings.values())
+    evaluate_s = read + sum(reading.evaluate_s for reading in readings.values())
+    return {
+        "search": suggest + trained + read,
+        "suggest": suggest,
+        "train": train_s,
+        "evaluate": evaluate_s,
+        "total": suggest + train_s + evaluate_s,
+    }
