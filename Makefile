@@ -37,7 +37,7 @@ lint: setup
 
 # At most ten minutes on two cores: with less time there are fewer evaluations, never fewer steps.
 bench-trial: setup
-	$(BIN)/python benchmarks/trial.py --budget 560
+	$(BIN)/python benchmarks/trial.py --budget 420
 
 clean:
 	rm -rf $(VENV) runs
