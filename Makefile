@@ -35,7 +35,7 @@ lint: setup
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-# At most ten minutes on two cores: with less time there are fewer evaluations, never fewer steps.
+# At most ten minutes on two cores: time is saved on evaluations and memory, never on steps.
 bench-trial: setup
 	$(BIN)/python benchmarks/trial.py --budget 420
 

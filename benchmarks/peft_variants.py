@@ -5,6 +5,7 @@ apart from it.
 """
 
 import copy
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from time import perf_counter
@@ -201,6 +202,8 @@ class PeftLoop(Peft):
         dtype: The number format.
     """
 
+    n_at_once = sys.maxsize  # all
+
     def __init__(self, base: BaseModel, dtype: torch.dtype) -> None:
         super().__init__(base, dtype)
         self.name = "peft bf16" if dtype == torch.bfloat16 else "peft fp32"
@@ -254,6 +257,7 @@ class PeftTrainer(Peft):
     """
 
     name = "peft + Trainer"
+    n_at_once = BATCH_SIZE
 
     def __init__(self, base: BaseModel) -> None:
         super().__init__(base, torch.float32)

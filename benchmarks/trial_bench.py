@@ -26,7 +26,7 @@ from lorecall.lm.base import BaseModel
 
 OUT_OF_MEMORY = "not measured: out of memory"
 N_COMPARED = 2
-N_FEW = 8
+N_FEW = 4
 GPU_ROOFLINES = {"H100": 989e12, "H200": 989e12}  # bf16, dense: NVIDIA's data sheets
 Equivalence = dict[str, float]
 Found = TypeVar("Found")

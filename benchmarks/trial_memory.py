@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from trial_work import Variant, Work, cases, draw_batches, short_batches
+from trial_work import Variant, Work, cases, draw_batches, heaviest_batch, short_batches
 
 NEW_TOKENS = 2
 
@@ -35,7 +35,8 @@ def measure_memory(make: Callable[[], tuple[Variant, Work, int]], *, cuda: bool)
         variant.train(batch)
     found["train_peak_bytes"] = _peak(cuda=cuda)
     _forget_peak(cuda=cuda)
-    variant.evaluate(replace(work.task, max_new_tokens=NEW_TOKENS))
+    task = heaviest_batch(work.task, variant.n_at_once)  # the others take no more
+    variant.evaluate(replace(task, max_new_tokens=NEW_TOKENS))
     found["evaluate_peak_bytes"] = _peak(cuda=cuda)
     return found
 

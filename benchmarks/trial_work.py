@@ -67,10 +67,14 @@ class Work:
 
 
 class Variant(Protocol):
-    """One way to train and to evaluate; `name` is its name in the table."""
+    """One way to train and to evaluate.
+
+    `name` is its name in the table, `n_at_once` how many samples an evaluation puts in a batch.
+    """
 
     name: str
     dtype: torch.dtype
+    n_at_once: int
 
     def put_on(self, config: InjectionConfig) -> None:
         """Put fresh pairs on the model."""
@@ -214,6 +218,14 @@ def short_batches(samples: Sequence[Encoded], n: int) -> list[list[Encoded]]:
     """Give the batches of the shortest samples: what is not timed should not take long."""
     order = sorted(samples, key=lambda sample: sample.n_tokens)
     return [order[i * BATCH_SIZE : (i + 1) * BATCH_SIZE] for i in range(n)]
+
+
+def heaviest_batch(task: Task, n_at_once: int) -> Task:
+    """Give the part of a task that takes most memory: the batch with the longest sample."""
+    longest = max(range(len(task.encoded)), key=lambda i: task.encoded[i].n_tokens)
+    first = longest // n_at_once * n_at_once
+    part = slice(first, min(first + n_at_once, len(task.encoded)))
+    return replace(task, encoded=task.encoded[part], references=task.references[part])
 
 
 def filled(injection: Injection) -> dict[str, Tensor]:

@@ -108,6 +108,17 @@ def test_nominal_work_is_counted_by_hand(load: Any) -> None:
     assert work.cases(30)[2].config.layers[0] == 20
 
 
+def test_the_heaviest_batch_is_the_one_of_the_longest_sample(load: Any) -> None:
+    """Also where it is not full."""
+    work = load("trial_work")
+    encoded = tuple(work.Encoded(prompt=(1,) * n, response=(2,)) for n in (3, 1, 2, 4, 9))
+    references = tuple("abcde")
+    task = work.Task(encoded=encoded, references=references, format=None, max_new_tokens=2)
+    assert work.heaviest_batch(task, 2).references == ("e",)
+    assert work.heaviest_batch(task, 3).references == ("d", "e")
+    assert work.heaviest_batch(task, sys.maxsize) == task
+
+
 def test_losses_are_means_over_each_samples_labels(load: Any) -> None:
     """Samples of one and two labels."""
     variants = load("peft_variants")

@@ -259,9 +259,11 @@ def _places(groups: Sequence[Group], n_asking: int, n_rows: int) -> tuple[Tensor
         asked_at[group.asking.flatten()[used]] = asked + used
         keys = group.seen.clone()
         keys[:, : group.n_common] = -1
-        # a padded key repeats its sequence's first row, which comes before it
-        for i in range(keys.shape[1] - 1, group.n_common - 1, -1):
-            seen_at[keys[:, i]] = seen + torch.arange(len(keys)) * keys.shape[1] + i
+        # padding repeats its sequence's first own row
+        later = keys[:, group.n_common + 1 :]
+        later[later == keys[:, group.n_common, None]] = -1
+        own = torch.nonzero(keys.flatten() >= 0).flatten()
+        seen_at[keys.flatten()[own]] = seen + own
         asked += group.asking.numel()
         seen += group.seen.numel()
     return asked_at, seen_at
