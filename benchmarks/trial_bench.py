@@ -82,7 +82,7 @@ class Bench:
     def training(self, case: Case) -> dict[str, Tensor]:
         """Time the steps of one case, and give the trained pairs."""
         drawn = {"": draw_batches(self.work.train, self.repeats.steps)}
-        if case.like_length:
+        if case.like_length and self.repeats.budget_s is None:
             like = draw_batches(self.work.train, self.repeats.steps, like_length=True)
             drawn[", batches of like length"] = like
         short = short_batches(self.work.train, N_COMPARED)

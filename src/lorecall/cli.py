@@ -128,6 +128,28 @@ def learn(  # noqa: PLR0913 - one parameter an option
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that work on the search, this one among them.")
+    ] = 1,
+    budget: Annotated[
+        float | None, typer.Option(help="Minutes the search may take, beside its trials.")
+    ] = None,
+    searched: Annotated[
+        str,
+        typer.Option(
+            "--search", help="What is searched: all, layer, n, rank, n+rank, n+layer, rank+layer."
+        ),
+    ] = "all",
+    early_stop: Annotated[
+        bool, typer.Option("--early-stop", help="Stop trials that learn worse than the median.")
+    ] = False,
+    screen: Annotated[
+        int, typer.Option(min=0, help="Cheap trials that go before and inform the search.")
+    ] = 0,
+    warm_start: Annotated[
+        list[Path] | None,
+        typer.Option(help="Finished run of another person to start from; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Find, train and store a person's memory, and measure what it changed."""
@@ -147,6 +169,10 @@ def learn(  # noqa: PLR0913 - one parameter an option
         epochs=epochs,
         inject=inject,
         together=together,
+        searched=searched,
+        budget_min=budget,
+        early_stop=early_stop,
+        screen=screen,
     )
     loaded = load_history(_source(data, history), user=user)
     split_history(loaded)  # too short a history is refused before a model is loaded
@@ -161,6 +187,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
             out=out,
             settings=settings,
             storage=storage,
+            workers=workers,
+            warm_start=warm_start or (),
             reporter=reporter,
         )
     from lorecall.evaluate.terminal import summary  # noqa: PLC0415

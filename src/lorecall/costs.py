@@ -24,22 +24,29 @@ class Costs:
     trial: float
     suggestions: float
     n_trials: int
+    screen_trial: float
+    n_screen_trials: int
     final: float
 
     @property
     def total(self) -> float:
         """The whole run: the base, the search, the control and the memory."""
-        return self.vanilla + self.n_trials * self.trial + self.suggestions + 2 * self.final
+        tried = self.n_trials * self.trial + self.n_screen_trials * self.screen_trial
+        return self.vanilla + tried + self.suggestions + 2 * self.final
 
     @classmethod
     def of(
-        cls, data: TrialData, quick: TrialData, test: EncodedPart, settings: LearnSettings
+        cls,
+        data: TrialData,
+        tried: tuple[TrialData, TrialData],
+        test: EncodedPart,
+        settings: LearnSettings,
     ) -> "Costs":
         """Estimate the stages of a run that uses every epoch it may.
 
         Args:
             data: What the final training is given.
-            quick: What a trial is given.
+            tried: What a trial is given, and what one of the screening is.
             test: The test samples.
             settings: Epochs and trials.
         """
@@ -47,12 +54,18 @@ class Costs:
         valid = READ_COST * _tokens(data.valid.encoded)
         read_test = READ_COST * _tokens(test.encoded) + _generated(test.encoded)
         search = settings.search
+
+        def trial(epochs: int, given: TrialData) -> float:
+            epoch = _tokens(given.train.encoded) + evals * valid
+            return epochs * epoch + _generated(data.valid.encoded)
+
         return cls(
             vanilla=valid + read_test,
-            trial=settings.trial_train.max_epochs * (_tokens(quick.train.encoded) + evals * valid)
-            + _generated(data.valid.encoded),
+            trial=trial(settings.trial_train.max_epochs, tried[0]),
+            screen_trial=trial(search.screen_epochs, tried[1]),
             suggestions=SUGGEST_COST * max(0, search.trials - search.initial),
             n_trials=search.trials,
+            n_screen_trials=search.screen,
             final=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid)
             + read_test,
         )

@@ -6,7 +6,9 @@ This is the one place where the search and the model meet. Every stage leaves it
 run's folder, so that a run killed at any moment goes on where it was.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from lorecall.costs import Costs
-from lorecall.data.history import samples_hash, split_history, subset
+from lorecall.data.history import samples_hash, split_history
 from lorecall.data.privacy import mask
 from lorecall.errors import ArtefactError
 from lorecall.lm.base import BaseModel
@@ -29,27 +31,32 @@ from lorecall.metrics.scores import (
     signatures,
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
-from lorecall.readings import SystemReading, finding_of, seconds_of
+from lorecall.readings import SystemReading, prior_of, seconds_of
 from lorecall.records import History, InjectionConfig, Objectives, Split, evenly_spaced
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
 from lorecall.run_folder import STUDY_FILE, RunFolder, open_run
-from lorecall.search.loop import Finding, Search, SearchOutcome
-from lorecall.search.space import InjectionSpace
+from lorecall.search.loop import Search, Told
+from lorecall.search.outcome import SearchOutcome
+from lorecall.search.prior import Prior
 from lorecall.search.study import check_storage
-from lorecall.settings import LearnSettings, preset
+from lorecall.searching import Advance, Plan, Searching, Stage, space_of
+from lorecall.settings import LearnSettings, check_range, preset
 from lorecall.trial.run import Trained, Trials
+from lorecall.worker import Workers
 
 DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
 _N_REPLIES = 5
 
 
-def learn_memory(
+def learn_memory(  # noqa: PLR0913 - one parameter an option
     history: History,
     base: BaseModel,
     *,
     out: str | Path,
     settings: LearnSettings | None = None,
     storage: str | None = None,
+    workers: int = 1,
+    warm_start: Sequence[str | Path] = (),
     reporter: Reporter | None = None,
 ) -> RunResult:
     """Find, train and store a person's memory, and measure what it changed.
@@ -63,6 +70,10 @@ def learn_memory(
         out: The run's folder, new or of the same run.
         settings: What is computed; the `laptop` preset when None.
         storage: Optuna storage URL of the trials; a SQLite file in `out` when None.
+        workers: Processes that work on the search, this one among them. They share its cores; on
+            a machine with several GPUs each takes one.
+        warm_start: Folders of other people's finished runs with the same base and space: their
+            best points are tried first, and their trials inform the search.
         reporter: Who is told how far it is.
 
     Returns:
@@ -75,17 +86,33 @@ def learn_memory(
     """
     settings = settings or preset()
     split = split_history(history)
+    check_range("workers", workers, low=1)
+    identity = _identity(history, base, settings)
+    others = [RunResult.load(Path(folder)) for folder in warm_start]
+    space = space_of(base.n_layers, base.max_rank, settings.search)
+    priors = tuple(prior_of(other, space) for other in others)
+    if others:
+        identity["warm_start"] = [hash_of(other) for other in others]
     if storage is not None:
         check_storage(storage)  # before the folder is taken
-    with open_run(Path(out), _identity(history, base, settings)) as folder:
+    with open_run(Path(out), identity) as folder:
         if not _is_stored(folder.memory):
             folder.forget_stage("memory")
         if folder.result.exists():
             return RunResult.load(folder.path)
-        job = _Job(history, split, base, settings, folder, reporter or SilentReporter())
-        search = job.open_search(storage or folder.storage_url)
+        job = _Job(
+            history,
+            split,
+            base,
+            settings,
+            folder,
+            reporter or SilentReporter(),
+            n_workers=workers,
+            priors=priors,
+        )
+        check_storage(storage or folder.storage_url)
         vanilla = job.vanilla()
-        found = job.search(search, vanilla)
+        found = job.search(storage or folder.storage_url, vanilla)
         readings: dict[System, SystemReading] = {
             "vanilla": vanilla,
             "default_lora": job.default_lora(vanilla),
@@ -99,7 +126,7 @@ def learn_memory(
 class _Job:
     """One run at work: what its stages share."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a run is made of
         self,
         history: History,
         split: Split,
@@ -107,18 +134,19 @@ class _Job:
         settings: LearnSettings,
         folder: RunFolder,
         reporter: Reporter,
+        *,
+        n_workers: int,
+        priors: tuple[Prior, ...],
     ) -> None:
         self.history, self.split, self.base = history, split, base
+        self.n_workers, self.priors = n_workers, priors
         self.settings, self.folder = settings, folder
         self.final = Trials(base, settings=settings.train, seed=settings.seed)
-        self.quick = Trials(
-            base, settings=settings.trial_train, seed=settings.seed, frozen=self.final.frozen
-        )
-        fewer = subset(split.train, settings.search.samples, seed=settings.seed)
-        self.quick_data = self.quick.data(split, fewer)
+        self.searching = Searching(base, history, settings, frozen=self.final.frozen)
         self.data = self.final.data(split, split.train)
         self.test = self.final.encode(split.test, past=split.train)
-        self.costs = Costs.of(self.data, self.quick_data, self.test, settings)
+        tried = (self.searching.full.data, self.searching.cheap.data)
+        self.costs = Costs.of(self.data, tried, self.test, settings)
         self.ledger = Ledger(reporter, self.costs.total)
 
     def vanilla(self) -> SystemReading:
@@ -136,50 +164,74 @@ class _Job:
 
         return self._stage("vanilla", "reading the base", self.costs.vanilla, read)
 
-    def open_search(self, storage: str) -> Search:
-        """Open the study of this run, new or begun before."""
-        space = InjectionSpace(
-            n_layers=self.base.n_layers,
-            max_loras=self.settings.search.max_loras,
-            ranks=tuple(r for r in self.settings.search.ranks if r <= self.base.max_rank),
-            placement=self.settings.search.placement,
-            inject=self.settings.search.inject,
-        )
-        return Search(
-            space,
-            settings=self.settings.search,
-            seed=self.settings.seed,
+    def search(self, storage: str, vanilla: SystemReading) -> SearchOutcome:
+        """Search theta on the validation samples; the test is not touched."""
+        plan = Plan(
+            history=self.history,
+            settings=self.settings,
             storage=storage,
             study_name=f"{self.history.dataset}-{self.history.user}-{self.folder.id}",
+            vanilla_loss=vanilla.valid_loss,
+            priors=self.priors,
         )
-
-    def search(self, search: Search, vanilla: SystemReading) -> SearchOutcome:
-        """Search theta on the validation samples; the test is not touched."""
-
-        def objective(config: InjectionConfig) -> Finding:
-            line = f"trial {search.n_finished + 1} of at most {self.settings.search.trials}"
-            with self.ledger.stage(line, self.costs.trial) as advance:
-                return finding_of(
-                    self.quick.run(
-                        config, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
-                    )
-                )
-
-        def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
-            first, n = search.n_finished + 1, len(configs)
-            line = f"trials {first} to {first + n - 1} of at most {self.settings.search.trials}"
-            with self.ledger.stage(line, n * self.costs.trial) as advance:
-                results = self.quick.run_together(
-                    configs, self.quick_data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
-                )
-                return [finding_of(result) for result in results]
-
-        self.ledger.skip(search.n_finished * self.costs.trial)
-        side_by_side = together if self.settings.search.together else None
-        found = search.run(objective, together=side_by_side, on_trial=self._tell)
+        say, logs = self.ledger.reporter.say, self.folder.path / "workers"
+        others = self.n_workers - 1
+        with Workers(self.base, plan, n=others, folder=logs, say=say) as self.workers:
+            screen = self._screen(plan) if self.settings.search.screen else None
+            search = self.searching.open_main(plan, screen)
+            stage, told = self._watching(search, "trial", self.costs.trial)
+            found = search.run(
+                self.searching.objective(full := self.searching.full, plan, search, stage),
+                together=self.searching.together(full, plan, search, stage),
+                on_trial=told,
+                on_wait=self._wait,
+            )
         left = self.settings.search.trials - len(found.trials)
         self.ledger.skip(self.costs.suggestions + left * self.costs.trial)
         return found
+
+    def _screen(self, plan: Plan) -> Search:
+        """Try many thetas at a low fidelity first."""
+        search = self.searching.open_screen(plan)
+        stage, told = self._watching(search, "screening trial", self.costs.screen_trial)
+        objective = self.searching.objective(self.searching.cheap, plan, search, stage)
+        search.run(objective, on_trial=told, on_wait=self._wait)
+        return search
+
+    def _watching(self, search: Search, what: str, cost: float) -> tuple[Stage, Told]:
+        """Give what announces this process's trials, and what tells of everyone's."""
+        self.ledger.skip(search.n_finished * cost)
+        own = told = 0
+
+        @contextmanager
+        def stage(search: Search, n: int) -> Generator[Advance]:
+            nonlocal own
+            first, beside = search.n_finished + 1, search.at_work - n
+            numbers = f"{first}" if n == 1 else f"{first} to {first + n - 1}"
+            others = f", {beside} more beside it" if beside > 0 else ""
+            line = f"{what} {numbers} of at most {search.settings.trials}{others}"
+            with self.ledger.stage(line, n * cost) as advance:
+                yield advance
+            own += n
+
+        def tell(number: int, objectives: Objectives, config: InjectionConfig) -> None:
+            nonlocal own, told
+            self.workers.tend()
+            told += 1
+            if told > own:  # another worker's: booked as a whole
+                own = told
+                self.ledger.skip(cost)
+            self.ledger.reporter.say(
+                f"{what} {number:3d}   loss {objectives.loss:.3f}"
+                f"   ROUGE-L {objectives.rouge_l:5.2f}   {len(config.ranks())} of"
+                f" {self.base.n_layers} layers, {config.n_loras} modules of rank {config.rank}"
+            )
+
+        return stage, tell
+
+    def _wait(self) -> None:
+        self.workers.tend()
+        self.ledger.reporter.doing("waiting for the other workers' trials")
 
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
         """Train the control that isolates the search: every layer, rank 8."""
@@ -242,13 +294,6 @@ class _Job:
             settings=self.settings.as_json(),
             storage=without_password(storage),
             versions=versions(),
-        )
-
-    def _tell(self, number: int, objectives: Objectives, config: InjectionConfig) -> None:
-        self.ledger.reporter.say(
-            f"trial {number:3d}   loss {objectives.loss:.3f}   ROUGE-L {objectives.rouge_l:5.2f}   "
-            f"{len(config.ranks())} of {self.base.n_layers} layers,"
-            f" {config.n_loras} modules of rank {config.rank}"
         )
 
     def _train_and_read(
@@ -349,6 +394,11 @@ def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dic
         "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         "settings": settings.as_json(),
     }
+
+
+def hash_of(result: RunResult) -> str:
+    """Give a hash of a finished run."""
+    return hashlib.sha256(result.model_dump_json().encode()).hexdigest()[:16]
 
 
 def _is_stored(memory: Path) -> bool:

@@ -1,11 +1,16 @@
 """What the stages of a run leave behind, and what is made of it for the search and the result."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from lorecall.results import System
-from lorecall.search.loop import Finding, SearchOutcome
+from lorecall.errors import ConfigError
+from lorecall.results import RunResult, System
+from lorecall.search.discrete import Params
+from lorecall.search.outcome import Finding, SearchOutcome
+from lorecall.search.prior import Prior
+from lorecall.search.space import InjectionSpace
 from lorecall.trial.run import TrialResult
 
 
@@ -58,3 +63,27 @@ def seconds_of(readings: Mapping[System, SystemReading], found: SearchOutcome) -
         "evaluate": evaluate_s,
         "total": suggest + train_s + evaluate_s,
     }
+
+
+def prior_of(result: RunResult, space: InjectionSpace) -> Prior:
+    """Give the trials of a finished run to another person's search over the same space.
+
+    Trials outside the space are left out.
+
+    Raises:
+        ConfigError: None lies in it.
+    """
+    params: list[Params] = []
+    values: list[tuple[float, float]] = []
+    for trial in result.trials:
+        with contextlib.suppress(ConfigError):
+            params.append(space.params(trial.config))
+            values.append((trial.loss, trial.rougeL))
+    if not params:
+        raise ConfigError(
+            "a run to start from must have searched the same space",
+            expected=f"trials in a space of {space.n_layers} layers, {space.searched} searched",
+            got=f"the run of user {result.user}, with {result.n_layers} layers",
+            next_step="Start from runs with the same base and options, or from none.",
+        )
+    return Prior(params=tuple(params), values=tuple(values))

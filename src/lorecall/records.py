@@ -19,6 +19,9 @@ Placement = Literal["deal", "every"]
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 
+Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
+"""The rows of Table 5: which of alpha (layer), n and r (rank) are searched."""
+
 NO_DROPS: Mapping[str, int] = MappingProxyType({})
 
 

@@ -5,10 +5,10 @@ finish while someone waits. The settings a run used are written next to its resu
 """
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal, get_args
+from typing import Literal, TypedDict, TypeVar, Unpack, get_args
 
 from lorecall.errors import ConfigError
-from lorecall.records import Inject, Placement
+from lorecall.records import Inject, Placement, Searched
 
 RANKS = (8, 16, 32, 64, 96)  # Table 2
 MAX_LORAS = 32  # Table 2
@@ -72,6 +72,14 @@ class SearchSettings:
         initial: Random points before the first suggestion of the surrogate.
         batch: q, suggestions made before the first of them is trained.
         together: Whether the trials of a batch are trained side by side: for a large device.
+        budget_min: Minutes the search may take, beside its trials; None for any.
+        searched: Which of alpha, n and r are searched (Table 5); the rest is fixed.
+        early_stop: Whether a trial stops whose validation loss, at the same reading, is above the
+            median of the finished trials'.
+        screen: Trials of a cheaper search that goes before; 0 for none. Its best points are the
+            first that are tried in full, and its trials inform the surrogate.
+        screen_samples: Training samples a screening trial sees.
+        screen_epochs: Cap on its epochs.
         samples: Training samples a trial sees; None for all. The final training sees all.
         epochs: Cap on the epochs of a trial; None for the training's own.
         placement: How n is read.
@@ -89,6 +97,12 @@ class SearchSettings:
     initial: int = 100
     batch: int = 1
     together: bool = False
+    budget_min: float | None = None
+    searched: Searched = "all"
+    early_stop: bool = False
+    screen: int = 0
+    screen_samples: int = 16
+    screen_epochs: int = 1
     samples: int | None = None
     epochs: int | None = None
     placement: Placement = "deal"
@@ -109,6 +123,13 @@ class SearchSettings:
         check_range("stop_gain", self.stop_gain, low=0)
         check_range("the number of ranks", len(self.ranks), low=1)
         check_range("the lowest rank", min(self.ranks, default=1), low=1)
+        choice("what a memory acts on", self.inject, get_args(Inject))
+        choice("what is searched", self.searched, get_args(Searched))
+        check_range("screen", self.screen, low=0)
+        check_range("screen_samples", self.screen_samples, low=8)
+        check_range("screen_epochs", self.screen_epochs, low=1)
+        if self.budget_min is not None and not self.budget_min > 0:
+            check_range("budget_min", self.budget_min, low=0.1)
         if self.samples is not None:
             check_range("samples", self.samples, low=8)
         if self.epochs is not None:
@@ -135,66 +156,62 @@ class LearnSettings:
         epochs = self.search.epochs or self.train.max_epochs
         return replace(self.train, max_epochs=epochs)
 
+    @property
+    def screen_train(self) -> TrainSettings:
+        """How a trial of the screening is trained."""
+        return replace(self.train, max_epochs=self.search.screen_epochs)
+
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values."""
         return asdict(self)
 
 
-def preset(  # noqa: PLR0913 - the numbers people change
-    name: str = "laptop",
-    *,
-    seed: int = 0,
-    trials: int | None = None,
-    initial: int | None = None,
-    samples: int | None = None,
-    epochs: int | None = None,
-    inject: str = "all",
-    together: int = 1,
-) -> LearnSettings:
+class Changes(TypedDict, total=False):
+    """What people change of a preset; what is left out, or None, stays the preset's.
+
+    `epochs` caps the trials' and the final training's; `together` and `inject` are as in
+    `SearchSettings`, `together` being how many trials are suggested at once.
+    """
+
+    seed: int
+    trials: int | None
+    initial: int | None
+    samples: int | None
+    epochs: int | None
+    inject: str
+    together: int
+    searched: str
+    budget_min: float | None
+    early_stop: bool
+    screen: int
+
+
+def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
     """Make the settings of a preset, with the common numbers overridden where given.
 
     Args:
         name: `laptop` or `paper`.
-        seed: Seed of everything random.
-        trials: Most trials of the search.
-        initial: Random trials among them.
-        samples: Training samples a trial sees.
-        epochs: Cap on the epochs, of the trials and of the final training.
-        inject: Which tokens the memory acts on, `all` or `response`.
-        together: How many trials are suggested at once and trained side by side.
+        changes: What to override.
 
     Raises:
         ConfigError: An unknown preset, or a number outside its range.
     """
     presets = {"laptop": _laptop, "paper": _paper}
-    if name not in presets:
-        raise ConfigError(
-            "the preset must be known",
-            expected=" or ".join(presets),
-            got=repr(name),
-            next_step="Choose one of them; every number can be overridden.",
-        )
-    injects: tuple[Inject, ...] = get_args(Inject)
-    if inject not in injects:
-        raise ConfigError(
-            "what a memory acts on must be known",
-            expected=" or ".join(injects),
-            got=repr(inject),
-            next_step="Choose one of them.",
-        )
-    base = replace(presets[name](), seed=seed)
-    train, search = base.train, replace(base.search, inject=injects[injects.index(inject)])
-    if epochs is not None:
-        train, search = replace(train, max_epochs=epochs), replace(search, epochs=epochs)
-    if trials is not None:
-        search = replace(search, trials=trials)
-    if initial is not None:
-        search = replace(search, initial=initial)
-    if samples is not None:
-        search = replace(search, samples=samples)
-    if together > 1:
-        search = replace(search, batch=together, together=True)
-    return replace(base, train=train, search=search)
+    base = presets[choice("the preset", name, tuple(presets))]()
+    given = {key: value for key, value in changes.items() if value is not None}
+    if "epochs" in given:
+        train = replace(base.train, max_epochs=changes.get("epochs") or 0)
+        base = replace(base, train=train)
+    search = replace(base.search, **{k: v for k, v in given.items() if k in _SEARCH_CHANGES})
+    if changes.get("together", 1) > 1:
+        search = replace(search, batch=changes.get("together", 1), together=True)
+    return replace(base, seed=changes.get("seed", base.seed), search=search)
+
+
+_SEARCH_CHANGES = (
+    *("trials", "initial", "samples", "epochs", "inject"),
+    *("searched", "budget_min", "early_stop", "screen"),
+)
 
 
 def _paper() -> LearnSettings:
@@ -206,6 +223,26 @@ def _laptop() -> LearnSettings:
         preset="laptop",
         train=TrainSettings(max_epochs=3, patience=2),
         search=SearchSettings(trials=8, initial=5, samples=32, epochs=2),
+    )
+
+
+T = TypeVar("T", bound=str)
+
+
+def choice(name: str, given: str, known: tuple[T, ...]) -> T:
+    """Give a word that must be one of a few.
+
+    Raises:
+        ConfigError: It is none of them.
+    """
+    for word in known:
+        if word == given:
+            return word
+    raise ConfigError(
+        f"{name} must be known",
+        expected=" or ".join(known),
+        got=repr(given),
+        next_step="Choose one of them.",
     )
 
 

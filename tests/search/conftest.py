@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from lorecall.search.options import AcquisitionSettings, McmcSettings, SamplerOptions
 from lorecall.search.sampler import SaasNehviSampler
+from lorecall.search.study import ask
 
 N_SWITCHES = 6
 
@@ -68,7 +69,7 @@ def run(
 
     def go(study: optuna.Study, n: int) -> None:
         for _ in range(n):
-            trial = study.ask(distributions)
+            trial = ask(study, distributions)
             values = evaluate(trial.params)
             study.tell(trial, values[: len(study.directions)])
 

@@ -56,7 +56,9 @@ def test_values_are_botorchs(m: int, n_pending: int) -> None:
     reference = torch.full((m,), -2.0, dtype=torch.float64)
     points = candidates(40 + n_pending, surrogate.X)
     C, pending = points[:40, None], points[40:]
-    ours = noisy_improvement(surrogate, reference=reference, pending=pending, mc_samples=8, seed=5)
+    ours = noisy_improvement(
+        surrogate, baseline=surrogate.X, reference=reference, pending=pending, mc_samples=8, seed=5
+    )
     stock = {
         "sampler": SobolQMCNormalSampler(torch.Size([8]), seed=5),
         "X_pending": pending if n_pending else None,
@@ -80,7 +82,12 @@ def test_a_pending_point_lowers_what_is_beside_it() -> None:
 
     def values(pending: torch.Tensor) -> torch.Tensor:
         acquisition = noisy_improvement(
-            surrogate, reference=reference, pending=pending, mc_samples=32, seed=0
+            surrogate,
+            baseline=surrogate.X,
+            reference=reference,
+            pending=pending,
+            mc_samples=32,
+            seed=0,
         )
         with torch.no_grad():
             return acquisition(C[:, None])
@@ -99,6 +106,11 @@ def test_the_global_generator_is_left_as_it_was() -> None:
     torch.manual_seed(3)
     surrogate = made_up(2)
     noisy_improvement(
-        surrogate, reference=surrogate.mean - 1, pending=surrogate.X[:0], mc_samples=4, seed=0
+        surrogate,
+        baseline=surrogate.X,
+        reference=surrogate.mean - 1,
+        pending=surrogate.X[:0],
+        mc_samples=4,
+        seed=0,
     )
     assert torch.equal(torch.rand(1), expected)

@@ -14,7 +14,26 @@ from lorecall.lm.lora import LoraGroup, LoraLinear
 from lorecall.records import InjectionConfig
 
 
-class Injection:
+class _OnBase:
+    """Something on a base that, as a context manager, takes itself off at the end of the block."""
+
+    def remove(self) -> None:
+        """Take it off."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+
+class Injection(_OnBase):
     """The pairs of one configuration, on a base model until they are taken off.
 
     As a context manager it takes itself off at the end of the block.
@@ -130,17 +149,6 @@ class Injection:
                 replace_linear(self.base.model, self._path(key), pair.linear)
         self._pairs = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
-
     def pairs(self) -> Mapping[str, LoraLinear]:
         """Give each pair by the dotted path of its linear."""
         return {self._path(key): pair for key, pair in self._pairs.items()}
@@ -159,7 +167,7 @@ class Injection:
         return self.base.family.linears[name].format(layer=layer)
 
 
-class InjectionGroup:
+class InjectionGroup(_OnBase):
     """The pairs of several configurations on one base, to be trained side by side.
 
     As a context manager it takes itself off at the end of the block.
@@ -203,17 +211,6 @@ class InjectionGroup:
         for path, group in self._groups.items():
             replace_linear(self.base.model, path, group.linear)
         self._groups = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
 
 
 def _check_fits(base: BaseModel, config: InjectionConfig) -> None:

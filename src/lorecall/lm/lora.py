@@ -17,10 +17,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from lorecall.errors import ConfigError
-from lorecall.lm.ffn import linear_shape
+from lorecall.lm.ffn import linear_shape, weight_of
 
 
 class LoraLinear(nn.Module):
@@ -99,23 +98,22 @@ class LoraLinear(nn.Module):
         """
         if self.merged:
             return
-        weight = _weight(self.linear)
-        if weight.shape != (self.up.shape[0], self.down.shape[1]) != weight.shape[::-1]:
+        weight = weight_of(self.linear)
+        if weight.shape != (self.up.shape[0], self.down.shape[1]):
             raise ConfigError(
                 "a pair is merged into plain weights",
                 expected="a base that is not in 4 bits",
                 got=f"{type(self.linear).__name__}",
                 next_step="Leave the pair beside the weights, or load the base without four_bit.",
             )
-        update = self.scaling * (self.up @ self.down)
         self._merged_from = weight.detach().clone()
-        weight += (update.T if isinstance(self.linear, Conv1D) else update).to(weight.dtype)
+        weight += (self.scaling * (self.up @ self.down)).to(weight.dtype)
 
     @torch.no_grad()
     def unmerge(self) -> None:
         """Put back the weight that was there before `merge`, bit by bit."""
         if self._merged_from is not None:
-            _weight(self.linear).copy_(self._merged_from)
+            weight_of(self.linear).copy_(self._merged_from)
             self._merged_from = None
 
 
@@ -163,9 +161,3 @@ def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:
     """
     bound = 1 / math.sqrt(k)
     return torch.empty(rank, k).uniform_(-bound, bound, generator=generator)
-
-
-def _weight(linear: nn.Module) -> Tensor:
-    weight = linear.weight
-    assert isinstance(weight, Tensor)
-    return weight

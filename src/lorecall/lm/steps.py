@@ -54,7 +54,12 @@ class GrowingSteps:
         """Read one token a row and choose the likeliest next one."""
         places = torch.tensor(self._lengths, device=self._device)
         self._lengths = [n + 1 for n in self._lengths]
-        groups = [(a, b, self._bias(a, b)) for a, b in _alike(self._lengths)]
+        cuts = _alike(self._lengths)
+        after = (places + 1).split([b - a for a, b in cuts])
+        groups = [
+            (a, b, _bias(n, self._lengths[a], self._layers[0][0].dtype))
+            for (a, b), n in zip(cuts, after, strict=True)
+        ]
         blocks = self._body.blocks
         positions = places + self._body.base.first_position
         h = blocks.embed(tokens, positions)
@@ -77,12 +82,6 @@ class GrowingSteps:
         index = torch.tensor(rows, device=self._device)
         self._layers = [(k[index], v[index]) for k, v in self._layers]
 
-    def _bias(self, first: int, last: int) -> Tensor:
-        lengths = torch.tensor(self._lengths[first:last])
-        sees = torch.arange(int(lengths.max())) < lengths[:, None]
-        bias = torch.zeros(sees.shape, dtype=self._layers[0][0].dtype)
-        return bias.masked_fill_(~sees, float("-inf"))[:, None, None].to(self._device)
-
 
 class FixedSteps:
     """Steps of fixed shapes: one CUDA graph on a GPU, called plainly elsewhere.
@@ -97,7 +96,6 @@ class FixedSteps:
         self._body = body
         self._layers = _with_room(prefilled, rows, n_new)
         self._lengths = torch.tensor([prefilled.lengths[i] for i in rows], device=device)
-        self._column = torch.arange(self._layers[0][0].shape[2], device=device)
         self._tokens = torch.zeros_like(self._lengths)
         self._graph: torch.cuda.CUDAGraph | None = None
 
@@ -123,10 +121,8 @@ class FixedSteps:
         """Take one step on the tensors at hand, in place: nothing here waits for the device."""
         places = self._lengths.clone()
         self._lengths += 1
-        sees = self._column < self._lengths[:, None]
-        dtype = self._layers[0][0].dtype
-        bias = torch.zeros(sees.shape, dtype=dtype, device=sees.device)
-        bias = bias.masked_fill_(~sees, float("-inf"))[:, None, None]
+        keys = self._layers[0][0]
+        bias = _bias(self._lengths, keys.shape[2], keys.dtype)
         blocks = self._body.blocks
         positions = places + self._body.base.first_position
         h = blocks.embed(self._tokens, positions)
@@ -175,6 +171,13 @@ def _write(keys: Tensor, values: Tensor, places: Tensor, k: Tensor, v: Tensor) -
     batch = torch.arange(len(places), device=places.device)
     keys[batch, :, places] = k
     values[batch, :, places] = v
+
+
+def _bias(lengths: Tensor, room: int, dtype: torch.dtype) -> Tensor:
+    """Give 0 for a row's first tokens, -inf for the rest: *shape* (batch, 1, 1, room)."""
+    sees = torch.arange(room, device=lengths.device) < lengths[:, None]
+    bias = torch.zeros(sees.shape, dtype=dtype, device=lengths.device)
+    return bias.masked_fill_(~sees, float("-inf"))[:, None, None]
 
 
 def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ Notation
     e         draws of the posterior of the hyperparameters
     t         Monte-Carlo samples for each draw
     X, z      inputs and standardised outcomes of one objective, shapes (n, d), (n,)
-    B, F      baseline (pruned observations and pending points), shape (b, d), and its sampled
+    B, F      baseline (pruned) and pending points, shape (b, d), and its sampled
               values, shape (t, e, b)
     K, L      covariance of (z, F), shape (e, n + b, n + b), and its Cholesky factor
     C         candidates, one by one, shape (k, d)
@@ -47,12 +47,20 @@ _SQRT5 = sqrt(5)
 
 
 def noisy_improvement(
-    surrogate: Surrogate, *, reference: Tensor, pending: Tensor, mc_samples: int, seed: int
+    surrogate: Surrogate,
+    *,
+    baseline: Tensor,
+    reference: Tensor,
+    pending: Tensor,
+    mc_samples: int,
+    seed: int,
 ) -> AcquisitionFunction:
     """Make the acquisition, eq. (4), to be maximised over single candidates.
 
     Args:
         surrogate: Fitted to every observation.
+        baseline: Inputs whose front is to be improved on, shape (b, d): what was observed of the
+            study itself.
         reference: Standardised reference point, shape (m,); not used for one objective.
         pending: Inputs being tried, shape (p, d); p may be 0.
         mc_samples: t.
@@ -68,8 +76,10 @@ def noisy_improvement(
     with torch.no_grad(), manual_seed(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", NumericalWarning)  # jitter on a noiseless covariance
         if len(surrogate.draws) == 1:
-            return NoisyImprovement(surrogate, sampler=sampler, pending=waiting)
-        return NoisyHypervolumeImprovement(surrogate, reference, sampler=sampler, pending=waiting)
+            return NoisyImprovement(surrogate, baseline, sampler=sampler, pending=waiting)
+        return NoisyHypervolumeImprovement(
+            surrogate, baseline, reference, sampler=sampler, pending=waiting
+        )
 
 
 class NoisyHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement):
@@ -78,6 +88,7 @@ class NoisyHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement)
     def __init__(
         self,
         surrogate: Surrogate,
+        baseline: Tensor,
         reference: Tensor,
         *,
         sampler: MCSampler,
@@ -89,7 +100,7 @@ class NoisyHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement)
         super().__init__(
             surrogate.model,
             reference,
-            surrogate.X,
+            baseline,
             sampler=sampler,
             X_pending=pending,
             prune_baseline=True,
@@ -128,10 +139,12 @@ class NoisyHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement)
 class NoisyImprovement(qLogNoisyExpectedImprovement):
     """BoTorch's acquisition of one objective, for single candidates, likewise."""
 
-    def __init__(self, surrogate: Surrogate, *, sampler: MCSampler, pending: Tensor | None) -> None:
+    def __init__(
+        self, surrogate: Surrogate, baseline: Tensor, *, sampler: MCSampler, pending: Tensor | None
+    ) -> None:
         super().__init__(
             cast("Model", surrogate.model.models[0]),
-            surrogate.X,
+            baseline,
             sampler=sampler,
             X_pending=pending,
             prune_baseline=True,

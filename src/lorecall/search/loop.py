@@ -1,75 +1,50 @@
 """Ask, try, tell, until the budget is spent or the front no longer grows.
 
 The search never sees a model: it is given a function from theta to its objectives. Whatever a
-trial found is in the study's storage before the next one starts, so nothing finished is lost.
+trial found is in the study's storage before the next one starts, so nothing finished is lost. Any
+number of processes may work on one study: each asks, tries and tells for itself, and what a killed
+one was trying is tried again by another.
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from statistics import median
 
-import numpy as np
 import optuna
-import torch
-from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
-from pydantic import TypeAdapter
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.metrics.intervals import standard_error
 from lorecall.records import InjectionConfig, Objectives
-from lorecall.results import Hypervolume, Quartiles, Trial
+from lorecall.search.alive import beating, running
 from lorecall.search.discrete import DiscreteSpace
-from lorecall.search.front import (
-    Candidate,
-    Values,
-    choose,
-    converged,
-    hypervolume_trace,
-    pareto,
-    reference_point,
-    to_maximise,
-)
+from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.options import McmcSettings, SamplerOptions
-from lorecall.search.sampler import SUGGEST_S, SaasNehviSampler
+from lorecall.search.outcome import (
+    DIRECTIONS,
+    FINDING,
+    Finding,
+    SearchOutcome,
+    finding_in,
+    importance_in,
+    outcome_of,
+    values_of,
+)
+from lorecall.search.prior import Prior, first_params
+from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import ask, finished, open_study, recover
-from lorecall.search.surrogate import fit, importance
 from lorecall.settings import SearchSettings
 
-OBJECTIVES = ("loss", "rougeL")
-DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
-_FINDING = "finding"
+_POLL_S = 0.5  # how often a process without work looks whether the others' trials have ended
+_OVERRUN = 0.05  # of a budget in minutes, that a trial may be expected to take past its end
+_MOST_FIRST = 8  # points taken from priors before the surrogate suggests
+_DEADLINE = "deadline"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What trying one theta found.
-
-    `rouge_l` has one value a validation sample; `curve` holds (epoch, validation loss).
-    """
-
-    objectives: Objectives
-    rouge_l: tuple[float, ...]
-    n_parameters: int
-    n_tokens: int
-    curve: tuple[tuple[float, float], ...]
-    train_s: float
-    evaluate_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOutcome:
-    """A finished search: the chosen theta, every trial, and what the surrogate learnt.
-
-    `importance` maps objective -> input -> quartiles; it is empty with too few trials for a fit.
-    """
-
-    config: InjectionConfig
-    chosen: int
-    trials: tuple[Trial, ...]
-    hypervolume: Hypervolume
-    importance: dict[str, dict[str, Quartiles]]
+Told = Callable[[int, Objectives, InjectionConfig], None]
 
 
 class Search:
@@ -81,6 +56,8 @@ class Search:
         seed: Seed of the suggestions.
         storage: Optuna storage URL.
         study_name: The study's name there; a study of that name goes on.
+        priors: Other searches over the same space: their best points are tried first, in place of
+            random ones, and their trials inform the surrogate.
 
     Raises:
         StorageError: The storage cannot be reached.
@@ -94,6 +71,7 @@ class Search:
         seed: int,
         storage: str,
         study_name: str,
+        priors: Sequence[Prior] = (),
     ) -> None:
         self.space, self.settings, self.seed = space, settings, seed
         self.mcmc = McmcSettings(
@@ -101,12 +79,21 @@ class Search:
             posterior_samples=settings.posterior_samples,
             thinning=settings.thinning,
         )
+        self._first = first_params(
+            priors,
+            DiscreteSpace(space.distributions()),
+            DIRECTIONS,
+            n=min(settings.initial, _MOST_FIRST),
+            same_as=space.same_as,
+        )
+        self._n_initial = len(self._first) or settings.initial
         sampler = SaasNehviSampler(
             search_space=space.distributions(),
-            n_initial=settings.initial,
+            n_initial=self._n_initial,
             seed=seed,
             is_candidate=space.is_candidate,
             same_as=space.same_as,
+            priors=priors,
             options=SamplerOptions(mcmc=self.mcmc),
         )
         self.study = open_study(storage, study_name, directions=DIRECTIONS, sampler=sampler)
@@ -116,145 +103,186 @@ class Search:
         """How many trials are finished."""
         return len(finished(self.study))
 
+    @property
+    def curves(self) -> list[tuple[float, ...]]:
+        """The validation losses of every finished trial, reading by reading."""
+        return [tuple(y for _, y in finding_in(t).curve) for t in finished(self.study)]
+
+    @property
+    def at_work(self) -> int:
+        """How many trials are being tried, by any process."""
+        return len(running(self.study))
+
+    def as_prior(self) -> Prior:
+        """Give what was found, for another search over the same space."""
+        done = finished(self.study)
+        return Prior(
+            params=tuple(trial.params for trial in done),
+            values=tuple(tuple(trial.values) for trial in done),
+        )
+
+    def prepare(self) -> None:
+        """Queue the first points and start the clock; once, before other processes join."""
+        recover(self.study)
+        known = {self.space.same_as(t.params) for t in self.study.get_trials(deepcopy=False)}
+        for params in self._first:
+            if self.space.same_as(params) not in known:
+                self.study.enqueue_trial(params, skip_if_exists=True)
+        if self.settings.budget_min is not None:
+            left = timedelta(minutes=self.settings.budget_min) - _time_at_work(finished(self.study))
+            self.study.set_user_attr(_DEADLINE, (datetime.now() + left).timestamp())  # noqa: DTZ005 - as Optuna's own
+
     def run(
         self,
         objective: Callable[[InjectionConfig], Finding],
         *,
         together: Callable[[Sequence[InjectionConfig]], Sequence[Finding]] | None = None,
-        on_trial: Callable[[int, Objectives, InjectionConfig], None] | None = None,
+        on_trial: Told | None = None,
+        on_wait: Callable[[], None] | None = None,
     ) -> SearchOutcome:
         """Go on until the budget is spent, the front stops growing, or the space is used up.
 
         Args:
             objective: Tries one theta.
             together: Tries a batch of them side by side; one after another when None.
-            on_trial: Called as a trial finishes, with its number, what it found and theta.
+            on_trial: Called once for each trial that finishes, this process's or another's, with
+                its number, what it found and theta.
+            on_wait: Called every time that others' trials are waited for.
         """
-        recover(self.study)
-        stopped = self._why_stop()
-        while not stopped:
-            batch = self._ask()
-            width = len(batch) if together is not None else 1
-            for first in range(0, len(batch), max(1, width)):
-                self._try(
-                    batch[first : first + width], together or _one_by_one(objective), on_trial
-                )
-            stopped = self._why_stop() if batch else "every configuration of the space was tried"
-        return self._outcome(stopped)
+        self.prepare()
+        stopped = self.work(objective, together=together, on_trial=on_trial, on_wait=on_wait)
+        done = finished(self.study)
+        learnt = {}
+        if len(done) > self._n_initial:  # else the surrogate was never asked
+            learnt = importance_in(done, self.space, mcmc=self.mcmc, seed=self.seed)
+        return outcome_of(
+            done,
+            self.space,
+            reference=self._reference(values_of(done)),
+            stopped=stopped,
+            importance=learnt,
+        )
+
+    def work(
+        self,
+        objective: Callable[[InjectionConfig], Finding],
+        *,
+        together: Callable[[Sequence[InjectionConfig]], Sequence[Finding]] | None = None,
+        on_trial: Told | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> str:
+        """Ask, try and tell until the search is over; any number of processes may do so.
+
+        Arguments as `run`.
+
+        Returns:
+            Why it is over.
+        """
+        telling = _Telling(self.study, self.space, on_trial)
+        used_up = False
+        while True:
+            recover(self.study)
+            telling.tell()
+            others = self.at_work
+            if stopped := self._why_stop(used_up=used_up):
+                if not others:
+                    return stopped
+            elif batch := self._ask():
+                for part in _parts(batch, whole=together is not None):
+                    self._try(part, together or _one_by_one(objective))
+                    telling.tell()
+                continue
+            elif not others:
+                used_up = True
+                continue
+            if on_wait is not None:
+                on_wait()
+            time.sleep(_POLL_S)
 
     def _ask(self) -> list[optuna.Trial]:
         """Ask for a batch of q; fewer where the budget ends or the space is used up."""
         batch: list[optuna.Trial] = []
-        n = min(self.settings.batch, self.settings.trials - self.n_finished)
+        taken = self.n_finished + self.at_work
+        n = min(self.settings.batch, self.settings.trials - taken)
         with contextlib.suppress(SpaceExhaustedError):
             while len(batch) < n:
-                batch.append(ask(self.study, self.space.distributions()))
+                batch.append(
+                    ask(self.study, self.space.distributions(), same_as=self.space.same_as)
+                )
         return batch
 
     def _try(
         self,
         trials: Sequence[optuna.Trial],
         objective: Callable[[Sequence[InjectionConfig]], Sequence[Finding]],
-        on_trial: Callable[[int, Objectives, InjectionConfig], None] | None,
     ) -> None:
         configs = [self.space.config(trial.params) for trial in trials]
-        try:
-            findings = objective(configs)
-        except Exception:
+        with contextlib.ExitStack() as signs:
             for trial in trials:
-                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            raise
-        for trial, config, finding in zip(trials, configs, findings, strict=True):
-            trial.set_user_attr(_FINDING, asdict(finding))
-            self.study.tell(trial, [finding.objectives.loss, finding.objectives.rouge_l])
-            if on_trial is not None:
-                on_trial(trial.number, finding.objectives, config)
+                signs.enter_context(beating(self.study, trial))
+            try:
+                findings = objective(configs)
+            except Exception:
+                for trial in trials:
+                    self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+                raise
+            for trial, finding in zip(trials, findings, strict=True):
+                # taken for lost while this process was held up: then another does it again
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    trial.set_user_attr(FINDING, asdict(finding))
+                    values = [finding.objectives.loss, finding.objectives.rouge_l]
+                    self.study.tell(trial, values, skip_if_finished=True)
 
-    def _why_stop(self) -> str:
+    def _why_stop(self, *, used_up: bool) -> str:
         """Say why the search is over; an empty string while it is not."""
-        n = self.n_finished
-        if n >= self.settings.trials:
-            return f"the budget of {self.settings.trials} trials is spent"
-        if n < self.settings.initial:
-            return ""
-        values = self._values()
-        trace = hypervolume_trace(values, self._reference(values))
-        rounds = trace[self.settings.initial - 1 :: self.settings.batch]
+        done = finished(self.study)
         s = self.settings
+        if len(done) >= s.trials:
+            return f"the budget of {s.trials} trials is spent"
+        if used_up:
+            return "every configuration of the space was tried"
+        if self._is_late(done):
+            return f"the budget of {s.budget_min:g} minutes is spent"
+        if len(done) < self._n_initial:
+            return ""
+        values = values_of(done)
+        trace = hypervolume_trace(values, self._reference(values))
+        rounds = trace[self._n_initial - 1 :: s.batch]
         if converged(rounds, rounds=s.stop_rounds, gain=s.stop_gain):
             return f"the hypervolume grew by less than {s.stop_gain:.0%} in {s.stop_rounds} rounds"
         return ""
 
-    def _values(self) -> Values:
-        return to_maximise([trial.values for trial in finished(self.study)], DIRECTIONS)
+    def _is_late(self, done: Sequence[FrozenTrial]) -> bool:
+        """Say whether another trial would end past the budget in minutes; one is always tried."""
+        deadline = self.study.user_attrs.get(_DEADLINE)
+        if self.settings.budget_min is None or deadline is None or not done:
+            return False
+        took = [t.duration.total_seconds() for t in done if t.duration is not None]
+        end = time.time() + (median(took) if took else 0.0)
+        return end > deadline + 60 * _OVERRUN * self.settings.budget_min
 
     def _reference(self, values: Values) -> Values:
-        return reference_point(values[: self.settings.initial])
+        return reference_point(values[: self._n_initial])
 
-    def _outcome(self, stopped: str) -> SearchOutcome:
-        done = finished(self.study)
-        values = self._values()
-        reference = self._reference(values)
-        on_front = pareto(values)
-        chosen = choose([_candidate(trial) for trial in done])
-        loss, rouge_l = (-reference[0], reference[1])
-        return SearchOutcome(
-            config=self.space.config(done[chosen].params),
-            chosen=done[chosen].number,
-            trials=tuple(
-                self._record(trial, on_front=bool(front))
-                for trial, front in zip(done, on_front, strict=True)
-            ),
-            hypervolume=Hypervolume(
-                reference=(float(loss), float(rouge_l)),
-                trace=tuple(float(hv) for hv in hypervolume_trace(values, reference)),
-                stopped=stopped,
-            ),
-            importance=self._importance(done),
-        )
 
-    def _record(self, trial: FrozenTrial, *, on_front: bool) -> Trial:
-        finding = _finding(trial)
-        return Trial(
-            number=trial.number,
-            config=self.space.config(trial.params),
-            loss=finding.objectives.loss,
-            rougeL=finding.objectives.rouge_l,
-            on_front=on_front,
-            trainable_parameters=finding.n_parameters,
-            train_tokens=finding.n_tokens,
-            curve=finding.curve,
-            seconds={
-                "suggest": float(trial.system_attrs.get(SUGGEST_S, 0.0)),
-                "train": finding.train_s,
-                "evaluate": finding.evaluate_s,
-            },
-        )
+class _Telling:
+    """Tells of every trial that finishes from now on, once."""
 
-    def _importance(self, done: Sequence[FrozenTrial]) -> dict[str, dict[str, Quartiles]]:
-        if len(done) <= self.settings.initial:  # the surrogate was never asked
-            return {}
-        space = DiscreteSpace(self.space.distributions())
-        codes = space.encode(np.stack([space.point(trial.params) for trial in done]))
-        surrogate = fit(
-            torch.as_tensor(codes),
-            torch.as_tensor(self._values()),
-            settings=self.mcmc,
-            seed=self.seed,
-        )
-        return {
-            objective: {
-                name: Quartiles(low=low, median=median, high=high)
-                for name, low, median, high in zip(
-                    space.names,
-                    spread.low.tolist(),
-                    spread.median.tolist(),
-                    spread.high.tolist(),
-                    strict=True,
-                )
-            }
-            for objective, spread in zip(OBJECTIVES, importance(surrogate), strict=True)
-        }
+    def __init__(self, study: optuna.Study, space: InjectionSpace, on_trial: Told | None) -> None:
+        self._study, self._space, self._on_trial = study, space, on_trial
+        self._told = {trial.number for trial in finished(study)}
+
+    def tell(self) -> None:
+        """Tell of what has finished since."""
+        for trial in finished(self._study):
+            if trial.number not in self._told and self._on_trial is not None:
+                config = self._space.config(trial.params)
+                self._on_trial(trial.number, finding_in(trial).objectives, config)
+            self._told.add(trial.number)
+
+
+def _parts(batch: list[optuna.Trial], *, whole: bool) -> list[list[optuna.Trial]]:
+    return [batch] if whole else [[trial] for trial in batch]
 
 
 def _one_by_one(
@@ -263,15 +291,11 @@ def _one_by_one(
     return lambda configs: [objective(config) for config in configs]
 
 
-def _finding(trial: FrozenTrial) -> Finding:
-    return TypeAdapter(Finding).validate_python(trial.user_attrs[_FINDING])
-
-
-def _candidate(trial: FrozenTrial) -> Candidate:
-    finding = _finding(trial)
-    return Candidate(
-        loss=finding.objectives.loss,
-        rouge_l=finding.objectives.rouge_l,
-        rouge_l_error=standard_error(finding.rouge_l),
-        n_parameters=finding.n_parameters,
-    )
+def _time_at_work(done: Sequence[FrozenTrial]) -> timedelta:
+    """Add up the time in which any trial was worked on, whoever worked beside it."""
+    total, end = timedelta(0), datetime.min  # noqa: DTZ901 - as Optuna's own
+    spans = [(t.datetime_start, t.datetime_complete) for t in done]
+    for start, stop in sorted((a, b) for a, b in spans if a is not None and b is not None):
+        total += max(timedelta(0), stop - max(start, end))
+        end = max(end, stop)
+    return total

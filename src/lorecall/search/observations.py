@@ -79,8 +79,12 @@ def observe(
 
 def known_params(trial: FrozenTrial) -> Mapping[str, object]:
     """Give all that is known of a trial's parameters, whichever of them were asked for yet."""
-    queued = trial.system_attrs.get("fixed_params", {})
-    return {**queued, **trial.system_attrs.get(SUGGESTED, {}), **trial.params}
+    return {**trial.system_attrs.get(SUGGESTED, {}), **queued_params(trial), **trial.params}
+
+
+def queued_params(trial: FrozenTrial) -> Mapping[str, object]:
+    """Give the parameters a trial was queued with, if it was."""
+    return trial.system_attrs.get("fixed_params", {})
 
 
 def is_finished(trial: FrozenTrial) -> bool:

@@ -57,7 +57,17 @@ class AcquisitionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerOptions:
-    """The numbers of both."""
+    """The numbers of both.
+
+    Args:
+        mcmc: NUTS.
+        acquisition: The acquisition.
+        prior_points: Most observations taken from priors, all of them together.
+    """
 
     mcmc: McmcSettings = field(default_factory=McmcSettings)
     acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
+    prior_points: int = 96
+
+    def __post_init__(self) -> None:
+        check_range("prior_points", self.prior_points, low=1)

@@ -6,7 +6,7 @@ what is finished and maximises the acquisition given what is pending.
 """
 
 import zlib
-from collections.abc import Callable, Generator, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
+from torch import Tensor
 
 from lorecall.search.acquisition import noisy_improvement
 from lorecall.search.discrete import DiscreteSpace, Params, Points
 from lorecall.search.front import pareto, reference_point
 from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
-from lorecall.search.observations import SUGGESTED, Observations, observe
+from lorecall.search.observations import SUGGESTED, Observations, observe, queued_params
 from lorecall.search.options import SamplerOptions
+from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned
 from lorecall.search.surrogate import fit
 from lorecall.settings import check_range
 
@@ -53,6 +55,7 @@ class SaasNehviSampler(BaseSampler):
         seed: Seed of everything random.
         is_candidate: Whether parameters are valid; all are when None.
         same_as: What parameters come to; parameters with equal keys are tried once.
+        priors: Finished searches over the same space: other observations for the surrogate.
         options: The numbers of NUTS and of the acquisition.
 
     Attributes:
@@ -70,6 +73,7 @@ class SaasNehviSampler(BaseSampler):
         seed: int = 0,
         is_candidate: Callable[[Params], bool] | None = None,
         same_as: Callable[[Params], Hashable] | None = None,
+        priors: Sequence[Prior] = (),
         options: SamplerOptions | None = None,
     ) -> None:
         check_range("n_initial", n_initial, low=1)
@@ -81,6 +85,7 @@ class SaasNehviSampler(BaseSampler):
         self._n_initial, self._seed = n_initial, seed
         self._is_candidate = is_candidate or _any
         self._same_as = same_as or _itself
+        self._priors = tuple(priors)
         self._options = options or SamplerOptions()
         self.last_suggest_s = 0.0
 
@@ -104,7 +109,7 @@ class SaasNehviSampler(BaseSampler):
             ConfigError: A parameter that is not discrete and ordered.
             MissingExtraError: JAX is not installed.
         """
-        if not search_space:
+        if not search_space or search_space.keys() <= queued_params(trial).keys():
             return {}
         started = perf_counter()
         space = DiscreteSpace(search_space)
@@ -115,7 +120,7 @@ class SaasNehviSampler(BaseSampler):
             directions=study.directions,
         )
         try:
-            params = space.params(self._suggest(space, seen))
+            params = space.params(self._suggest(space, seen, study.directions))
         except SpaceExhaustedError as reason:
             raise SpaceExhaustedError(trial.number) from reason
         self.last_suggest_s = perf_counter() - started
@@ -136,7 +141,9 @@ class SaasNehviSampler(BaseSampler):
         drawn = RandomSampler(seed)
         return drawn.sample_independent(study, trial, param_name, param_distribution)
 
-    def _suggest(self, space: DiscreteSpace, seen: Observations) -> Points:
+    def _suggest(
+        self, space: DiscreteSpace, seen: Observations, directions: Sequence[StudyDirection]
+    ) -> Points:
         rng = np.random.default_rng([self._seed, seen.stream])
         tried = np.concatenate([seen.points, seen.pending, seen.closed])
         untried = Untried(
@@ -148,37 +155,70 @@ class SaasNehviSampler(BaseSampler):
         if seen.n_counted < self._n_initial or len(seen.points) < _FEWEST:
             return untried.random(rng)
         with _one_torch_thread():
-            improvement = self._improvement(space, seen, rng)
+            own = Placed(points=seen.points, values=seen.values)
+            others = self._others(own, space, directions, rng)
+            improvement = self._improvement(space, seen, others, rng)
             front = rng.permutation(seen.points[pareto(seen.values)])
             settings = self._options.acquisition
             return maximise(
-                partial(_score, improvement, space),
+                partial(_score, improvement, space, with_origin=bool(others)),
                 untried,
                 starts=front[: settings.n_pareto],
                 settings=settings,
                 rng=rng,
             )
 
+    def _others(
+        self,
+        own: Placed,
+        space: DiscreteSpace,
+        directions: Sequence[StudyDirection],
+        rng: np.random.Generator,
+    ) -> list[Placed]:
+        """Give the priors on this study's scale, as many of their points as there is room for."""
+        priors = placed(self._priors, space, directions)
+        most = self._options.prior_points // max(1, len(priors))
+        few = [thinned(prior, most, rng) for prior in priors]
+        return [Placed(points=p.points, values=on_scale_of(own, p)) for p in few]
+
     def _improvement(
-        self, space: DiscreteSpace, seen: Observations, rng: np.random.Generator
+        self,
+        space: DiscreteSpace,
+        seen: Observations,
+        others: Sequence[Placed],
+        rng: np.random.Generator,
     ) -> AcquisitionFunction:
-        X, Y = torch.from_numpy(space.encode(seen.points)), torch.from_numpy(seen.values)
+        given = bool(others)
+        own = _inputs(space, seen.points, with_origin=given)
+        elsewhere = [_inputs(space, o.points, with_origin=True, origin=1) for o in others]
+        X = torch.cat([own, *elsewhere])
+        Y = torch.from_numpy(np.concatenate([seen.values, *(o.values for o in others)]))
         nuts_seed, acquisition_seed = (int(seed) for seed in rng.integers(2**31, size=2))
         surrogate = fit(X, Y, settings=self._options.mcmc, seed=nuts_seed)
         reference = torch.from_numpy(reference_point(seen.values[: self._n_initial]))
         return noisy_improvement(
             surrogate,
+            baseline=own,
             reference=surrogate.standardise(reference),
-            pending=torch.from_numpy(space.encode(seen.pending)),
+            pending=_inputs(space, seen.pending, with_origin=given),
             mc_samples=self._options.acquisition.mc_samples,
             seed=acquisition_seed,
         )
 
 
+def _inputs(space: DiscreteSpace, points: Points, *, with_origin: bool, origin: int = 0) -> Tensor:
+    """Give the surrogate's inputs: codes and, where there are priors, where they come from.
+
+    Shape (k, d), or (k, d + 1) with the origin: 0 for the study itself, 1 for a prior.
+    """
+    X = torch.from_numpy(space.encode(points))
+    return torch.cat([X, torch.full_like(X[:, :1], origin)], dim=1) if with_origin else X
+
+
 def _score(
-    improvement: AcquisitionFunction, space: DiscreteSpace, points: Points
+    improvement: AcquisitionFunction, space: DiscreteSpace, points: Points, *, with_origin: bool
 ) -> NDArray[np.float64]:
-    candidates = torch.from_numpy(space.encode(points))[:, None]
+    candidates = _inputs(space, points, with_origin=with_origin)[:, None]
     with torch.no_grad():
         return torch.cat([improvement(chunk) for chunk in candidates.split(_CHUNK)]).numpy()
 

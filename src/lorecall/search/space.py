@@ -3,17 +3,14 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from lorecall.errors import ConfigError
-from lorecall.records import Inject, InjectionConfig, Placement
+from lorecall.records import Inject, InjectionConfig, Placement, Searched
 from lorecall.search.discrete import DiscreteSpace, Params
-from lorecall.settings import MAX_LORAS, RANKS
-
-Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
-"""The rows of Table 5: which of alpha (layer), n and r (rank) are searched."""
+from lorecall.settings import MAX_LORAS, RANKS, choice
 
 FIXED_RANK = 16  # r where it is not searched (SPEC section 4)
 
@@ -52,8 +49,7 @@ class InjectionSpace:
             expected="positive, ascending",
             got=self.ranks,
         )
-        known = get_args(Searched)
-        _require("searched", self.searched in known, expected=" or ".join(known), got=self.searched)
+        choice("what is searched", self.searched, get_args(Searched))
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Give Optuna's distributions of what is searched, by name."""

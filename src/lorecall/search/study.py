@@ -1,22 +1,29 @@
 """A study's life: open it, ask, and go on after a process was killed."""
 
-from collections.abc import Generator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from lorecall.errors import StorageError
 from lorecall.results import without_password
+from lorecall.search.alive import GRACE_S, HEARTBEAT_S, Lost, lost_in, sign
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import RETRY_OF, is_finished, known_params
 
+WITHDRAWN = "withdrawn"
+"""User attribute of a trial that two processes were given at once, and this one gave back."""
+
 _ALIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+_BUSY_S = 60  # how long a process waits for SQLite's one writer
 
 
 def open_study(
@@ -40,9 +47,8 @@ def open_study(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _reaching(storage_url):
-        storage = optuna.storages.get_storage(storage_url)
         study = optuna.create_study(
-            storage=storage,
+            storage=_storage(storage_url),
             study_name=name,
             directions=list(directions),
             sampler=sampler,
@@ -66,47 +72,101 @@ def check_storage(storage_url: str) -> None:
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with _reaching(storage_url):
-        optuna.storages.get_storage(storage_url)
+        _storage(storage_url)
 
 
-def ask(study: optuna.Study, distributions: Mapping[str, BaseDistribution]) -> optuna.Trial:
-    """Ask for a trial; where the space is exhausted, no trial is left running.
+def ask(
+    study: optuna.Study,
+    distributions: Mapping[str, BaseDistribution],
+    *,
+    same_as: Callable[[Mapping[str, object]], Hashable] | None = None,
+) -> optuna.Trial:
+    """Ask for a trial that no other process works on, and sign it.
+
+    Two processes that ask at once may be given the same model: whoever sees the other's gives its
+    own back and asks again. Where the space is exhausted, no trial is left running.
+
+    Args:
+        study: The study.
+        distributions: What to ask for.
+        same_as: What parameters come to; nothing is given back when None.
 
     Raises:
         SpaceExhaustedError: Every valid point has been tried.
     """
-    try:
-        return study.ask(dict(distributions))
-    except SpaceExhaustedError as reason:
-        if reason.trial_number is not None:
-            study.tell(reason.trial_number, state=TrialState.FAIL)
-        raise
+    while True:
+        try:
+            with warnings.catch_warnings():  # signs of life are sent here too, by `alive.beating`
+                warnings.filterwarnings("ignore", message="Heartbeat of storage")
+                trial = study.ask(dict(distributions))
+        except SpaceExhaustedError as reason:
+            if reason.trial_number is not None:
+                tell_failed(study, reason.trial_number)
+            raise
+        sign(trial)
+        if same_as is None or not _has_twin(study, trial, same_as):
+            return trial
+        trial.set_user_attr(WITHDRAWN, True)
+        tell_failed(study, trial.number)
 
 
-def recover(study: optuna.Study) -> list[int]:
-    """Put what a killed process left running back into the queue.
+def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
+    """Put trials that have lost their process back into the queue; any process may call it.
 
-    To be called while no process works on the study (the caller holds a lock). Each such trial's
-    parameters are queued again, once, then the trial is told to have failed; killed between the
-    two, the next call finds the queued one and does not queue another.
+    Each such trial's parameters are queued again, once, then the trial is told to have failed;
+    killed between the two, the next call finds the queued one and does not queue another. Two
+    processes that do this at once may both queue it: `ask` gives one of them back.
+
+    Args:
+        study: The study.
+        lost: Says whether a running trial's process is gone; by its signs of life when None.
 
     Returns:
         The numbers of the trials that were lost.
     """
+    lost = lost or lost_in(study)
     trials = study.get_trials(deepcopy=False)
     redone = {t.user_attrs.get(RETRY_OF) for t in trials if t.state in _ALIVE}
-    lost = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    for trial in lost:
+    gone = [trial for trial in trials if trial.state == TrialState.RUNNING and lost(trial)]
+    for trial in gone:
         params = dict(known_params(trial))
         if params and trial.number not in redone:
             study.enqueue_trial(params, user_attrs={RETRY_OF: trial.number})
-        study.tell(trial.number, state=TrialState.FAIL)
-    return [trial.number for trial in lost]
+        tell_failed(study, trial.number)
+    return [trial.number for trial in gone]
+
+
+def tell_failed(study: optuna.Study, number: int) -> None:
+    """Say that a trial has failed, unless another process said how it ended first."""
+    study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
     """Give the trials with finite values, in the order of their numbers."""
     return [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
+
+
+def _has_twin(
+    study: optuna.Study, trial: optuna.Trial, same_as: Callable[[Mapping[str, object]], Hashable]
+) -> bool:
+    own = same_as(trial.params)
+    return any(
+        other.number != trial.number
+        and other.state in _ALIVE
+        and (params := known_params(other))
+        and same_as(params) == own
+        for other in study.get_trials(deepcopy=False)
+    )
+
+
+def _storage(url: str) -> BaseStorage:
+    """Open a storage that takes signs of life; SQLite waits for other writers."""
+    patient = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna calls heartbeats that
+        return RDBStorage(
+            url, engine_kwargs=patient, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
+        )
 
 
 @contextmanager

@@ -25,16 +25,12 @@ class Batch:
         rows: For each response token, the flat index of the position that predicts it.
             *Shape:* (response tokens,)
         targets: The response tokens. *Shape:* (response tokens,)
-        owner: Which sample of the batch each belongs to. *Shape:* (response tokens,)
-        n_samples: Batch size.
     """
 
     input_ids: Tensor
     attention_mask: Tensor
     rows: Tensor
     targets: Tensor
-    owner: Tensor
-    n_samples: int
 
 
 def collate(samples: Sequence[Encoded], *, pad_id: int, device: torch.device) -> Batch:
@@ -44,7 +40,6 @@ def collate(samples: Sequence[Encoded], *, pad_id: int, device: torch.device) ->
     mask: list[list[int]] = []
     rows: list[int] = []
     targets: list[int] = []
-    owner: list[int] = []
     for i, sample in enumerate(samples):
         padding = longest - sample.n_tokens
         ids.append([*sample.prompt, *sample.response, *[pad_id] * padding])
@@ -52,14 +47,11 @@ def collate(samples: Sequence[Encoded], *, pad_id: int, device: torch.device) ->
         first = i * longest + len(sample.prompt) - 1  # the prompt's last token predicts the first
         rows += range(first, first + len(sample.response))
         targets += sample.response
-        owner += [i] * len(sample.response)
     return Batch(
         input_ids=torch.tensor(ids, device=device),
         attention_mask=torch.tensor(mask, device=device),
         rows=torch.tensor(rows, device=device),
         targets=torch.tensor(targets, device=device),
-        owner=torch.tensor(owner, device=device),
-        n_samples=len(samples),
     )
 
 

@@ -18,7 +18,7 @@ from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
 from lorecall.trial.together import GroupEngine, train_together
 from lorecall.trial.train import Reading as LossReading
-from lorecall.trial.train import TrainReport, read, read_batches, train
+from lorecall.trial.train import Stop, TrainReport, read, read_batches, train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,10 +144,14 @@ class Trials:
         *,
         vanilla_loss: float | None = None,
         on_tokens: Callable[[int], None] | None = None,
+        stop: Stop | None = None,
     ) -> TrialResult:
-        """Train one candidate and read both objectives at its best point; arguments as `train`."""
+        """Train one candidate and read both objectives at its best point.
+
+        Arguments as `train`, and `stop`: asked after every reading whether to go no further.
+        """
         with Injection(self.base, config, seed=self.seed) as injection:
-            trained, reading = self._trained(injection, data, vanilla_loss, on_tokens)
+            trained, reading = self._trained(injection, data, vanilla_loss, on_tokens, stop)
             return self._result(injection, data, trained, reading)
 
     def run_together(
@@ -157,18 +161,25 @@ class Trials:
         *,
         vanilla_loss: float | None = None,
         on_tokens: Callable[[int], None] | None = None,
+        stop: Stop | None = None,
     ) -> list[TrialResult]:
-        """Do the trials of several candidates side by side, on the fast path.
+        """Do the trials of several candidates side by side; one by one on the plain path.
 
         Args:
             configs: One theta a candidate.
             data: What is learnt, and what the best points are chosen by.
             vanilla_loss: The base's own validation loss, when it is known already.
             on_tokens: Called with the tokens of every step, over all candidates.
+            stop: Asked after every reading of each of them whether to go no further.
 
         Returns:
             One result a candidate, in order.
         """
+        if self.settings.plain:
+            return [
+                self.run(config, data, vanilla_loss=vanilla_loss, on_tokens=on_tokens, stop=stop)
+                for config in configs
+            ]
         with InjectionGroup(self.base, configs, seed=self.seed) as group:
             reports = train_together(
                 GroupEngine(group, self.frozen),
@@ -178,6 +189,7 @@ class Trials:
                 seed=self.seed,
                 vanilla_loss=vanilla_loss,
                 on_tokens=on_tokens,
+                stop=stop,
             )
             results: list[TrialResult] = []
             for i, (member, report) in enumerate(zip(group.members, reports, strict=True)):
@@ -241,6 +253,7 @@ class Trials:
         data: TrialData,
         vanilla_loss: float | None,
         on_tokens: Callable[[int], None] | None,
+        stop: Stop | None = None,
     ) -> tuple[Trained, LossReading | None]:
         report = train(
             injection,
@@ -250,6 +263,7 @@ class Trials:
             seed=self.seed,
             vanilla_loss=vanilla_loss,
             on_tokens=on_tokens,
+            stop=stop,
             engine=self._engine(injection),
         )
         return _kept(injection, report)

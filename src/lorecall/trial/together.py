@@ -17,7 +17,7 @@ from lorecall.lm.prompts import Encoded
 from lorecall.settings import TrainSettings
 from lorecall.trial.engine import FastEngine, losses_of
 from lorecall.trial.frozen import Frozen
-from lorecall.trial.train import KEEP_BYTES, Candidate, TrainReport, all_batches, read
+from lorecall.trial.train import KEEP_BYTES, Candidate, Stop, TrainReport, all_batches, read
 
 
 class GroupEngine:
@@ -74,7 +74,7 @@ class GroupEngine:
         return losses_of(self.base, h, list(samples) * n).view(n, -1)
 
 
-def train_together(
+def train_together(  # noqa: PLR0913 - as `train`
     engine: GroupEngine,
     train_samples: Sequence[Encoded],
     valid_samples: Sequence[Encoded],
@@ -83,6 +83,7 @@ def train_together(
     seed: int,
     vanilla_loss: float | None = None,
     on_tokens: Callable[[int], None] | None = None,
+    stop: Stop | None = None,
 ) -> list[TrainReport]:
     """Train each member as `lorecall.trial.train.train` would, all at once.
 
@@ -94,6 +95,7 @@ def train_together(
         seed: Seed of the order of the samples.
         vanilla_loss: The base's own validation loss, when it is known already.
         on_tokens: Called with the tokens of every step, over all members, as it ends.
+        stop: Asked after every reading of each of them whether to go no further.
 
     Returns:
         One report a member, in order; `seconds` is each one's share of the time.
@@ -102,7 +104,7 @@ def train_together(
     if vanilla_loss is None:
         vanilla_loss = read(FastEngine(group.base, frozen=frozen), valid_samples).mean
     candidates = [
-        Candidate(member, settings, len(train_samples), vanilla_loss=vanilla_loss)
+        Candidate(member, settings, len(train_samples), vanilla_loss=vanilla_loss, stop=stop)
         for member in group.members
     ]
     going = list(range(len(candidates)))

@@ -21,6 +21,9 @@ from lorecall.settings import TrainSettings
 from lorecall.trial.batches import epoch_batches, length_batches
 from lorecall.trial.engine import BatchReading, Engine, FastEngine
 
+Stop = Callable[[Sequence[float]], bool]
+"""Says of the validation losses so far, the base's own first, whether to go no further."""
+
 KEEP_BYTES = 2**29  # keys and values of validation prompts, so that answering them reads no prompt
 
 
@@ -103,6 +106,7 @@ def train(  # noqa: PLR0913
     seed: int,
     vanilla_loss: float | None = None,
     on_tokens: Callable[[int], None] | None = None,
+    stop: Stop | None = None,
     engine: Engine | None = None,
 ) -> TrainReport:
     """Train the pairs in place; they end as they were at the lowest validation loss.
@@ -115,6 +119,7 @@ def train(  # noqa: PLR0913
         seed: Seed of the order of the samples.
         vanilla_loss: The base's own validation loss, when it is known already.
         on_tokens: Called with the tokens of every step as it ends.
+        stop: Asked after every reading; patience alone ends the training when None.
         engine: How losses are computed; the fast engine when None.
 
     Returns:
@@ -123,7 +128,9 @@ def train(  # noqa: PLR0913
     engine = engine or FastEngine(injection.base, injection)
     if vanilla_loss is None:
         vanilla_loss = read(engine, valid_samples).mean
-    candidate = Candidate(injection, settings, len(train_samples), vanilla_loss=vanilla_loss)
+    candidate = Candidate(
+        injection, settings, len(train_samples), vanilla_loss=vanilla_loss, stop=stop
+    )
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
         loss = engine.losses(batch).mean()
@@ -146,10 +153,17 @@ class Candidate:
         settings: Rates, sizes and caps.
         n_samples: How many samples an epoch has.
         vanilla_loss: The base's own validation loss: the start of the curve.
+        stop: Asked after every reading whether to go no further.
     """
 
     def __init__(
-        self, injection: Injection, settings: TrainSettings, n_samples: int, *, vanilla_loss: float
+        self,
+        injection: Injection,
+        settings: TrainSettings,
+        n_samples: int,
+        *,
+        vanilla_loss: float,
+        stop: Stop | None = None,
     ) -> None:
         self.injection, self.settings = injection, settings
         self.parameters = list(injection.parameters())
@@ -168,6 +182,7 @@ class Candidate:
         self.best_reading: Reading | None = None
         self.losses: list[float] = []
         self.n_tokens = 0
+        self._stop, self._is_stopped = stop, False
         self._started = perf_counter()
         self._readings = _reading_steps(self.n_batches, settings.evals_per_epoch)
 
@@ -187,9 +202,9 @@ class Candidate:
 
     @property
     def is_over(self) -> bool:
-        """Whether patience is at its end."""
+        """Whether patience is at its end, or it was told to go no further."""
         since = len(self.curve) - 1 - self.curve.index(self.best)
-        return since >= self.settings.patience
+        return self._is_stopped or since >= self.settings.patience
 
     def take(self, reading: Reading) -> None:
         """Note a reading; the best point's pairs are kept."""
@@ -199,6 +214,8 @@ class Candidate:
         if point.loss < self.best.loss:
             self.best, self.best_tensors = point, self.injection.tensors()
             self.best_reading = reading
+        if self._stop is not None:
+            self._is_stopped = self._stop([point.loss for point in self.curve])
 
     def report(self) -> TrainReport:
         """Put the best pairs back and say what was done."""

@@ -1,0 +1,102 @@
+"""Who works on a trial, and whether they still do: many processes share one study.
+
+A worker signs the trial it was given and sends a sign of life while it works. A trial is lost when
+its worker's process is gone from this machine, or when no sign of life came for a while.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+import optuna
+from optuna.storages._heartbeat import (
+    BaseHeartbeat,
+    BaseHeartbeatThread,
+    get_heartbeat_thread,
+    is_heartbeat_enabled,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+HEARTBEAT_S = 10
+GRACE_S = 120  # without a sign of life: long enough for a slow database or a paused laptop
+WORKER = "worker"
+"""User attribute of a trial: who works on it, as [machine, process]."""
+
+Lost = Callable[[FrozenTrial], bool]
+
+
+def sign(trial: optuna.Trial) -> None:
+    """Say that this process works on a trial."""
+    trial.set_user_attr(WORKER, [_machine(), os.getpid()])
+
+
+def beating(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[None]:
+    """Send signs of life for a trial until the block ends, where the storage takes them."""
+    storage = study._storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    thread: BaseHeartbeatThread = get_heartbeat_thread(trial._trial_id, storage)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return cast("AbstractContextManager[None]", thread)
+
+
+def lost_in(study: optuna.Study) -> Lost:
+    """Give a function that says whether a running trial has lost its worker."""
+    stale = _stale(study)
+
+    def lost(trial: FrozenTrial) -> bool:
+        if trial._trial_id in stale:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            return True
+        worker = trial.user_attrs.get(WORKER)
+        if worker is None:  # killed between being given the trial and signing it
+            started = trial.datetime_start
+            waited = timedelta(0) if started is None else datetime.now(started.tzinfo) - started
+            return waited > timedelta(seconds=GRACE_S)
+        machine, process = worker
+        return machine == _machine() and not _is_running(int(process))
+
+    return lost
+
+
+def running(study: optuna.Study) -> list[FrozenTrial]:
+    """Give the trials that are being worked on."""
+    return [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
+
+
+def _stale(study: optuna.Study) -> Collection[int]:
+    """Give the ids of trials whose signs of life have stopped."""
+    storage = study._storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if not is_heartbeat_enabled(storage):
+        return ()
+    known = cast("BaseHeartbeat", storage)
+    return known._get_stale_trial_ids(study._study_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _machine() -> str:
+    """Name the machine, and the container in it: where process numbers mean something."""
+    try:
+        space = Path("/proc/self/ns/pid").readlink().name
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux
+        space = boot = ""
+    return f"{socket.gethostname()}:{boot}:{space}"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # someone else's, and so alive
+        return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Say whether a process has ended but its parent has not been told."""
+    try:
+        after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return after_name[:1] == ["Z"]

@@ -1,0 +1,140 @@
+"""What other searches over the same space found, as prior observations and as first points.
+
+Another search is another person's, or this person's own at a lower fidelity (fewer samples, fewer
+epochs). Its values are on another scale: they are brought onto this study's by a shift, and by a
+slope once enough configurations are known in both. What the two do not share is left to the
+surrogate: an input of its own says where an observation comes from, and the SAAS prior holds it
+for irrelevant until the data say otherwise.
+
+Notation
+    n, d, m   observations of a search, inputs, objectives
+    points    level indices, shape (n, d)
+    values    objectives, all to be maximised, shape (n, m)
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+from optuna.study import StudyDirection
+
+from lorecall.search.discrete import DiscreteSpace, Params, Points
+from lorecall.search.front import Values, pareto, to_maximise
+
+_FEWEST_FOR_SLOPE = 5
+_SLOPES = (0.2, 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """A finished search.
+
+    Args:
+        params: One configuration a trial.
+        values: What each found, in the study's own units and directions.
+    """
+
+    params: tuple[Mapping[str, object], ...]
+    values: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A prior in a space: points, shape (n, d), and values to be maximised, shape (n, m)."""
+
+    points: Points
+    values: Values
+
+
+def placed(
+    priors: Iterable[Prior], space: DiscreteSpace, directions: Sequence[StudyDirection]
+) -> list[Placed]:
+    """Place priors in a space; trials outside it and empty priors are left out."""
+    found: list[Placed] = []
+    for prior in priors:
+        values = to_maximise(prior.values, directions)
+        points = [space.find(params) for params in prior.params]
+        inside = [(i, point) for i, point in enumerate(points) if point is not None]
+        if inside:
+            rows = [i for i, _ in inside]
+            kept = np.stack([point for _, point in inside])
+            found.append(Placed(points=kept, values=values[rows]))
+    return found
+
+
+def on_scale_of(own: Placed, prior: Placed) -> Values:
+    """Bring a prior's values onto the scale of a study's own.
+
+    Args:
+        own: What the study has found so far; may be empty.
+        prior: Another search.
+
+    Returns:
+        Values, shape (n, m).
+    """
+    if not len(own.points):
+        return prior.values
+    at = {point.tobytes(): i for i, point in enumerate(own.points)}
+    pairs = [(at[p.tobytes()], j) for j, p in enumerate(prior.points) if p.tobytes() in at]
+    here = own.values[[i for i, _ in pairs]] if pairs else own.values
+    there = prior.values[[j for _, j in pairs]] if pairs else prior.values
+    slope = np.ones(prior.values.shape[1])
+    if len(pairs) >= _FEWEST_FOR_SLOPE:
+        spread = there - there.mean(axis=0)
+        variance = (spread**2).sum(axis=0)
+        fitted = (spread * (here - here.mean(axis=0))).sum(axis=0) / np.maximum(variance, 1e-12)
+        slope = np.where(variance > 0, fitted.clip(*_SLOPES), 1.0)
+    return here.mean(axis=0) + slope * (prior.values - there.mean(axis=0))
+
+
+def thinned(prior: Placed, most: int, rng: np.random.Generator) -> Placed:
+    """Keep a prior's front and, of the rest, as many as there is room for, drawn at random."""
+    if len(prior.points) <= most:
+        return prior
+    front = pareto(prior.values)
+    rest = rng.permutation(np.flatnonzero(~front))[: max(0, most - int(front.sum()))]
+    kept = np.sort(np.concatenate([np.flatnonzero(front), rest]))
+    return Placed(points=prior.points[kept], values=prior.values[kept])
+
+
+def first_params(
+    priors: Sequence[Prior],
+    space: DiscreteSpace,
+    directions: Sequence[StudyDirection],
+    *,
+    n: int,
+    same_as: Callable[[Params], Hashable],
+) -> list[Params]:
+    """Take the best points of priors in turn, each model once.
+
+    A prior's points are ranked by front after front, within a front by the sum of their scaled
+    values.
+
+    Args:
+        priors: Other searches.
+        space: Where their trials lie.
+        directions: The study's.
+        n: Most points.
+        same_as: What parameters come to.
+    """
+    ranked = [_ranked(prior) for prior in placed(priors, space, directions)]
+    chosen: dict[Hashable, Params] = {}
+    for row in zip_longest(*ranked):
+        for point in row:
+            if point is not None and len(chosen) < n:
+                params = space.params(point)
+                chosen.setdefault(same_as(params), params)
+    return list(chosen.values())
+
+
+def _ranked(prior: Placed) -> list[Points]:
+    spread = np.ptp(prior.values, axis=0)
+    scaled = ((prior.values - prior.values.min(axis=0)) / np.where(spread > 0, spread, 1)).sum(1)
+    left = np.arange(len(prior.points))
+    order: list[int] = []
+    while len(left):
+        front = left[pareto(prior.values[left])]
+        order += sorted(front.tolist(), key=lambda i: -scaled[i])
+        left = np.setdiff1d(left, front)
+    return [prior.points[i] for i in order]

@@ -1,0 +1,194 @@
+"""One person's search, for whichever process works on it: a theta in, what it found out.
+
+Together with `lorecall.learn` this is where the search and the model meet.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from lorecall.data.history import split_history, subset
+from lorecall.lm.base import BaseModel
+from lorecall.readings import finding_of
+from lorecall.records import History, InjectionConfig
+from lorecall.search.early_stop import is_hopeless
+from lorecall.search.loop import Search
+from lorecall.search.outcome import Finding
+from lorecall.search.prior import Prior
+from lorecall.search.space import InjectionSpace
+from lorecall.settings import LearnSettings, SearchSettings
+from lorecall.trial.frozen import Frozen
+from lorecall.trial.run import TrialData, Trials
+
+Advance = Callable[[float], None]
+Stage = Callable[[Search, int], AbstractContextManager[Advance]]
+"""Announces so many trials of a search, and takes the tokens as they are trained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is searched, for whom and where its trials are kept.
+
+    Args:
+        history: The person's.
+        settings: The run's.
+        storage: Optuna storage URL.
+        study_name: The study's name there.
+        vanilla_loss: The base's own validation loss.
+        priors: Other people's searches over the same space.
+    """
+
+    history: History
+    settings: LearnSettings
+    storage: str
+    study_name: str
+    vanilla_loss: float
+    priors: tuple[Prior, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """How a trial is done: with which settings, on which samples."""
+
+    trials: Trials
+    data: TrialData
+
+
+class Searching:
+    """The trials of one person's search, and its studies.
+
+    Args:
+        base: The frozen base.
+        history: The person's.
+        settings: The run's.
+        frozen: Where to keep what no trial changes; its own when None.
+
+    Attributes:
+        full: A trial as it counts.
+        cheap: A trial of the screening.
+    """
+
+    def __init__(
+        self,
+        base: BaseModel,
+        history: History,
+        settings: LearnSettings,
+        *,
+        frozen: Frozen | None = None,
+    ) -> None:
+        self.base, self.settings = base, settings
+        split, search = split_history(history), settings.search
+        full = Trials(base, settings=settings.trial_train, seed=settings.seed, frozen=frozen)
+        fewer = subset(split.train, search.samples, seed=settings.seed)
+        self.full = Fidelity(trials=full, data=full.data(split, fewer))
+        cheap = Trials(base, settings=settings.screen_train, seed=settings.seed, frozen=full.frozen)
+        fewest = subset(fewer, search.screen_samples, seed=settings.seed)
+        self.cheap = Fidelity(trials=cheap, data=cheap.data(split, fewest))
+
+    def open_screen(self, plan: Plan) -> Search:
+        """Open the study of the screening."""
+        return self._open(
+            plan, screen_settings(self.settings.search), f"{plan.study_name}-screen", plan.priors
+        )
+
+    def open_main(self, plan: Plan, screen: Search | None = None) -> Search:
+        """Open the study of the search itself; a finished screening informs it."""
+        found = () if screen is None else (screen.as_prior(),)
+        return self._open(plan, self.settings.search, plan.study_name, (*found, *plan.priors))
+
+    def work(self, plan: Plan) -> None:
+        """Work on the search beside other processes, until it is over."""
+        screen = None
+        if self.settings.search.screen:
+            screen = self.open_screen(plan)
+            screen.work(self.objective(self.cheap, plan, screen))
+        search = self.open_main(plan, screen)
+        search.work(self.objective(self.full, plan, search))
+
+    def objective(
+        self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
+    ) -> Callable[[InjectionConfig], Finding]:
+        """Give the function that tries one theta."""
+
+        def objective(config: InjectionConfig) -> Finding:
+            def run(advance: Advance | None) -> Finding:
+                result = fidelity.trials.run(
+                    config,
+                    fidelity.data,
+                    vanilla_loss=plan.vanilla_loss,
+                    on_tokens=advance,
+                    stop=self._stop(search),
+                )
+                return finding_of(result)
+
+            if stage is None:
+                return run(None)
+            with stage(search, 1) as advance:
+                return run(advance)
+
+        return objective
+
+    def together(
+        self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage
+    ) -> Callable[[Sequence[InjectionConfig]], list[Finding]] | None:
+        """Give the function that tries several side by side, where the settings say so."""
+        if not self.settings.search.together:
+            return None
+
+        def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
+            with stage(search, len(configs)) as advance:
+                results = fidelity.trials.run_together(
+                    configs,
+                    fidelity.data,
+                    vanilla_loss=plan.vanilla_loss,
+                    on_tokens=advance,
+                    stop=self._stop(search),
+                )
+            return [finding_of(result) for result in results]
+
+        return together
+
+    def _stop(self, search: Search) -> Callable[[Sequence[float]], bool] | None:
+        if not search.settings.early_stop:
+            return None
+        return lambda losses: is_hopeless(losses, search.curves)
+
+    def _open(
+        self, plan: Plan, settings: SearchSettings, name: str, priors: Sequence[Prior]
+    ) -> Search:
+        space = space_of(self.base.n_layers, self.base.max_rank, settings)
+        return Search(
+            space,
+            settings=settings,
+            seed=self.settings.seed,
+            storage=plan.storage,
+            study_name=name,
+            priors=priors,
+        )
+
+
+def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> InjectionSpace:
+    """Give the space that the settings say, for a base of so many layers and so large ranks."""
+    return InjectionSpace(
+        n_layers=n_layers,
+        max_loras=settings.max_loras,
+        ranks=tuple(rank for rank in settings.ranks if rank <= max_rank),
+        placement=settings.placement,
+        inject=settings.inject,
+        searched=settings.searched,
+    )
+
+
+def screen_settings(settings: SearchSettings) -> SearchSettings:
+    """Give the settings of the screening: as the search's, half of its trials at random.
+
+    It stops by its number of trials alone, and no trial of it is stopped early.
+    """
+    return replace(
+        settings,
+        trials=max(1, settings.screen),
+        initial=max(1, settings.screen // 2),
+        early_stop=False,
+        budget_min=None,
+        stop_rounds=max(1, settings.screen),
+    )
