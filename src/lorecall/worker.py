@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -146,7 +146,8 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # nothing more is sent: it ends with the parent
+        pass
     os._exit(1)  # nothing is half-written: what counts is in the storage
 
 
@@ -155,6 +156,8 @@ def _job(base: BaseModel, plan: Plan, k: int) -> Job:
     if base.device.type == "cuda":
         device = f"cuda:{((base.device.index or 0) + k) % torch.cuda.device_count()}"
     dtype = str(base.dtype).removeprefix("torch.")
+    history = replace(plan.history, dropped=dict(plan.history.dropped))  # a view is no JSON
+    plan = replace(plan, history=history)
     return Job(plan=plan, base=base.name, device=device, dtype=dtype, four_bit=base.four_bit)
 
 

@@ -10,12 +10,13 @@ Curve = Sequence[tuple[float, float]]
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 GREY, BLUE, ORANGE, INK = "#767676", "#0072B2", "#D55E00", "#1f2328"
+_PALE_BLUE, _PALE_ORANGE = "#9fcbe6", "#f2bf9d"  # a whisker is seen on them
 _LINES: Mapping[System, tuple[str, str]] = {
     "vanilla": (GREY, "dot"),
     "default_lora": (BLUE, "dash"),
     "memory": (ORANGE, "solid"),
 }
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 _TICK = 5
 _FEW_TRIALS = 10
 _OBJECTIVES = {"loss": "validation loss", "rougeL": "validation ROUGE-L"}
@@ -23,9 +24,7 @@ _OBJECTIVES = {"loss": "validation loss", "rougeL": "validation ROUGE-L"}
 
 def pareto(result: RunResult) -> Figure:
     """Draw every trial by its two objectives, the front and the chosen one marked."""
-    front = sorted((t for t in result.trials if t.on_front), key=lambda trial: trial.loss)
-    others = [t for t in result.trials if not t.on_front]
-    chosen = [t for t in result.trials if t.number == result.chosen_trial]
+    others, front, chosen = kinds(result)
     data = [
         _points(others, result, name="other trials", mode="markers")
         | {"marker": {"color": GREY, "size": 9, "symbol": "circle-open"}},
@@ -79,11 +78,24 @@ def loss_curves(result: RunResult) -> Figure:
     return {"data": data, "layout": _layout(x="epoch", y="validation loss")}
 
 
+def kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
+    """Give the trials off the front, those on it by their loss, and the chosen one."""
+    front = sorted((t for t in result.trials if t.on_front), key=lambda trial: trial.loss)
+    others = [t for t in result.trials if not t.on_front]
+    return others, front, [t for t in result.trials if t.number == result.chosen_trial]
+
+
 def n_initial(result: RunResult) -> int:
     """Give how many of the trials were drawn at random; 0 when that is not known."""
     search = result.settings.get("search")
     initial = search.get("initial") if isinstance(search, dict) else None
     return min(initial, len(result.trials)) if isinstance(initial, int) else 0
+
+
+def describe(trial: Trial, n_layers: int) -> str:
+    """Write a trial's number and its theta, as lines of HTML."""
+    layers = layer_ranges(tuple(trial.config.modules_per_layer()))
+    return f"trial {trial.number}<br>{theta_words(trial.config, n_layers)}<br>layers {layers}"
 
 
 def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str) -> Figure:
@@ -93,14 +105,9 @@ def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str)
         "mode": mode,
         "x": [trial.loss for trial in trials],
         "y": [trial.rougeL for trial in trials],
-        "text": [_hover(trial, result.n_layers) for trial in trials],
+        "text": [describe(trial, result.n_layers) for trial in trials],
         "hovertemplate": "%{text}<br>loss %{x:.3f}, ROUGE-L %{y:.2f}<extra></extra>",
     }
-
-
-def _hover(trial: Trial, n_layers: int) -> str:
-    layers = layer_ranges(tuple(trial.config.modules_per_layer()))
-    return f"trial {trial.number}<br>{theta_words(trial.config, n_layers)}<br>layers {layers}"
 
 
 def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
@@ -120,7 +127,10 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
             "width": 2,
         },
         "customdata": [[q.low, q.high] for q in values],
-        "marker": {"color": [BLUE if name.isdecimal() else ORANGE for name in names]},
+        "marker": {
+            "color": [_PALE_BLUE if name.isdecimal() else _PALE_ORANGE for name in names],
+            "line": {"color": [BLUE if name.isdecimal() else ORANGE for name in names], "width": 1},
+        },
         "hovertemplate": "%{x}: %{y:.1%}, quartiles %{customdata[0]:.1%} to "
         "%{customdata[1]:.1%}<extra></extra>",
     }
@@ -134,7 +144,8 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
         "showgrid": False,
     }
     layout["yaxis"] = {**_axis("share"), "tickformat": ".0%", "rangemode": "tozero"}
-    return {"data": [bars], "layout": {**layout, "height": 260}}
+    margin = {"l": 60, "r": 15, "t": 10, "b": 50}
+    return {"data": [bars], "layout": {**layout, "height": 245, "margin": margin}}
 
 
 def _input_name(name: str) -> str:
@@ -181,7 +192,7 @@ def _layout(*, x: str, y: str) -> Figure:
     return {
         "height": 380,
         "margin": {"l": 60, "r": 15, "t": 25, "b": 50},
-        "font": {"family": _FONT, "size": 13, "color": INK},
+        "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "xaxis": _axis(x),

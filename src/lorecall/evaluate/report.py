@@ -11,13 +11,13 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from lorecall.evaluate import figures, words
+from lorecall.evaluate.parallel import parallel
 from lorecall.files import write_text
 from lorecall.records import InjectionConfig
 from lorecall.results import RunResult, without_password
 
 _CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 _SHADES = ("#e6f1f8", "#9fcbe6", "#4a9cce", "#0072B2")  # no module .. many, also in greyscale
-_PANELS = ("pareto", "hypervolume", "curves")
 
 
 def write_report(result: RunResult, path: Path) -> None:
@@ -55,10 +55,13 @@ def render(result: RunResult) -> str:
 
 
 def _charts(result: RunResult) -> dict[str, Markup]:
-    drawn = (figures.pareto(result), figures.hypervolume(result), figures.loss_curves(result))
-    return {
-        name: _chart(figure, f"chart-{name}") for name, figure in zip(_PANELS, drawn, strict=True)
+    drawn = {
+        "pareto": figures.pareto(result),
+        "hypervolume": figures.hypervolume(result),
+        "curves": figures.loss_curves(result),
+        "parallel": parallel(result),
     }
+    return {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()}
 
 
 def _chart(figure: figures.Figure, name: str) -> Markup:

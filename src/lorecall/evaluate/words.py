@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from lorecall.records import InjectionConfig, Interval
@@ -103,6 +104,15 @@ def duration(seconds: float) -> str:
     if whole < _HOUR_S:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // _HOUR_S} h {whole % _HOUR_S // 60} min"
+
+
+def moment(iso: str) -> str:
+    """Write a moment to the minute, in UTC: `2026-01-02 03:04 UTC`; what is none, as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when.tzinfo else iso
 
 
 def short_count(n: int) -> str:

@@ -15,13 +15,14 @@ from statistics import median
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search.alive import beating, running
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
 from lorecall.search.local_search import SpaceExhaustedError
+from lorecall.search.observations import known_params
 from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
     DIRECTIONS,
@@ -36,7 +37,7 @@ from lorecall.search.outcome import (
 from lorecall.search.prior import Prior, first_params
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
-from lorecall.search.study import ask, finished, open_study, recover
+from lorecall.search.study import ask, finished, open_study, recover, tell_failed
 from lorecall.settings import SearchSettings
 
 _POLL_S = 0.5  # how often a process without work looks whether the others' trials have ended
@@ -124,7 +125,8 @@ class Search:
     def prepare(self) -> None:
         """Queue the first points and start the clock; once, before other processes join."""
         recover(self.study)
-        known = {self.space.same_as(t.params) for t in self.study.get_trials(deepcopy=False)}
+        trials = self.study.get_trials(deepcopy=False)
+        known = {self.space.same_as(params) for t in trials if (params := known_params(t))}
         for params in self._first:
             if self.space.same_as(params) not in known:
                 self.study.enqueue_trial(params, skip_if_exists=True)
@@ -224,7 +226,7 @@ class Search:
                 findings = objective(configs)
             except Exception:
                 for trial in trials:
-                    self.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+                    tell_failed(self.study, trial.number)
                 raise
             for trial, finding in zip(trials, findings, strict=True):
                 # taken for lost while this process was held up: then another does it again

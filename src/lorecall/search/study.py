@@ -1,12 +1,17 @@
 """A study's life: open it, ask, and go on after a process was killed."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import (
+    ExperimentalWarning,
+    StorageInternalError,
+    UpdateFinishedTrialError,
+)
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
@@ -138,7 +143,8 @@ def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
 
 def tell_failed(study: optuna.Study, number: int) -> None:
     """Say that a trial has failed, unless another process said how it ended first."""
-    study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+    with contextlib.suppress(UpdateFinishedTrialError):  # between its look and its write
+        study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
