@@ -103,6 +103,7 @@ class TestContents:
             "The search: Pareto front",
             "The search: hypervolume",
             "The search: which layers matter",
+            "The search: trials compared",
             "The search: all trials",
             "Settings, signatures and versions",
         ]
@@ -111,7 +112,7 @@ class TestContents:
         """A place for each, and the call that draws it."""
         scripts = "".join(text for tag, text in page.texts if tag == "script")
         ids = {attributes.get("id") for attributes in page.named("div")}
-        for name in ("pareto", "hypervolume", "curves"):
+        for name in ("pareto", "hypervolume", "curves", "parallel"):
             assert f"chart-{name}" in ids
             assert f'"chart-{name}",' in scripts
         assert {"importance-0", "importance-1"} <= ids
@@ -126,6 +127,7 @@ class TestContents:
             "Test loss ↓ lower is better",
             "Persona F1 ↑ higher is better",
             "|H| = 812",
+            "2026-01-02 03:04 UTC",
         ):
             assert expected in text
 
@@ -179,7 +181,7 @@ class TestAccessible:
     def test_every_picture_has_its_words(self, page: Page) -> None:
         """The charts and the strips."""
         pictures = [a for _, a in page.elements if a.get("role") == "img"]
-        assert len(pictures) == 1 + 5 + 8  # the large strip, the charts, a strip a trial
+        assert len(pictures) == 1 + 6 + 8  # the large strip, the charts, a strip a trial
         assert all(picture.get("aria-label") for picture in pictures)
 
 

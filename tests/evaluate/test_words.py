@@ -10,6 +10,7 @@ from lorecall.evaluate.words import (
     duration,
     flat,
     layer_ranges,
+    moment,
     plain,
     short_count,
     split_words,
@@ -165,3 +166,17 @@ def test_plain_text_steers_no_terminal(text: str) -> None:
 def test_plain_keeps_what_is_text() -> None:
     """Emoji made of several characters and other scripts stay whole."""
     assert plain("  a\n\tb\x1b[31m 👩‍🚀 你好 ") == "a b [31m 👩‍🚀 你好"
+
+
+@pytest.mark.parametrize(
+    ("iso", "expected"),
+    [
+        ("2026-01-02T03:04:05+00:00", "2026-01-02 03:04 UTC"),
+        ("2026-01-02T01:30:00+02:00", "2026-01-01 23:30 UTC"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05"),  # where was that?
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_moment(iso: str, expected: str) -> None:
+    """To the minute, in UTC; what cannot be read is left as it is."""
+    assert moment(iso) == expected

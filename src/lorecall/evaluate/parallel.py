@@ -12,6 +12,7 @@ from lorecall.evaluate.words import short_count
 from lorecall.results import RunResult, Trial
 
 _MOST_TICKS = 6
+_FEW_TRIALS = 20  # more of them are drawn paler
 _ROW_PX, _AROUND_PX = 56, 60
 _LINES: tuple[tuple[str, Figure], ...] = (  # as in `kinds`; told apart without colour as well
     (
@@ -20,7 +21,6 @@ _LINES: tuple[tuple[str, Figure], ...] = (  # as in `kinds`; told apart without 
             "mode": "lines+markers",
             "line": {"color": GREY, "width": 1},
             "marker": {"color": GREY, "size": 5, "symbol": "circle-open"},
-            "opacity": 0.7,
         },
     ),
     (
@@ -63,6 +63,7 @@ def parallel(result: RunResult) -> Figure:
     data = [_ticks(axes)]
     for (name, style), trials in zip(_LINES, kinds(result), strict=True):
         data.append({**_lines(trials, axes, result), "name": name, **style})
+    data[1]["opacity"] = min(0.7, max(0.25, _FEW_TRIALS / len(result.trials)))
     return {"data": data, "layout": _layout(axes)}
 
 

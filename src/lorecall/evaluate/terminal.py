@@ -17,6 +17,7 @@ from lorecall.evaluate.words import (
     duration,
     flat,
     layer_ranges,
+    moment,
     plain,
     scored_systems,
     short_count,
@@ -211,7 +212,7 @@ def _about(result: RunResult) -> Table:
         ("dataset", result.dataset),
         ("base model", result.model),
         ("samples", split_words(result.split)),
-        ("finished", result.finished_at),
+        ("finished", moment(result.finished_at)),
     ]
     return _facts(rows)
 
