@@ -173,8 +173,9 @@ def settings_of(
             " has its population of 50"
         ),
         "botorch": (
-            "SingleTaskGP for each objective, qLogNEHVI with 128 samples, without BoTorch's"
-            f" compiled kernel, maximised by the local search of {OURS}; the reference point it"
+            "SingleTaskGP for each objective, fitted from the last fit's parameters; qLogNEHVI"
+            " with 64 samples, without BoTorch's compiled kernel, pruned; maximised by the local"
+            f" search of {OURS}; the reference point it"
             " improves on is the initial points' worst less 10% of their range, as ours"
         ),
         "tables": (

@@ -5,41 +5,27 @@ candidate or was tried; Optuna's samplers cannot be told, so they may spend a tr
 model, and get its value.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 import optuna
 import torch
-from botorch.acquisition.multi_objective import logei
-from botorch.fit import fit_gpytorch_mll
-from botorch.models import ModelListGP, SingleTaskGP
-from botorch.sampling.normal import SobolQMCNormalSampler
-from gpytorch.mlls import SumMarginalLogLikelihood
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
+from search_gps import PlainGp, Surrogate, saas_gp
 from search_problems import Objectives, Problem
-from torch import Tensor
 
-from lorecall.search.acquisition import noisy_improvement
 from lorecall.search.discrete import DiscreteSpace, Points
 from lorecall.search.front import Values, pareto, reference_point, to_maximise
 from lorecall.search.local_search import Score, Untried, maximise
-from lorecall.search.options import AcquisitionSettings, McmcSettings
+from lorecall.search.options import AcquisitionSettings
 from lorecall.search.sampler import SaasNehviSampler
-from lorecall.search.surrogate import fit
 
 OURS, RANDOM = "ours", "random"
 METHODS = (OURS, RANDOM, "tpe", "nsga2", "gpsampler", "botorch")
-_MC_SAMPLES = 128  # BoTorch's own default
 _CHUNK = 64  # candidates scored at once
-
-Improvement = Callable[[Tensor], Tensor]
-Surrogate = Callable[[Tensor, Tensor, Tensor, np.random.Generator], Improvement]
-"""From inputs (n, d), objectives to be maximised (n, m), the reference point (m,) and a source of
-seeds to what scores candidates (k, 1, d)."""
 
 
 class Method(Protocol):
@@ -173,7 +159,7 @@ def make_method(name: str, problem: Problem, *, initial: Points, seed: int) -> M
         seed: Seed of everything random in it.
     """
     if name == "botorch":
-        return BySurrogate(problem, plain_gp, initial=initial, seed=seed)
+        return BySurrogate(problem, PlainGp(), initial=initial, seed=seed)
     if name == OURS and problem.rows is not None:
         return BySurrogate(problem, saas_gp, initial=initial, seed=seed)
     if name == OURS:
@@ -202,38 +188,3 @@ def ordered(problem: Problem) -> dict[str, BaseDistribution]:
         else kind
         for name, kind in problem.distributions.items()
     }
-
-
-def saas_gp(X: Tensor, Y: Tensor, reference: Tensor, rng: np.random.Generator) -> Improvement:
-    """Fit what our sampler fits; in a table its rows are scored one by one."""
-    nuts_seed, acquisition_seed = (int(seed) for seed in rng.integers(2**31, size=2))
-    surrogate = fit(X, Y, settings=McmcSettings(), seed=nuts_seed)
-    return noisy_improvement(
-        surrogate,
-        baseline=X,
-        reference=surrogate.standardise(reference),
-        pending=X[:0],
-        mc_samples=AcquisitionSettings().mc_samples,
-        seed=acquisition_seed,
-    )
-
-
-def plain_gp(X: Tensor, Y: Tensor, reference: Tensor, rng: np.random.Generator) -> Improvement:
-    """Fit BoTorch's `SingleTaskGP` as it comes, and make its qLogNEHVI."""
-    # BoTorch would start a C++ compiler here; ours goes without its kernel, too.
-    logei._load_attempted = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # scaling and numerical remarks of BoTorch's
-        model = ModelListGP(*(SingleTaskGP(X, y[:, None]) for y in Y.T))
-        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-        sampler = SobolQMCNormalSampler(torch.Size([_MC_SAMPLES]), seed=int(rng.integers(2**31)))
-        acquisition = logei.qLogNoisyExpectedHypervolumeImprovement(
-            model, reference, X, sampler=sampler, prune_baseline=True
-        )
-
-    def improvement(candidates: Tensor) -> Tensor:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return acquisition(candidates)
-
-    return improvement
