@@ -1,6 +1,7 @@
 """The SAAS-GP: the same model as BoTorch's, however much padding there is."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -96,6 +97,38 @@ def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
     assert ours.mixture_mean.std() > 0.3  # it has learnt something to agree upon
 
 
+def test_a_chain_that_goes_on_agrees_with_a_stock_fit(data: Data) -> None:
+    """From where a chain of fewer observations ended, the same predictions as BoTorch's fit."""
+    X, y = (torch.from_numpy(array) for array in data)
+    held_out = torch.rand(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    settings = McmcSettings(warmup_steps=128, posterior_samples=256, thinning=2)
+    with jax.enable_x64(True):
+        stock = SaasFullyBayesianSingleTaskGP(X, y[:, None])
+        fit_fully_bayesian_model_nuts(
+            stock, warmup_steps=128, num_samples=256, thinning=2, disable_progbar=True
+        )
+        theirs = stock.posterior(held_out)
+    before = fit(X[:12], y[:12, None], settings=settings, seed=0)
+    fitted = fit(X, y[:, None], settings=settings, seed=1, states=before.states)
+    assert fitted.states[0].step == before.states[0].step  # it went on, and did not start anew
+    ours = fitted.model.models[0].posterior(held_out)
+    deviation = theirs.mixture_variance.sqrt()
+    assert ((ours.mixture_mean - theirs.mixture_mean).abs() / deviation).max() < 0.25
+    assert (ours.mixture_variance / theirs.mixture_variance).log().abs().max() < 0.4
+
+
+def test_a_chain_that_is_rarely_accepted_starts_anew(booleans: Data, quick: SamplerOptions) -> None:
+    """So does one padded to another size; then nothing depends on the state that was given."""
+    X, y = booleans
+    (cold,) = saas.draw(X, y[:, None], settings=quick.mcmc, seed=3)
+    wild = replace(cold.state, step=50.0)
+    (anew,) = saas.draw(X, y[:, None], settings=quick.mcmc, seed=3, states=[wild])
+    other_size = replace(cold.state, size=32)
+    (resized,) = saas.draw(X, y[:, None], settings=quick.mcmc, seed=3, states=[other_size])
+    for chain in (anew, resized):
+        np.testing.assert_array_equal(chain.draws["lengthscale"], cold.draws["lengthscale"])
+
+
 @pytest.fixture
 def booleans() -> Data:
     """Give fourteen observations of eight booleans."""
@@ -107,7 +140,10 @@ def test_a_chain_depends_on_its_seed_alone(booleans: Data, quick: SamplerOptions
     """Same seed, same draws; objectives have chains of their own; nothing is left of JAX's mode."""
     X, y = booleans
     Y = np.stack([y, y], axis=1)
-    first, again, other = (saas.draw(X, Y, settings=quick.mcmc, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (
+        [chain.draws for chain in saas.draw(X, Y, settings=quick.mcmc, seed=seed)]
+        for seed in (1, 1, 2)
+    )
     assert (first[0]["lengthscale"] == again[0]["lengthscale"]).all()
     assert (first[0]["lengthscale"] != other[0]["lengthscale"]).any()
     assert (first[0]["lengthscale"] != first[1]["lengthscale"]).any()
@@ -123,10 +159,10 @@ def test_one_compilation_serves_every_number_of_observations(
     """Within a size nothing is compiled again."""
     X, y = booleans
     saas.draw(X, y[:, None], settings=quick.mcmc, seed=0)
-    before = saas._compiled.cache_info().misses
+    before = saas._compile.cache_info().misses
     for n in (3, 9, 13):
         saas.draw(X[:n], y[:n, None], settings=quick.mcmc, seed=0)
-    assert saas._compiled.cache_info().misses == before
+    assert saas._compile.cache_info().misses == before
 
 
 @pytest.mark.parametrize(

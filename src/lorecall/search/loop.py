@@ -8,13 +8,14 @@ one was trying is tried again by another.
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from statistics import median
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial
 
 from lorecall.records import InjectionConfig, Objectives
@@ -27,6 +28,7 @@ from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
     DIRECTIONS,
     FINDING,
+    OBJECTIVES,
     Finding,
     SearchOutcome,
     finding_in,
@@ -98,6 +100,10 @@ class Search:
             options=SamplerOptions(mcmc=self.mcmc),
         )
         self.study = open_study(storage, study_name, directions=DIRECTIONS, sampler=sampler)
+        if self.study.metric_names != list(OBJECTIVES):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self.study.set_metric_names(list(OBJECTIVES))  # what a dashboard calls them
 
     @property
     def n_finished(self) -> int:

@@ -14,18 +14,21 @@ class McmcSettings:
         posterior_samples: Steps after the warm-up.
         thinning: Every how many-th of them is kept.
         max_tree_depth: A step takes at most 2 ** depth - 1 gradients.
+        continue_steps: Steps thrown away where a chain goes on from the last one; 0: none does.
     """
 
     warmup_steps: int = 128
     posterior_samples: int = 64
     thinning: int = 4
     max_tree_depth: int = 6
+    continue_steps: int = 16
 
     def __post_init__(self) -> None:
         check_range("warmup_steps", self.warmup_steps, low=1)
         check_range("thinning", self.thinning, low=1)
         check_range("posterior_samples", self.posterior_samples, low=self.thinning)
         check_range("max_tree_depth", self.max_tree_depth, low=1)
+        check_range("continue_steps", self.continue_steps, low=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

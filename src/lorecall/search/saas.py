@@ -4,6 +4,10 @@ The model is that of BoTorch's `SaasPyroModel` (Eriksson and Jankowiak, 2021). B
 anew for every number of observations; here observations are padded to a few sizes and masked: a
 padded row has a unit diagonal, zeros beside it and residual 0, so that it adds a constant.
 
+A chain can go on from the last one: from its position, with its step size and mass matrix, which
+one observation more hardly changes. It then needs no adaptation and a short way back to the
+posterior. A chain whose steps are accepted too rarely that way starts anew.
+
 Notation
     n, N, d    observations, the size they are padded to, inputs
     X          inputs in [0, 1], shape (N, d)
@@ -19,8 +23,9 @@ Notation
     L, a       Cholesky factor of K; L^-1 (y - c)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from math import sqrt
 from threading import Lock
@@ -36,19 +41,36 @@ from numpyro.infer import MCMC, NUTS
 from threadpoolctl import threadpool_limits
 
 from lorecall.files import cache_folder
+from lorecall.search.chains import ChainState
 from lorecall.search.options import McmcSettings
 
 MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
 _SMALLEST = 16
+_FEWEST_ACCEPTED = 0.6  # NUTS aims at 0.8
 _COMPILING = Lock()  # NumPyro traces a model through a global stack
 _SQRT5 = sqrt(5)
 
 Floats = NDArray[np.float64]
 Draws = dict[str, Floats]
-Chain = Callable[[NDArray[np.uint32], Floats, Floats, Floats], dict[str, jax.Array]]
+_Drawn = tuple[dict[str, jax.Array], tuple[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
-def draw(X: Floats, Y: Floats, *, settings: McmcSettings, seed: int) -> list[Draws]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """What a chain drew, and where it ended."""
+
+    draws: Draws
+    state: ChainState
+
+
+def draw(
+    X: Floats,
+    Y: Floats,
+    *,
+    settings: McmcSettings,
+    seed: int,
+    states: Sequence[ChainState] | None = None,
+) -> list[Chain]:
     """Draw the hyperparameters of every objective, one chain each, side by side.
 
     Args:
@@ -56,22 +78,32 @@ def draw(X: Floats, Y: Floats, *, settings: McmcSettings, seed: int) -> list[Dra
         Y: Outcomes, each standardised, shape (n, m).
         settings: How many steps.
         seed: Seed of the chains.
+        states: Where the last chains ended, one an objective. They are gone on from where the
+            observations are padded to the same size; a new size starts anew, so that no chain
+            stays for ever where an early one led it.
 
     Returns:
-        For each objective: `mean`, `outputscale`, `noise`, shape (s,), and `lengthscale`, shape
-        (s, d), for the s draws kept.
+        For each objective a chain: `mean`, `outputscale`, `noise`, shape (s,), and `lengthscale`,
+        shape (s, d), for the s draws kept.
     """
     n, d = X.shape
     size = padded_size(n)
-    with _COMPILING:
-        chain = _compiled(size, d, settings)
+    known = [s for s in states or () if s.size == size and len(s.position) == d + 4]
+    goes_on = len(known) == Y.shape[1] and settings.continue_steps > 0
+    first = _compiled(size, d, settings, goes_on=goes_on)
     inputs, mask = _padded(X, size), _padded(np.ones(n), size)
 
-    def run(j: int) -> Draws:
+    def run(j: int) -> Chain:
         key = np.random.SeedSequence([seed, j]).generate_state(2).astype(np.uint32)
+        data = (inputs, _padded(Y[:, j], size), mask)
         with jax.enable_x64(True):
-            drawn = chain(key, inputs, _padded(Y[:, j], size), mask)
-            return {name: np.array(value[:: settings.thinning]) for name, value in drawn.items()}
+            if goes_on:
+                state = known[j]
+                drawn = first(key, *data, state.position, state.mass, np.float64(state.step))
+                if float(drawn[2]) >= _FEWEST_ACCEPTED:
+                    return _chain(drawn, size, settings)
+            begin = _compiled(size, d, settings, goes_on=False)
+            return _chain(begin(key, *data), size, settings)
 
     # More BLAS threads than free cores make these small factorisations slower by far, so each
     # objective gets a thread of its own and BLAS none.
@@ -90,28 +122,93 @@ def _padded(values: Floats, size: int) -> Floats:
     return np.pad(values, missing)
 
 
-@cache
-def _compiled(size: int, d: int, settings: McmcSettings) -> Chain:
-    """Compile a chain for a size; kept in the process, and on disk by JAX."""
+def _chain(drawn: _Drawn, size: int, settings: McmcSettings) -> Chain:
+    draws, (position, mass, step), _ = drawn
+    return Chain(
+        draws={name: np.array(value[:: settings.thinning]) for name, value in draws.items()},
+        state=ChainState(
+            size=size, position=np.array(position), mass=np.array(mass), step=float(step)
+        ),
+    )
 
-    def run(key: jax.Array, X: jax.Array, y: jax.Array, mask: jax.Array) -> dict[str, jax.Array]:
+
+def _compiled(size: int, d: int, settings: McmcSettings, *, goes_on: bool) -> Callable[..., _Drawn]:
+    """Give a chain for a size, compiled once in the process; JAX keeps it on disk besides."""
+    with _COMPILING:
+        return _compile(size, d, settings, goes_on)
+
+
+@cache
+def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callable[..., _Drawn]:  # noqa: FBT001
+
+    def run(key: jax.Array, X: jax.Array, y: jax.Array, mask: jax.Array) -> _Drawn:
         kernel = NUTS(_model, dense_mass=True, max_tree_depth=settings.max_tree_depth)
+        return sampled(kernel, settings.warmup_steps, key, (X, y, mask), None)
+
+    def run_on(
+        key: jax.Array,
+        X: jax.Array,
+        y: jax.Array,
+        mask: jax.Array,
+        *state: jax.Array,
+    ) -> _Drawn:
+        position, mass, step = state
+        kernel = NUTS(
+            _model,
+            dense_mass=True,
+            max_tree_depth=settings.max_tree_depth,
+            step_size=step,  # pyright: ignore[reportArgumentType] - a traced number
+            inverse_mass_matrix=mass,
+            adapt_step_size=False,
+            adapt_mass_matrix=False,
+        )
+        return sampled(kernel, settings.continue_steps, key, (X, y, mask), _unravelled(position))
+
+    def sampled(
+        kernel: NUTS,
+        n_first: int,
+        key: jax.Array,
+        data: tuple[jax.Array, ...],
+        start: dict[str, jax.Array] | None,
+    ) -> _Drawn:
         mcmc = MCMC(
             kernel,
-            num_warmup=settings.warmup_steps,
+            num_warmup=n_first,
             num_samples=settings.posterior_samples,
             progress_bar=False,
         )
-        mcmc.run(key, X, y, mask)
-        return _named(mcmc.get_samples())
+        mcmc.run(key, *data, init_params=start, extra_fields=("accept_prob",))
+        last = mcmc.last_state
+        assert last is not None
+        (mass,) = last.adapt_state.inverse_mass_matrix.values()
+        end = (_ravelled(last.z), mass, last.adapt_state.step_size)
+        return _named(mcmc.get_samples()), end, mcmc.get_extra_fields()["accept_prob"].mean()
 
     if jax.config.values["jax_compilation_cache_dir"] is None:  # else the caller's own
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
-        X, y = (jax.ShapeDtypeStruct(shape, jnp.float64) for shape in ((size, d), (size,)))
-        lowered = jax.jit(run).lower(key, X, y, y)
+        k = d + 4
+        X, y, position, mass, step = (
+            jax.ShapeDtypeStruct(shape, jnp.float64)
+            for shape in ((size, d), (size,), (k,), (k, k), ())
+        )
+        if goes_on:
+            lowered = jax.jit(run_on).lower(key, X, y, y, position, mass, step)
+        else:
+            lowered = jax.jit(run).lower(key, X, y, y)
         return lowered.compile(compiler_options={"xla_cpu_multi_thread_eigen": False})
+
+
+def _ravelled(z: dict[str, jax.Array]) -> jax.Array:
+    """Lay hyperparameters in a row, by name, as NumPyro's mass matrix has them."""
+    return jnp.concatenate([jnp.atleast_1d(z[name]) for name in sorted(z)])
+
+
+def _unravelled(position: jax.Array) -> dict[str, jax.Array]:
+    """Undo `_ravelled`: c, rho, s, tau, v."""
+    rho, (s, tau, v) = position[1:-3], position[-3:]
+    return {"c": position[0], "rho": rho, "s": s, "tau": tau, "v": v}
 
 
 def _model(X: jax.Array, y: jax.Array, mask: jax.Array) -> None:

@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial
 from torch import Tensor
 
 from lorecall.search.acquisition import noisy_improvement
+from lorecall.search.chains import CHAINS, ChainState, last_states
 from lorecall.search.discrete import DiscreteSpace, Params, Points
 from lorecall.search.front import pareto, reference_point
 from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
@@ -113,19 +114,24 @@ class SaasNehviSampler(BaseSampler):
             return {}
         started = perf_counter()
         space = DiscreteSpace(search_space)
+        trials = study.get_trials(deepcopy=False)
+        states = last_states(trials, before=trial.number)
         seen = observe(
-            study.get_trials(deepcopy=False),
+            trials,
             asking=trial.number,
             space=space,
             directions=study.directions,
         )
         try:
-            params = space.params(self._suggest(space, seen, study.directions))
+            point, ended = self._suggest(space, seen, study.directions, states)
         except SpaceExhaustedError as reason:
             raise SpaceExhaustedError(trial.number) from reason
+        params = space.params(point)
         self.last_suggest_s = perf_counter() - started
         _record(study, trial, SUGGESTED, params)
         _record(study, trial, SUGGEST_S, self.last_suggest_s)
+        if ended:
+            _record(study, trial, CHAINS, [state.as_json() for state in ended])
         return params
 
     def sample_independent(
@@ -142,8 +148,13 @@ class SaasNehviSampler(BaseSampler):
         return drawn.sample_independent(study, trial, param_name, param_distribution)
 
     def _suggest(
-        self, space: DiscreteSpace, seen: Observations, directions: Sequence[StudyDirection]
-    ) -> Points:
+        self,
+        space: DiscreteSpace,
+        seen: Observations,
+        directions: Sequence[StudyDirection],
+        states: Sequence[ChainState],
+    ) -> tuple[Points, Sequence[ChainState]]:
+        """Give a point, and where the surrogate's chains ended, if there was one."""
         rng = np.random.default_rng([self._seed, seen.stream])
         tried = np.concatenate([seen.points, seen.pending, seen.closed])
         untried = Untried(
@@ -153,20 +164,21 @@ class SaasNehviSampler(BaseSampler):
             taken=(self._same_as(space.params(point)) for point in tried),
         )
         if seen.n_counted < self._n_initial or len(seen.points) < _FEWEST:
-            return untried.random(rng)
+            return untried.random(rng), ()
         with _one_torch_thread():
             own = Placed(points=seen.points, values=seen.values)
             others = self._others(own, space, directions, rng)
-            improvement = self._improvement(space, seen, others, rng)
+            improvement, ended = self._improvement(space, seen, others, states, rng)
             front = rng.permutation(seen.points[pareto(seen.values)])
             settings = self._options.acquisition
-            return maximise(
+            best = maximise(
                 partial(_score, improvement, space, with_origin=bool(others)),
                 untried,
                 starts=front[: settings.n_pareto],
                 settings=settings,
                 rng=rng,
             )
+            return best, ended
 
     def _others(
         self,
@@ -186,17 +198,18 @@ class SaasNehviSampler(BaseSampler):
         space: DiscreteSpace,
         seen: Observations,
         others: Sequence[Placed],
+        states: Sequence[ChainState],
         rng: np.random.Generator,
-    ) -> AcquisitionFunction:
+    ) -> tuple[AcquisitionFunction, Sequence[ChainState]]:
         given = bool(others)
         own = _inputs(space, seen.points, with_origin=given)
         elsewhere = [_inputs(space, o.points, with_origin=True, origin=1) for o in others]
         X = torch.cat([own, *elsewhere])
         Y = torch.from_numpy(np.concatenate([seen.values, *(o.values for o in others)]))
         nuts_seed, acquisition_seed = (int(seed) for seed in rng.integers(2**31, size=2))
-        surrogate = fit(X, Y, settings=self._options.mcmc, seed=nuts_seed)
+        surrogate = fit(X, Y, settings=self._options.mcmc, seed=nuts_seed, states=states)
         reference = torch.from_numpy(reference_point(seen.values[: self._n_initial]))
-        return noisy_improvement(
+        improvement = noisy_improvement(
             surrogate,
             baseline=own,
             reference=surrogate.standardise(reference),
@@ -204,6 +217,7 @@ class SaasNehviSampler(BaseSampler):
             mc_samples=self._options.acquisition.mc_samples,
             seed=acquisition_seed,
         )
+        return improvement, surrogate.states
 
 
 def _inputs(space: DiscreteSpace, points: Points, *, with_origin: bool, origin: int = 0) -> Tensor:
@@ -223,7 +237,7 @@ def _score(
         return torch.cat([improvement(chunk) for chunk in candidates.split(_CHUNK)]).numpy()
 
 
-def _record(study: Study, trial: FrozenTrial, key: str, value: Params | float) -> None:
+def _record(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
     """Set a system attribute, as samplers do; Optuna has no public way."""
     storage, trial_id = study._storage, trial._trial_id  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     storage.set_trial_system_attr(trial_id, key, value)

@@ -9,7 +9,9 @@ Notation
 """
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from botorch.exceptions import InputDataWarning
@@ -18,7 +20,11 @@ from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 from torch import Tensor
 
 from lorecall.errors import MissingExtraError
+from lorecall.search.chains import ChainState
 from lorecall.search.options import McmcSettings
+
+if TYPE_CHECKING:
+    from lorecall.search.saas import Chain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +55,7 @@ class Surrogate:
         Z: Standardised outcomes it was fitted to, shape (n, m).
         mean: Mean of Y, shape (m,).
         std: Standard deviation of Y, shape (m,); 1 where Y does not vary.
+        states: Where the chains ended, for the next fit to go on from.
     """
 
     model: ModelListGP
@@ -57,6 +64,7 @@ class Surrogate:
     Z: Tensor
     mean: Tensor
     std: Tensor
+    states: tuple[ChainState, ...] = ()
 
     def standardise(self, Y: Tensor) -> Tensor:
         """Give Z of any Y, shape (..., m)."""
@@ -78,7 +86,14 @@ class Importance:
     high: Tensor
 
 
-def fit(X: Tensor, Y: Tensor, *, settings: McmcSettings, seed: int) -> Surrogate:
+def fit(
+    X: Tensor,
+    Y: Tensor,
+    *,
+    settings: McmcSettings,
+    seed: int,
+    states: Sequence[ChainState] | None = None,
+) -> Surrogate:
     """Fit the surrogate.
 
     Args:
@@ -86,6 +101,7 @@ def fit(X: Tensor, Y: Tensor, *, settings: McmcSettings, seed: int) -> Surrogate
         Y: Objectives, all to be maximised, float64, shape (n, m); n >= 2.
         settings: How long NUTS runs.
         seed: Seed of the chains.
+        states: Where the chains of the last fit ended.
 
     Raises:
         MissingExtraError: JAX or NumPyro is not installed.
@@ -93,7 +109,8 @@ def fit(X: Tensor, Y: Tensor, *, settings: McmcSettings, seed: int) -> Surrogate
     mean, std = Y.mean(dim=0), Y.std(dim=0)
     std = torch.where(std > 0, std, torch.ones_like(std))
     Z = (Y - mean) / std
-    draws = _draw(X, Z, settings=settings, seed=seed)
+    chains = _chains(X, Z, settings=settings, seed=seed, states=states)
+    draws = [{k: torch.from_numpy(v) for k, v in chain.draws.items()} for chain in chains]
     gps = [_loaded(X, z, drawn) for z, drawn in zip(Z.T, draws, strict=True)]
     return Surrogate(
         model=ModelListGP(*gps),
@@ -102,6 +119,7 @@ def fit(X: Tensor, Y: Tensor, *, settings: McmcSettings, seed: int) -> Surrogate
         Z=Z,
         mean=mean,
         std=std,
+        states=tuple(chain.state for chain in chains),
     )
 
 
@@ -110,7 +128,14 @@ def importance(surrogate: Surrogate) -> list[Importance]:
     return [_shares(drawn.lengthscale) for drawn in surrogate.draws]
 
 
-def _draw(X: Tensor, Z: Tensor, *, settings: McmcSettings, seed: int) -> list[dict[str, Tensor]]:
+def _chains(
+    X: Tensor,
+    Z: Tensor,
+    *,
+    settings: McmcSettings,
+    seed: int,
+    states: Sequence[ChainState] | None,
+) -> "list[Chain]":
     try:
         from lorecall.search import saas  # noqa: PLC0415  # JAX is imported where it is used
     except ImportError as reason:
@@ -119,8 +144,7 @@ def _draw(X: Tensor, Z: Tensor, *, settings: McmcSettings, seed: int) -> list[di
             package="JAX and NumPyro",
             install="pip install 'botorch[fully-bayesian]'",
         ) from reason
-    draws = saas.draw(X.numpy(), Z.numpy(), settings=settings, seed=seed)
-    return [{name: torch.from_numpy(v) for name, v in drawn.items()} for drawn in draws]
+    return saas.draw(X.numpy(), Z.numpy(), settings=settings, seed=seed, states=states)
 
 
 def _loaded(X: Tensor, z: Tensor, drawn: dict[str, Tensor]) -> SaasFullyBayesianSingleTaskGP:

@@ -1,0 +1,122 @@
+"""A table of real trials of one person, for `benchmarks/search.py` to search in.
+
+Configurations are drawn at random from theta's space, as a search's first points are; each is
+tried as a search would (laptop preset), and every `--cheap-every`-th one also at the screening's
+fidelity. Rows are appended as they are finished, so that it may be stopped, and several processes
+may work on one table (`--part 0/2`, `--part 1/2`). `--gather` makes the table of the parts.
+
+    python experiments/real_trials.py --user ed4e9769 --rows 300
+    python experiments/real_trials.py --user ed4e9769 --gather
+"""
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from lorecall import BaseModel, load_history, preset
+from lorecall.data.history import split_history
+from lorecall.device import set_threads
+from lorecall.files import write_json
+from lorecall.readings import finding_of
+from lorecall.search.discrete import DiscreteSpace, Params
+from lorecall.searching import Fidelity, Searching, space_of
+
+HERE = Path(__file__).parent
+PARTS = HERE / "results" / "trials"
+TABLES = HERE.parent / "benchmarks" / "data"
+SETTINGS = preset("laptop", screen=1)
+
+
+def main() -> None:
+    """Try what is not tried yet, or gather the parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--user", default="ed4e9769")
+    parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--cheap-every", type=int, default=4)
+    parser.add_argument("--part", default="0/1", help="which share of the rows, i/n")
+    parser.add_argument("--gather", action="store_true")
+    options = parser.parse_args()
+    if options.gather:
+        gather(options.user)
+        return
+    set_threads()
+    base = BaseModel.load()
+    history = load_history("chitchat", user=options.user)
+    searching = Searching(base, history, SETTINGS)
+    vanilla = searching.full.trials.losses(searching.full.data.valid)
+    vanilla_loss = sum(vanilla) / len(vanilla)
+    part, n_parts = (int(n) for n in options.part.split("/"))
+    path = PARTS / f"{options.user}-{part}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {row["index"] for row in rows_of(path)}
+    space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
+    for i, params in enumerate(drawn(base, options.rows)):
+        if i % n_parts != part or i in known:
+            continue
+
+        def tried(fidelity: Fidelity, params: Params = params) -> dict[str, object]:
+            config = space.config(params)
+            found = finding_of(
+                fidelity.trials.run(config, fidelity.data, vanilla_loss=vanilla_loss)
+            )
+            return {"loss": found.objectives.loss, "rougeL": found.objectives.rouge_l} | {
+                key: value for key, value in asdict(found).items() if key != "objectives"
+            }
+
+        row = {"index": i, "params": params, **tried(searching.full)}
+        if i % options.cheap_every == 0:
+            row["cheap"] = tried(searching.cheap)
+        with path.open("a") as file:
+            file.write(json.dumps(row | {"vanilla_loss": vanilla_loss}) + "\n")
+
+
+def drawn(base: BaseModel, n: int) -> list[Params]:
+    """Draw different models of the space, always the same ones."""
+    space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
+    columns = DiscreteSpace(space.distributions())
+    rng = np.random.default_rng(0)
+    chosen: dict[object, Params] = {}
+    while len(chosen) < n:
+        params = columns.params(columns.random(1, rng)[0])
+        if space.is_candidate(params):
+            chosen.setdefault(space.same_as(params), params)
+    return list(chosen.values())
+
+
+def gather(user: str) -> None:
+    """Write the table of all parts."""
+    rows = [row for path in sorted(PARTS.glob(f"{user}-*.jsonl")) for row in rows_of(path)]
+    rows.sort(key=lambda row: row["index"])
+    table = {
+        "settings": {
+            "user": user,
+            "dataset": "chitchat",
+            "model": "smollm2-135m-instruct, fp32",
+            "machine": platform.processor() or platform.machine(),
+            "drawn": "at random from theta's space, seed 0, different models",
+            "learn": SETTINGS.as_json(),
+        },
+        "trials": rows,
+    }
+    write_json(TABLES / f"trials-{user}.json", table)
+
+
+def rows_of(path: Path) -> list[dict[str, object]]:
+    """Read finished rows; a line that was cut off is left out."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, object]] = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+if __name__ == "__main__":
+    main()
