@@ -124,3 +124,29 @@ def test_trials_side_by_side_are_a_batch() -> None:
     """As many are suggested at once; one by one otherwise."""
     assert (preset().search.batch, preset().search.together) == (1, False)
     assert (preset(together=4).search.batch, preset(together=4).search.together) == (4, True)
+
+
+def test_the_search_can_be_made_cheaper() -> None:
+    """Each option is off until asked for."""
+    plain = preset().search
+    assert (plain.searched, plain.budget_min, plain.early_stop, plain.screen) == (
+        "all",
+        None,
+        False,
+        0,
+    )
+    changed = preset(searched="n+rank", budget_min=2.5, early_stop=True, screen=6)
+    assert changed.search.searched == "n+rank"
+    assert (changed.search.budget_min, changed.search.early_stop) == (2.5, True)
+    assert changed.search.screen == 6
+    assert changed.screen_train.max_epochs == changed.search.screen_epochs == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"searched": "alpha"}, {"budget_min": 0.0}, {"budget_min": float("nan")}, {"screen": -1}],
+)
+def test_cheaper_searches_are_checked(changes: dict[str, object]) -> None:
+    """An unknown word or a number outside its range."""
+    with pytest.raises(ConfigError):
+        preset(**changes)

@@ -146,6 +146,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
     screen: Annotated[
         int, typer.Option(min=0, help="Cheap trials that go before and inform the search.")
     ] = 0,
+    surrogate: Annotated[
+        str, typer.Option(help="The search's model: nuts, or map, which needs no JAX.")
+    ] = "nuts",
     warm_start: Annotated[
         list[Path] | None,
         typer.Option(help="Finished run of another person to start from; may be repeated."),
@@ -173,6 +176,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         budget_min=budget,
         early_stop=early_stop,
         screen=screen,
+        surrogate=surrogate,
     )
     loaded = load_history(_source(data, history), user=user)
     split_history(loaded)  # too short a history is refused before a model is loaded

@@ -19,6 +19,9 @@ Placement = Literal["deal", "every"]
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 
+SurrogateKind = Literal["nuts", "map"]
+"""How the surrogate's hyperparameters are found: drawn by NUTS (the paper's), or fitted."""
+
 Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
 """The rows of Table 5: which of alpha (layer), n and r (rank) are searched."""
 
@@ -137,17 +140,21 @@ class InjectionConfig:
         Returns:
             layer index -> number of rank-r modules there; layers without a module are left out.
         """
-        n_active = len(self.layers)
-        if self.placement == "every":
-            return dict.fromkeys(self.layers, self.n_loras)
-        if self.n_loras <= n_active:
-            return dict.fromkeys(evenly_spaced(self.layers, self.n_loras), 1)
-        whole, rest = divmod(self.n_loras, n_active)
-        return {layer: whole + (i < rest) for i, layer in enumerate(self.layers)}
+        return deal(self.layers, self.n_loras, self.placement)
 
     def ranks(self) -> dict[int, int]:
         """Give the rank of the one stacked pair that stands for a layer's k modules: k * r."""
         return {layer: k * self.rank for layer, k in self.modules_per_layer().items()}
+
+
+def deal(layers: tuple[int, ...], n_loras: int, placement: Placement) -> dict[int, int]:
+    """Deal n modules over active layers; those without a module are left out."""
+    if placement == "every":
+        return dict.fromkeys(layers, n_loras)
+    if n_loras <= len(layers):
+        return dict.fromkeys(evenly_spaced(layers, n_loras), 1)
+    whole, rest = divmod(n_loras, len(layers))
+    return {layer: whole + (i < rest) for i, layer in enumerate(layers)}
 
 
 def evenly_spaced(items: tuple[int, ...], n: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, TypedDict, TypeVar, Unpack, get_args
 
 from lorecall.errors import ConfigError
-from lorecall.records import Inject, Placement, Searched
+from lorecall.records import Inject, Placement, Searched, SurrogateKind
 
 RANKS = (8, 16, 32, 64, 96)  # Table 2
 MAX_LORAS = 32  # Table 2
@@ -88,6 +88,7 @@ class SearchSettings:
         max_loras: The largest n.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
         stop_gain: Relative gain below which the search stops.
+        surrogate: How the surrogate's hyperparameters are found: by NUTS, or fitted without JAX.
         warmup_steps: NUTS warm-up.
         posterior_samples: NUTS samples after the warm-up.
         thinning: Every how many-th of them is kept.
@@ -111,6 +112,7 @@ class SearchSettings:
     max_loras: int = MAX_LORAS
     stop_rounds: int = 5
     stop_gain: float = 0.01
+    surrogate: SurrogateKind = "nuts"
     warmup_steps: int = 128
     posterior_samples: int = 64
     thinning: int = 4
@@ -124,6 +126,7 @@ class SearchSettings:
         check_range("the number of ranks", len(self.ranks), low=1)
         check_range("the lowest rank", min(self.ranks, default=1), low=1)
         choice("what a memory acts on", self.inject, get_args(Inject))
+        choice("the surrogate", self.surrogate, get_args(SurrogateKind))
         choice("what is searched", self.searched, get_args(Searched))
         check_range("screen", self.screen, low=0)
         check_range("screen_samples", self.screen_samples, low=8)
@@ -184,6 +187,7 @@ class Changes(TypedDict, total=False):
     budget_min: float | None
     early_stop: bool
     screen: int
+    surrogate: str
 
 
 def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
@@ -210,7 +214,7 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
 
 _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
-    *("searched", "budget_min", "early_stop", "screen"),
+    *("searched", "budget_min", "early_stop", "screen", "surrogate"),
 )
 
 

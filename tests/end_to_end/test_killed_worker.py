@@ -71,3 +71,20 @@ def test_workers_need_a_base_that_can_be_loaded(tmp_path: Path, history_file: Pa
         Workers(base, plan, n=1, folder=tmp_path, say=lambda _: None)
     with Workers(base, plan, n=0, folder=tmp_path, say=lambda _: None) as nobody:
         nobody.tend()
+
+
+def test_two_runs_share_a_storage(tmp_path: Path, learn_command: Callable[..., list[str]]) -> None:
+    """The same command with the same storage joins the search, as from another machine."""
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    options = ("--storage", storage, "--trials", str(N_TRIALS), "--initial", str(N_TRIALS))
+    outs = [tmp_path / name for name in ("first", "second")]
+    runs = [
+        subprocess.Popen([sys.executable, "-m", "lorecall", *learn_command(out, *options)])
+        for out in outs
+    ]
+    assert [run.wait() for run in runs] == [0, 0]
+    first, second = (json.loads((out / "result.json").read_text()) for out in outs)
+    assert first["trials"] == second["trials"]
+    assert first["config"] == second["config"]
+    models = {json.dumps(trial["config"], sort_keys=True) for trial in first["trials"]}
+    assert len(models) == len(first["trials"]) == N_TRIALS

@@ -1,5 +1,6 @@
 """The search loop on a function that stands for a model: budget, stop, resume, choice."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,11 +31,12 @@ def finding(config: InjectionConfig) -> Finding:
     )
 
 
-def make_search(folder: Path, **numbers: int) -> Search:
+def make_search(folder: Path, **numbers: float) -> Search:
     """Open the same study with cheap NUTS."""
     settings = SearchSettings(
         **{"trials": 5, "initial": 3, "warmup_steps": 8, "posterior_samples": 8, **numbers}
     )
+    folder.mkdir(exist_ok=True)
     url = f"sqlite:///{folder / 'study.db'}"
     return Search(SPACE, settings=settings, seed=0, storage=url, study_name="s")
 
@@ -175,3 +177,49 @@ def test_a_broken_batch_is_no_trial(tmp_path: Path) -> None:
     search = make_search(tmp_path, batch=2)
     assert search.n_finished == 0
     assert len(search.run(finding).trials) == 5
+
+
+def test_the_best_of_another_search_is_tried_first(tmp_path: Path) -> None:
+    """In place of random points; the surrogate suggests after them."""
+    before = make_search(tmp_path / "a", trials=8, initial=8)
+    found = before.run(finding)
+    url = f"sqlite:///{tmp_path / 'b.db'}"
+    settings = SearchSettings(trials=6, initial=3, warmup_steps=8, posterior_samples=8)
+    search = Search(
+        SPACE,
+        settings=settings,
+        seed=1,
+        storage=url,
+        study_name="s",
+        priors=[before.as_prior()],
+    )
+    outcome = search.run(finding)
+    fronts = [trial.config for trial in found.trials if trial.on_front]
+    assert outcome.trials[0].config in fronts
+    assert outcome.trials[0].seconds["suggest"] == 0
+    assert outcome.trials[4].seconds["suggest"] > 0
+    assert len(outcome.trials) == 6
+
+
+def test_a_budget_in_minutes_is_kept(tmp_path: Path) -> None:
+    """Trials of a tenth of a second for three seconds: over within a tenth of that."""
+
+    def slow(config: InjectionConfig) -> Finding:
+        time.sleep(0.1)
+        return finding(config)
+
+    search = make_search(tmp_path, trials=500, initial=500, budget_min=0.05)
+    started = time.monotonic()
+    outcome = search.run(slow)
+    assert time.monotonic() - started == pytest.approx(3.0, rel=0.2)
+    assert outcome.hypervolume.stopped == "the budget of 0.05 minutes is spent"
+    again = make_search(tmp_path, trials=500, initial=500, budget_min=0.05).run(slow)
+    assert len(again.trials) <= len(outcome.trials) + 1  # what was spent before counts
+
+
+def test_curves_are_those_of_the_finished_trials(tmp_path: Path) -> None:
+    """One a trial, the base's own loss first."""
+    search = make_search(tmp_path, trials=3)
+    search.run(finding)
+    assert [len(curve) for curve in search.curves] == [2, 2, 2]
+    assert {curve[0] for curve in search.curves} == {5.0}

@@ -1,6 +1,6 @@
 """Candidates trained side by side learn what each would have learnt alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -99,3 +99,32 @@ def test_kinds_are_not_mixed(llama: BaseModel) -> None:
         pytest.raises(ConfigError, match="same tokens"),
     ):
         GroupEngine(group, trials.frozen)
+
+
+def test_a_hopeless_one_goes_no_further(llama: BaseModel, make_samples: MakeSamples) -> None:
+    """Told to stop after its first reading, alone or side by side; its best point is still read."""
+    trials, data = trials_of(llama, make_samples)
+    asked: list[int] = []
+
+    def stop(losses: Sequence[float]) -> bool:
+        asked.append(len(losses))
+        return True
+
+    alone = trials.run(CONFIGS[0], data, stop=stop)
+    assert asked == [2]  # the base's own loss and the first reading
+    assert len(alone.trained.report.curve) == 2
+    assert len(alone.rouge_l) == 4
+    together = trials.run_together(CONFIGS, data, stop=stop)
+    assert [len(result.trained.report.curve) for result in together] == [2, 2, 2]
+    assert together[0].objectives.loss == pytest.approx(alone.objectives.loss, rel=1e-4)
+
+
+def test_on_the_plain_path_they_are_tried_one_by_one(
+    llama: BaseModel, make_samples: MakeSamples
+) -> None:
+    """The reference has no way to do several at once."""
+    trials, data = trials_of(llama, make_samples)
+    trials.settings = replace(SETTINGS, plain=True)
+    plain = trials.run_together(CONFIGS[:2], data)
+    for config, result in zip(CONFIGS, plain, strict=False):
+        assert result.objectives == trials.run(config, data).objectives

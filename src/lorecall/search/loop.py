@@ -77,11 +77,12 @@ class Search:
         priors: Sequence[Prior] = (),
     ) -> None:
         self.space, self.settings, self.seed = space, settings, seed
-        self.mcmc = McmcSettings(
+        mcmc = McmcSettings(
             warmup_steps=settings.warmup_steps,
             posterior_samples=settings.posterior_samples,
             thinning=settings.thinning,
         )
+        self.options = SamplerOptions(mcmc=mcmc, surrogate=settings.surrogate)
         self._first = first_params(
             priors,
             DiscreteSpace(space.distributions()),
@@ -97,7 +98,7 @@ class Search:
             is_candidate=space.is_candidate,
             same_as=space.same_as,
             priors=priors,
-            options=SamplerOptions(mcmc=self.mcmc),
+            options=self.options,
         )
         self.study = open_study(storage, study_name, directions=DIRECTIONS, sampler=sampler)
         if self.study.metric_names != list(OBJECTIVES):
@@ -162,7 +163,7 @@ class Search:
         done = finished(self.study)
         learnt = {}
         if len(done) > self._n_initial:  # else the surrogate was never asked
-            learnt = importance_in(done, self.space, mcmc=self.mcmc, seed=self.seed)
+            learnt = importance_in(done, self.space, options=self.options, seed=self.seed)
         return outcome_of(
             done,
             self.space,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from lorecall.records import SurrogateKind
 from lorecall.settings import check_range
 
 
@@ -66,11 +67,14 @@ class SamplerOptions:
         mcmc: NUTS.
         acquisition: The acquisition.
         prior_points: Most observations taken from priors, all of them together.
+        surrogate: How the hyperparameters are found: `nuts`, or `map` for the light option, which
+            needs no JAX.
     """
 
     mcmc: McmcSettings = field(default_factory=McmcSettings)
     acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
     prior_points: int = 96
+    surrogate: SurrogateKind = "nuts"
 
     def __post_init__(self) -> None:
         check_range("prior_points", self.prior_points, low=1)

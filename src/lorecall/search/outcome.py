@@ -21,7 +21,7 @@ from lorecall.search.front import (
     pareto,
     to_maximise,
 )
-from lorecall.search.options import McmcSettings
+from lorecall.search.options import SamplerOptions
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
 from lorecall.search.surrogate import fit, importance
@@ -109,13 +109,17 @@ def finding_in(trial: FrozenTrial) -> Finding:
 
 
 def importance_in(
-    done: Sequence[FrozenTrial], space: InjectionSpace, *, mcmc: McmcSettings, seed: int
+    done: Sequence[FrozenTrial], space: InjectionSpace, *, options: SamplerOptions, seed: int
 ) -> dict[str, dict[str, Quartiles]]:
     """Fit the surrogate to finished trials and say which inputs matter for each objective."""
     columns = DiscreteSpace(space.distributions())
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
     surrogate = fit(
-        torch.as_tensor(codes), torch.as_tensor(values_of(done)), settings=mcmc, seed=seed
+        torch.as_tensor(codes),
+        torch.as_tensor(values_of(done)),
+        settings=options.mcmc,
+        seed=seed,
+        kind=options.surrogate,
     )
     return {
         objective: {

@@ -7,6 +7,7 @@ what is finished and maximises the acquisition given what is pending.
 
 import zlib
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
@@ -31,13 +32,14 @@ from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
 from lorecall.search.observations import SUGGESTED, Observations, observe, queued_params
 from lorecall.search.options import SamplerOptions
 from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned
-from lorecall.search.surrogate import fit
+from lorecall.search.surrogate import Surrogate, fit
 from lorecall.settings import check_range
 
 SUGGEST_S = "lorecall:suggest_s"
 """System attribute with the seconds a suggestion took."""
 
 _FEWEST = 2  # finished trials that a surrogate needs
+_FAR_BELOW = 4.0  # standard deviations of the noise
 _CHUNK = 64  # candidates scored at once; more at once are no faster
 
 
@@ -165,14 +167,14 @@ class SaasNehviSampler(BaseSampler):
         )
         if seen.n_counted < self._n_initial or len(seen.points) < _FEWEST:
             return untried.random(rng), ()
-        with _one_torch_thread():
+        with _one_torch_thread() as n_threads, ThreadPoolExecutor(n_threads) as pool:
             own = Placed(points=seen.points, values=seen.values)
             others = self._others(own, space, directions, rng)
             improvement, ended = self._improvement(space, seen, others, states, rng)
             front = rng.permutation(seen.points[pareto(seen.values)])
             settings = self._options.acquisition
             best = maximise(
-                partial(_score, improvement, space, with_origin=bool(others)),
+                partial(_score, improvement, space, pool, with_origin=bool(others)),
                 untried,
                 starts=front[: settings.n_pareto],
                 settings=settings,
@@ -207,17 +209,31 @@ class SaasNehviSampler(BaseSampler):
         X = torch.cat([own, *elsewhere])
         Y = torch.from_numpy(np.concatenate([seen.values, *(o.values for o in others)]))
         nuts_seed, acquisition_seed = (int(seed) for seed in rng.integers(2**31, size=2))
-        surrogate = fit(X, Y, settings=self._options.mcmc, seed=nuts_seed, states=states)
+        options = self._options
+        surrogate = fit(
+            X, Y, settings=options.mcmc, seed=nuts_seed, states=states, kind=options.surrogate
+        )
         reference = torch.from_numpy(reference_point(seen.values[: self._n_initial]))
         improvement = noisy_improvement(
             surrogate,
-            baseline=own,
+            baseline=own[_plausible(surrogate, n=len(own))],
             reference=surrogate.standardise(reference),
             pending=_inputs(space, seen.pending, with_origin=given),
             mc_samples=self._options.acquisition.mc_samples,
             seed=acquisition_seed,
         )
         return improvement, surrogate.states
+
+
+def _plausible(surrogate: Surrogate, *, n: int) -> Tensor:
+    """Say which of the first n observations may be on their front: none is far below another.
+
+    BoTorch prunes the rest, too, but by sampling the posterior at all of them.
+    """
+    noise = torch.stack([drawn.noise.median() for drawn in surrogate.draws]).sqrt()
+    Z = surrogate.Z[:n]
+    below = (Z[None] - _FAR_BELOW * noise > Z[:, None]).all(dim=-1)
+    return ~below.any(dim=1)
 
 
 def _inputs(space: DiscreteSpace, points: Points, *, with_origin: bool, origin: int = 0) -> Tensor:
@@ -230,11 +246,20 @@ def _inputs(space: DiscreteSpace, points: Points, *, with_origin: bool, origin: 
 
 
 def _score(
-    improvement: AcquisitionFunction, space: DiscreteSpace, points: Points, *, with_origin: bool
+    improvement: AcquisitionFunction,
+    space: DiscreteSpace,
+    pool: ThreadPoolExecutor,
+    points: Points,
+    *,
+    with_origin: bool,
 ) -> NDArray[np.float64]:
     candidates = _inputs(space, points, with_origin=with_origin)[:, None]
-    with torch.no_grad():
-        return torch.cat([improvement(chunk) for chunk in candidates.split(_CHUNK)]).numpy()
+
+    def scored(chunk: Tensor) -> Tensor:
+        with torch.no_grad():  # a thread has a mode of its own
+            return improvement(chunk)
+
+    return torch.cat(list(pool.map(scored, candidates.split(_CHUNK)))).numpy()
 
 
 def _record(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
@@ -244,12 +269,15 @@ def _record(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
 
 
 @contextmanager
-def _one_torch_thread() -> Generator[None]:
-    """Keep PyTorch to one thread: on small arrays and busy cores more of them are slower."""
+def _one_torch_thread() -> Generator[int]:
+    """Keep PyTorch to one thread, as on small arrays and busy cores more of them are slower.
+
+    Gives how many there were, for whoever has several things to do.
+    """
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        yield n_threads
     finally:
         torch.set_num_threads(n_threads)
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from lorecall.errors import ConfigError
-from lorecall.records import Inject, InjectionConfig, Placement, Searched
+from lorecall.records import Inject, InjectionConfig, Placement, Searched, deal
 from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.settings import MAX_LORAS, RANKS, choice
 
@@ -95,18 +96,24 @@ class InjectionSpace:
 
     def same_as(self, params: Mapping[str, object]) -> Hashable:
         """Give what parameters come to: (layer, stacked rank) pairs. Equal ones are one model."""
-        if not self.is_candidate(params):
+        layers, n, rank = self._theta(params)
+        if not layers or not n:
             return ()
-        return tuple(sorted(self._config(params).ranks().items()))
+        return tuple((layer, k * rank) for layer, k in deal(layers, n, self.placement).items())
 
     def _config(self, params: Mapping[str, object]) -> InjectionConfig:
-        one_each = 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
+        layers, n, rank = self._theta(params)
         return InjectionConfig(
-            layers=self._active(params),
-            n_loras=_whole(params.get("n_loras", one_each)),
-            rank=_whole(params.get("rank", FIXED_RANK)),
-            placement=self.placement,
-            inject=self.inject,
+            layers=layers, n_loras=n, rank=rank, placement=self.placement, inject=self.inject
+        )
+
+    def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:
+        """Give (alpha, n, r), what is not searched as it is fixed."""
+        one_each = 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
+        return (
+            self._active(params),
+            _whole(params.get("n_loras", one_each)),
+            _whole(params.get("rank", FIXED_RANK)),
         )
 
     def _active(self, params: Mapping[str, object]) -> tuple[int, ...]:
@@ -117,8 +124,13 @@ class InjectionSpace:
     def _searches(self, factor: str) -> bool:
         return self.searched == "all" or factor in self.searched.split("+")
 
-    def _layer_names(self) -> list[str]:
-        return [f"layer_{i:02d}" for i in range(self.n_layers)]
+    def _layer_names(self) -> tuple[str, ...]:
+        return _names(self.n_layers)
+
+
+@cache
+def _names(n_layers: int) -> tuple[str, ...]:
+    return tuple(f"layer_{i:02d}" for i in range(n_layers))
 
 
 def _whole(value: object) -> int:

@@ -20,7 +20,9 @@ from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 from torch import Tensor
 
 from lorecall.errors import MissingExtraError
+from lorecall.records import SurrogateKind
 from lorecall.search.chains import ChainState
+from lorecall.search.map_saas import fitted
 from lorecall.search.options import McmcSettings
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ def fit(
     settings: McmcSettings,
     seed: int,
     states: Sequence[ChainState] | None = None,
+    kind: SurrogateKind = "nuts",
 ) -> Surrogate:
     """Fit the surrogate.
 
@@ -102,6 +105,7 @@ def fit(
         settings: How long NUTS runs.
         seed: Seed of the chains.
         states: Where the chains of the last fit ended.
+        kind: How the hyperparameters are found; `settings`, `seed` and `states` are for NUTS.
 
     Raises:
         MissingExtraError: JAX or NumPyro is not installed.
@@ -109,8 +113,13 @@ def fit(
     mean, std = Y.mean(dim=0), Y.std(dim=0)
     std = torch.where(std > 0, std, torch.ones_like(std))
     Z = (Y - mean) / std
-    chains = _chains(X, Z, settings=settings, seed=seed, states=states)
-    draws = [{k: torch.from_numpy(v) for k, v in chain.draws.items()} for chain in chains]
+    ended: tuple[ChainState, ...] = ()
+    if kind == "map":
+        draws = fitted(X, Z)
+    else:
+        chains = _chains(X, Z, settings=settings, seed=seed, states=states)
+        draws = [{k: torch.from_numpy(v) for k, v in chain.draws.items()} for chain in chains]
+        ended = tuple(chain.state for chain in chains)
     gps = [_loaded(X, z, drawn) for z, drawn in zip(Z.T, draws, strict=True)]
     return Surrogate(
         model=ModelListGP(*gps),
@@ -119,7 +128,7 @@ def fit(
         Z=Z,
         mean=mean,
         std=std,
-        states=tuple(chain.state for chain in chains),
+        states=ended,
     )
 
 
@@ -140,7 +149,7 @@ def _chains(
         from lorecall.search import saas  # noqa: PLC0415  # JAX is imported where it is used
     except ImportError as reason:
         raise MissingExtraError(
-            "the SAAS-GP search",
+            "the SAAS-GP search by NUTS (--surrogate map does without)",
             package="JAX and NumPyro",
             install="pip install 'botorch[fully-bayesian]'",
         ) from reason
