@@ -44,7 +44,7 @@ def _fitted(X: Tensor, z: Tensor, taus: Tensor) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {
         "mean": cast("Any", gp.mean_module).constant,
         "outputscale": kernel.outputscale,
-        "noise": gp.likelihood.noise,
+        "noise": cast("Any", gp.likelihood).noise,
         "lengthscale": kernel.base_kernel.lengthscale,
     }
     e = len(taus)
