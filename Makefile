@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet
 DEMO_USER ?= ed4e9769
 DEMO_DIR := runs/demo
 
-.PHONY: setup demo test lint bench-trial clean
+.PHONY: setup demo test lint bench-trial bench-suggest clean
 
 setup: $(VENV)/.installed
 
@@ -38,6 +38,10 @@ lint: setup
 # At most ten minutes on two cores: time is saved on evaluations and memory, never on steps.
 bench-trial: setup
 	$(BIN)/python benchmarks/trial.py --budget 420
+
+# Twelve minutes on two cores, most of them BoTorch's.
+bench-suggest: setup
+	$(BIN)/python benchmarks/suggest.py
 
 clean:
 	rm -rf $(VENV) runs

@@ -93,8 +93,11 @@ class Searching:
 
     def open_main(self, plan: Plan, screen: Search | None = None) -> Search:
         """Open the study of the search itself; a finished screening informs it."""
-        found = () if screen is None else (screen.as_prior(),)
-        return self._open(plan, self.settings.search, plan.study_name, (*found, *plan.priors))
+        settings, name = self.settings.search, plan.study_name
+        if screen is None:
+            return self._open(plan, settings, name, plan.priors)
+        priors = (screen.as_prior(), *plan.priors)
+        return self._open(plan, settings, name, priors, spent_s=screen.spent_s)
 
     def work(self, plan: Plan) -> None:
         """Work on the search beside other processes, until it is over."""
@@ -154,7 +157,13 @@ class Searching:
         return lambda losses: is_hopeless(losses, search.curves)
 
     def _open(
-        self, plan: Plan, settings: SearchSettings, name: str, priors: Sequence[Prior]
+        self,
+        plan: Plan,
+        settings: SearchSettings,
+        name: str,
+        priors: Sequence[Prior],
+        *,
+        spent_s: float = 0.0,
     ) -> Search:
         space = space_of(self.base.n_layers, self.base.max_rank, settings)
         return Search(
@@ -164,6 +173,7 @@ class Searching:
             storage=plan.storage,
             study_name=name,
             priors=priors,
+            spent_s=spent_s,
         )
 
 
@@ -182,13 +192,13 @@ def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> Injectio
 def screen_settings(settings: SearchSettings) -> SearchSettings:
     """Give the settings of the screening: as the search's, half of its trials at random.
 
-    It stops by its number of trials alone, and no trial of it is stopped early.
+    It stops by its number of trials, or by the budget in minutes, which the search itself then has
+    less of; no trial of it is stopped early.
     """
     return replace(
         settings,
         trials=max(1, settings.screen),
         initial=max(1, settings.screen // 2),
         early_stop=False,
-        budget_min=None,
         stop_rounds=max(1, settings.screen),
     )

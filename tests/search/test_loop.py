@@ -223,3 +223,24 @@ def test_curves_are_those_of_the_finished_trials(tmp_path: Path) -> None:
     search.run(finding)
     assert [len(curve) for curve in search.curves] == [2, 2, 2]
     assert {curve[0] for curve in search.curves} == {5.0}
+
+
+def test_what_was_spent_before_counts_against_the_budget(tmp_path: Path) -> None:
+    """A screening has used all but a second of it."""
+
+    def slow(config: InjectionConfig) -> Finding:
+        time.sleep(0.1)
+        return finding(config)
+
+    search = Search(
+        SPACE,
+        settings=SearchSettings(trials=500, initial=500, budget_min=0.05),
+        seed=0,
+        storage=f"sqlite:///{tmp_path / 'study.db'}",
+        study_name="s",
+        spent_s=2.0,
+    )
+    started = time.monotonic()
+    search.run(slow)
+    assert time.monotonic() - started < 2.0
+    assert search.spent_s == pytest.approx(3.0, rel=0.2)

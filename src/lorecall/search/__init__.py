@@ -8,12 +8,19 @@ heavy is imported here; take what you need from the modules:
     front        Pareto front, hypervolume, stopping and choosing
     options      the numbers of the sampler
     saas         SAAS-GP posterior samples by NUTS (JAX)
+    chains       where a chain ended, kept with its trial
+    map_saas     the light surrogate, fitted without JAX
     surrogate    those samples as BoTorch models; which inputs matter
     acquisition  noisy (hypervolume) improvement of single candidates
     local_search its maximum over valid discrete points
     observations what a study's trials say
+    prior        what other searches found, as observations and first points
     sampler      the Optuna sampler
     study        opening, asking, recovering after a kill
+    alive        who works on a trial, and whether they still do
+    early_stop   which trials go no further
+    loop         ask, try, tell, by any number of processes
+    outcome      what a finished search comes to
 """
 
 import os

@@ -61,6 +61,7 @@ class Search:
         study_name: The study's name there; a study of that name goes on.
         priors: Other searches over the same space: their best points are tried first, in place of
             random ones, and their trials inform the surrogate.
+        spent_s: Seconds of a budget in minutes that are spent already, on a screening.
 
     Raises:
         StorageError: The storage cannot be reached.
@@ -75,7 +76,9 @@ class Search:
         storage: str,
         study_name: str,
         priors: Sequence[Prior] = (),
+        spent_s: float = 0.0,
     ) -> None:
+        self._spent_s = spent_s
         self.space, self.settings, self.seed = space, settings, seed
         mcmc = McmcSettings(
             warmup_steps=settings.warmup_steps,
@@ -121,6 +124,11 @@ class Search:
         """How many trials are being tried, by any process."""
         return len(running(self.study))
 
+    @property
+    def spent_s(self) -> float:
+        """Seconds in which anyone was at work on this search, and what was spent before it."""
+        return self._spent_s + _time_at_work(finished(self.study)).total_seconds()
+
     def as_prior(self) -> Prior:
         """Give what was found, for another search over the same space."""
         done = finished(self.study)
@@ -138,7 +146,7 @@ class Search:
             if self.space.same_as(params) not in known:
                 self.study.enqueue_trial(params, skip_if_exists=True)
         if self.settings.budget_min is not None:
-            left = timedelta(minutes=self.settings.budget_min) - _time_at_work(finished(self.study))
+            left = timedelta(minutes=self.settings.budget_min, seconds=-self.spent_s)
             self.study.set_user_attr(_DEADLINE, (datetime.now() + left).timestamp())  # noqa: DTZ005 - as Optuna's own
 
     def run(
