@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from lorecall import BaseModel, load_history, preset
-from lorecall.data.history import split_history
 from lorecall.device import set_threads
 from lorecall.files import write_json
 from lorecall.readings import finding_of
