@@ -214,7 +214,7 @@ def test_a_budget_in_minutes_is_kept(tmp_path: Path) -> None:
     assert time.monotonic() - started == pytest.approx(3.0, rel=0.2)
     assert outcome.hypervolume.stopped == "the budget of 0.05 minutes is spent"
     again = make_search(tmp_path, trials=500, initial=500, budget_min=0.05).run(slow)
-    assert len(again.trials) <= len(outcome.trials) + 1  # what was spent before counts
+    assert len(again.trials) <= len(outcome.trials) + 3  # what was spent in trials counts
 
 
 def test_curves_are_those_of_the_finished_trials(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_shapes_and_ranges() -> None:
     X, Y = problem(20, 0)
     found = fitted(X, (Y - Y.mean(0)) / Y.std(0))
     assert len(found) == 2
-    for hyper in found:
+    for _, hyper in found:
         assert hyper["lengthscale"].shape == (4, 10)
         assert {hyper[name].shape for name in ("mean", "outputscale", "noise")} == {(4,)}
         assert all((hyper[name] > 0).all() for name in ("outputscale", "noise", "lengthscale"))
@@ -38,7 +38,7 @@ def test_it_learns_what_matters() -> None:
     surrogate = fit(X, Y, settings=McmcSettings(), seed=0, kind="map")
     assert surrogate.states == ()
     new, truth = problem(30, 1)
-    predicted = surrogate.model.models[0].posterior(new).mixture_mean.squeeze(-1)
+    predicted = surrogate.model.models[0].posterior(new).mixture_mean.detach().squeeze(-1)
     expected = surrogate.standardise(truth)[:, 0]
     assert float((predicted - expected).square().mean()) < 0.1
     shares = importance(surrogate)[0].median

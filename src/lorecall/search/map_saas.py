@@ -20,7 +20,10 @@ _SHARES = (0.125, 0.375, 0.625, 0.875)  # quantiles of tau's prior, one a fit
 _TAU_SCALE = 0.1
 
 
-def fitted(X: Tensor, Z: Tensor) -> list[dict[str, Tensor]]:
+Fitted = tuple[EnsembleMapSaasSingleTaskGP, dict[str, Tensor]]
+
+
+def fitted(X: Tensor, Z: Tensor) -> list[Fitted]:
     """Fit the hyperparameters of every objective.
 
     Args:
@@ -28,14 +31,14 @@ def fitted(X: Tensor, Z: Tensor) -> list[dict[str, Tensor]]:
         Z: Outcomes, each standardised, shape (n, m).
 
     Returns:
-        For each objective: `mean`, `outputscale`, `noise`, shape (e,), and `lengthscale`, shape
-        (e, d).
+        For each objective the model, and `mean`, `outputscale`, `noise`, shape (e,), and
+        `lengthscale`, shape (e, d).
     """
     taus = HalfCauchy(torch.tensor(_TAU_SCALE, dtype=X.dtype)).icdf(torch.tensor(_SHARES).to(X))
     return [_fitted(X, z, taus) for z in Z.T]
 
 
-def _fitted(X: Tensor, z: Tensor, taus: Tensor) -> dict[str, Tensor]:
+def _fitted(X: Tensor, z: Tensor, taus: Tensor) -> Fitted:
     gp = EnsembleMapSaasSingleTaskGP(
         X, z[:, None], num_taus=len(taus), taus=taus, outcome_transform=None
     )
@@ -48,7 +51,7 @@ def _fitted(X: Tensor, z: Tensor, taus: Tensor) -> dict[str, Tensor]:
         "lengthscale": kernel.base_kernel.lengthscale,
     }
     e = len(taus)
-    return {
+    return gp.eval(), {
         name: value.detach().reshape((e, -1) if name == "lengthscale" else (e,))
         for name, value in found.items()
     }

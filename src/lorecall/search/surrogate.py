@@ -51,7 +51,7 @@ class Surrogate:
     """A fitted surrogate, in standardised outcomes.
 
     Args:
-        model: One `SaasFullyBayesianSingleTaskGP` per objective; predicts Z.
+        model: One GP per objective, an ensemble over the draws; predicts Z.
         draws: What each of them holds.
         X: Inputs it was fitted to, shape (n, d).
         Z: Standardised outcomes it was fitted to, shape (n, m).
@@ -115,12 +115,14 @@ def fit(
     Z = (Y - mean) / std
     ended: tuple[ChainState, ...] = ()
     if kind == "map":
-        draws = fitted(X, Z)
+        found = fitted(X, Z)
+        gps = [gp for gp, _ in found]
+        draws = [drawn for _, drawn in found]
     else:
         chains = _chains(X, Z, settings=settings, seed=seed, states=states)
         draws = [{k: torch.from_numpy(v) for k, v in chain.draws.items()} for chain in chains]
         ended = tuple(chain.state for chain in chains)
-    gps = [_loaded(X, z, drawn) for z, drawn in zip(Z.T, draws, strict=True)]
+        gps = [_loaded(X, z, drawn) for z, drawn in zip(Z.T, draws, strict=True)]
     return Surrogate(
         model=ModelListGP(*gps),
         draws=tuple(Draws(**drawn) for drawn in draws),
