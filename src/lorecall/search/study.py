@@ -1,9 +1,11 @@
 """A study's life: open it, ask, and go on after a process was killed."""
 
 import contextlib
+import time
 import warnings
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -16,7 +18,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lorecall.errors import StorageError
 from lorecall.results import without_password
@@ -28,6 +30,7 @@ WITHDRAWN = "withdrawn"
 """User attribute of a trial that two processes were given at once, and this one gave back."""
 
 _ALIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+_TRIES, _PAUSE_S = 5, 0.5
 _BUSY_S = 60  # how long a process waits for SQLite's one writer
 
 
@@ -170,9 +173,29 @@ def _storage(url: str) -> BaseStorage:
     patient = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna calls heartbeats that
-        return RDBStorage(
-            url, engine_kwargs=patient, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
-        )
+        for _ in range(_TRIES):
+            try:
+                return _opened(url, patient)
+            except (SQLAlchemyError, StorageInternalError) as reason:
+                if not _is_being_made(reason):
+                    raise
+                time.sleep(_PAUSE_S)
+        return _opened(url, patient)
+
+
+def _opened(url: str, engine: dict[str, Any] | None) -> RDBStorage:
+    return RDBStorage(
+        url, engine_kwargs=engine, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
+    )
+
+
+def _is_being_made(reason: BaseException | None) -> bool:
+    """Say whether another process made the tables between our look and our making them."""
+    while reason is not None:
+        if isinstance(reason, IntegrityError) or "already exists" in str(reason):
+            return True
+        reason = reason.__cause__
+    return False
 
 
 @contextmanager
