@@ -2,8 +2,8 @@
 
 history -> split -> vanilla -> search <-> trials -> choice -> default LoRA -> memory -> scores
 
-This is the one place where the search and the model meet. Every stage leaves its finding in the
-run's folder, so that a run killed at any moment goes on where it was.
+Here and in `lorecall.searching` alone the search and the model meet. Every stage leaves its finding
+in the run's folder, so that a run killed at any moment goes on where it was.
 """
 
 import hashlib
@@ -110,7 +110,8 @@ def learn_memory(  # noqa: PLR0913 - one parameter an option
             n_workers=workers,
             priors=priors,
         )
-        check_storage(storage or folder.storage_url)
+        if storage is None:
+            check_storage(folder.storage_url)
         vanilla = job.vanilla()
         found = job.search(storage or folder.storage_url, vanilla)
         readings: dict[System, SystemReading] = {

@@ -4,7 +4,7 @@ Together with `lorecall.learn` this is where the search and the model meet.
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from lorecall.data.history import split_history, subset
@@ -114,7 +114,7 @@ class Searching:
         """Give the function that tries one theta."""
 
         def objective(config: InjectionConfig) -> Finding:
-            def run(advance: Advance | None) -> Finding:
+            with nullcontext() if stage is None else stage(search, 1) as advance:
                 result = fidelity.trials.run(
                     config,
                     fidelity.data,
@@ -122,12 +122,7 @@ class Searching:
                     on_tokens=advance,
                     stop=self._stop(search),
                 )
-                return finding_of(result)
-
-            if stage is None:
-                return run(None)
-            with stage(search, 1) as advance:
-                return run(advance)
+            return finding_of(result)
 
         return objective
 

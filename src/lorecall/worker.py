@@ -18,13 +18,14 @@ from typing import Self
 import torch
 from pydantic import TypeAdapter
 
-from lorecall.device import THREADS_VARIABLE, set_threads
+from lorecall.device import THREADS_VARIABLE, DTypeName, set_threads
 from lorecall.errors import ModelError
 from lorecall.lm.base import BaseModel, find_base
 from lorecall.searching import Plan, Searching
 
 _RESTARTS = 3  # of one worker: a second killing may be chance, a fourth is not
 _LEAVE_S = 10.0
+_DTYPES: dict[torch.dtype, DTypeName] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Job:
     plan: Plan
     base: str
     device: str
-    dtype: str
+    dtype: DTypeName
     four_bit: bool
 
 
@@ -140,8 +141,7 @@ def main() -> None:
     job = TypeAdapter(Job).validate_json(sys.stdin.buffer.readline())
     Thread(target=_end_with_parent, daemon=True).start()
     set_threads()
-    dtype = {"float32": "float32", "bfloat16": "bfloat16"}.get(job.dtype, "auto")
-    base = BaseModel.load(job.base, device=job.device, dtype=dtype, four_bit=job.four_bit)  # type: ignore[arg-type]
+    base = BaseModel.load(job.base, device=job.device, dtype=job.dtype, four_bit=job.four_bit)
     Searching(base, job.plan.history, job.plan.settings).work(job.plan)
 
 
@@ -155,7 +155,7 @@ def _job(base: BaseModel, plan: Plan, k: int) -> Job:
     device = str(base.device)
     if base.device.type == "cuda":
         device = f"cuda:{((base.device.index or 0) + k) % torch.cuda.device_count()}"
-    dtype = str(base.dtype).removeprefix("torch.")
+    dtype = _DTYPES.get(base.dtype, "auto")
     history = replace(plan.history, dropped=dict(plan.history.dropped))  # a view is no JSON
     plan = replace(plan, history=history)
     return Job(plan=plan, base=base.name, device=device, dtype=dtype, four_bit=base.four_bit)

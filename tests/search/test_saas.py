@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from numpyro.infer.util import log_density
 
 from lorecall.search import saas
 from lorecall.search.options import McmcSettings, SamplerOptions
-from lorecall.search.surrogate import fit
+from lorecall.search.surrogate import Surrogate, fit
 
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OURS = {"c": "mean", "s": "outputscale", "v": "noise", "tau": "kernel_tausq"}
@@ -78,43 +79,40 @@ def test_density_and_gradient_are_botorchs(data: Data, size: int) -> None:
         assert gaps == pytest.approx([gaps[0]] * 6, abs=1e-6)
 
 
-def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
-    """Predictive means and variances are those of BoTorch's fit, within Monte-Carlo error."""
-    X, y = (torch.from_numpy(array) for array in data)
+LONG = McmcSettings(warmup_steps=128, posterior_samples=256, thinning=2)
+
+
+def predictions_like_a_stock_fit(X: torch.Tensor, y: torch.Tensor, fitted: Surrogate) -> Any:
+    """Check means and variances against BoTorch's fit, within Monte-Carlo error; give ours."""
     held_out = torch.rand(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    settings = McmcSettings(warmup_steps=128, posterior_samples=256, thinning=2)
     with jax.enable_x64(True):
         stock = SaasFullyBayesianSingleTaskGP(X, y[:, None])
         fit_fully_bayesian_model_nuts(
             stock, warmup_steps=128, num_samples=256, thinning=2, disable_progbar=True
         )
         theirs = stock.posterior(held_out)
-    fitted = fit(X, y[:, None], settings=settings, seed=0)
     ours = fitted.model.models[0].posterior(held_out)
     deviation = theirs.mixture_variance.sqrt()
     assert ((ours.mixture_mean - theirs.mixture_mean).abs() / deviation).max() < 0.25
     assert (ours.mixture_variance / theirs.mixture_variance).log().abs().max() < 0.4
+    return ours
+
+
+def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
+    """Predictive means and variances are those of BoTorch's fit, within Monte-Carlo error."""
+    X, y = (torch.from_numpy(array) for array in data)
+    fitted = fit(X, y[:, None], settings=LONG, seed=0)
+    ours = predictions_like_a_stock_fit(X, y, fitted)
     assert ours.mixture_mean.std() > 0.3  # it has learnt something to agree upon
 
 
 def test_a_chain_that_goes_on_agrees_with_a_stock_fit(data: Data) -> None:
     """From where a chain of fewer observations ended, the same predictions as BoTorch's fit."""
     X, y = (torch.from_numpy(array) for array in data)
-    held_out = torch.rand(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    settings = McmcSettings(warmup_steps=128, posterior_samples=256, thinning=2)
-    with jax.enable_x64(True):
-        stock = SaasFullyBayesianSingleTaskGP(X, y[:, None])
-        fit_fully_bayesian_model_nuts(
-            stock, warmup_steps=128, num_samples=256, thinning=2, disable_progbar=True
-        )
-        theirs = stock.posterior(held_out)
-    before = fit(X[:12], y[:12, None], settings=settings, seed=0)
-    fitted = fit(X, y[:, None], settings=settings, seed=1, states=before.states)
+    before = fit(X[:12], y[:12, None], settings=LONG, seed=0)
+    fitted = fit(X, y[:, None], settings=LONG, seed=1, states=before.states)
     assert fitted.states[0].step == before.states[0].step  # it went on, and did not start anew
-    ours = fitted.model.models[0].posterior(held_out)
-    deviation = theirs.mixture_variance.sqrt()
-    assert ((ours.mixture_mean - theirs.mixture_mean).abs() / deviation).max() < 0.25
-    assert (ours.mixture_variance / theirs.mixture_variance).log().abs().max() < 0.4
+    predictions_like_a_stock_fit(X, y, fitted)
 
 
 def test_a_chain_that_is_rarely_accepted_starts_anew(booleans: Data, quick: SamplerOptions) -> None:

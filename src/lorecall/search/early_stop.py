@@ -10,7 +10,7 @@ def is_hopeless(losses: Sequence[float], others: Sequence[Sequence[float]]) -> b
     """Say whether a trial's loss, at its last reading, is above the median of the others' there.
 
     The median rule of Golovin et al. (2017), on the loss alone: a trial that would lose on the
-    loss may still win on ROUGE-L, so what an early stop costs is measured in `benchmarks/`.
+    loss may still win on ROUGE-L. What that costs a search is not measured yet.
 
     Args:
         losses: The trial's validation losses so far; the first is the base's own.
