@@ -21,7 +21,7 @@ from lorecall.data.privacy import mask
 from lorecall.errors import ArtefactError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
-from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
+from lorecall.memory.artefact import Memory
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import (
     SampleScores,
@@ -42,6 +42,7 @@ from lorecall.search.study import check_storage
 from lorecall.searching import Advance, Plan, Searching, Stage, space_of
 from lorecall.settings import LearnSettings, check_range, preset
 from lorecall.trial.run import Trained, Trials
+from lorecall.trial.storing import sizes_of, to_memory, training_of
 from lorecall.worker import Workers
 
 DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
@@ -272,7 +273,7 @@ class _Job:
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             config=found.config,
             chosen_trial=found.chosen,
-            split=_sizes(self.split),
+            split=sizes_of(self.split),
             scores={name: self._means(scores) for name, scores in scored.items()},
             difference_to_vanilla={
                 name: self._differences(scored[name], scored["vanilla"]) for name in SYSTEMS[1:]
@@ -340,26 +341,14 @@ class _Job:
         return reading
 
     def _store(self, config: InjectionConfig, trained: Trained) -> None:
-        family = self.base.family
-        base = BaseIdentity(
-            name=self.base.name,
-            fingerprint=self.base.fingerprint,
-            family=family.name,
-            n_layers=self.base.n_layers,
-            paths=family.linears,
-            peft_targets=family.peft_targets,
-            fan_in_fan_out=family.transposed,
-        )
-        training = Training(
+        training = training_of(
+            self.split,
             user=self.history.user,
             dataset=self.history.dataset,
             seed=self.settings.seed,
-            sample_ids=tuple(sample.id for sample in self.split.train),
-            samples_sha256=samples_hash(self.split.train),
-            split=_sizes(self.split),
         )
-        manifest = Manifest(base=base, theta=config, training=training, versions=versions())
-        Memory(manifest=manifest, tensors=trained.tensors).save(self.folder.memory)
+        memory = to_memory(trained, config, base=self.base, training=training)
+        memory.save(self.folder.memory)
 
     def _replies(self, readings: Mapping[System, SystemReading]) -> tuple[Reply, ...]:
         """Take test queries evenly spaced over the test, not picked by their answers."""
@@ -409,7 +398,3 @@ def _is_stored(memory: Path) -> bool:
     except ArtefactError:
         return False
     return True
-
-
-def _sizes(split: Split) -> dict[str, int]:
-    return {"train": len(split.train), "valid": len(split.valid), "test": len(split.test)}

@@ -6,14 +6,19 @@ import pytest
 
 from lorecall.lm.base import BaseModel
 from lorecall.memory.artefact import Memory
-from lorecall.records import Turn
-from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
+from lorecall.records import Sample, Turn
+from lorecall.reply.responder import (
+    MemoryResponder,
+    ModelResponder,
+    Responder,
+    VanillaResponder,
+)
 
 MakeMemory = Callable[..., Memory]
 QUERIES = ["hello there", "x", "how are you doing today, my friend?", "né 日本 🙂", "hello there"]
 
 
-def brief(responder: VanillaResponder) -> VanillaResponder:
+def brief(responder: ModelResponder) -> ModelResponder:
     """Let it answer in a few tokens."""
     responder.max_new_tokens = 12
     return responder
@@ -62,6 +67,25 @@ class ResponderContract:
         turns = [Turn(by_author=True, text="two"), Turn(by_author=False, text="word " * 2000)]
         assert isinstance(responder.reply("hello", earlier=turns), str)
 
+    def test_a_sample_is_read_as_the_query_is_answered(
+        self, responder: Responder, make_samples: Callable[..., tuple[Sample, ...]]
+    ) -> None:
+        """Its prompt ends in the query, its response is the true one, whoever reads it."""
+        vanilla = VanillaResponder(responder.base)
+        for sample in make_samples(3):
+            encoded = responder.encode(sample)
+            assert encoded.response == vanilla.encode(sample).response
+            assert sample.query in vanilla.format.text(encoded.prompt)
+
+    def test_what_is_worn_is_taken_off(
+        self, responder: Responder, base: BaseModel, state_hash: Callable[[BaseModel], str]
+    ) -> None:
+        """Also where the block fails."""
+        before = state_hash(base)
+        with pytest.raises(KeyError), responder.worn():
+            raise KeyError
+        assert state_hash(base) == before
+
     def test_the_base_is_left_as_it_was(
         self, responder: Responder, base: BaseModel, state_hash: Callable[[BaseModel], str]
     ) -> None:
@@ -79,6 +103,41 @@ class TestVanillaResponder(ResponderContract):
     def responder(self, base: BaseModel) -> Responder:
         """Give the base."""
         return brief(VanillaResponder(base))
+
+
+class Fixed:
+    """Tells the same of everyone."""
+
+    def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+        """Give two notes, one of them naming what was asked."""
+        return ("likes tea", f"asked {query[:5]} {before or 'now'}")
+
+
+class TestRecall(ResponderContract):
+    """The base with notes in the prompt."""
+
+    @pytest.fixture
+    def responder(self, base: BaseModel) -> Responder:
+        """Give the base with fixed notes."""
+        return brief(ModelResponder(base, recall=Fixed()))
+
+    def test_notes_are_in_the_prompt(self, base: BaseModel, make_samples: MakeMemory) -> None:
+        """Those of the query, and the sample is named to who recalls them."""
+        responder = ModelResponder(base, recall=Fixed())
+        sample = make_samples(1)[0]
+        notes = Fixed().recall(sample.query, before=sample.id)
+        wanted = responder.format.encode(sample, notes=notes)
+        assert responder.encode(sample) == wanted
+        assert responder.reply("hello") != VanillaResponder(base).reply("hello")
+
+
+class TestMemoryAndRecall(ResponderContract):
+    """Both at once."""
+
+    @pytest.fixture
+    def responder(self, base: BaseModel, make_memory: MakeMemory) -> Responder:
+        """Give the base with a drawn memory and fixed notes."""
+        return brief(ModelResponder(base, memory=make_memory(base), recall=Fixed()))
 
 
 class TestMemoryResponder(ResponderContract):

@@ -180,6 +180,42 @@ class TestEncode:
         assert layout.text(layout.prompt("hi")[-1:]) == ""
 
 
+class TestNotes:
+    """What other systems put in the prompt."""
+
+    def test_notes_stand_before_the_query(self, layout: PromptFormat) -> None:
+        """In its own turn, each on a line, after the earlier turns."""
+        text = shown(layout, layout.prompt("hi", [OTHER], ["likes tea", "born in May"]))
+        assert "Notes from earlier:\n- likes tea\n- born in May\n\nhi<|end|>" in text
+        assert text.index("one") < text.index("Notes")
+
+    def test_no_notes_change_nothing(self, layout: PromptFormat) -> None:
+        """The prompt is the one without them, to the token."""
+        assert layout.prompt("hi", [OTHER], []) == layout.prompt("hi", [OTHER])
+
+    def test_turns_go_before_notes_and_the_last_note_first(self, layout: PromptFormat) -> None:
+        """Where there is no room; the query stays."""
+        both = layout.prompt("hi", [], ["likes tea", "born in May"])
+        layout.max_prompt_tokens = len(both)
+        assert layout.prompt("hi", [OTHER, OWN], ["likes tea", "born in May"]) == both
+        layout.max_prompt_tokens = len(both) - 1
+        one = layout.prompt("hi", [OWN], ["likes tea", "born in May"])
+        assert one == layout.prompt("hi", [], ["likes tea"])
+        layout.max_prompt_tokens = 20
+        assert layout.prompt("hi", [], ["x" * 500]) == layout.prompt("hi")
+
+    def test_a_note_is_never_a_command(self, layout: PromptFormat) -> None:
+        """Special tokens in it are broken up, as in everyone's words."""
+        text = shown(layout, layout.prompt("hi", [], ["a<|end|>b"]))
+        assert "a< |end|>b" in text
+
+    def test_a_sample_is_encoded_with_them(self, layout: PromptFormat) -> None:
+        """The response is as without."""
+        encoded = layout.encode(sample_of("hi", "yo"), notes=["likes tea"])
+        assert encoded.prompt == tuple(layout.prompt("hi", [], ["likes tea"]))
+        assert encoded.response == layout.encode(sample_of("hi", "yo")).response
+
+
 def test_samples_of_the_fixture_are_encoded_whole(
     layout: PromptFormat, make_samples: Callable[..., tuple[Sample, ...]]
 ) -> None:

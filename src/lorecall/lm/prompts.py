@@ -1,13 +1,14 @@
 """Samples to tokens: what the base is shown, and what it is to answer.
 
 The memory is in the weights: a prompt holds the query and at most two earlier turns, never the
-history (`past` exists for ablations). With a chat template the author of the response speaks as
-the assistant; without one, turns are joined by the end-of-text token.
+history (`past` exists for ablations, notes for the systems a memory is compared with). With a chat
+template the author of the response speaks as the assistant; without one, turns are joined by the
+end-of-text token.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -18,6 +19,22 @@ from lorecall.records import Sample, Turn
 from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
+NOTES_HEAD = "Notes from earlier:"
+
+
+@runtime_checkable
+class Recall(Protocol):
+    """What of one person's history is put in the prompt with a query."""
+
+    def recall(self, query: str, *, before: str | None = None) -> Sequence[str]:
+        """Give notes, the most relevant first; none where nothing fits.
+
+        Args:
+            query: What was said.
+            before: The id of the sample that is read. Where it is a training sample, nothing of
+                it nor of what came after it may be given.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,31 +101,44 @@ class PromptFormat:
         """Tokens that end a response."""
         return frozenset({self.end_id, self.eos_id})
 
-    def encode(self, sample: Sample, *, past: Sequence[Sample] = (), earlier: int = 2) -> Encoded:
+    def encode(
+        self,
+        sample: Sample,
+        *,
+        past: Sequence[Sample] = (),
+        earlier: int = 2,
+        notes: Sequence[str] = (),
+    ) -> Encoded:
         """Turn a sample into prompt and response tokens.
 
         Args:
             sample: The sample.
             past: Past pairs to put before the prompt (ablations only), oldest first.
             earlier: How many of the earlier turns to show.
+            notes: What else to show, the most relevant first.
         """
         response = [*self._ids(self._plain(sample.response)), self.end_id]
         turns = [turn for pair in past for turn in _as_turns(pair)]
         turns += sample.earlier[len(sample.earlier) - min(earlier, len(sample.earlier)) :]
         return Encoded(
-            prompt=tuple(self.prompt(sample.query, turns)),
+            prompt=tuple(self.prompt(sample.query, turns, notes)),
             response=tuple(response[: self.max_response_tokens]),
         )
 
-    def prompt(self, query: str, turns: Sequence[Turn] = ()) -> list[int]:
-        """Lay out a query after its earlier turns, at most `max_prompt_tokens` long.
+    def prompt(
+        self, query: str, turns: Sequence[Turn] = (), notes: Sequence[str] = ()
+    ) -> list[int]:
+        """Lay out a query after its earlier turns and notes, at most `max_prompt_tokens` long.
 
-        The oldest turns go first; a query too long by itself loses its own beginning.
+        Where there is no room the oldest turns go first, then the least relevant notes; a query
+        too long by itself loses its own beginning.
         """
         query = self._plain(query)
+        notes = [self._plain(note) for note in notes]
         turns = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
-        for skip in range(len(turns) + 1):
-            ids = self._render(query, turns[skip:])
+        for n_turns, n_notes in _ever_less(len(turns), len(notes)):
+            shown = turns[len(turns) - n_turns :]
+            ids = self._render(_with_notes(query, notes[:n_notes]), shown)
             if ids is not None and len(ids) <= self.max_prompt_tokens:
                 return ids
         words = self._ids(query)
@@ -192,6 +222,18 @@ def format_for(base: BaseModel, settings: TrainSettings) -> PromptFormat:
         max_prompt_tokens=min(settings.max_prompt_tokens, room),
         max_response_tokens=settings.max_response_tokens,
     )
+
+
+def _ever_less(n_turns: int, n_notes: int) -> Iterator[tuple[int, int]]:
+    """Give how many turns and notes to try, from all of them to none."""
+    yield from ((n, n_notes) for n in range(n_turns, -1, -1))
+    yield from ((0, n) for n in range(n_notes - 1, -1, -1))
+
+
+def _with_notes(query: str, notes: Sequence[str]) -> str:
+    if not notes:
+        return query
+    return "\n".join([NOTES_HEAD, *(f"- {note}" for note in notes), "", query])
 
 
 def _as_turns(sample: Sample) -> tuple[Turn, Turn]:

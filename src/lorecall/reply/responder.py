@@ -1,20 +1,28 @@
-"""Whoever answers queries: the base alone, or the base with a person's memory on it."""
+"""Whoever answers queries: a base, with a memory in its weights, notes in its prompt, or neither.
 
-from collections.abc import Sequence
-from typing import Protocol
+Every system under evaluation is a `ModelResponder`, so that all of them share prompts and decoding
+and differ by nothing but what they know of the person.
+"""
+
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, runtime_checkable
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
 from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
-from lorecall.lm.prompts import format_for
+from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.memory.artefact import Memory
-from lorecall.records import Inject, Turn
+from lorecall.records import Inject, Sample, Turn
 from lorecall.settings import TrainSettings
 
 
+@runtime_checkable
 class Responder(Protocol):
     """Answers queries; the contract every system under evaluation keeps."""
+
+    base: BaseModel
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
         """Answer one query."""
@@ -24,20 +32,49 @@ class Responder(Protocol):
         """Answer queries that have no earlier turns, in their order."""
         ...
 
+    def encode(self, sample: Sample) -> Encoded:
+        """Give a sample as this system reads it: its prompt, and the true response."""
+        ...
 
-class VanillaResponder:
-    """The base alone.
+    def worn(self) -> AbstractContextManager[Injection | None]:
+        """Put on the base what this system has in the weights, for the length of a block."""
+        ...
+
+
+class ModelResponder:
+    """A base with what is known of one person.
+
+    The memory is put on for each call and taken off after it, so that one base can serve several
+    responders in turn.
 
     Args:
         base: The base model.
+        memory: What is in the weights; nothing when None.
+        recall: What is put in the prompt; nothing when None.
+        limits: The longest prompt and response, and the earlier turns shown.
+
+    Raises:
+        ModelError: The memory belongs to another base.
+        ArtefactError: The pairs do not fit theta.
     """
 
-    inject: Inject = "all"
-
-    def __init__(self, base: BaseModel) -> None:
-        limits = TrainSettings()
+    def __init__(
+        self,
+        base: BaseModel,
+        *,
+        memory: Memory | None = None,
+        recall: Recall | None = None,
+        limits: TrainSettings | None = None,
+    ) -> None:
+        limits = limits or TrainSettings()
+        if memory is not None:
+            memory.check_base(base.name, base.fingerprint)
         self.base = base
+        self.memory = memory
+        self.recall = recall
+        self.inject: Inject = "all" if memory is None else memory.config.inject
         self.max_new_tokens = limits.max_response_tokens
+        self.earlier_turns = limits.earlier_turns
         self.format = format_for(base, limits)
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
@@ -47,27 +84,58 @@ class VanillaResponder:
             query: What was said.
             earlier: Earlier turns of the conversation, oldest first.
         """
-        return self._respond([self.format.prompt(query, earlier)])[0]
+        return self._respond([self.format.prompt(query, earlier, self._notes(query))])[0]
 
     def reply_all(self, queries: Sequence[str]) -> list[str]:
         """Answer queries that have no earlier turns, in their order."""
-        return self._respond([self.format.prompt(query) for query in queries])
+        prompts = [self.format.prompt(query, (), self._notes(query)) for query in queries]
+        return self._respond(prompts)
+
+    def encode(self, sample: Sample) -> Encoded:
+        """Give a sample as this system reads it: its prompt, and the true response."""
+        notes = self._notes(sample.query, before=sample.id)
+        return self.format.encode(sample, earlier=self.earlier_turns, notes=notes)
+
+    @contextmanager
+    def worn(self) -> Generator[Injection | None]:
+        """Put the memory, if any, on the base for the length of a block."""
+        if self.memory is None:
+            yield None
+            return
+        linears = self.memory.linears
+        with Injection(self.base, self.memory.config, linears=linears) as injection:
+            injection.load(self.memory.tensors)
+            yield injection
+
+    def _notes(self, query: str, *, before: str | None = None) -> Sequence[str]:
+        return self.recall.recall(query, before=before) if self.recall is not None else ()
 
     def _respond(self, prompts: list[list[int]]) -> list[str]:
-        return respond(
-            self.base,
-            self.format,
-            prompts,
-            max_new_tokens=self.max_new_tokens,
-            inject=self.inject,
-        )
+        with self.worn() as injection:
+            modules = () if injection is None else injection.modules
+            with body_of(self.base).linears.folded(modules):
+                return respond(
+                    self.base,
+                    self.format,
+                    prompts,
+                    max_new_tokens=self.max_new_tokens,
+                    inject=self.inject,
+                )
 
 
-class MemoryResponder(VanillaResponder):
+class VanillaResponder(ModelResponder):
+    """The base alone.
+
+    Args:
+        base: The base model.
+    """
+
+    def __init__(self, base: BaseModel) -> None:
+        super().__init__(base)
+
+
+class MemoryResponder(ModelResponder):
     """The base with one person's memory; no token of the prompt is spent on it.
-
-    The memory is put on for each call and taken off after it, so that one base can serve several
-    responders in turn.
 
     Args:
         base: The base the memory was trained for.
@@ -79,13 +147,4 @@ class MemoryResponder(VanillaResponder):
     """
 
     def __init__(self, base: BaseModel, memory: Memory) -> None:
-        super().__init__(base)
-        memory.check_base(base.name, base.fingerprint)
-        self.memory = memory
-        self.inject = memory.config.inject
-
-    def _respond(self, prompts: list[list[int]]) -> list[str]:
-        with Injection(self.base, self.memory.config, linears=self.memory.linears) as injection:
-            injection.load(self.memory.tensors)
-            with body_of(self.base).linears.folded(injection.modules):
-                return super()._respond(prompts)
+        super().__init__(base, memory=memory)

@@ -10,7 +10,7 @@ from torch import Tensor
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
 from lorecall.lm.inject import Injection, InjectionGroup
-from lorecall.lm.prompts import Encoded, format_for
+from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
@@ -85,31 +85,40 @@ class Trials:
         self.format = format_for(base, settings)
         self.frozen = frozen or Frozen(body_of(base))
 
-    def encode(self, samples: Sequence[Sample], *, past: Sequence[Sample] = ()) -> EncodedPart:
+    def encode(
+        self,
+        samples: Sequence[Sample],
+        *,
+        past: Sequence[Sample] = (),
+        recall: Recall | None = None,
+    ) -> EncodedPart:
         """Turn samples into tokens.
 
         Args:
             samples: The samples.
             past: The training samples, for `history_in_prompt`; a sample sees those before it.
+            recall: What else of the history to show with each; nothing when None.
         """
-        k = self.settings.history_in_prompt
+        k, earlier = self.settings.history_in_prompt, self.settings.earlier_turns
         encoded: list[Encoded] = []
         for sample in samples:
             shown = _before(sample, past)[-k:] if k else ()
-            encoded.append(
-                self.format.encode(sample, past=shown, earlier=self.settings.earlier_turns)
-            )
+            notes = recall.recall(sample.query, before=sample.id) if recall else ()
+            encoded.append(self.format.encode(sample, past=shown, earlier=earlier, notes=notes))
         return EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
 
-    def data(self, split: Split, train_samples: Sequence[Sample]) -> TrialData:
+    def data(
+        self, split: Split, train_samples: Sequence[Sample], *, recall: Recall | None = None
+    ) -> TrialData:
         """Encode what a trial trains on and what it is chosen by; the test stays out.
 
         Args:
             split: One user's split.
             train_samples: The training samples to use: all of them, or a subset for the search.
+            recall: What else of the history to show with each; nothing when None.
         """
-        train = self.encode(split.train, past=split.train)
-        valid = self.encode(split.valid, past=split.train)
+        train = self.encode(split.train, past=split.train, recall=recall)
+        valid = self.encode(split.valid, past=split.train, recall=recall)
         by_id = {s.id: e for s, e in zip(train.samples, train.encoded, strict=True)}
         used = tuple(by_id[sample.id] for sample in train_samples)
         return TrialData(
