@@ -15,6 +15,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from machine import cpu_name
+
 from lorecall import BaseModel, InjectionConfig, load_history, preset
 from lorecall.data.catalog import list_users
 from lorecall.data.history import split_history
@@ -136,12 +138,6 @@ def _pooled(parts: list[dict[str, list[float]]]) -> SampleScores:
 
 def _intervals(scores: dict[str, Interval]) -> dict[str, object]:
     return {name: asdict(value) for name, value in scores.items()}
-
-
-def cpu_name() -> str:
-    """Read the processor's name."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":
