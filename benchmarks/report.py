@@ -8,7 +8,8 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,8 @@ from statistics import median
 
 import torch
 from rich.table import Table
+
+from lorecall.errors import LorecallError
 
 PACKAGES = ("lorecall", "torch", "transformers", "peft", "accelerate")
 FASTER_IS_LESS = ("_s", "_bytes")  # endings of the metrics of which less is better
@@ -194,3 +197,12 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def command(main: Callable[[], None]) -> None:
+    """Run a benchmark's command line; what was given wrong ends it with one line and code 2."""
+    try:
+        main()
+    except LorecallError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -22,7 +22,7 @@ from time import perf_counter
 
 import optuna
 import torch
-from report import machine, result_name, write_result
+from report import command, machine, result_name, write_result
 from rich.console import Console
 from search_cells import Cell, append_cell, forget, load_cells, run_cell
 from search_methods import METHODS, OURS
@@ -191,4 +191,4 @@ def progress(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

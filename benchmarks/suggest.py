@@ -18,7 +18,7 @@ import optuna
 import torch
 from botorch.fit import fit_fully_bayesian_model_nuts
 from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
-from report import Row, comparison, machine, result_name, write_result
+from report import Row, command, comparison, machine, result_name, write_result
 from rich.console import Console
 from search_problems import Problem, problems
 from torch import Tensor
@@ -157,4 +157,4 @@ def difference(ours: Surrogate, stock: list[SaasFullyBayesianSingleTaskGP]) -> f
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

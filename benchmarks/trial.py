@@ -24,7 +24,7 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
-from report import Row, comparison, machine, result_name, write_result
+from report import Row, command, comparison, machine, result_name, write_result
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 from trial_bench import OUT_OF_MEMORY, Bench, Repeats, cpu_roofline, gpu_roofline, progress
@@ -121,6 +121,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if min(options.repeats, options.evaluate_repeats, options.evaluated) < 1:
         parser.error("there must be a repeat, and a sample to evaluate")
+    if options.budget is not None and options.budget <= 0:
+        parser.error("--budget must be above 0 seconds")
     return options
 
 
@@ -268,4 +270,4 @@ def settings_of(options: argparse.Namespace, bench: Bench) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    command(main)

@@ -11,6 +11,7 @@ import torch
 from trial_work import Variant, Work, cases, draw_batches, heaviest_batch, short_batches
 
 NEW_TOKENS = 2
+BAD_INPUT = 2  # exit code
 
 
 def measure_memory(make: Callable[[], tuple[Variant, Work, int]], *, cuda: bool) -> dict[str, int]:
@@ -51,6 +52,9 @@ def in_fresh_process(script: Path, variant: str, options: list[str]) -> dict[str
         return json.loads(done.stdout.splitlines()[-1])
     if "OutOfMemoryError" in done.stderr or done.returncode == -9:
         return None
+    if done.returncode == BAD_INPUT:  # it has said so in one line
+        print(done.stderr.splitlines()[-1], file=sys.stderr)
+        sys.exit(BAD_INPUT)
     raise RuntimeError(done.stderr)
 
 

@@ -128,3 +128,24 @@ def test_losses_are_means_over_each_samples_labels(load: Any) -> None:
     even = torch.tensor(8.0).log()
     wanted = torch.stack([even, even / 2])
     torch.testing.assert_close(variants.mean_losses(logits, labels), wanted)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("--model", "nope"), "error: the base must be there"),
+        (("--device", "cuda:9"), "invalid choice"),
+        (("--budget", "-3"), "--budget must be above 0"),
+    ],
+)
+def test_bad_input_ends_with_one_line(options: tuple[str, ...], line: str) -> None:
+    """And exit code 2, also where a process of its own finds it."""
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "trial.py"), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert line in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
