@@ -8,7 +8,8 @@ LorecallError
 │   ├── ModelError          a base model that is missing, unsupported or not the expected one
 │   ├── ArtefactError       a memory on disk that is missing, corrupt or of another version
 │   ├── RunError            a run directory that holds something else or is in use
-│   └── StorageError        an Optuna storage that cannot be reached
+│   ├── StorageError        an Optuna storage that cannot be reached
+│   └── JudgeError          a judge that fails its probe, or that does not answer
 └── MissingExtraError       an optional dependency is not installed (exit code 2)
 ```
 

@@ -1,10 +1,13 @@
-"""A made-up but plausible result, of any size, that was never run."""
+"""A made-up but plausible result, of any size, that was never run; pairs and scripted judges."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from lorecall.evaluate.judge import Scores as JudgeScores
+from lorecall.evaluate.judge import Shown
+from lorecall.evaluate.pairs import Pair
 from lorecall.records import InjectionConfig, Interval
 from lorecall.results import Hypervolume, Quartiles, Reply, RunResult, Scores, Trial
 from lorecall.settings import RANKS, preset
@@ -157,3 +160,49 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
 def make_result() -> Callable[..., RunResult]:
     """Give the factory of results."""
     return build_result
+
+
+class ScriptedJudge:
+    """Scores as a function says; stands for any judge.
+
+    Args:
+        script: What is shown -> scores.
+    """
+
+    name = "scripted"
+    prompt = "none"
+
+    def __init__(self, script: Callable[[Shown], JudgeScores | None]) -> None:
+        self.script = script
+        self.seen: list[Shown] = []
+
+    def score(self, shown: Sequence[Shown]) -> list[JudgeScores | None]:
+        """Score each item as the script says."""
+        self.seen += shown
+        return [self.script(item) for item in shown]
+
+
+@pytest.fixture
+def make_judge() -> Callable[[Callable[[Shown], JudgeScores | None]], ScriptedJudge]:
+    """Make a judge of a function."""
+    return ScriptedJudge
+
+
+@pytest.fixture
+def make_pair() -> Callable[..., Pair]:
+    """Make a pair, with any field changed."""
+
+    def make(name: str = "p", **fields: Any) -> Pair:
+        usual: dict[str, Any] = {
+            "id": name,
+            "user": "ann",
+            "query": f"query of {name}",
+            "truth": f"truth of {name}",
+            "system_a": "memory",
+            "system_b": "vanilla",
+            "response_a": f"a of {name}",
+            "response_b": f"b of {name}",
+        }
+        return Pair(**(usual | fields))
+
+    return make

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from lorecall.errors import ConfigError
 from lorecall.metrics import intervals
-from lorecall.metrics.intervals import bootstrap_mean, paired_difference, standard_error
+from lorecall.metrics.intervals import (
+    bootstrap_mean,
+    bootstrap_statistic,
+    paired_difference,
+    standard_error,
+)
 
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 FEW = 500
@@ -80,6 +85,35 @@ class TestBootstrapMean:
         moved = bootstrap_mean([v + constant for v in values], n_resamples=FEW)
         assert moved.low == pytest.approx(one.low + constant, rel=1e-6, abs=1e-6)
         assert moved.high == pytest.approx(one.high + constant, rel=1e-6, abs=1e-6)
+
+
+class TestBootstrapStatistic:
+    """Any statistic of the samples."""
+
+    def test_of_the_mean_it_is_the_bootstrap_of_the_mean(self) -> None:
+        """The same resamples with the same seed."""
+        values = np.array([1.0, 2.0, 6.0, 4.0])
+        found = bootstrap_statistic(4, lambda chosen: values[chosen].mean(axis=1), seed=3)
+        assert found == bootstrap_mean(values.tolist(), seed=3)
+
+    def test_undefined_resamples_are_left_out(self) -> None:
+        """Resamples without the first sample have no value; the others have one."""
+
+        def with_the_first(chosen: np.ndarray) -> np.ndarray:
+            return np.where((chosen == 0).any(axis=1), 7.0, np.nan)
+
+        found = bootstrap_statistic(5, with_the_first, n_resamples=FEW)
+        assert found is not None
+        assert (found.low, found.value, found.high) == (7.0, 7.0, 7.0)
+
+    def test_undefined_for_the_samples_is_none(self) -> None:
+        """There is no value to put an interval around."""
+        assert bootstrap_statistic(3, lambda chosen: np.full(len(chosen), np.nan)) is None
+
+    def test_no_samples_are_refused(self) -> None:
+        """There is nothing to draw from."""
+        with pytest.raises(ConfigError, match="number of samples"):
+            bootstrap_statistic(0, lambda chosen: chosen.mean(axis=1))
 
 
 class TestPairedDifference:

@@ -181,13 +181,15 @@ def prompt_hash() -> str:
 
 
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
-_NUMBER = r"(?<![\w.,-])(\d{1,3}(?:[.,]\d+)?)(?![\w%]|[.,]\d)(?:\s*(?:/|out of)\s*(\d+))?"
+_MARKS = str.maketrans("_", " ", "*`\"'[]()<>{}")  # of Markdown, JSON and the like
+_NUMBER = (
+    r"(?<![\w.,-])([0-9]{1,3}(?:[.,][0-9]+)?)(?![\w%]|[.,][0-9])(?:\s*(?:/|out of)\s*([0-9]+))?"
+)
 _LABELLED = re.compile(
-    rf"""(?:(?:response|score)[\s_]*\#?\s*|^[\s"'*]*)([12])\b['"*_)\]]*\s*[:=-]+>?\s*['"*_([<]*"""
-    rf"""{_NUMBER}""",
+    rf"(?:(?:response|score)\s*#?\s*|^\s*)([12])\s*(?:score\s*)?[:=-]+\s*{_NUMBER}",
     re.IGNORECASE | re.MULTILINE,
 )
-_BARE = re.compile(rf"^[\s\[(*]*{_NUMBER}[\s,;/|*]+{_NUMBER}[\s\])*.]*$")
+_BARE = re.compile(rf"^\s*{_NUMBER}[\s,;/|]+{_NUMBER}[\s.]*$")
 
 
 def parse_scores(answer: str) -> Scores | None:
@@ -200,7 +202,7 @@ def parse_scores(answer: str) -> Scores | None:
     Returns:
         None unless there is one score from 0 to 10 for each response.
     """
-    text = _THOUGHT.sub("", answer).strip()
+    text = _THOUGHT.sub("", answer).translate(_MARKS).strip()
     found = {label: _score(number, of) for label, number, of in _LABELLED.findall(text)}
     if not found and text:
         bare = _BARE.match(text.splitlines()[-1])

@@ -5,7 +5,9 @@
   const { sheet, pairs } = JSON.parse(document.getElementById("sheet").textContent);
   const place = "lorecall-sheet-" + sheet;
   const LABELS = ["1", "0", "-1"];
-  const HINT = "Keys: 1, 0 or -1; ← → to move";
+  const HINT = matchMedia("(pointer: coarse)").matches
+    ? "Arrows move without an answer"
+    : "Keys: 1, 0 or -1 for an answer, ← and → to move without one";
   const find = (id) => document.getElementById(id);
   let labels = new Array(pairs.length).fill(null);
   let at = 0;
@@ -85,7 +87,7 @@
     at = Math.min(Math.max(at + step, 0), pairs.length - 1);
     show();
     scrollTo(0, 0);
-    find("pair").scrollTop = 0;
+    find("content").scrollTop = 0;
   }
 
   function rate(label) {
@@ -140,6 +142,7 @@
   addEventListener("beforeunload", (event) => {
     if (!saved && !find("warning").hidden) event.preventDefault();
   });
+  find("own").open = innerWidth >= 800; // beside the conversation; on a phone it would bury the rest
   restore();
   keep();
   show();
