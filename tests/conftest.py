@@ -129,7 +129,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
             fingerprint=base.fingerprint,
             family=family.name,
             n_layers=base.n_layers,
-            paths=family.linears,
+            paths=family.paths,
             peft_targets=family.peft_targets,
             fan_in_fan_out=family.transposed,
         )

@@ -33,7 +33,30 @@ def test_the_defaults_are_linears_of_the_family(base: BaseModel) -> None:
     """SPEC section 2: two linears a layer, and a PEFT target for each linear."""
     assert len(base.family.default) == 2
     assert set(base.family.default) <= set(base.family.linears)
-    assert set(base.family.peft_targets) == set(base.family.linears)
+    assert set(base.family.peft_targets) == set(base.family.paths)
+
+
+def test_attention_takes_modules_where_it_is_asked_for(base: BaseModel) -> None:
+    """Its paths lead to linears that read the model's width, none of them a feed-forward one."""
+    family = base.family
+    assert not set(family.attention) & {*family.linears, *family.default}
+    for layer in range(base.n_layers):
+        for path in family.attention.values():
+            linear = ffn_linear(base.model, path.format(layer=layer))
+            assert isinstance(linear, Conv1D if family.transposed else nn.Linear)
+            assert linear_shape(linear)[1] == base.model.config.hidden_size
+
+
+@pytest.mark.parametrize("kind", sorted(FAMILIES))
+def test_every_linear_has_a_seed_of_its_own(kind: str) -> None:
+    """Feed-forward linears keep the one they always had: stored results can be made again."""
+    family = FAMILIES[kind]
+    places = [family.seed_place(name) for name in family.paths]
+    assert sorted(places) == list(range(len(places)))
+    assert len(places) <= 16
+    assert [family.seed_place(name) for name in sorted(family.linears)] == list(
+        range(len(family.linears))
+    )
 
 
 def test_shapes_are_outputs_by_inputs_however_stored() -> None:
@@ -70,9 +93,9 @@ def test_an_unknown_architecture_is_refused(kind: str) -> None:
         family_of(AutoConfig.for_model(kind))
 
 
-@pytest.mark.parametrize("names", [(), ("q_proj",), ("up_proj", "nothing")])
+@pytest.mark.parametrize("names", [(), ("k_proj",), ("up_proj", "nothing")])
 def test_unknown_linears_are_refused(names: tuple[str, ...]) -> None:
-    """None, one of the attention's, and one that is not there."""
+    """None, one that takes no module, and one that is not there."""
     with pytest.raises(ConfigError, match="expected some of up_proj, down_proj, gate_proj"):
         check_linears(FAMILIES["llama"], names)
 

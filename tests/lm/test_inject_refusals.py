@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -44,6 +45,14 @@ class TestRefusals:
                 Injection(base, config)
         assert state_hash(base) == before
 
+    def test_the_rank_is_held_against_the_linears_asked_for(self, llama: BaseModel) -> None:
+        """Keys and values have fewer heads than queries."""
+        fits = InjectionConfig(layers=(0,), n_loras=1, rank=16)
+        Injection(llama, fits, linears=("q_proj", "v_proj")).remove()
+        with pytest.raises(ConfigError, match="expected at most 16, got 17"):
+            Injection(llama, replace(fits, rank=17), linears=("q_proj", "v_proj"))
+        Injection(llama, replace(fits, rank=17), linears=("q_proj",)).remove()
+
     @pytest.mark.parametrize("layers", [(0, 2), (1,)])
     def test_a_second_memory_is_refused(
         self, base: BaseModel, fill: Fill, state_hash: StateHash, layers: tuple[int, ...]
@@ -58,7 +67,7 @@ class TestRefusals:
             assert state_hash(base) == on
         assert state_hash(base) == before
 
-    @pytest.mark.parametrize("linears", [("q_proj",), ("up_proj", "none")])
+    @pytest.mark.parametrize("linears", [("k_proj",), ("up_proj", "none")])
     def test_unknown_linears_are_refused(self, llama: BaseModel, linears: tuple[str, ...]) -> None:
         """The family's are listed."""
         with pytest.raises(ConfigError, match="expected some of up_proj, down_proj, gate_proj"):

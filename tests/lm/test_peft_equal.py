@@ -28,7 +28,7 @@ def path_of(base: BaseModel, key: str) -> tuple[str, str]:
     """Split `layers.{layer}.{linear}.{half}` into the linear's path and the half."""
     linear, _, half = key.rpartition(".")
     _, layer, name = linear.split(".", 2)
-    return base.family.linears[name].format(layer=layer), half
+    return base.family.paths[name].format(layer=layer), half
 
 
 def with_peft(
@@ -59,24 +59,28 @@ def with_peft(
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
 @pytest.mark.parametrize("case", sorted(CONFIGS))
-def test_logits_equal_those_of_peft(family: str, case: str, fill: Fill) -> None:
+@pytest.mark.parametrize("attention", [False, True])
+def test_logits_equal_those_of_peft(family: str, case: str, fill: Fill, *, attention: bool) -> None:
     """To 1e-5 in fp32, Conv1D's transposed weights included."""
     base, config = tiny_base(family), CONFIGS[case]
+    linears = tuple(base.family.attention) if attention else None
     with torch.no_grad():
         vanilla = base.model(IDS).logits
-        with Injection(base, config) as injection:
+        with Injection(base, config, linears=linears) as injection:
             tensors = fill(injection)
             ours = base.model(IDS).logits
         theirs = with_peft(base, config, tensors)(IDS).logits
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
-    assert (ours - vanilla).abs().max() > 0.05
+    assert (ours - vanilla).abs().max() > (0.01 if attention else 0.05)
 
 
+@pytest.mark.parametrize("attention", [False, True])
 @pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
-def test_gradients_equal_those_of_peft(family: str, fill: Fill) -> None:
-    """Training takes the same steps."""
+def test_gradients_equal_those_of_peft(family: str, fill: Fill, *, attention: bool) -> None:
+    """Training takes the same steps, on feed-forward linears and on queries and values."""
     base, config = tiny_base(family), CONFIGS["some layers, scaled"]
-    with Injection(base, config) as injection:
+    linears = tuple(base.family.attention) if attention else None
+    with Injection(base, config, linears=linears) as injection:
         tensors = fill(injection)
         base.model(IDS).logits.square().mean().backward()
         keys = list(tensors)

@@ -130,6 +130,25 @@ def test_chosen_linears_alone_are_exported(make_memory: MakeMemory, tmp_path: Pa
     torch.testing.assert_close(theirs, ours(base, memory, ("gate_proj",)), atol=1e-5, rtol=1e-5)
 
 
+@FAMILIES
+def test_queries_and_values_are_exported(
+    family: str, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """Those alone, of the layers with a module alone, and `peft` gives our logits."""
+    base = tiny_base(family, n_layers=11)
+    linears = tuple(base.family.attention)
+    memory = make_memory(base, CONFIGS["unequal ranks, scaled"], linears=linears)
+    export_peft(memory, tmp_path / "out")
+    model = with_peft(base, tmp_path / "out")
+    assert adapted(model) == {
+        path.format(layer=layer) for path in base.family.attention.values() for layer in (0, 2)
+    }
+    with torch.no_grad():
+        theirs, vanilla = model(IDS).logits, base.model(IDS).logits
+    torch.testing.assert_close(theirs, ours(base, memory, linears), atol=1e-5, rtol=1e-5)
+    assert (theirs - vanilla).abs().max() > 1e-3
+
+
 class TestFolder:
     """An export goes to a folder of its own."""
 

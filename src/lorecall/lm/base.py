@@ -57,7 +57,7 @@ class BaseModel:
         four_bit: Whether its linear maps are in 4 bits.
 
     Attributes:
-        max_rank: The largest rank a module can have: the width of the feed-forward linears.
+        max_rank: The largest rank a module can have on the family's default linears.
         first_position: The position id of a sequence's first token.
 
     Raises:
@@ -80,8 +80,7 @@ class BaseModel:
         self.four_bit = four_bit
         self.fingerprint = fingerprint or _hash_weights(model)
         after_padding = self.family.positions_after_padding
-        paths = [self.family.linears[name].format(layer=0) for name in self.family.default]
-        self.max_rank = min(min(linear_shape(ffn_linear(model, path))) for path in paths)
+        self.max_rank = self.rank_limit(self.family.default)
         self.first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
 
     @classmethod
@@ -143,6 +142,11 @@ class BaseModel:
         """Longest sequence the model has positions for."""
         config = self.model.config
         return int(config.max_position_embeddings) - self.first_position
+
+    def rank_limit(self, linears: tuple[str, ...]) -> int:
+        """Give the largest rank a module can have on some linears: their smallest side."""
+        paths = [self.family.paths[name].format(layer=0) for name in linears]
+        return min(min(linear_shape(ffn_linear(self.model, path))) for path in paths)
 
     @property
     def pad_id(self) -> int:

@@ -1,4 +1,6 @@
-"""Where the feed-forward linears of each model family are (SPEC section 2).
+"""Where the linears of each model family are that a memory can be on (SPEC sections 2 and 7).
+
+A memory is on feed-forward linears; those of attention are for the systems it is compared with.
 
 To add a family: give its entry in `FAMILIES`, with the dotted path of a layer's linears and which
 of them take a module; `tests/lm` runs every check on each family listed here.
@@ -19,7 +21,9 @@ class Family:
 
     Args:
         name: `model_type` in the model's configuration.
-        linears: name -> dotted path, `{layer}` standing for the layer's index.
+        linears: The feed-forward ones: name -> dotted path, `{layer}` standing for the layer's
+            index.
+        attention: Those that make queries and values, likewise.
         default: The linears that take a module unless the caller says otherwise.
         peft_targets: name -> what PEFT's `target_modules` must hold to match this linear alone.
         transposed: Weights are stored k x d (`Conv1D`), which PEFT calls `fan_in_fan_out`.
@@ -28,10 +32,22 @@ class Family:
 
     name: str
     linears: dict[str, str]
+    attention: dict[str, str]
     default: tuple[str, ...]
     peft_targets: dict[str, str]
     transposed: bool = False
     positions_after_padding: bool = False
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Give every linear that can take a module: name -> dotted path."""
+        return {**self.linears, **self.attention}
+
+    def seed_place(self, name: str) -> int:
+        """Give a linear's number in the seeds of its pair: one that never changes."""
+        if name in self.linears:
+            return sorted(self.linears).index(name)
+        return len(self.linears) + sorted(self.attention).index(name)
 
 
 LLAMA = Family(
@@ -41,8 +57,12 @@ LLAMA = Family(
         "down_proj": "model.layers.{layer}.mlp.down_proj",
         "gate_proj": "model.layers.{layer}.mlp.gate_proj",
     },
+    attention={
+        "q_proj": "model.layers.{layer}.self_attn.q_proj",
+        "v_proj": "model.layers.{layer}.self_attn.v_proj",
+    },
     default=("up_proj", "down_proj"),
-    peft_targets={name: name for name in ("up_proj", "down_proj", "gate_proj")},
+    peft_targets={name: name for name in ("up_proj", "down_proj", "gate_proj", "q_proj", "v_proj")},
 )
 GPT2 = Family(
     name="gpt2",
@@ -50,9 +70,11 @@ GPT2 = Family(
         "c_fc": "transformer.h.{layer}.mlp.c_fc",
         "c_proj": "transformer.h.{layer}.mlp.c_proj",
     },
+    # one linear makes queries, keys and values, so a pair on it acts on all three
+    attention={"c_attn": "transformer.h.{layer}.attn.c_attn"},
     default=("c_fc", "c_proj"),
     # attention has a `c_proj` too
-    peft_targets={"c_fc": "mlp.c_fc", "c_proj": "mlp.c_proj"},
+    peft_targets={"c_fc": "mlp.c_fc", "c_proj": "mlp.c_proj", "c_attn": "attn.c_attn"},
     transposed=True,
 )
 ROBERTA = Family(
@@ -61,11 +83,17 @@ ROBERTA = Family(
         "intermediate.dense": "roberta.encoder.layer.{layer}.intermediate.dense",
         "output.dense": "roberta.encoder.layer.{layer}.output.dense",
     },
+    attention={
+        "query": "roberta.encoder.layer.{layer}.attention.self.query",
+        "value": "roberta.encoder.layer.{layer}.attention.self.value",
+    },
     default=("intermediate.dense", "output.dense"),
     # attention has an `output.dense` too, so the layer's index is part of the name
     peft_targets={
         "intermediate.dense": "{layer}.intermediate.dense",
         "output.dense": "{layer}.output.dense",
+        "query": "attention.self.query",
+        "value": "attention.self.value",
     },
     positions_after_padding=True,
 )
@@ -94,7 +122,7 @@ def check_supported(kind: str) -> None:
             "the architecture must be supported",
             expected=f"model_type {', '.join(FAMILIES)}",
             got=repr(kind),
-            next_step="Name the paths of its feed-forward linears in lorecall/lm/ffn.py to add it.",
+            next_step="Name the paths of its linears in lorecall/lm/ffn.py to add it.",
         )
 
 
@@ -104,10 +132,10 @@ def check_linears(family: Family, names: tuple[str, ...]) -> None:
     Raises:
         ConfigError: A name is unknown or given twice, or none is given.
     """
-    if not names or not set(names) <= set(family.linears) or len(set(names)) < len(names):
+    if not names or not set(names) <= set(family.paths) or len(set(names)) < len(names):
         raise ConfigError(
-            "the linears must be feed-forward linears of the model",
-            expected=f"some of {', '.join(family.linears)}, each once",
+            "the linears must be ones of the model that take a module",
+            expected=f"some of {', '.join(family.paths)}, each once",
             got=", ".join(names) or "none",
             next_step="Leave the linears out to take the family's default.",
         )

@@ -43,7 +43,7 @@ class Injection(_OnBase):
         config: theta.
         seed: Seed of A's start. A layer's start depends on the seed and the layer alone, so
             candidates that share a layer start alike there.
-        linears: Which feed-forward linears take a module; None for the family's default.
+        linears: Which linears take a module; None for the family's default, feed-forward ones.
         put_on: Whether to put the pairs on the base; a member of an `InjectionGroup` does not.
 
     Raises:
@@ -63,7 +63,7 @@ class Injection(_OnBase):
         self.config = config
         self.linears = base.family.default if linears is None else linears
         check_linears(base.family, self.linears)
-        _check_fits(base, config)
+        _check_fits(base, config, self.linears)
         self._pairs: dict[str, LoraLinear] = {}
         for layer, rank in config.ranks().items():
             for name in self.linears:
@@ -75,8 +75,19 @@ class Injection(_OnBase):
 
     @property
     def first_layer(self) -> int:
-        """The lowest layer with a module; what lies below never changes."""
+        """The lowest layer with a module."""
         return min(self.config.ranks())
+
+    @property
+    def frozen_to(self) -> int | None:
+        """The layer before whose feed-forward block nothing is changed; None where there is none.
+
+        A pair on attention changes queries, keys or values of its own layer, so all that never
+        changes ends with the layer below.
+        """
+        if not set(self.linears) & set(self.base.family.attention):
+            return self.first_layer
+        return self.first_layer - 1 if self.first_layer else None
 
     @property
     def n_parameters(self) -> int:
@@ -154,17 +165,16 @@ class Injection(_OnBase):
         return {self._path(key): pair for key, pair in self._pairs.items()}
 
     def _make(self, layer: int, name: str, rank: int, seed: int) -> None:
-        path = self.base.family.linears[name].format(layer=layer)
-        place = sorted(self.base.family.linears).index(name)
+        key, place = f"layers.{layer}.{name}", self.base.family.seed_place(name)
         generator = torch.Generator().manual_seed((seed * 4096 + layer) * 16 + place)
-        linear = ffn_linear(self.base.model, path)
-        self._pairs[f"layers.{layer}.{name}"] = LoraLinear(
+        linear = ffn_linear(self.base.model, self._path(key))
+        self._pairs[key] = LoraLinear(
             linear, rank=rank, scaling=self.config.scaling, generator=generator
         )
 
     def _path(self, key: str) -> str:
         _, layer, name = key.split(".", 2)
-        return self.base.family.linears[name].format(layer=layer)
+        return self.base.family.paths[name].format(layer=layer)
 
 
 class InjectionGroup(_OnBase):
@@ -213,7 +223,7 @@ class InjectionGroup(_OnBase):
         self._groups = {}
 
 
-def _check_fits(base: BaseModel, config: InjectionConfig) -> None:
+def _check_fits(base: BaseModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
     if config.layers[-1] >= base.n_layers:
         raise ConfigError(
             "the active layers must be in the model",
@@ -221,18 +231,18 @@ def _check_fits(base: BaseModel, config: InjectionConfig) -> None:
             got=str(config.layers[-1]),
             next_step=f"{base.name} has {base.n_layers} layers.",
         )
-    limit = base.max_rank
-    if config.rank > limit:
-        raise ConfigError(
-            "the rank must be below the linears' own",
-            expected=f"at most {limit}",
-            got=str(config.rank),
-            next_step="Choose a lower rank.",
-        )
     if any(isinstance(module, LoraLinear | LoraGroup) for module in base.model.modules()):
         raise ConfigError(
             "one memory at a time is on a base",
             expected="a base without a memory",
             got="a base that carries one",
             next_step="Take it off with remove(), or use it as a context manager.",
+        )
+    limit = base.rank_limit(linears)
+    if config.rank > limit:
+        raise ConfigError(
+            "the rank must be below the linears' own",
+            expected=f"at most {limit}",
+            got=str(config.rank),
+            next_step="Choose a lower rank.",
         )

@@ -1,7 +1,7 @@
 """One stacked low-rank pair on one linear map: eq. (1).
 
 Notation:
-    W   d x k   the frozen weight of a feed-forward linear
+    W   d x k   the frozen weight of a linear map
     A   R x k   `down`, Kaiming-uniform at the start
     B   d x R   `up`, zero at the start, so that the model starts as the base
     R           k modules of rank r on one linear are one pair of rank R = k r: the sum of their

@@ -87,7 +87,7 @@ class Memory:
 
     @property
     def linears(self) -> tuple[str, ...]:
-        """Which feed-forward linears carry a pair."""
+        """Which linears carry a pair."""
         names = {key.split(".", 2)[2].rpartition(".")[0] for key in self.tensors}
         return tuple(name for name in self.manifest.base.paths if name in names)
 

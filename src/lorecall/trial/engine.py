@@ -190,7 +190,7 @@ class FastEngine:
         else:
             packed = self.body.pack([sample.read for sample in samples], tails)
             h, below = self._start(samples, packed, keep=keep)
-            start = None if self.injection is None else self.injection.first_layer
+            start = None if self.injection is None else self.injection.frozen_to
             h = self.body.wanted(h, packed, start=start, kept=kept)
             lengths = [len(sample.prompt) for sample in samples]
             layers = (*below, *prompt_past(packed, lengths, kept)) if kept is not None else ()
@@ -204,9 +204,9 @@ class FastEngine:
         self, samples: Sequence[Encoded], packed: Pack, *, keep: bool
     ) -> tuple[Tensor, tuple[Past, ...]]:
         """Give the stream to begin with, and the prompts' keys and values below it if wanted."""
-        if self.injection is None:
+        layer = None if self.injection is None else self.injection.frozen_to
+        if layer is None:
             return self.body.embed(packed), ()
-        layer = self.injection.first_layer
         known = self.frozen.known(layer, samples, keys=keep)
         h = packed_rows(packed, [k.streams[layer] for k in known])
         if not keep:

@@ -132,6 +132,7 @@ class Trials:
         config: InjectionConfig,
         data: TrialData,
         *,
+        linears: tuple[str, ...] | None = None,
         vanilla_loss: float | None = None,
         on_tokens: Callable[[int], None] | None = None,
     ) -> Trained:
@@ -140,10 +141,11 @@ class Trials:
         Args:
             config: theta.
             data: What is learnt, and what the best point is chosen by.
+            linears: Which linears take a module; None for the family's default.
             vanilla_loss: The base's own validation loss, when it is known already.
             on_tokens: Called with the tokens of every step as it ends.
         """
-        with Injection(self.base, config, seed=self.seed) as injection:
+        with Injection(self.base, config, seed=self.seed, linears=linears) as injection:
             return self._trained(injection, data, vanilla_loss, on_tokens)[0]
 
     def run(

@@ -25,7 +25,7 @@ def to_memory(
         fingerprint=base.fingerprint,
         family=family.name,
         n_layers=base.n_layers,
-        paths=family.linears,
+        paths=family.paths,
         peft_targets=family.peft_targets,
         fan_in_fan_out=family.transposed,
     )
