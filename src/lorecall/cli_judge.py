@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli_output import Device, FourBit, Json, Model, load_base, show
+from lorecall.cli_output import Device, FourBit, Json, load_base, show
 from lorecall.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
         str, typer.Option(help="local, endpoint, or stand-in (word overlap, for tests).")
     ],
     out: Annotated[Path, typer.Option(help="JSONL file for the judge's labels.")],
-    model: Model = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Base model, an id or a folder; or the endpoint's.", show_default=False),
+    ] = None,
     url: Annotated[
         str | None,
         typer.Option(

@@ -315,9 +315,20 @@ def test_buttons_serve_who_has_no_keyboard(start: Start, sheet: Path) -> None:
     assert [row[2] for row in rows(browser.downloaded())[1:]] == ["1", "0", "-1", "", ""]
 
 
+def test_a_laptop_shows_all_of_a_pair(start: Start, sheet: Path) -> None:
+    """Conversation, own content, both responses and the buttons, without scrolling."""
+    browser = start()
+    browser.size(1366, 768)
+    browser.open(sheet / "sheet.html")
+    assert browser.run("document.querySelector('#own').open")
+    lowest = browser.run("document.querySelector('.responses').getBoundingClientRect().bottom")
+    assert lowest < browser.run("document.querySelector('footer').getBoundingClientRect().top")
+
+
 def test_texts_are_never_markup(start: Start, sheet: Path) -> None:
     """A script in a response is read, not run; an address is masked; the truth is not there."""
     browser = start()
+    browser.size(1366, 768)
     browser.open(sheet / "sheet.html")
     assert EVIL in browser.text("#pair")
     assert "[e-mail]" in browser.text("#content")

@@ -135,6 +135,7 @@ class TestAmongRaters:
         (rate,) = agreement(raters, key=key("aaba"), n_resamples=FEW).humans
         assert (rate.n, rate.wins, rate.ties, rate.losses) == (4, 1, 1, 2)
         assert (rate.judge, rate.unparsable) == ("2 people", 0)
+        assert "one order, drawn at random, blind" in rate.signature
 
     def test_the_signature_says_how_it_was_made(self) -> None:
         """Sheet, raters, judge, probe, n and the interval."""

@@ -34,7 +34,7 @@ def test_the_question_is_asked_in_the_base_s_own_format(
     """Whole, as a user's turn."""
     judge = LocalJudge(roomy)
     pair = make_pair(user_content=("I love tea",))
-    assert asked(judge, pair) == f"<|user|>{question(show(pair))}<|end|><|assistant|>"
+    assert asked(judge, pair) == f"<|user|>{question(show(pair))}<|end|><|assistant|>Response 1:"
 
 
 def test_the_least_related_content_goes_first(roomy: BaseModel, make_pair: MakePair) -> None:
@@ -47,7 +47,7 @@ def test_the_least_related_content_goes_first(roomy: BaseModel, make_pair: MakeP
     assert "text 3" in cut
     assert "text 0" not in cut
     assert cut.startswith("<|user|>You compare two responses.")
-    assert cut.endswith("Response 2: <score><|end|><|assistant|>")
+    assert cut.endswith("Response 2: <score><|end|><|assistant|>Response 1:")
 
 
 def test_a_base_without_room_is_refused(llama: BaseModel, make_pair: MakePair) -> None:

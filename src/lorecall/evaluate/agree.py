@@ -18,6 +18,7 @@ from lorecall.metrics.intervals import N_RESAMPLES
 from lorecall.records import Interval
 
 EVERYONE = "all raters"
+_ONE_ORDER = "one order, drawn at random, blind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ def agreement(
         n_shared=sum(sum(n in rater.labels for rater in raters) > 1 for n in numbers),
         raw=raw_agreement(ratings, **resample),
         alpha=krippendorff_alpha(ratings, **resample),
-        humans=tuple(win_rates(people, **resample)),
+        humans=tuple(win_rates(people, orders=_ONE_ORDER, **resample)),
         judge=judged[0].judge if judged else None,
         probe=(judged[0].probe or "none") if judged else None,
         against=tuple(against),

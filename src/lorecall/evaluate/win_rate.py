@@ -24,6 +24,7 @@ Label = Literal[-1, 0, 1]
 Probed = Literal["passed", "FAILED"]
 """Whether the judge passed its sanity probe; None where there was none."""
 
+BOTH_ORDERS = "both orders, averaged"
 _EQUAL = 1e-9  # averages of equal scores may differ by rounding
 _AT_ONCE = 16  # pairs handed to a judge together
 
@@ -149,12 +150,17 @@ def judge_pairs(
 
 
 def win_rates(
-    judged: Sequence[Judged], *, n_resamples: int = N_RESAMPLES, seed: int = 0
+    judged: Sequence[Judged],
+    *,
+    orders: str = BOTH_ORDERS,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
 ) -> list[WinRate]:
     """Give the win rate of each two systems that were compared by each judge.
 
     Args:
         judged: What judges said.
+        orders: In which orders the responses were shown, for the signature.
         n_resamples: Bootstrap resamples of the intervals, over pairs.
         seed: Seed of the bootstrap.
     """
@@ -162,7 +168,8 @@ def win_rates(
     for each in judged:
         asked = (each.system_a, each.system_b, each.judge, each.prompt, each.probe)
         groups.setdefault(asked, []).append(each)
-    return [_win_rate(group, n_resamples=n_resamples, seed=seed) for group in groups.values()]
+    resample = {"n_resamples": n_resamples, "seed": seed}
+    return [_win_rate(group, orders=orders, **resample) for group in groups.values()]
 
 
 def write_judged(path: Path, judged: Sequence[Judged]) -> None:
@@ -179,7 +186,7 @@ def read_judged(path: Path) -> list[Judged]:
     return read_records(path, Judged, what="a judge's label of a pair")
 
 
-def _win_rate(judged: Sequence[Judged], *, n_resamples: int, seed: int) -> WinRate:
+def _win_rate(judged: Sequence[Judged], *, orders: str, n_resamples: int, seed: int) -> WinRate:
     def mean(values: Sequence[float]) -> Interval | None:
         return bootstrap_mean(values, n_resamples=n_resamples, seed=seed) if values else None
 
@@ -201,18 +208,18 @@ def _win_rate(judged: Sequence[Judged], *, n_resamples: int, seed: int) -> WinRa
         first_ahead=mean([(_ahead(one) - _ahead(other)) / 2 for one, other in both]),
         judge=first.judge,
         probe=first.probe,
-        signature=_signature(first, len(labels), n_resamples=n_resamples, seed=seed),
+        signature=_signature(first, len(labels), orders=orders, n_resamples=n_resamples, seed=seed),
     )
 
 
-def _signature(judged: Judged, n: int, *, n_resamples: int, seed: int) -> str:
+def _signature(judged: Judged, n: int, *, orders: str, n_resamples: int, seed: int) -> str:
     parts = [
         "win_rate",
         f"judge {judged.judge}",
         f"prompt {judged.prompt}",
         f"probe {judged.probe or 'none'}",
         "wins/all",
-        "both orders, averaged",
+        orders,
         f"n={n}",
         f"95% bootstrap, {n_resamples} resamples, seed {seed}",
     ]
