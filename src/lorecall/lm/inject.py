@@ -1,6 +1,7 @@
 """Put a memory on a base model and take it off again, leaving the base as it was."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.ffn import check_linears, ffn_linear, replace_linear
-from lorecall.lm.lora import LoraGroup, LoraLinear
+from lorecall.lm.lora import LoraGroup, LoraLinear, dropped
 from lorecall.records import InjectionConfig
 
 
@@ -61,6 +62,7 @@ class Injection(_OnBase):
     ) -> None:
         self.base = base
         self.config = config
+        self._seed = seed
         self.linears = base.family.default if linears is None else linears
         check_linears(base.family, self.linears)
         _check_fits(base, config, self.linears)
@@ -141,6 +143,30 @@ class Injection(_OnBase):
             pair.up.copy_(tensors[f"{key}.up"])
             if merged:
                 pair.merge()
+
+    @contextmanager
+    def dropping(self, step: int) -> Generator[None]:
+        """Train with dropout for a block, where theta says so; what is read is read in full.
+
+        What is dropped depends on the seed, the step, the layer and its linear alone, so candidates
+        differ by theta and learn the same alone and side by side.
+
+        Args:
+            step: The number of the training step.
+        """
+        if not self.config.dropout:
+            yield
+            return
+        for key, pair in self._pairs.items():
+            _, layer, name = key.split(".", 2)
+            place = [self._seed, step, int(layer), self.base.family.seed_place(name)]
+            width = pair.down.shape[1]
+            pair.dropping = dropped(width, self.config.dropout, seed=place).to(pair.down.device)
+        try:
+            yield
+        finally:
+            for pair in self._pairs.values():
+                pair.dropping = None
 
     def merge(self) -> None:
         """Fold the pairs into the base's weights, for plain inference."""

@@ -7,6 +7,14 @@ Notation:
     R           k modules of rank r on one linear are one pair of rank R = k r: the sum of their
                 products is the product of their stacks
     s           scaling, 1 by default (eq. (1) has none)
+    p, m        share of x that a training step leaves out of the pair, 0 by default; in such a step
+                the pair is s B A diag(m) x with m_j = 0 with probability p, else 1 / (1 - p)
+
+A step has one m for all of its tokens, as in Lin et al. (2024), "LoRA Dropout as a Sparsity
+Regularizer for Overfitting Control", but on A's columns alone. (`peft` draws one m a token. Here
+what many prompts begin with is read once for all of them: their tokens have no row of their own to
+drop from.) So m meets A rather than x: it costs nothing where p is 0 and next to nothing elsewhere,
+and the step is the same on every path.
 
 This module knows nothing of layers, families or training.
 """
@@ -14,6 +22,7 @@ This module knows nothing of layers, families or training.
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,6 +43,8 @@ class LoraLinear(nn.Module):
     Attributes:
         acting: 1 where the pair acts, 0 where the base is left alone; everywhere when None.
             *Shape:* (batch, tokens, 1)
+        dropping: m of the step at hand, for training alone; None where nothing is dropped.
+            *Shape:* (k,)
 
     A and B are fp32 whatever the base's number format; they are cast where they meet x.
     """
@@ -49,6 +60,7 @@ class LoraLinear(nn.Module):
         self.down = nn.Parameter(kaiming_uniform(rank, k, generator).to(device))
         self.up = nn.Parameter(torch.zeros(d, rank, device=device))
         self.acting: Tensor | None = None
+        self.dropping: Tensor | None = None
         self._merged_from: Tensor | None = None
         self._cast: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
@@ -78,7 +90,7 @@ class LoraLinear(nn.Module):
         """Cast the pair once for as long as it stays the same: decoding calls it every token."""
         if torch.is_grad_enabled():  # a step follows; a fused optimiser does not count as a change
             self._cast = None
-            return self.down, self.up
+            return self.down if self.dropping is None else self.down * self.dropping, self.up
         version = (self.down._version, self.up._version)  # noqa: SLF001 - torch's own counter
         if self._cast is None or self._cast[0] != version or self._cast[1].dtype != dtype:
             self._cast = (version, self.down.detach().to(dtype), self.up.detach().to(dtype))
@@ -149,6 +161,21 @@ class LoraGroup(nn.Module):
             pair = self.pairs[member]
             parts.append(h if pair is None else h + pair.update(own))
         return torch.cat(parts) if n > 1 else parts[0]
+
+
+def dropped(k: int, share: float, *, seed: Sequence[int]) -> Tensor:
+    """Draw m.
+
+    Args:
+        k: How many inputs there are.
+        share: p.
+        seed: What the draw depends on, and nothing else.
+
+    Returns:
+        m in fp32. *Shape:* (k,)
+    """
+    kept = np.random.default_rng(list(seed)).random(k) >= share
+    return torch.from_numpy(kept.astype(np.float32) / (1 - share))
 
 
 def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:

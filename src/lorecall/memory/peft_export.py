@@ -89,7 +89,7 @@ def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
         "inference_mode": True,
         "r": rank,
         "lora_alpha": rank,
-        "lora_dropout": 0.0,
+        "lora_dropout": memory.config.dropout,
         "bias": "none",
         "use_rslora": False,
         "fan_in_fan_out": base.fan_in_fan_out,

@@ -6,6 +6,7 @@ act on their own. What each of them learns is what it would have learnt alone.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from torch import Tensor
@@ -110,8 +111,11 @@ def train_together(  # noqa: PLR0913 - as `train`
     going = list(range(len(candidates)))
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
-        losses = engine.losses(batch, going).mean(dim=1)
-        losses.sum().backward()  # no memory's loss depends on another's pairs
+        with ExitStack() as blocks:
+            for i in going:
+                blocks.enter_context(candidates[i].dropping())
+            losses = engine.losses(batch, going).mean(dim=1)
+            losses.sum().backward()  # no memory's loss depends on another's pairs
         n_tokens = sum(sample.n_tokens for sample in batch)
         for i, loss in zip(going, losses.tolist(), strict=True):
             candidates[i].step(loss, n_tokens=n_tokens)

@@ -7,6 +7,7 @@ the best weights are kept, and training stops when it no longer falls.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from time import perf_counter
@@ -133,8 +134,9 @@ def train(  # noqa: PLR0913
     )
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
-        loss = engine.losses(batch).mean()
-        loss.backward()
+        with candidate.dropping():
+            loss = engine.losses(batch).mean()
+            loss.backward()
         candidate.step(loss.item(), n_tokens=sum(sample.n_tokens for sample in batch))
         if on_tokens is not None:
             on_tokens(sum(sample.n_tokens for sample in batch))
@@ -185,6 +187,10 @@ class Candidate:
         self._stop, self._is_stopped = stop, False
         self._started = perf_counter()
         self._readings = _reading_steps(self.n_batches, settings.evals_per_epoch)
+
+    def dropping(self) -> AbstractContextManager[None]:
+        """Train with dropout for the block of the next step's losses, where theta says so."""
+        return self.injection.dropping(len(self.losses))
 
     def step(self, loss: float, *, n_tokens: int) -> None:
         """Take one step along the gradients that are there."""
