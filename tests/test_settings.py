@@ -6,7 +6,9 @@ import pytest
 
 from lorecall.errors import ConfigError
 from lorecall.settings import (
+    DROPOUTS,
     RANKS,
+    SCALINGS,
     LearnSettings,
     SearchSettings,
     TrainSettings,
@@ -57,12 +59,15 @@ def test_training_numbers_outside_their_range_are_refused(name: str, value: floa
         ("thinning", 0),
         ("samples", 7),
         ("epochs", 0),
+        ("scalings", (0.0, 1.0)),
+        ("dropouts", (0.0, 0.95)),
+        ("the number of dropouts", ()),
     ],
 )
-def test_search_numbers_outside_their_range_are_refused(name: str, value: int) -> None:
+def test_search_numbers_outside_their_range_are_refused(name: str, value: object) -> None:
     """None stands for all samples and for the training's own epochs; zero does not."""
     with pytest.raises(ConfigError, match=f"{name} must be in range"):
-        SearchSettings(**{name: value})
+        SearchSettings(**{name.removeprefix("the number of "): value})
 
 
 def test_the_paper_preset_is_the_defaults() -> None:
@@ -140,6 +145,39 @@ def test_the_search_can_be_made_cheaper() -> None:
     assert (changed.search.budget_min, changed.search.early_stop) == (2.5, True)
     assert changed.search.screen == 6
     assert changed.screen_train.max_epochs == changed.search.screen_epochs == 1
+
+
+def test_the_space_can_be_wider() -> None:
+    """Factor by factor; off, they leave no trace, so a run begun without them goes on."""
+    plain = preset()
+    assert (plain.search.scalings, plain.search.dropouts) == ((1.0,), (0.0,))
+    assert plain.search.third_objective is None
+    search = plain.as_json()["search"]
+    assert not {"scalings", "dropouts", "third_objective"} & search.keys()
+    wide = preset(wide=("dropout",), third_objective="parameters")
+    assert (wide.search.scalings, wide.search.dropouts) == ((1.0,), DROPOUTS)
+    assert wide.as_json()["search"] == {
+        **search,
+        "dropouts": DROPOUTS,
+        "third_objective": "parameters",
+    }
+    both = preset("paper", wide=("scaling", "dropout")).search
+    assert (both.scalings, both.dropouts) == (SCALINGS, DROPOUTS)
+    assert 1.0 in SCALINGS
+    assert 0.0 in DROPOUTS
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"wide": ("alpha",)}, "a factor must be known: expected scaling or dropout"),
+        ({"third_objective": "bytes"}, "the third objective must be known: expected parameters"),
+    ],
+)
+def test_an_unknown_factor_or_objective_is_refused(changes: dict[str, object], line: str) -> None:
+    """The known ones are listed."""
+    with pytest.raises(ConfigError, match=line):
+        preset(**changes)
 
 
 @pytest.mark.parametrize(

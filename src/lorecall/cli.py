@@ -142,6 +142,12 @@ def learn(  # noqa: PLR0913 - one parameter an option
     surrogate: Annotated[
         str, typer.Option(help="The search's model: nuts, or map, which needs no JAX.")
     ] = "nuts",
+    wide: Annotated[
+        str, typer.Option(help="Search more factors: scaling, dropout, or scaling,dropout.")
+    ] = "",
+    third_objective: Annotated[
+        str | None, typer.Option(help="Trade more than loss and ROUGE-L: parameters.")
+    ] = None,
     warm_start: Annotated[
         list[Path] | None,
         typer.Option(help="Finished run of another person to start from; may be repeated."),
@@ -170,6 +176,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
         early_stop=early_stop,
         screen=screen,
         surrogate=surrogate,
+        wide=tuple(wide.replace(",", " ").split()),
+        third_objective=third_objective,
     )
     loaded = load_history(_source(data, history), user=user)
     split_history(loaded)  # too short a history is refused before a model is loaded

@@ -38,7 +38,9 @@ class Costs:
     def of(
         cls,
         data: TrialData,
-        tried: tuple[TrialData, TrialData],
+        tried: TrialData,
+        screened: TrialData | None,
+        *,
         test: EncodedPart,
         settings: LearnSettings,
     ) -> "Costs":
@@ -46,7 +48,8 @@ class Costs:
 
         Args:
             data: What the final training is given.
-            tried: What a trial is given, and what one of the screening is.
+            tried: What a trial is given.
+            screened: What one of the screening is given; None where there is no screening.
             test: The test samples.
             settings: Epochs and trials.
         """
@@ -55,14 +58,16 @@ class Costs:
         read_test = READ_COST * _tokens(test.encoded) + _generated(test.encoded)
         search = settings.search
 
-        def trial(epochs: int, given: TrialData) -> float:
+        def trial(epochs: int, given: TrialData | None) -> float:
+            if given is None:
+                return 0.0
             epoch = _tokens(given.train.encoded) + evals * valid
             return epochs * epoch + _generated(data.valid.encoded)
 
         return cls(
             vanilla=valid + read_test,
-            trial=trial(settings.trial_train.max_epochs, tried[0]),
-            screen_trial=trial(search.screen_epochs, tried[1]),
+            trial=trial(settings.trial_train.max_epochs, tried),
+            screen_trial=trial(search.screen_epochs, screened),
             suggestions=SUGGEST_COST * max(0, search.trials - search.initial),
             n_trials=search.trials,
             n_screen_trials=search.screen,

@@ -7,8 +7,7 @@ in the run's folder, so that a run killed at any moment goes on where it was.
 """
 
 import hashlib
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,17 +31,18 @@ from lorecall.metrics.scores import (
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
 from lorecall.readings import SystemReading, prior_of, seconds_of
-from lorecall.records import History, InjectionConfig, Objectives, Split, evenly_spaced
+from lorecall.records import History, InjectionConfig, Split, evenly_spaced
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
 from lorecall.run_folder import STUDY_FILE, RunFolder, open_run
-from lorecall.search.loop import Search, Told
-from lorecall.search.outcome import SearchOutcome
+from lorecall.search.loop import Search
+from lorecall.search.outcome import Aims, SearchOutcome
 from lorecall.search.prior import Prior
 from lorecall.search.study import check_storage
-from lorecall.searching import Advance, Plan, Searching, Stage, space_of
+from lorecall.searching import Plan, Searching, space_of
 from lorecall.settings import LearnSettings, check_range, preset
 from lorecall.trial.run import Trained, Trials
 from lorecall.trial.storing import sizes_of, to_memory, training_of
+from lorecall.watching import Watch
 from lorecall.worker import Workers
 
 DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
@@ -91,7 +91,8 @@ def learn_memory(  # noqa: PLR0913 - one parameter an option
     identity = _identity(history, base, settings)
     others = [RunResult.load(Path(folder)) for folder in warm_start]
     space = space_of(base.n_layers, base.max_rank, settings.search)
-    priors = tuple(prior_of(other, space) for other in others)
+    aims = Aims(settings.search.third_objective)
+    priors = tuple(prior_of(other, space, aims) for other in others)
     if others:
         identity["warm_start"] = [hash_of(other) for other in others]
     if storage is not None:
@@ -147,8 +148,10 @@ class _Job:
         self.searching = Searching(base, history, settings, frozen=self.final.frozen)
         self.data = self.final.data(split, split.train)
         self.test = self.final.encode(split.test, past=split.train)
-        tried = (self.searching.full.data, self.searching.cheap.data)
-        self.costs = Costs.of(self.data, tried, self.test, settings)
+        screened = self.searching.cheap.data if settings.search.screen else None
+        self.costs = Costs.of(
+            self.data, self.searching.full.data, screened, test=self.test, settings=settings
+        )
         self.ledger = Ledger(reporter, self.costs.total)
 
     def vanilla(self) -> SystemReading:
@@ -178,62 +181,27 @@ class _Job:
         )
         say, logs = self.ledger.reporter.say, self.folder.path / "workers"
         others = self.n_workers - 1
-        with Workers(self.base, plan, n=others, folder=logs, say=say) as self.workers:
-            screen = self._screen(plan) if self.settings.search.screen else None
+        with Workers(self.base, plan, n=others, folder=logs, say=say) as workers:
+            screen = self._screen(plan, workers) if self.settings.search.screen else None
             search = self.searching.open_main(plan, screen)
-            stage, told = self._watching(search, "trial", self.costs.trial)
+            watch = Watch(search, self.ledger, workers, what="trial", cost=self.costs.trial)
             found = search.run(
-                self.searching.objective(full := self.searching.full, plan, search, stage),
-                together=self.searching.together(full, plan, search, stage),
-                on_trial=told,
-                on_wait=self._wait,
+                self.searching.objective(full := self.searching.full, plan, search, watch.stage),
+                together=self.searching.together(full, plan, search, watch.stage),
+                on_trial=watch.tell,
+                on_wait=watch.wait,
             )
         left = self.settings.search.trials - len(found.trials)
         self.ledger.skip(self.costs.suggestions + left * self.costs.trial)
         return found
 
-    def _screen(self, plan: Plan) -> Search:
+    def _screen(self, plan: Plan, workers: Workers) -> Search:
         """Try many thetas at a low fidelity first."""
-        search = self.searching.open_screen(plan)
-        stage, told = self._watching(search, "screening trial", self.costs.screen_trial)
-        objective = self.searching.objective(self.searching.cheap, plan, search, stage)
-        search.run(objective, on_trial=told, on_wait=self._wait)
+        search, cost = self.searching.open_screen(plan), self.costs.screen_trial
+        watch = Watch(search, self.ledger, workers, what="screening trial", cost=cost)
+        objective = self.searching.objective(self.searching.cheap, plan, search, watch.stage)
+        search.run(objective, on_trial=watch.tell, on_wait=watch.wait)
         return search
-
-    def _watching(self, search: Search, what: str, cost: float) -> tuple[Stage, Told]:
-        """Give what announces this process's trials, and what tells of everyone's."""
-        self.ledger.skip(search.n_finished * cost)
-        own = told = 0
-
-        @contextmanager
-        def stage(search: Search, n: int) -> Generator[Advance]:
-            nonlocal own
-            first, beside = search.n_finished + 1, search.at_work - n
-            numbers = f"{first}" if n == 1 else f"{first} to {first + n - 1}"
-            others = f", {beside} more beside it" if beside > 0 else ""
-            line = f"{what} {numbers} of at most {search.settings.trials}{others}"
-            with self.ledger.stage(line, n * cost) as advance:
-                yield advance
-            own += n
-
-        def tell(number: int, objectives: Objectives, config: InjectionConfig) -> None:
-            nonlocal own, told
-            self.workers.tend()
-            told += 1
-            if told > own:  # another worker's: booked as a whole
-                own = told
-                self.ledger.skip(cost)
-            self.ledger.reporter.say(
-                f"{what} {number:3d}   loss {objectives.loss:.3f}"
-                f"   ROUGE-L {objectives.rouge_l:5.2f}   {len(config.ranks())} of"
-                f" {self.base.n_layers} layers, {config.n_loras} modules of rank {config.rank}"
-            )
-
-        return stage, tell
-
-    def _wait(self) -> None:
-        self.workers.tend()
-        self.ledger.reporter.doing("waiting for the other workers' trials")
 
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
         """Train the control that isolates the search: every layer, rank 8."""

@@ -1,14 +1,15 @@
 """What the stages of a run leave behind, and what is made of it for the search and the result."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
 from lorecall.errors import ConfigError
+from lorecall.records import Objectives
 from lorecall.results import RunResult, System
 from lorecall.search.discrete import Params
-from lorecall.search.outcome import Finding, SearchOutcome
+from lorecall.search.outcome import Aims, Finding, SearchOutcome
 from lorecall.search.prior import Prior
 from lorecall.search.space import InjectionSpace
 from lorecall.trial.run import TrialResult
@@ -65,25 +66,35 @@ def seconds_of(readings: Mapping[System, SystemReading], found: SearchOutcome) -
     }
 
 
-def prior_of(result: RunResult, space: InjectionSpace) -> Prior:
-    """Give the trials of a finished run to another person's search over the same space.
+def prior_of(result: RunResult, space: InjectionSpace, aims: Aims) -> Prior:
+    """Give the trials of a finished run to another person's search.
 
-    Trials outside the space are left out.
+    Trials outside the space are left out. A run over a narrower space lies inside a wider one that
+    has the paper's scaling and dropout among its levels; how many parameters a trial had is known
+    of every run.
 
     Raises:
         ConfigError: None lies in it.
     """
     params: list[Params] = []
-    values: list[tuple[float, float]] = []
+    values: list[tuple[float, ...]] = []
     for trial in result.trials:
         with contextlib.suppress(ConfigError):
             params.append(space.params(trial.config))
-            values.append((trial.loss, trial.rougeL))
+            found = Objectives(loss=trial.loss, rouge_l=trial.rougeL)
+            values.append(aims.values(found, trial.trainable_parameters))
     if not params:
         raise ConfigError(
-            "a run to start from must have searched the same space",
-            expected=f"trials in a space of {space.n_layers} layers, {space.searched} searched",
-            got=f"the run of user {result.user}, with {result.n_layers} layers",
+            "a run to start from must have searched the same space, or a part of it",
+            expected=f"trials in a space of {space.n_layers} layers, {space.searched} searched,"
+            f" scaling {_levels(space.scalings)}, dropout {_levels(space.dropouts)}",
+            got=f"the run of user {result.user}, with {result.n_layers} layers, scaling"
+            f" {_levels(trial.config.scaling for trial in result.trials)}, dropout"
+            f" {_levels(trial.config.dropout for trial in result.trials)}",
             next_step="Start from runs with the same base and options, or from none.",
         )
     return Prior(params=tuple(params), values=tuple(values))
+
+
+def _levels(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in sorted(set(values))) or "none"

@@ -64,9 +64,9 @@ class Quartiles(_Frozen):
 
 
 class Hypervolume(_Frozen):
-    """How the front grew. `trace` has one value a finished trial."""
+    """How the front grew. `trace` has one value a finished trial, `reference` one an objective."""
 
-    reference: tuple[float, float]
+    reference: tuple[float, ...]
     trace: tuple[float, ...]
     stopped: str
 

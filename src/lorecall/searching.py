@@ -6,6 +6,7 @@ Together with `lorecall.learn` this is where the search and the model meet.
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from lorecall.data.history import split_history, subset
 from lorecall.lm.base import BaseModel
@@ -65,7 +66,6 @@ class Searching:
 
     Attributes:
         full: A trial as it counts.
-        cheap: A trial of the screening.
     """
 
     def __init__(
@@ -77,13 +77,24 @@ class Searching:
         frozen: Frozen | None = None,
     ) -> None:
         self.base, self.settings = base, settings
-        split, search = split_history(history), settings.search
+        self._split = split_history(history)
         full = Trials(base, settings=settings.trial_train, seed=settings.seed, frozen=frozen)
-        fewer = subset(split.train, search.samples, seed=settings.seed)
-        self.full = Fidelity(trials=full, data=full.data(split, fewer))
-        cheap = Trials(base, settings=settings.screen_train, seed=settings.seed, frozen=full.frozen)
-        fewest = subset(fewer, search.screen_samples, seed=settings.seed)
-        self.cheap = Fidelity(trials=cheap, data=cheap.data(split, fewest))
+        fewer = subset(self._split.train, settings.search.samples, seed=settings.seed)
+        self.full = Fidelity(trials=full, data=full.data(self._split, fewer))
+
+    @cached_property
+    def cheap(self) -> Fidelity:
+        """A trial of the screening; its data is encoded when it is first asked for."""
+        settings, full = self.settings, self.full
+        cheap = Trials(
+            self.base,
+            settings=settings.screen_train,
+            seed=settings.seed,
+            frozen=full.trials.frozen,
+        )
+        n = settings.search.screen_samples
+        fewest = subset(full.data.train.samples, n, seed=settings.seed)
+        return Fidelity(trials=cheap, data=cheap.data(self._split, fewest))
 
     def open_screen(self, plan: Plan) -> Search:
         """Open the study of the screening."""
@@ -181,6 +192,8 @@ def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> Injectio
         placement=settings.placement,
         inject=settings.inject,
         searched=settings.searched,
+        scalings=settings.scalings,
+        dropouts=settings.dropouts,
     )
 
 

@@ -78,6 +78,28 @@ def test_a_second_person_starts_from_the_first(tmp_path: Path, learn_command: Co
     assert len(json.loads((second / "run.json").read_text())["warm_start"]) == 1
 
 
+def test_a_wider_space_from_a_narrower_run(tmp_path: Path, learn_command: Command) -> None:
+    """`--wide --third-objective --workers --warm-start`: all of it in the result, and shown."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    before = learnt(learn_command(first, "--surrogate", "map"), first)
+    assert not {"scalings", "dropouts", "third_objective"} & before["settings"]["search"].keys()
+    options = ("--wide", "scaling,dropout", "--third-objective", "parameters", "--workers", "2")
+    cheap = ("--surrogate", "map", "--trials", "5")
+    command = learn_command(second, *options, *cheap, "--warm-start", str(first))
+    found = learnt(command, second)
+    assert found["trials"][0]["config"] in [trial["config"] for trial in before["trials"]]
+    assert found["settings"]["search"]["scalings"] == [0.5, 1.0, 2.0, 4.0]
+    assert len(found["hypervolume"]["reference"]) == 3
+    factors = {(t["config"]["scaling"], t["config"]["dropout"]) for t in found["trials"]}
+    assert len(factors) > 1
+    assert all(s in (0.5, 1, 2, 4) and d in (0, 0.05, 0.1) for s, d in factors)
+    manifest = json.loads((second / "memory" / "manifest.json").read_text())
+    assert manifest["theta"] == found["config"]
+    assert "dropout" in invoke("show", str(second)).output
+    assert invoke("report", str(second)).exit_code == 0
+    assert learnt(command, second) == found
+
+
 def test_a_budget_in_minutes_ends_the_search(tmp_path: Path, learn_command: Command) -> None:
     """A tenth of a minute is over long before a thousand trials are."""
     out = tmp_path / "run"
@@ -96,6 +118,8 @@ def test_a_budget_in_minutes_ends_the_search(tmp_path: Path, learn_command: Comm
         (("--budget", "0"), "budget_min must be in range"),
         (("--budget", "nan"), "budget_min must be in range"),
         (("--warm-start", "nowhere"), "nowhere"),
+        (("--wide", "alpha"), "a factor must be known: expected scaling or dropout, got 'alpha'"),
+        (("--third-objective", "bytes"), "expected parameters, got 'bytes'"),
     ],
 )
 def test_bad_options_are_one_line(

@@ -125,6 +125,23 @@ def test_choose(candidates: list[Candidate], chosen: int) -> None:
     assert choose(candidates) == chosen
 
 
+def test_choose_on_a_given_front() -> None:
+    """A front of three objectives may hold what loss and ROUGE-L alone do not; the rule stays."""
+    three = [candidate(2.0, 30.0, 1.0, 9), candidate(2.0, 29.5, size=3), candidate(2.5, 31.5)]
+    assert choose(three) == 2
+    assert choose(three[:2]) == 0
+    assert choose(three[:2], np.array([True, True])) == 1  # as low a loss with fewer parameters
+    assert choose(three, np.array([True, True, False])) == 1
+
+
+def test_hypervolume_of_three_objectives() -> None:
+    """Two overlapping cuboids, worked by hand; the reference point has three values, too."""
+    values = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 3.0]])
+    assert hypervolume(values, np.zeros(3)) == pytest.approx(6 + 6 - 3)
+    assert reference_point(values) == pytest.approx(np.array([0.9, 0.9, 2.7]))
+    assert hypervolume_trace(values, np.zeros(3)).tolist() == pytest.approx([6, 9])
+
+
 def test_choose_needs_a_candidate() -> None:
     """Nothing to choose from is an error."""
     with pytest.raises(ConfigError, match="choose"):

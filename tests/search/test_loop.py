@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import log2
 from pathlib import Path
 
 import pytest
 
+from lorecall.errors import StorageError
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search.loop import Finding, Search
 from lorecall.search.space import InjectionSpace
@@ -31,7 +34,7 @@ def finding(config: InjectionConfig) -> Finding:
     )
 
 
-def make_search(folder: Path, **numbers: float) -> Search:
+def make_search(folder: Path, **numbers: object) -> Search:
     """Open the same study with cheap NUTS."""
     settings = SearchSettings(
         **{"trials": 5, "initial": 3, "warmup_steps": 8, "posterior_samples": 8, **numbers}
@@ -199,6 +202,54 @@ def test_the_best_of_another_search_is_tried_first(tmp_path: Path) -> None:
     assert outcome.trials[0].seconds["suggest"] == 0
     assert outcome.trials[4].seconds["suggest"] > 0
     assert len(outcome.trials) == 6
+
+
+def test_a_wider_space_with_a_third_objective(tmp_path: Path) -> None:
+    """Scaling, dropout and few parameters: searched, told, chosen, and gone on with."""
+    space = replace(SPACE, scalings=(1.0, 2.0), dropouts=(0.0, 0.1))
+    settings = SearchSettings(
+        trials=6,
+        initial=4,
+        warmup_steps=8,
+        posterior_samples=8,
+        scalings=space.scalings,
+        dropouts=space.dropouts,
+        third_objective="parameters",
+    )
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+
+    def opened() -> Search:
+        return Search(space, settings=settings, seed=0, storage=url, study_name="s")
+
+    outcome = opened().run(finding)
+    study = opened().study
+    assert study.metric_names == ["loss", "rougeL", "log2_parameters"]
+    assert [d.name for d in study.directions] == ["MINIMIZE", "MAXIMIZE", "MINIMIZE"]
+    for trial in outcome.trials:
+        values = study.trials[trial.number].values
+        assert values == [trial.loss, trial.rougeL, log2(trial.trainable_parameters)]
+    assert len({(t.config.scaling, t.config.dropout) for t in outcome.trials}) > 1
+    assert len(outcome.hypervolume.reference) == 3
+    worst = max(t.trainable_parameters for t in outcome.trials[:4])
+    assert outcome.hypervolume.reference[2] > log2(worst)
+    assert set(outcome.importance) == {"loss", "rougeL", "log2_parameters"}
+    assert {"scaling", "dropout"} <= outcome.importance["loss"].keys()
+    fewest = min(outcome.trials, key=lambda t: (t.trainable_parameters, t.loss))
+    assert fewest.on_front
+    on_front = [t for t in outcome.trials if t.on_front]
+    assert max(t.rougeL for t in on_front) == max(t.rougeL for t in outcome.trials)
+    chosen = next(t for t in outcome.trials if t.number == outcome.chosen)
+    assert chosen.config == outcome.config
+    assert chosen.on_front
+    again = opened().run(failing_after(0))
+    assert again.trials == outcome.trials
+
+
+def test_a_study_with_two_objectives_is_not_gone_on_with_three(tmp_path: Path) -> None:
+    """Its trials have no third value."""
+    make_search(tmp_path)
+    with pytest.raises(StorageError, match="objectives"):
+        make_search(tmp_path, third_objective="parameters")
 
 
 def test_a_budget_in_minutes_is_kept(tmp_path: Path) -> None:

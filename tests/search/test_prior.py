@@ -8,6 +8,7 @@ import pytest
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 
+from lorecall.errors import ConfigError
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.prior import Placed, Prior, first_params, on_scale_of, placed, thinned
 from lorecall.search.sampler import SaasNehviSampler
@@ -39,6 +40,12 @@ def test_trials_outside_the_space_are_left_out(space: DiscreteSpace, other: Prio
     (found,) = placed([odd, Prior(params=({},), values=((0.0, 0.0),))], space, DIRECTIONS)
     assert len(found.points) == len(other.params)
     assert found.values[0].tolist() == [-other.values[0][0], other.values[0][1]]
+
+
+def test_a_prior_with_other_objectives_is_refused(space: DiscreteSpace, other: Prior) -> None:
+    """Two values a trial say nothing of a third; they are not read as if they did."""
+    with pytest.raises(ConfigError, match="expected 3 values a trial, got 2"):
+        placed([other], space, [*DIRECTIONS, StudyDirection.MINIMIZE])
 
 
 def test_values_are_shifted_by_what_both_have_tried() -> None:

@@ -1,5 +1,7 @@
 """Theta's space: parameters, configurations, and which of them are the same model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from beartype.roar import BeartypeCallHintViolation
@@ -141,6 +143,12 @@ def test_a_fixed_value_is_checked_too() -> None:
         {"ranks": (16, 8)},
         {"ranks": (0, 8)},
         {"searched": "layer+n"},
+        {"scalings": ()},
+        {"scalings": (0.0, 1.0)},
+        {"scalings": (2.0, 1.0)},
+        {"dropouts": (0.0, 0.0)},
+        {"dropouts": (0.0, 1.0)},
+        {"dropouts": (float("nan"),)},
     ],
 )
 def test_a_space_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
@@ -148,6 +156,55 @@ def test_a_space_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     # Where the test run checks types, an unknown row is refused by that check.
     with pytest.raises((ConfigError, BeartypeCallHintViolation)):
         InjectionSpace(**{"n_layers": 4, **wrong})
+
+
+WIDE = InjectionSpace(n_layers=4, max_loras=9, scalings=(0.5, 1.0, 2.0), dropouts=(0.0, 0.1))
+
+
+@given(st.sampled_from(ROWS), st.integers(0, 999))
+def test_further_factors_round_trip(row: str, seed: int) -> None:
+    """Beside every row of the ablation."""
+    theta = replace(WIDE, searched=row)
+    space = DiscreteSpace(theta.distributions())
+    assert space.names[-2:] == ("scaling", "dropout")
+    for point in space.random(4, np.random.default_rng(seed)):
+        params = space.params(point)
+        if theta.is_candidate(params):
+            config = theta.config(params)
+            assert (config.scaling, config.dropout) == (params["scaling"], params["dropout"])
+            assert theta.params(config) == params
+
+
+def test_further_factors_make_another_candidate() -> None:
+    """The same pairs with another scaling or dropout are another; without any pair all are one."""
+    params = {**params_of("1100", 2, 8), "scaling": 1.0, "dropout": 0.0}
+    others = [params, {**params, "scaling": 2.0}, {**params, "dropout": 0.1}]
+    assert len({WIDE.same_as(other) for other in others}) == 3
+    twin = {**params_of("1000", 4, 8), "scaling": 2.0, "dropout": 0.1}
+    assert WIDE.same_as(twin) == WIDE.same_as({**twin, "n_loras": 2, "rank": 16})
+    assert {WIDE.same_as({**other, "n_loras": 0}) for other in others} == {()}
+
+
+def test_off_by_default() -> None:
+    """The papers' values, no further input, and the key of a model is its pairs alone."""
+    theta = InjectionSpace(n_layers=4)
+    assert not {"scaling", "dropout"} & theta.distributions().keys()
+    params = params_of("1100", 2, 8)
+    config = theta.config(params)
+    assert config == InjectionConfig(layers=(0, 1), n_loras=2, rank=8)
+    assert (config.scaling, config.dropout, config.beside) == (1.0, 0.0, {})
+    assert theta.same_as(params) == ((0, 8), (1, 8))
+
+
+def test_a_single_value_is_fixed() -> None:
+    """It is no input; a configuration with another value is outside."""
+    theta = InjectionSpace(n_layers=2, scalings=(4.0,), dropouts=(0.05,))
+    assert not {"scaling", "dropout"} & theta.distributions().keys()
+    config = theta.config(params_of("11", 2, 8))
+    assert config.beside == {"scaling": 4.0, "dropout": 0.05}
+    assert theta.params(config) == params_of("11", 2, 8)
+    with pytest.raises(ConfigError, match="theta"):
+        theta.params(replace(config, scaling=1.0))
 
 
 def test_parameters_outside_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lorecall.evaluate.words import SYSTEM_NAMES, layer_ranges, theta_words
+from lorecall.evaluate.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
 from lorecall.results import SYSTEMS, Quartiles, RunResult, System, Trial
 
 Figure = dict[str, object]
@@ -19,16 +19,25 @@ _LINES: Mapping[System, tuple[str, str]] = {
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 _TICK = 5
 _FEW_TRIALS = 10
-_OBJECTIVES = {"loss": "validation loss", "rougeL": "validation ROUGE-L"}
+_OBJECTIVES = {
+    "loss": "validation loss",
+    "rougeL": "validation ROUGE-L",
+    "log2_parameters": "number of parameters",
+}
+_NOT_LAYERS = {"n_loras": "n", "rank": "r", "scaling": "scaling", "dropout": "dropout"}
 
 
 def pareto(result: RunResult) -> Figure:
-    """Draw every trial by its two objectives, the front and the chosen one marked."""
+    """Draw every trial by loss and ROUGE-L, the front and the chosen one marked.
+
+    A front of three objectives is no line in a picture of two of them.
+    """
     others, front, chosen = kinds(result)
+    joined = "markers" if counts_parameters(result) else "lines+markers"
     data = [
         _points(others, result, name="other trials", mode="markers")
         | {"marker": {"color": GREY, "size": 9, "symbol": "circle-open"}},
-        _points(front, result, name="Pareto front", mode="lines+markers")
+        _points(front, result, name="Pareto front", mode=joined)
         | {"line": {"color": BLUE, "width": 2}, "marker": {"color": BLUE, "size": 10}},
         _points(chosen, result, name="chosen", mode="markers")
         | {"marker": {"color": ORANGE, "size": 17, "symbol": "star"}},
@@ -105,9 +114,15 @@ def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str)
         "mode": mode,
         "x": [trial.loss for trial in trials],
         "y": [trial.rougeL for trial in trials],
-        "text": [describe(trial, result.n_layers) for trial in trials],
+        "text": [_hover(trial, result) for trial in trials],
         "hovertemplate": "%{text}<br>loss %{x:.3f}, ROUGE-L %{y:.2f}<extra></extra>",
     }
+
+
+def _hover(trial: Trial, result: RunResult) -> str:
+    text = describe(trial, result.n_layers)
+    size = f"<br>{trial.trainable_parameters:,} parameters"
+    return text + size if counts_parameters(result) else text
 
 
 def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
@@ -134,10 +149,12 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
         "hovertemplate": "%{x}: %{y:.1%}, quartiles %{customdata[0]:.1%} to "
         "%{customdata[1]:.1%}<extra></extra>",
     }
-    layout = _layout(x="layer, then n and r", y="share")
+    wider = [name for name in names if name in ("scaling", "dropout")]
+    title = ", ".join(["layer, then n", "r", *wider]) if wider else "layer, then n and r"
+    layout = _layout(x=title, y="share")
     ticks = [name for i, name in enumerate(names) if i % _TICK == 0 or not name.isdecimal()]
     layout["xaxis"] = {
-        **_axis("layer, then n and r"),
+        **_axis(title),
         "type": "category",
         "tickvals": ticks,
         "tickangle": 0,
@@ -151,7 +168,7 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
 def _input_name(name: str) -> str:
     if name.startswith("layer_"):
         return str(int(name.removeprefix("layer_")))
-    return {"n_loras": "n", "rank": "r"}.get(name, name)
+    return _NOT_LAYERS.get(name, name)
 
 
 def _curve(system: System, curve: Curve) -> Figure:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lorecall.evaluate.figures import BLUE, FONT, GREY, INK, ORANGE, Figure, describe, kinds
-from lorecall.evaluate.words import short_count
+from lorecall.evaluate.words import further_factors, short_count
 from lorecall.results import RunResult, Trial
 
 _MOST_TICKS = 6
@@ -77,6 +77,7 @@ def _axes(result: RunResult) -> list[Axis]:
         linear("highest layer", [max(layers) for layers in active], ends=ends),
         linear("n", [t.config.n_loras for t in trials]),
         ordinal("r", [t.config.rank for t in trials]),
+        *(ordinal(f, [getattr(t.config, f) for t in trials]) for f in further_factors(result)),
         logarithmic("parameters", [t.trainable_parameters for t in trials]),
         linear("loss ↓", [t.loss for t in trials], whole=False),
         linear("ROUGE-L ↑", [t.rougeL for t in trials], whole=False),
@@ -111,14 +112,14 @@ def linear(
     )
 
 
-def ordinal(name: str, values: Sequence[int]) -> Axis:
+def ordinal(name: str, values: Sequence[float]) -> Axis:
     """Make an axis with the values that occur at even distances."""
     steps = sorted(set(values))
     place = {value: _place(i, 0, len(steps) - 1) for i, value in enumerate(steps)}
     return Axis(
         name=name,
         at=tuple(place[value] for value in values),
-        ticks=tuple((place[value], str(value)) for value in steps),
+        ticks=tuple((place[value], f"{value:g}") for value in steps),
     )
 
 

@@ -50,6 +50,7 @@ def render(result: RunResult) -> str:
             for i, (objective, figure) in enumerate(figures.importance(result).items())
         ],
         systems=words.scored_systems(result),
+        factors=words.further_factors(result),
         n_initial=figures.n_initial(result),
     )
 

@@ -16,6 +16,7 @@ from lorecall.evaluate.words import (
     counted,
     duration,
     flat,
+    further_factors,
     layer_ranges,
     moment,
     plain,
@@ -24,12 +25,13 @@ from lorecall.evaluate.words import (
     split_words,
     theta_words,
 )
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.results import RunResult, System, Trial, without_password
 
 _LAYERS_A_ROW = 35  # two columns each: 70 of 80, and a multiple of the ticks
 _TICK = 5
 _TRIAL_STRIP = 32  # columns of a strip in the table of trials; a longer one is folded
+_FACTOR_COLUMNS = 8  # taken from the strip for each further factor
 _MOST, _FEWER, _NONE = "█", "▄", "·"
 _VERDICT_STYLE = {"better": "bold green", "worse": "bold red", "": ""}
 _TRIAL_NOTE = "n modules of rank r; size: trainable parameters; time: whole trial"
@@ -108,13 +110,14 @@ def trial_table(result: RunResult, trials: Sequence[Trial] | None = None) -> Ren
     """
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("no.", justify="right")
-    width = min(result.n_layers, _TRIAL_STRIP)
+    factors = further_factors(result)
+    width = min(result.n_layers, _TRIAL_STRIP - _FACTOR_COLUMNS * len(factors))
     table.add_column("layers", width=max(width, len("layers")), overflow="fold")
-    for name in ("n", "r", "loss ↓", "ROUGE-L ↑", "size", "time"):
+    for name in ("n", "r", *factors, "loss ↓", "ROUGE-L ↑", "size", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     for trial in result.trials if trials is None else trials:
-        table.add_row(*_trial_row(trial, result), style="bold" if trial.on_front else "")
+        table.add_row(*_trial_row(trial, result, factors), style="bold" if trial.on_front else "")
     return Group(table, Text(_TRIAL_NOTE, style="dim"))
 
 
@@ -180,12 +183,15 @@ def _legend(config: InjectionConfig) -> str:
     return ", ".join([*parts, f"{_NONE} none"])
 
 
-def _trial_row(trial: Trial, result: RunResult) -> Iterable[RenderableType]:
+def _trial_row(
+    trial: Trial, result: RunResult, factors: Sequence[Factor]
+) -> Iterable[RenderableType]:
     chosen = trial.number == result.chosen_trial
     yield str(trial.number)
     yield Text(_cells(trial.config, result.n_layers), style="cyan")
     yield str(trial.config.n_loras)
     yield str(trial.config.rank)
+    yield from (f"{getattr(trial.config, factor):g}" for factor in factors)
     yield f"{trial.loss:.3f}"
     yield f"{trial.rougeL:.2f}"
     yield short_count(trial.trainable_parameters)

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import get_args
 
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.results import SYSTEMS, RunResult, Scores, System
 
 SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
@@ -78,11 +79,23 @@ def counted(n: int, noun: str) -> str:
 
 
 def theta_words(config: InjectionConfig, n_layers: int) -> str:
-    """Write theta: `12 of 30 layers, 14 modules of rank 32`."""
+    """Write theta: `12 of 30 layers, 14 modules of rank 32`, and what differs from the paper's."""
     modules = config.modules_per_layer()
     n_modules = counted(sum(modules.values()), "module")
     theta = f"{len(modules)} of {counted(n_layers, 'layer')}, {n_modules} of rank {config.rank}"
-    return theta if config.inject == "all" else f"{theta}, on responses alone"
+    further = "".join(f", {name} {value:g}" for name, value in config.beside.items())
+    return theta + further + ("" if config.inject == "all" else ", on responses alone")
+
+
+def further_factors(result: RunResult) -> tuple[Factor, ...]:
+    """Name the factors beside alpha, n and r in which any trial differs from the paper."""
+    known: tuple[Factor, ...] = get_args(Factor)
+    return tuple(f for f in known if any(f in trial.config.beside for trial in result.trials))
+
+
+def counts_parameters(result: RunResult) -> bool:
+    """Say whether the front has few parameters as a third objective."""
+    return len(result.hypervolume.reference) > 2  # noqa: PLR2004 - loss and ROUGE-L
 
 
 def layer_ranges(layers: Sequence[int]) -> str:

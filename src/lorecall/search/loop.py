@@ -26,15 +26,13 @@ from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import known_params
 from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
-    DIRECTIONS,
     FINDING,
-    OBJECTIVES,
+    Aims,
     Finding,
     SearchOutcome,
     finding_in,
     importance_in,
     outcome_of,
-    values_of,
 )
 from lorecall.search.prior import Prior, first_params
 from lorecall.search.sampler import SaasNehviSampler
@@ -79,6 +77,7 @@ class Search:
         spent_s: float = 0.0,
     ) -> None:
         self._spent_s = spent_s
+        self.aims = Aims(settings.third_objective)
         self.space, self.settings, self.seed = space, settings, seed
         mcmc = McmcSettings(
             warmup_steps=settings.warmup_steps,
@@ -89,7 +88,7 @@ class Search:
         self._first = first_params(
             priors,
             DiscreteSpace(space.distributions()),
-            DIRECTIONS,
+            self.aims.directions,
             n=min(settings.initial, _MOST_FIRST),
             same_as=space.same_as,
         )
@@ -103,11 +102,14 @@ class Search:
             priors=priors,
             options=self.options,
         )
-        self.study = open_study(storage, study_name, directions=DIRECTIONS, sampler=sampler)
-        if self.study.metric_names != list(OBJECTIVES):
+        self.study = open_study(
+            storage, study_name, directions=self.aims.directions, sampler=sampler
+        )
+        names = list(self.aims.names)
+        if self.study.metric_names != names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                self.study.set_metric_names(list(OBJECTIVES))  # what a dashboard calls them
+                self.study.set_metric_names(names)  # what a dashboard calls them
 
     @property
     def n_finished(self) -> int:
@@ -171,11 +173,14 @@ class Search:
         done = finished(self.study)
         learnt = {}
         if len(done) > self._n_initial:  # else the surrogate was never asked
-            learnt = importance_in(done, self.space, options=self.options, seed=self.seed)
+            learnt = importance_in(
+                done, self.space, aims=self.aims, options=self.options, seed=self.seed
+            )
         return outcome_of(
             done,
             self.space,
-            reference=self._reference(values_of(done)),
+            aims=self.aims,
+            reference=self._reference(self.aims.to_maximise(done)),
             stopped=stopped,
             importance=learnt,
         )
@@ -247,7 +252,7 @@ class Search:
                 # taken for lost while this process was held up: then another does it again
                 with contextlib.suppress(UpdateFinishedTrialError):
                     trial.set_user_attr(FINDING, asdict(finding))
-                    values = [finding.objectives.loss, finding.objectives.rouge_l]
+                    values = self.aims.values(finding.objectives, finding.n_parameters)
                     self.study.tell(trial, values, skip_if_finished=True)
 
     def _why_stop(self, *, used_up: bool) -> str:
@@ -262,7 +267,7 @@ class Search:
             return f"the budget of {s.budget_min:g} minutes is spent"
         if len(done) < self._n_initial:
             return ""
-        values = values_of(done)
+        values = self.aims.to_maximise(done)
         trace = hypervolume_trace(values, self._reference(values))
         rounds = trace[self._n_initial - 1 :: s.batch]
         if converged(rounds, rounds=s.stop_rounds, gain=s.stop_gain):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log2
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
 from lorecall.metrics.intervals import standard_error
-from lorecall.records import InjectionConfig, Objectives
+from lorecall.records import InjectionConfig, Objectives, ThirdObjective
 from lorecall.results import Hypervolume, Quartiles, Trial
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.front import (
@@ -26,10 +27,42 @@ from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
 from lorecall.search.surrogate import fit, importance
 
-OBJECTIVES = ("loss", "rougeL")
-DIRECTIONS = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
 FINDING = "finding"
 """User attribute of a trial: what it found beside its objectives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """What a search is after: the loss and ROUGE-L, and how few parameters if asked to.
+
+    Parameters are counted by their logarithm, so that halving a large memory and halving a small
+    one are worth the same in the hypervolume; which points are on the front does not depend on it.
+
+    Args:
+        third: The third objective, if any.
+    """
+
+    third: ThirdObjective | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name the objectives, as a dashboard and the result call them."""
+        return ("loss", "rougeL") if self.third is None else ("loss", "rougeL", "log2_parameters")
+
+    @property
+    def directions(self) -> tuple[StudyDirection, ...]:
+        """Say which way is better, for each."""
+        down, up = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
+        return (down, up) if self.third is None else (down, up, down)
+
+    def values(self, objectives: Objectives, n_parameters: int) -> tuple[float, ...]:
+        """Give what a trial found, as a study is told it."""
+        two = (objectives.loss, objectives.rouge_l)
+        return two if self.third is None else (*two, log2(n_parameters))
+
+    def to_maximise(self, done: Sequence[FrozenTrial]) -> Values:
+        """Give the objectives of finished trials, all to be maximised, shape (n, m)."""
+        return to_maximise([trial.values for trial in done], self.directions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +99,7 @@ def outcome_of(
     done: Sequence[FrozenTrial],
     space: InjectionSpace,
     *,
+    aims: Aims,
     reference: Values,
     stopped: str,
     importance: dict[str, dict[str, Quartiles]],
@@ -75,32 +109,29 @@ def outcome_of(
     Args:
         done: Its finished trials.
         space: What was searched.
-        reference: The reference point, all to be maximised, shape (2,).
+        aims: Its objectives.
+        reference: The reference point, all to be maximised, shape (m,).
         stopped: Why it ended.
         importance: What the surrogate learnt.
     """
-    values = values_of(done)
-    chosen = choose([_candidate(trial) for trial in done])
-    loss, rouge_l = (-reference[0], reference[1])
+    values = aims.to_maximise(done)
+    front = pareto(values)
+    chosen = choose([_candidate(trial) for trial in done], front)
+    (shown,) = to_maximise(reference, aims.directions).tolist()
     return SearchOutcome(
         config=space.config(done[chosen].params),
         chosen=done[chosen].number,
         trials=tuple(
-            _record(trial, space, on_front=bool(front))
-            for trial, front in zip(done, pareto(values), strict=True)
+            _record(trial, space, on_front=bool(on_front))
+            for trial, on_front in zip(done, front, strict=True)
         ),
         hypervolume=Hypervolume(
-            reference=(float(loss), float(rouge_l)),
+            reference=tuple(shown),
             trace=tuple(float(hv) for hv in hypervolume_trace(values, reference)),
             stopped=stopped,
         ),
         importance=importance,
     )
-
-
-def values_of(done: Sequence[FrozenTrial]) -> Values:
-    """Give the objectives of finished trials, all to be maximised, shape (n, 2)."""
-    return to_maximise([trial.values for trial in done], DIRECTIONS)
 
 
 def finding_in(trial: FrozenTrial) -> Finding:
@@ -109,14 +140,19 @@ def finding_in(trial: FrozenTrial) -> Finding:
 
 
 def importance_in(
-    done: Sequence[FrozenTrial], space: InjectionSpace, *, options: SamplerOptions, seed: int
+    done: Sequence[FrozenTrial],
+    space: InjectionSpace,
+    *,
+    aims: Aims,
+    options: SamplerOptions,
+    seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
     """Fit the surrogate to finished trials and say which inputs matter for each objective."""
     columns = DiscreteSpace(space.distributions())
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
     surrogate = fit(
         torch.as_tensor(codes),
-        torch.as_tensor(values_of(done)),
+        torch.as_tensor(aims.to_maximise(done)),
         settings=options.mcmc,
         seed=seed,
         kind=options.surrogate,
@@ -132,7 +168,7 @@ def importance_in(
                 strict=True,
             )
         }
-        for objective, spread in zip(OBJECTIVES, importance(surrogate), strict=True)
+        for objective, spread in zip(aims.names, importance(surrogate), strict=True)
     }
 
 

@@ -19,6 +19,7 @@ from itertools import zip_longest
 import numpy as np
 from optuna.study import StudyDirection
 
+from lorecall.errors import ConfigError
 from lorecall.search.discrete import DiscreteSpace, Params, Points
 from lorecall.search.front import Values, pareto, to_maximise
 
@@ -50,9 +51,14 @@ class Placed:
 def placed(
     priors: Iterable[Prior], space: DiscreteSpace, directions: Sequence[StudyDirection]
 ) -> list[Placed]:
-    """Place priors in a space; trials outside it and empty priors are left out."""
+    """Place priors in a space; trials outside it and empty priors are left out.
+
+    Raises:
+        ConfigError: A prior has another number of objectives.
+    """
     found: list[Placed] = []
     for prior in priors:
+        _check_objectives(prior, len(directions))
         values = to_maximise(prior.values, directions)
         points = [space.find(params) for params in prior.params]
         inside = [(i, point) for i, point in enumerate(points) if point is not None]
@@ -61,6 +67,17 @@ def placed(
             kept = np.stack([point for _, point in inside])
             found.append(Placed(points=kept, values=values[rows]))
     return found
+
+
+def _check_objectives(prior: Prior, n: int) -> None:
+    odd = next((values for values in prior.values if len(values) != n), None)
+    if odd is not None:
+        raise ConfigError(
+            "a prior must have the study's objectives",
+            expected=f"{n} values a trial",
+            got=str(len(odd)),
+            next_step="Give the values of a search with the same objectives, or leave it out.",
+        )
 
 
 def on_scale_of(own: Placed, prior: Placed) -> Values:

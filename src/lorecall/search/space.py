@@ -1,4 +1,7 @@
-"""Theta's space: which layers are active, how many modules, of which rank."""
+"""Theta's space: which layers are active, how many modules, of which rank.
+
+As an option it has further factors: the scaling, and dropout in training.
+"""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -9,9 +12,16 @@ from typing import get_args
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from lorecall.errors import ConfigError
-from lorecall.records import Inject, InjectionConfig, Placement, Searched, deal
+from lorecall.records import PAPERS, Inject, InjectionConfig, Placement, Searched, deal
 from lorecall.search.discrete import DiscreteSpace, Params
-from lorecall.settings import MAX_LORAS, RANKS, choice
+from lorecall.settings import (
+    MAX_DROPOUT,
+    MAX_LORAS,
+    MIN_SCALING,
+    RANKS,
+    check_levels,
+    choice,
+)
 
 FIXED_RANK = 16  # r where it is not searched (SPEC section 4)
 
@@ -28,6 +38,8 @@ class InjectionSpace:
         inject: Which tokens the pairs act on.
         searched: What is searched; the rest is fixed: all layers active, one module a layer (at
             most `max_loras`), r = 16.
+        scalings: The values of the scaling, ascending; a single one is fixed.
+        dropouts: The values of the dropout, likewise.
 
     Raises:
         ConfigError: A value is outside its range.
@@ -39,6 +51,8 @@ class InjectionSpace:
     placement: Placement = "deal"
     inject: Inject = "all"
     searched: Searched = "all"
+    scalings: tuple[float, ...] = (PAPERS["scaling"],)
+    dropouts: tuple[float, ...] = (PAPERS["dropout"],)
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in pairwise(self.ranks))
@@ -51,6 +65,8 @@ class InjectionSpace:
             got=self.ranks,
         )
         choice("what is searched", self.searched, get_args(Searched))
+        check_levels("scalings", self.scalings, low=MIN_SCALING)
+        check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Give Optuna's distributions of what is searched, by name."""
@@ -61,6 +77,9 @@ class InjectionSpace:
             kinds["n_loras"] = IntDistribution(0, self.max_loras)
         if self._searches("rank"):
             kinds["rank"] = CategoricalDistribution(self.ranks)
+        for name, levels in (("scaling", self.scalings), ("dropout", self.dropouts)):
+            if len(levels) > 1:
+                kinds[name] = CategoricalDistribution(levels)
         return kinds
 
     def config(self, params: Mapping[str, object]) -> InjectionConfig:
@@ -83,6 +102,8 @@ class InjectionSpace:
             **{name: i in config.layers for i, name in enumerate(self._layer_names())},
             "n_loras": config.n_loras,
             "rank": config.rank,
+            "scaling": config.scaling,
+            "dropout": config.dropout,
         }
         space = DiscreteSpace(self.distributions())
         params = {name: params[name] for name in space.names}
@@ -95,16 +116,27 @@ class InjectionSpace:
         return params.get("n_loras", 1) != 0 and bool(self._active(params))
 
     def same_as(self, params: Mapping[str, object]) -> Hashable:
-        """Give what parameters come to: (layer, stacked rank) pairs. Equal ones are one model."""
+        """Give what parameters come to: (layer, stacked rank) pairs and the further factors.
+
+        Equal ones are one model, trained alike.
+        """
         layers, n, rank = self._theta(params)
         if not layers or not n:
             return ()
-        return tuple((layer, k * rank) for layer, k in deal(layers, n, self.placement).items())
+        pairs = tuple((layer, k * rank) for layer, k in deal(layers, n, self.placement).items())
+        further = tuple((name, params[name]) for name in ("scaling", "dropout") if name in params)
+        return pairs + further
 
     def _config(self, params: Mapping[str, object]) -> InjectionConfig:
         layers, n, rank = self._theta(params)
         return InjectionConfig(
-            layers=layers, n_loras=n, rank=rank, placement=self.placement, inject=self.inject
+            layers=layers,
+            n_loras=n,
+            rank=rank,
+            placement=self.placement,
+            inject=self.inject,
+            scaling=_number(params.get("scaling", self.scalings[0])),
+            dropout=_number(params.get("dropout", self.dropouts[0])),
         )
 
     def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:
@@ -136,6 +168,11 @@ def _names(n_layers: int) -> tuple[str, ...]:
 def _whole(value: object) -> int:
     assert isinstance(value, int)
     return value
+
+
+def _number(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
 
 
 def _require(name: str, holds: bool, *, expected: str, got: object) -> None:  # noqa: FBT001
