@@ -1,6 +1,6 @@
-"""The Gaussian processes that are asked for an improvement: BoTorch's plain one, and ours.
+"""The Gaussian process that is asked for an improvement: BoTorch's plain one.
 
-Ours is asked here in tables alone, where rows are scored; elsewhere our sampler does it itself.
+Ours is asked by our sampler itself.
 """
 
 import warnings
@@ -15,30 +15,12 @@ from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.mlls import SumMarginalLogLikelihood
 from torch import Tensor
 
-from lorecall.search.acquisition import noisy_improvement
-from lorecall.search.options import AcquisitionSettings, McmcSettings
-from lorecall.search.surrogate import fit
-
 _MC_SAMPLES = 64  # BoTorch's own default, 128, takes twice as long
 
 Improvement = Callable[[Tensor], Tensor]
 Surrogate = Callable[[Tensor, Tensor, Tensor, np.random.Generator], Improvement]
 """From inputs (n, d), objectives to be maximised (n, m), the reference point (m,) and a source of
 seeds to what scores candidates (k, 1, d)."""
-
-
-def saas_gp(X: Tensor, Y: Tensor, reference: Tensor, rng: np.random.Generator) -> Improvement:
-    """Fit what our sampler fits; in a table its rows are scored one by one."""
-    nuts_seed, acquisition_seed = (int(seed) for seed in rng.integers(2**31, size=2))
-    surrogate = fit(X, Y, settings=McmcSettings(), seed=nuts_seed)
-    return noisy_improvement(
-        surrogate,
-        baseline=X,
-        reference=surrogate.standardise(reference),
-        pending=X[:0],
-        mc_samples=AcquisitionSettings().mc_samples,
-        seed=acquisition_seed,
-    )
 
 
 class PlainGp:

@@ -14,7 +14,7 @@ import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
-from search_gps import PlainGp, Surrogate, saas_gp
+from search_gps import PlainGp, Surrogate
 from search_problems import Objectives, Problem
 
 from lorecall.search.discrete import DiscreteSpace, Points
@@ -115,13 +115,11 @@ class BySurrogate:
             is_candidate=problem.is_candidate,
             same_as=problem.same_as,
             taken=[problem.same_as(self._space.params(point)) for point in self._points],
+            only=problem.rows,
         )
         points = np.stack(self._points)
         values = to_maximise(self._values, problem.directions)
         score = self._score(points, values, rng)
-        if problem.rows is not None:
-            left = untried.among(problem.rows)
-            return left[int(np.argmax(score(left)))]
         settings = AcquisitionSettings()
         starts = rng.permutation(points[pareto(values)])[: settings.n_pareto]
         return maximise(score, untried, starts=starts, settings=settings, rng=rng)
@@ -160,15 +158,15 @@ def make_method(name: str, problem: Problem, *, initial: Points, seed: int) -> M
     """
     if name == "botorch":
         return BySurrogate(problem, PlainGp(), initial=initial, seed=seed)
-    if name == OURS and problem.rows is not None:
-        return BySurrogate(problem, saas_gp, initial=initial, seed=seed)
     if name == OURS:
+        space, rows = DiscreteSpace(problem.distributions), problem.rows
         sampler: BaseSampler = SaasNehviSampler(
             search_space=problem.distributions,
             n_initial=len(initial),
             seed=seed,
             is_candidate=problem.is_candidate,
             same_as=problem.same_as,
+            candidates=None if rows is None else [space.params(row) for row in rows],
         )
         return ByStudy(problem, sampler, initial=initial, distributions=problem.distributions)
     known: dict[str, Callable[[], BaseSampler]] = {

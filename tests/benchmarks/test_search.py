@@ -148,6 +148,21 @@ def test_optunas_samplers_search_a_table_to_its_end(load: Any, table: Path, name
     assert list(cell.seconds) == sorted(cell.seconds)
 
 
+def test_our_sampler_searches_a_table_to_its_end(load: Any, table: Path) -> None:
+    """It suggests rows, so no other row has to stand for a suggestion."""
+    problem = problem_of(load, "table-tiny", table)
+    initial = load("search_cells").initial_points(problem, seed=1, n=21)
+    method = load("search_methods").make_method("ours", problem, initial=initial, seed=1)
+    space = DiscreteSpace(problem.distributions)
+    tried: set[bytes] = set()
+    for _ in range(22):
+        point = method.suggest()
+        tried.add(point.tobytes())
+        method.tell(point, problem.observe(space.params(point), 1))
+    assert tried == {row.tobytes() for row in problem.rows}
+    assert {trial.state.name for trial in method._study.trials} == {"COMPLETE"}
+
+
 def test_what_stands_for_a_suggestion_is_what_the_study_knows(load: Any, table: Path) -> None:
     """The suggestion is no trial with values; its row is, and keeps NSGA-II's generation."""
     methods, problem = load("search_methods"), problem_of(load, "table-tiny", table)

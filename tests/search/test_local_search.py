@@ -98,6 +98,50 @@ def test_a_rare_point_is_found_by_enumeration() -> None:
     assert one.random(np.random.default_rng(0)).sum() == 17
 
 
+def test_a_known_few_are_all_scored() -> None:
+    """However far apart: no neighbour of one is another, and none of them is a random start."""
+    rng = np.random.default_rng(3)
+    few = WIDE.random(40, rng)
+    taken = [tuple(WIDE.params(few[7]).values())]
+    left = Untried(
+        WIDE,
+        is_candidate=lambda params: params["i"] != few[0, 20],
+        same_as=lambda params: tuple(params.values()),
+        taken=taken,
+        only=few,
+    )
+    allowed = [p for i, p in enumerate(few) if i != 7 and p[20] != few[0, 20]]
+    scored: list[bytes] = []
+
+    def score(points: Points) -> NDArray[np.float64]:
+        scored.extend(point.tobytes() for point in points)
+        return points[:, :20].sum(axis=1).astype(np.float64)
+
+    best = maximise(score, left, starts=few[:4], settings=QUICK, rng=rng)
+    assert scored == [point.tobytes() for point in allowed]
+    assert best[:20].sum() == max(point[:20].sum() for point in allowed)
+    drawn = {left.random(rng).tobytes() for _ in range(400)}
+    assert drawn == set(scored)
+
+
+def test_a_known_few_are_used_up() -> None:
+    """With each taken there is nothing to draw and nothing to score."""
+    few = SMALL.all_points()[:2]
+    keys = [tuple(SMALL.params(point).values()) for point in few]
+    none = Untried(
+        SMALL,
+        is_candidate=lambda _: True,
+        same_as=lambda p: tuple(p.values()),
+        taken=keys,
+        only=few,
+    )
+    rng = np.random.default_rng(0)
+    with pytest.raises(SpaceExhaustedError):
+        none.random(rng)
+    with pytest.raises(SpaceExhaustedError):
+        maximise(lambda p: np.zeros(len(p)), none, starts=few, settings=QUICK, rng=rng)
+
+
 def test_an_exhausted_space_is_an_error() -> None:
     """When everything is taken, that is said in one line."""
     keys = [tuple(SMALL.params(point).values()) for point in SMALL.all_points()]

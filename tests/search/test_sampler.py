@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState
 
 from lorecall.errors import ConfigError
+from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.front import hypervolume, to_maximise
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import SUGGESTED
@@ -171,6 +172,40 @@ def test_a_float_parameter_is_refused(make_sampler: Make) -> None:
     study.tell(study.ask({"x": FloatDistribution(0, 1)}), 1.0)
     with pytest.raises(ConfigError, match="parameter x"):
         study.ask({"x": FloatDistribution(0, 1)})
+
+
+def test_a_sparse_set_of_candidates_is_searched_to_its_end(
+    make_sampler: Make, distributions: Kinds, run: Run
+) -> None:
+    """Nothing else is suggested, at random or not; the better ones come before the worse."""
+    space = DiscreteSpace(distributions)
+    drawn = space.random(16, np.random.default_rng(1))
+    candidates = [space.params(point) for point in drawn]
+    study = optuna.create_study(
+        directions=BOTH, sampler=make_sampler(candidates=candidates, n_initial=8)
+    )
+    run(study, 16)
+    assert {*params_of(study)} == {tuple(params.values()) for params in candidates}
+    values = to_maximise([trial.values for trial in study.trials], study.directions).sum(axis=1)
+    assert values[8:12].mean() > values[12:].mean()
+    with pytest.raises(SpaceExhaustedError):
+        run(study, 1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"candidates": []}, "got no candidate"),
+        ({"candidates": [{"on_0": True}]}, "parameters must be a point of the space"),
+        ({"candidates": [{"on_0": True}], "search_space": None}, "got no search_space"),
+    ],
+)
+def test_candidates_that_cannot_be_are_refused(
+    wrong: dict[str, object], line: str, make_sampler: Make
+) -> None:
+    """Before any trial."""
+    with pytest.raises(ConfigError, match=line):
+        make_sampler(**wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"n_initial": 0}, {"seed": -1}])

@@ -44,6 +44,7 @@ class Untried:
         is_candidate: Whether parameters are valid at all.
         same_as: What parameters come to; equal keys are one configuration.
         taken: Keys of what was evaluated or is being tried.
+        only: The only points there are, shape (n, d), where the valid ones are a known few.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Untried:
         is_candidate: Callable[[Params], bool],
         same_as: Callable[[Params], Hashable],
         taken: Iterable[Hashable],
+        only: Points | None = None,
     ) -> None:
         self.space = space
+        self._only = only
         self._is_candidate, self._same_as, self._taken = is_candidate, same_as, set(taken)
 
     def allows(self, point: Points) -> bool:
@@ -66,12 +69,27 @@ class Untried:
         """Keep the points that may be suggested, shape (k, d) -> (k', d), in order."""
         return points[[self.allows(point) for point in points]]
 
+    def known(self) -> Points | None:
+        """Give all that is left where the points are a known few, shape (k, d); else None.
+
+        Raises:
+            SpaceExhaustedError: They are, and none is left.
+        """
+        if self._only is None:
+            return None
+        left = self.among(self._only)
+        if not len(left):
+            raise SpaceExhaustedError
+        return left
+
     def random(self, rng: np.random.Generator) -> Points:
         """Draw one uniformly.
 
         Raises:
             SpaceExhaustedError: There is none.
         """
+        if (left := self.known()) is not None:
+            return left[rng.integers(len(left))]
         for _ in range(_TRIES):
             for point in self.space.random(_BATCH, rng):
                 if self.allows(point):
@@ -93,6 +111,8 @@ def maximise(
 ) -> Points:
     """Climb by one-exchange and swap moves from given and from random starts, all in one batch.
 
+    Where the points are a known few, their neighbours need not be among them: all are scored.
+
     Args:
         score: What is maximised.
         untried: The points that may be returned.
@@ -106,6 +126,8 @@ def maximise(
     Raises:
         SpaceExhaustedError: No point is left.
     """
+    if (left := untried.known()) is not None:
+        return left[int(np.argmax(score(left)))]
     space, climb = untried.space, _Climb(score, untried)
     pool = climb.visit(space.random(settings.n_pool, rng))
     active = [*starts, *sorted(pool, key=climb.value, reverse=True)[: settings.n_random]]

@@ -24,6 +24,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
+from lorecall.errors import ConfigError
 from lorecall.search.acquisition import noisy_improvement
 from lorecall.search.chains import CHAINS, ChainState, last_states
 from lorecall.search.discrete import DiscreteSpace, Params, Points
@@ -58,6 +59,8 @@ class SaasNehviSampler(BaseSampler):
         seed: Seed of everything random.
         is_candidate: Whether parameters are valid; all are when None.
         same_as: What parameters come to; parameters with equal keys are tried once.
+        candidates: The only points there are, for a space whose valid points are a known few: a
+            table, a catalogue. Each suggestion scores all that are left. Needs `search_space`.
         priors: Finished searches over the same space: other observations for the surrogate.
         options: The numbers of NUTS and of the acquisition.
 
@@ -65,10 +68,11 @@ class SaasNehviSampler(BaseSampler):
         last_suggest_s: Seconds the last suggestion took, also a system attribute of its trial.
 
     Raises:
-        ConfigError: `n_initial` below 1, or a distribution that is not discrete and ordered.
+        ConfigError: `n_initial` below 1, a distribution that is not discrete and ordered, or
+            candidates that are none or no points of the search space.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter an option
         self,
         *,
         search_space: Mapping[str, BaseDistribution] | None = None,
@@ -76,14 +80,16 @@ class SaasNehviSampler(BaseSampler):
         seed: int = 0,
         is_candidate: Callable[[Params], bool] | None = None,
         same_as: Callable[[Params], Hashable] | None = None,
+        candidates: Sequence[Mapping[str, object]] | None = None,
         priors: Sequence[Prior] = (),
         options: SamplerOptions | None = None,
     ) -> None:
         check_range("n_initial", n_initial, low=1)
         check_range("seed", seed, low=0)
         self._given = None if search_space is None else dict(search_space)
-        if self._given is not None:
-            DiscreteSpace(self._given)  # refuses what is not supported before any trial
+        # what is not supported is refused before any trial
+        space = None if self._given is None else DiscreteSpace(self._given)
+        self._only = None if candidates is None else _placed(candidates, space)
         self._intersection = IntersectionSearchSpace()
         self._n_initial, self._seed = n_initial, seed
         self._is_candidate = is_candidate or _any
@@ -164,6 +170,7 @@ class SaasNehviSampler(BaseSampler):
             is_candidate=self._is_candidate,
             same_as=self._same_as,
             taken=(self._same_as(space.params(point)) for point in tried),
+            only=self._only,
         )
         if seen.n_counted < self._n_initial or len(seen.points) < _FEWEST:
             return untried.random(rng), ()
@@ -223,6 +230,18 @@ class SaasNehviSampler(BaseSampler):
             seed=acquisition_seed,
         )
         return improvement, surrogate.states
+
+
+def _placed(candidates: Sequence[Mapping[str, object]], space: DiscreteSpace | None) -> Points:
+    """Place candidates in the space, shape (n, d)."""
+    if space is None or not candidates:
+        raise ConfigError(
+            "candidates must be points of a search space",
+            expected="1 or more of them, and a search_space",
+            got="no candidate" if space is not None else "no search_space",
+            next_step="Give both, or leave the candidates out.",
+        )
+    return np.stack([space.point(params) for params in candidates])
 
 
 def _plausible(surrogate: Surrogate, *, n: int) -> Tensor:
