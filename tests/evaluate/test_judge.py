@@ -188,6 +188,8 @@ class TestParseScores:
             "Response 1: -3\nResponse 2: 4",
             "Response 1: 80%\nResponse 2: 40%",
             "Response 1: 7\nResponse 2: nan",
+            "Response 1: 0 to 10\nResponse 2: 0 to 10",
+            "Response 1: 7-8\nResponse 2: 4",
             "7",
             "7, 5, 3",
             "7,5",

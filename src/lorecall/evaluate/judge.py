@@ -183,7 +183,8 @@ def prompt_hash() -> str:
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _MARKS = str.maketrans("_", " ", "*`\"'[]()<>{}")  # of Markdown, JSON and the like
 _NUMBER = (
-    r"(?<![\w.,-])([0-9]{1,3}(?:[.,][0-9]+)?)(?![\w%]|[.,][0-9])(?:\s*(?:/|out of)\s*([0-9]+))?"
+    r"(?<![\w.,-])([0-9]{1,3}(?:[.,][0-9]+)?)(?![\w%]|[.,][0-9]|\s*(?:to|-|–)\s*[0-9])"  # noqa: RUF001
+    r"(?:\s*(?:/|out of)\s*([0-9]+))?"
 )
 _LABELLED = re.compile(
     rf"(?:(?:response|score)\s*#?\s*|^\s*)([12])\s*(?:score\s*)?[:=-]+\s*{_NUMBER}",
