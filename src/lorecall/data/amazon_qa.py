@@ -184,8 +184,9 @@ def _item(row: Parsed) -> Iterator[Event]:
     if isinstance(item, Wrong):
         yield item.dropped("broken item", row.number)
         return
-    words = f"{item.title.strip()}. {item.description}".split()
-    yield About(item.asin, " ".join(words[:ITEM_WORDS]))
+    parts = [part.strip() for part in (item.title, item.description) if part.strip()]
+    if parts:
+        yield About(item.asin, " ".join(". ".join(parts).split()[:ITEM_WORDS]))
 
 
 _READ = {"questions": _product, "reviews": _review, "items": _item}

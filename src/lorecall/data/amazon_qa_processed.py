@@ -43,11 +43,11 @@ def read(paths: Paths) -> Iterator[Event]:
         columns = (lines(files[side], blank=True) for side in sides)
         for number, row in enumerate(zip_longest(*columns), start=1):
             found = {side: line for side, line in zip(sides, row, strict=True) if line}
-            n_lines.update(found)
+            n_lines.update(found.keys())
             if len(found) == len(sides):
                 yield from _events(found, number, part=part)
-        if len(set(n_lines.values())) > 1:
-            raise _refused(files["src"], got=", ".join(f"{n} in {s}" for s, n in n_lines.items()))
+        if len({n_lines[side] for side in sides}) > 1 or not n_lines:
+            raise _refused(files["src"], got=_counts(n_lines))
 
 
 def parts_of(paths: Sequence[Path]) -> dict[str, dict[str, Path]]:
@@ -133,3 +133,7 @@ def _refused(path: Path, *, got: str) -> DataError:
         expected=f"{_LAYOUT} with as many lines each, such as",
         next_step="Give the folder of these files, or the four of a part.",
     )
+
+
+def _counts(n_lines: Counter[str]) -> str:
+    return ", ".join(f"{n} in {side}" for side, n in n_lines.items()) or "no lines"

@@ -76,7 +76,9 @@ class Summary:
     n_problems: int
 
 
-def load_history(loader: Loader, paths: Paths, *, user: str, seed: int = 0) -> History:
+def load_history(
+    loader: Loader, paths: Paths, *, user: str, seed: int = 0, max_pooled: int = MAX_POOLED
+) -> History:
     """Load one user, or `pooled`: many users as if they were one.
 
     Args:
@@ -84,12 +86,13 @@ def load_history(loader: Loader, paths: Paths, *, user: str, seed: int = 0) -> H
         paths: Its files.
         user: The user's id, or the start of it; or `pooled`.
         seed: Seed of the pool's draw.
+        max_pooled: How many replies are pooled at most; whole users are left out beyond.
 
     Raises:
         DataError: A file cannot be used, or the user is not in it.
     """
     if user == POOLED:
-        return _load_pool(loader, paths, seed=seed)
+        return _load_pool(loader, paths, seed=seed, max_pooled=max_pooled)
     kept = Kept(lambda known: known.startswith(user), room=MAX_CANDIDATES)
     with closing(Users(loader.rules)) as users:
         for event in _events(loader, paths):
@@ -166,9 +169,9 @@ def _kept(kept: Kept, loader: Loader, paths: Paths) -> Kept:
     return kept
 
 
-def _load_pool(loader: Loader, paths: Paths, *, seed: int) -> History:
-    """Draw users until `MAX_POOLED` replies are together, and merge their histories."""
-    drawn, n_left_out = _draw(loader, paths, seed=seed)
+def _load_pool(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> History:
+    """Draw users until as many replies are together, and merge their histories."""
+    drawn, n_left_out = _draw(loader, paths, seed=seed, max_pooled=max_pooled)
     kept = _kept(Kept(frozenset(drawn).__contains__, everyones_drops=True), loader, paths)
     histories = (
         history_of(kept.events_of(user), user=user, dataset=loader.name, rules=loader.rules)
@@ -178,7 +181,9 @@ def _load_pool(loader: Loader, paths: Paths, *, seed: int) -> History:
     return pool.with_drops(kept.lost + Counter({NOT_DRAWN: n_left_out}))
 
 
-def _draw(loader: Loader, paths: Paths, *, seed: int) -> tuple[list[str], int]:
+def _draw(
+    loader: Loader, paths: Paths, *, seed: int, max_pooled: int
+) -> tuple[list[str], int]:
     """Give the drawn users, in the order drawn, and the number of replies of the others."""
     drawn: list[str] = []
     n_taken = n_left_out = 0
@@ -187,7 +192,7 @@ def _draw(loader: Loader, paths: Paths, *, seed: int) -> tuple[list[str], int]:
             if isinstance(event, Reply):
                 users.count(event.user)
         for user, n in users.drawn(seed):
-            if n_left_out or n_taken + n > MAX_POOLED:
+            if n_left_out or n_taken + n > max_pooled:
                 n_left_out += n
             else:
                 drawn.append(user)
