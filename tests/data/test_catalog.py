@@ -109,7 +109,7 @@ class TestFiles:
 
     def test_a_file_takes_no_further_ones(self, jsonl: Path) -> None:
         """A path belongs to a name."""
-        with pytest.raises(DataError, match="must be a dataset or a file"):
+        with pytest.raises(DataError, match="a path belongs to the name of a dataset"):
             list_users(jsonl, path=jsonl)
 
 

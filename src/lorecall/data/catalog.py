@@ -222,8 +222,15 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
     paths = (path,) if isinstance(path, str | Path) else tuple(path or ())
     loader = LOADERS.get(source) if isinstance(source, str) else None
     if loader is None:
-        if paths or not Path(source).is_file():
+        if not Path(source).is_file():
             raise _unknown(str(source))
+        if paths:
+            raise DataError(
+                "a path belongs to the name of a dataset",
+                expected=f"one of {', '.join(DATASETS)}",
+                got=f"the file {source}",
+                next_step="Name the format of the files, or leave the path out.",
+            )
         return jsonl.loader(Path(source)), (Path(source),)
     if paths:
         return loader, tuple(map(Path, paths))

@@ -181,9 +181,7 @@ def _load_pool(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> H
     return pool.with_drops(kept.lost + Counter({NOT_DRAWN: n_left_out}))
 
 
-def _draw(
-    loader: Loader, paths: Paths, *, seed: int, max_pooled: int
-) -> tuple[list[str], int]:
+def _draw(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> tuple[list[str], int]:
     """Give the drawn users, in the order drawn, and the number of replies of the others."""
     drawn: list[str] = []
     n_taken = n_left_out = 0

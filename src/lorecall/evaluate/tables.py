@@ -17,7 +17,10 @@ _PICTURE_COLUMNS = 96
 
 def dataset_table(entries: Sequence[Mapping[str, object]]) -> RenderableType:
     """Show the catalogue."""
-    table = Table("name", "title", "licence", "origin", title="datasets", title_justify="left")
+    table = Table(title="datasets", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    for heading in ("title", "licence", "origin"):
+        table.add_column(heading, overflow="fold")
     for entry in entries:
         table.add_row(*(str(entry[key]) for key in ("name", "title", "licence", "origin")))
     return table
@@ -26,7 +29,11 @@ def dataset_table(entries: Sequence[Mapping[str, object]]) -> RenderableType:
 def description_table(described: Mapping[str, object]) -> RenderableType:
     """Show one dataset's numbers, Table 1's rows among them."""
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for key, value in described.items():
+        if value is None:  # what is not known of a format
+            continue
         shown = f"{value:,.1f}" if isinstance(value, float) else str(value)
         table.add_row(key, f"{value:,}" if isinstance(value, int) else shown)
     return table
