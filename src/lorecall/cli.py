@@ -28,6 +28,11 @@ data_app = typer.Typer(help="Look at histories before learning from them.", no_a
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
 
+Source = Annotated[str, typer.Argument(help="A dataset's name or a JSONL file.")]
+Paths = Annotated[
+    list[Path] | None,
+    typer.Option("--path", help="With a name: a file of that format; may be repeated."),
+]
 RunDir = Annotated[Path, typer.Argument(help="A run's folder, made by `lorecall learn`.")]
 
 
@@ -58,50 +63,55 @@ def data_list(*, as_json: Json = False) -> None:
 
 @data_app.command("show")
 def data_show(
-    name: Annotated[str, typer.Argument(help="A dataset's name or a JSONL file.")],
+    name: Source,
     *,
+    path: Paths = None,
     users: Annotated[int, typer.Option(min=0, help="How many users to list.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """Show a dataset's numbers and its users with the longest histories."""
-    from lorecall.data.catalog import DATASETS, describe, list_users  # noqa: PLC0415
-    from lorecall.evaluate.tables import description_table, user_table  # noqa: PLC0415
+    """Show a dataset's numbers, its users with the longest histories and what is dropped."""
+    from lorecall.data.catalog import describe, summarise  # noqa: PLC0415
+    from lorecall.evaluate.tables import description_table, drop_table, user_table  # noqa: PLC0415
 
-    known = list_users(name)
-    described = describe(name, users=known) if name in DATASETS else {"name": name}
-    listed = [asdict(user) for user in known[:users]]
-    views = [description_table(described), user_table(listed)]
-    _show({**described, "users": listed}, *views, as_json=as_json)
+    summary = summarise(name, path=path, n_users=users)
+    described = describe(name, summary)
+    listed = [asdict(user) for user in summary.users]
+    views = [description_table(described), user_table(listed), drop_table(summary)]
+    value = {"dropped": dict(summary.dropped), "n_problems": summary.n_problems}
+    _show({**described, "users": listed, **value}, *views, as_json=as_json)
 
 
 @data_app.command("check")
-def data_check(
-    file: Annotated[Path, typer.Argument(help="A JSONL file.")], *, as_json: Json = False
-) -> None:
-    """Check every line of a JSONL file; exit code 2 when a line is broken."""
-    from lorecall.data.catalog import check_file  # noqa: PLC0415
+def data_check(source: Source, *, path: Paths = None, as_json: Json = False) -> None:
+    """Check every row of a JSONL file or of a dataset's files; exit code 2 when one is broken."""
+    from lorecall.data.catalog import check  # noqa: PLC0415
     from lorecall.evaluate.tables import check_view  # noqa: PLC0415
 
-    report = check_file(file)
+    summary = check(source, path=path)
     value = {
-        "file": str(file),
-        "n_lines": report.n_lines,
-        "n_problems": report.n_problems,
-        "problems": [asdict(problem) for problem in report.problems],
-        "dropped": dict(report.dropped),
-        "users": [asdict(user) for user in report.users],
+        "source": source,
+        "files": [str(file) for file in path or ()],
+        "n_replies": summary.n_replies,
+        "n_users": summary.n_users,
+        "n_problems": summary.n_problems,
+        "problems": [asdict(problem) for problem in summary.problems],
+        "dropped": dict(summary.dropped),
+        "users": [asdict(user) for user in summary.users],
     }
-    _show(value, check_view(report), as_json=as_json)
-    if report.n_problems:
+    _show(value, check_view(summary), as_json=as_json)
+    if summary.n_problems:
         sys.exit(2)
 
 
 @app.command()
 def learn(  # noqa: PLR0913 - one parameter an option
     *,
-    user: Annotated[str, typer.Option(help="The user's id, or the start of it.")],
+    user: Annotated[
+        str, typer.Option(help="The user's id, or the start of it; pooled for many as one.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same folder goes on with it.")],
     data: Annotated[str | None, typer.Option(help="A dataset's name.")] = None,
+    path: Paths = None,
     history: Annotated[Path | None, typer.Option(help="A JSONL file.")] = None,
     preset: Annotated[str, typer.Option(help="laptop or paper.")] = "laptop",
     trials: Annotated[int | None, typer.Option(help="Most trials of the search.")] = None,
@@ -179,7 +189,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         wide=tuple(wide.replace(",", " ").split()),
         third_objective=third_objective,
     )
-    loaded = load_history(_source(data, history), user=user)
+    loaded = load_history(_source(data, history), user=user, path=path, seed=seed)
     split_history(loaded)  # too short a history is refused before a model is loaded
     with BarReporter(Console(stderr=True)) as reporter:
         from lorecall.device import set_threads  # noqa: PLC0415

@@ -3,8 +3,9 @@
 This module knows nothing of files, models or the search.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -77,11 +78,20 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled:
+    """Says that a history is many users' together, drawn and ordered by a seed."""
+
+    n_users: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """U: everything one user wrote or was asked, in time order.
 
     `samples` are grouped by conversation, conversations ordered by their first message.
-    `dropped` counts the records that are no sample, by reason.
+    `dropped` counts the records that are no sample, by reason. `pooled` is None where it is one
+    user's.
     """
 
     dataset: str
@@ -90,6 +100,12 @@ class History:
     statements: tuple[Statement, ...] = ()
     profile: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=lambda: NO_DROPS)
+    pooled: Pooled | None = None
+
+    def with_drops(self, more: Mapping[str, int]) -> "History":
+        """Give the same history with more drops counted."""
+        dropped = Counter(self.dropped) + Counter(more)
+        return replace(self, dropped=MappingProxyType(dict(dropped)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.data.catalog import DATASETS, describe, list_users, load_history
+from lorecall.data.catalog import DATASETS, LOADERS, describe, list_users, load_history, summarise
 from lorecall.errors import DataError
 
 
@@ -47,7 +47,7 @@ class TestLoadHistory:
     @pytest.mark.parametrize("source", ["chitchatt", "none.jsonl", "", ".", Path("chitchat")])
     def test_neither(self, source: str | Path) -> None:
         """The message lists the names there are; a `Path` is never a name."""
-        with pytest.raises(DataError, match="one of chitchat, or the path of a JSONL file"):
+        with pytest.raises(DataError, match=r"one of chitchat, .*, or the path of a JSONL file"):
             load_history(source, user="ann")
 
 
@@ -69,30 +69,61 @@ class TestDescribe:
 
     def test_the_numbers_are_those_of_users_with_a_sample(self, chitchat: Path) -> None:
         """Worked by hand: ann wrote two texts, of three and four words, both usable."""
-        numbers = describe("chitchat", path=chitchat)
+        numbers = describe("chitchat", summarise("chitchat", path=chitchat))
         assert numbers["licence"] == "MIT"
         assert (numbers["# User"], numbers["# Samples"], numbers["# Len(History)"]) == (1, 2, 2.0)
         assert numbers["Avg. Len(Content)"] == numbers["Avg. Len(Response)"] == 3.5
 
     def test_it_is_plain_json(self, chitchat: Path) -> None:
         """It can be printed as it is."""
-        assert json.loads(json.dumps(describe("chitchat", path=chitchat)))
+        assert json.loads(json.dumps(describe("chitchat", summarise("chitchat", path=chitchat))))
 
     def test_a_dataset_without_users(self, tmp_path: Path) -> None:
         """Zeros, not a division by nothing."""
         (tmp_path / "dataset.json").write_text("{}", encoding="utf-8")
-        assert describe("chitchat", path=tmp_path / "dataset.json")["Avg. Len(Content)"] == 0
+        summary = summarise("chitchat", path=tmp_path / "dataset.json")
+        assert describe("chitchat", summary)["Avg. Len(Content)"] == 0
 
-    def test_an_unknown_name(self) -> None:
-        """A file is no dataset of the catalogue."""
-        with pytest.raises(DataError, match="one of chitchat"):
-            describe("mine.jsonl")
+    def test_a_jsonl_file_has_the_same_numbers(self, jsonl: Path) -> None:
+        """Without an entry: what is known of it is its name."""
+        numbers = describe(jsonl, summarise(jsonl))
+        assert (numbers["name"], numbers["# Samples"]) == (str(jsonl), 1)
+        assert "licence" not in numbers
+
+
+class TestFiles:
+    """Which files a name is read from."""
+
+    def test_a_format_without_files_of_its_own(self) -> None:
+        """They must be given; the message says how."""
+        with pytest.raises(DataError, match=r"the files of reddit must be given.*--path FILE"):
+            list_users("reddit")
+
+    def test_several_files(self, tmp_path: Path) -> None:
+        """One after the other, as paths or as text."""
+        files = [tmp_path / "a.txt", tmp_path / "b.txt"]
+        for i, file in enumerate(files):
+            file.write_text(f"post###answer {i}###before", encoding="utf-8")
+        (user,) = list_users("reddit", path=[files[0], str(files[1])])
+        assert user.n_samples == 2
+
+    def test_a_file_takes_no_further_ones(self, jsonl: Path) -> None:
+        """A path belongs to a name."""
+        with pytest.raises(DataError, match="a path belongs to the name of a dataset"):
+            list_users(jsonl, path=jsonl)
 
 
 def test_the_catalogue_cannot_be_changed() -> None:
     """It is shared by everyone in the process."""
     with pytest.raises(TypeError):
         DATASETS["mine"] = DATASETS["chitchat"]  # pyright: ignore[reportIndexIssue]
+
+
+def test_every_entry_has_its_loader() -> None:
+    """And every loader its entry, under its own name."""
+    assert list(LOADERS) == list(DATASETS)
+    assert all(entry.name == name for name, entry in DATASETS.items())
+    assert all(entry.licence and entry.origin for entry in DATASETS.values())
 
 
 def test_importing_it_brings_no_model_code() -> None:

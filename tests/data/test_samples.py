@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.data.samples import (
-    Dialogue,
-    Rules,
-    Spoken,
-    Usability,
-    history_of,
-    unix_seconds,
-)
+from lorecall.data.events import Dialogue, Dropped, Known, Reply, Said, Spoken, among_people
+from lorecall.data.samples import Rules, Usability, history_of, seconds, unix_seconds
 from lorecall.records import History, Turn
 
 CHAT = Rules(min_words=3, max_words=6, repeats=False)
@@ -27,7 +21,8 @@ def talk(*turns: tuple[str, str], name: str = "c1", start: float = 0.0) -> Dialo
 
 def collect(*dialogues: Dialogue, rules: Rules = CHAT) -> History:
     """Collect what ann wrote."""
-    return history_of(dialogues, user="ann", dataset="made up", rules=rules)
+    events = (e for dialogue in dialogues for e in among_people(dialogue) if e.user == "ann")
+    return history_of(events, user="ann", dataset="made up", rules=rules)
 
 
 class TestHistoryOf:
@@ -128,6 +123,63 @@ class TestHistoryOf:
         assert collect(talk(("bob", "a"), ("eve", "b"))).samples == ()
 
 
+def replies(*events: Reply | Said | Known | Dropped, rules: Rules = Rules()) -> History:  # noqa: B008
+    """Make a history of events."""
+    return history_of(events, user="ann", dataset="made up", rules=rules)
+
+
+class TestEvents:
+    """What every loader brings."""
+
+    def test_conversations_are_ordered_by_their_start(self) -> None:
+        """Where it is known; a reply's own time does not matter then."""
+        late = Reply("ann", "late", "q", "r", time=1.0, started=9.0)
+        early = Reply("ann", "early", "q", "r", time=5.0, started=2.0)
+        assert [s.conversation for s in replies(late, early).samples] == ["early", "late"]
+
+    def test_one_unknown_time_keeps_the_order_of_the_file(self) -> None:
+        """A half-timed history cannot be sorted."""
+        events = (Reply("ann", "b", "q", "r", time=9.0), Reply("ann", "a", "q", "r"))
+        assert [s.conversation for s in replies(*events).samples] == ["b", "a"]
+
+    def test_the_pair_before_is_the_earlier_turns(self) -> None:
+        """Of the same conversation, in time order, where a loader gives none."""
+        events = (
+            Reply("ann", "c", "third", "fourth", time=2.0),
+            Reply("ann", "d", "x", "y", time=1.5),
+            Reply("ann", "c", "first", "second", time=1.0),
+        )
+        last = replies(*events).samples[1]
+        assert last.query == "third"
+        assert last.earlier == (
+            Turn(by_author=False, text="first"),
+            Turn(by_author=True, text="second"),
+        )
+
+    def test_what_is_given_again_is_one_statement(self) -> None:
+        """But two equal openers are two."""
+        events = (
+            *(Said("ann", "c", "before", again=True), Said("ann", "d", "before", again=True)),
+            *(Said("ann", "c", "hi"), Said("ann", "d", "hi")),
+        )
+        assert sorted(s.text for s in replies(*events).statements) == ["before", "hi", "hi"]
+
+    def test_drops_and_the_profile_are_gathered(self) -> None:
+        """Profile sentences without repeats."""
+        history = replies(
+            *(Known("ann", " likes tea "), Known("ann", "likes tea"), Known("ann", " ")),
+            *(Dropped("broken", 1), Dropped("broken", 2), Reply("ann", "c", "q", " ")),
+        )
+        assert history.profile == ("likes tea",)
+        assert history.dropped == {"broken": 2, "empty response": 1}
+
+    def test_more_drops_can_be_counted(self) -> None:
+        """The history stays as it is."""
+        history = replies(Dropped("broken", 1))
+        assert history.with_drops({"broken": 1, "lost": 2}).dropped == {"broken": 2, "lost": 2}
+        assert history.dropped == {"broken": 1}
+
+
 class TestUsability:
     """Rules as data."""
 
@@ -152,6 +204,29 @@ class TestUsability:
         first = usability.drop_reason(query, response)
         second = usability.drop_reason(query, response)
         assert second == ("repeated response" if first is None else first)
+
+    def test_repeats_may_be_told_exactly(self) -> None:
+        """Case counts then, white space at the ends does not."""
+        usability = Usability(Rules(repeats=False, fold=False))
+        reasons = [usability.drop_reason("q", text) for text in ("Yes", "yes", "Yes ", "yes")]
+        assert reasons == [None, None, "repeated response", "repeated response"]
+
+
+class TestSeconds:
+    """Times as exports write them."""
+
+    @pytest.mark.parametrize(
+        ("value", "found"),
+        [
+            *((5, 5.0), (1.5, 1.5), ("5", 5.0), (" 1577872800 ", 1577872800.0)),
+            *(("1970-01-01T00:00:09", 9.0), ("soon", None), ("", None), (None, None)),
+            *((True, None), (-1, None), (1e12, None), (float("nan"), None), ("9" * 40, None)),
+            *(([], None), (10**400, None), ("\u0665", None), ("0000-00-00", None)),
+        ],
+    )
+    def test_numbers_and_dates(self, value: object, found: float | None) -> None:
+        """Anything else is no time, and no error."""
+        assert seconds(value) == found
 
 
 class TestUnixSeconds:

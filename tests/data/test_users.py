@@ -1,14 +1,30 @@
 """Finding a user and summing up what each has."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.data.samples import Dialogue, Rules, Spoken
-from lorecall.data.users import UserTally, repliers, resolve_user
+from lorecall.data.events import Reply
+from lorecall.data.samples import REPEATED, Rules
+from lorecall.data.users import Users, resolve_user
 from lorecall.errors import DataError
 
 COUNTS = {"anna": 5, "annika": 3, "bob": 9, "ann": 1}
+
+
+def resolve(user: str, counts: dict[str, int]) -> str:
+    """Look a user up among users with so many replies."""
+    users = Users(Rules())
+    for name, n in counts.items():
+        users.count(name, n)
+    return resolve_user(user, users)
+
+
+def reply(user: str, query: str, response: str, conversation: str = "c1") -> Reply:
+    """Make a pair."""
+    return Reply(user, conversation, query, response)
 
 
 class TestResolveUser:
@@ -19,78 +35,133 @@ class TestResolveUser:
     )
     def test_a_full_id_or_a_start_that_fits_one(self, given_id: str, found: str) -> None:
         """The start of an id is enough where it is unique."""
-        assert resolve_user(given_id, COUNTS) == found
+        assert resolve(given_id, COUNTS) == found
 
     def test_a_full_id_wins_over_longer_ones(self) -> None:
         """`ann` is a user, though two others start so."""
-        assert resolve_user("ann", COUNTS) == "ann"
+        assert resolve("ann", COUNTS) == "ann"
 
     def test_an_ambiguous_start_lists_the_matches(self) -> None:
         """The message shows them, those with the most replies first, and counts them."""
         with pytest.raises(DataError, match=r"'an', which fits 3: 'anna', 'annika', 'ann'\."):
-            resolve_user("an", COUNTS)
+            resolve("an", COUNTS)
 
     def test_many_matches_are_cut(self) -> None:
         """The first five and the number of all."""
         with pytest.raises(DataError, match=r"fits 50: ('u\d+', ){5}\.\.\."):
-            resolve_user("u", {f"u{i}": i for i in range(50)})
+            resolve("u", {f"u{i}": i for i in range(1, 51)})
 
     def test_an_unknown_id_names_the_nearest(self) -> None:
         """A slip of the finger is answered by what was meant."""
         with pytest.raises(DataError, match=r"'annika'"):
-            resolve_user("Anika", COUNTS)
+            resolve("Anika", COUNTS)
 
     def test_a_mistyped_start_of_a_long_id_names_the_nearest(self) -> None:
         """The start is compared with starts, not with whole ids."""
         counts = {"4fde054d-4dd0-4f63": 1, "31267496-e50f-4f91": 9}
         with pytest.raises(DataError, match=r"such as '4fde054d-4dd0-4f63', got"):
-            resolve_user("4fde054e", counts)
+            resolve("4fde054e", counts)
 
     def test_nothing_near_names_the_largest(self) -> None:
         """Then the users with the most replies are shown."""
         with pytest.raises(DataError, match=r"such as 'bob', 'anna'"):
-            resolve_user("zzzzzz", COUNTS)
+            resolve("zzzzzz", COUNTS)
 
     @pytest.mark.parametrize("counts", [{}, {"bob": 1}])
     def test_an_empty_id_fits_nobody(self, counts: dict[str, int]) -> None:
         """Not even the only user there is."""
         with pytest.raises(DataError, match="must be in the data"):
-            resolve_user("", counts)
+            resolve("", counts)
 
-    @given(st.dictionaries(st.text(), st.integers(0, 9), max_size=8), st.text())
+    @given(st.dictionaries(st.text(), st.integers(1, 9), max_size=8), st.text())
     def test_it_finds_a_known_user_or_raises_its_own_error(
         self, counts: dict[str, int], user: str
     ) -> None:
         """No text breaks it."""
         try:
-            assert resolve_user(user, counts) in counts
+            assert resolve(user, counts) in counts
         except DataError:
             assert user not in counts
 
 
-class TestSummaries:
+class TestUsers:
     """Counting without keeping."""
 
     def test_the_means_are_those_of_the_usable(self) -> None:
         """A dropped reply counts as a text, not as a sample."""
-        tally = UserTally(Rules(min_words=2))
+        users = Users(Rules(min_words=2))
         for query, response in (("a b c", "d e"), ("a", "d e f g"), ("a", "short")):
-            tally.text(response)
-            tally.reply("c1", query, response)
-        summary = tally.summary("ann")
+            users.reply(reply("ann", query, response))
+        (summary,) = users.summaries()
         assert (summary.n_samples, summary.n_conversations, summary.n_texts) == (2, 1, 3)
         assert (summary.query_words, summary.response_words) == (2.0, 3.0)
         assert summary.text_words == pytest.approx(7 / 3)
 
-    def test_nothing_counted_is_zero(self) -> None:
-        """No division by nothing."""
-        summary = UserTally(Rules()).summary("ann")
-        assert (summary.n_samples, summary.response_words, summary.text_words) == (0, 0.0, 0.0)
+    def test_users_are_those_who_replied(self) -> None:
+        """Most samples first, equal ones by name; who only opened is none."""
+        users = Users(Rules(repeats=False))
+        users.text("eve", "hi there")
+        for name in ("bob", "ann", "cat"):
+            users.reply(reply(name, "q", f"{name} says"))
+        users.reply(reply("cat", "q", "more"))
+        assert [user.user for user in users.summaries()] == ["cat", "ann", "bob"]
+        assert [user.user for user in users.summaries(1)] == ["cat"]
+        assert users.n_users() == 3
 
-    def test_repliers_are_sorted_and_complete(self) -> None:
-        """Who only opened a conversation is not among them; openers count as texts."""
-        turns = [("eve", "hi"), ("bob", "x y"), ("ann", "z"), ("bob", "x"), ("ann", "w")]
-        spoken = tuple(Spoken(author, text, None) for author, text in turns)
-        lone = Dialogue("c2", (Spoken("ann", "anyone there", None),))
-        found = repliers([Dialogue("c1", spoken), lone], rules=Rules())
-        assert [(s.user, s.n_samples, s.n_texts) for s in found] == [("ann", 2, 3), ("bob", 2, 2)]
+    def test_a_text_given_again_counts_once(self) -> None:
+        """For each user."""
+        users = Users(Rules())
+        users.reply(reply("ann", "q", "r"))
+        for text in ("said before", "said before", "another"):
+            users.text_once("ann", text)
+        users.text_once("bob", "said before")
+        assert users.summaries()[0].n_texts == 3
+
+    def test_totals_are_those_of_users_with_a_sample(self) -> None:
+        """An unusable reply makes a user, but no row of Table 1."""
+        users = Users(Rules())
+        assert users.totals().n_users == 0
+        assert users.totals().response_words == 0
+        users.reply(reply("ann", "q", "one two"))
+        users.reply(reply("ann", "q", "one two three four"))
+        users.reply(reply("bob", "", "five"))
+        totals = users.totals()
+        assert (totals.n_users, totals.n_samples, totals.n_texts) == (1, 2, 2)
+        assert totals.response_words == totals.text_words == 3.0
+
+    def test_more_users_than_fit_in_memory(self) -> None:
+        """What went to disk is counted on: samples, repeats and conversations."""
+        users = Users(Rules(repeats=False))
+        for _ in range(2):
+            for i in range(110_000):
+                users.reply(reply(f"u{i}", "q", "the same", "c"))
+        totals = users.totals()
+        assert (totals.n_users, totals.n_samples, totals.n_texts) == (110_000, 110_000, 220_000)
+        assert users.reply(reply("u5", "q", "the same")) == REPEATED
+        assert users.summaries(1)[0].n_conversations == 1
+        assert resolve_user("u109999", users) == "u109999"
+
+    def test_the_draw_depends_on_the_seed_alone(self) -> None:
+        """Not on the order of the file."""
+        drawn: list[list[str]] = []
+        for names, seed in (("abcdef", 1), ("fedcba", 1), ("abcdef", 2)):
+            users = Users(Rules())
+            for name in names:
+                users.count(name)
+            drawn.append([user for user, _ in users.drawn(seed)])
+        assert drawn[0] == drawn[1] != drawn[2]
+        assert sorted(drawn[0]) == list("abcdef")
+
+    def test_a_full_disk_is_an_error_of_the_system(
+        self, file_size_limit: Callable[[int], None]
+    ) -> None:
+        """Which the command line reports as one."""
+        users = Users(Rules())
+
+        def count_many() -> None:
+            for i in range(200_000):
+                users.count(f"{i} {'x' * 300}")
+
+        file_size_limit(100_000)
+        with pytest.raises(OSError, match="no room for the counts of users"):
+            count_many()

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lorecall.cli import app
+from lorecall.data.catalog import DATASETS
 
 
 def invoke(*arguments: str) -> Result:
@@ -16,10 +17,11 @@ def invoke(*arguments: str) -> Result:
 
 def test_list_names_every_dataset() -> None:
     """As text and as JSON."""
-    assert "chitchat" in invoke("data", "list").stdout
+    shown = invoke("data", "list").stdout
     listed = json.loads(invoke("data", "list", "--json").stdout)["datasets"]
-    assert [entry["name"] for entry in listed] == ["chitchat"]
-    assert {"licence", "origin", "sha256"} <= set(listed[0])
+    assert [entry["name"] for entry in listed] == list(DATASETS)
+    assert all(name in shown for name in DATASETS)
+    assert {"licence", "origin", "sha256", "n_users"} <= set(listed[0])
 
 
 def test_show_of_a_file_lists_its_users(history_file: Path) -> None:
@@ -43,7 +45,7 @@ def test_check_of_a_good_file_passes(history_file: Path) -> None:
     """Exit code 0 and the counts."""
     checked = invoke("data", "check", str(history_file))
     assert checked.exit_code == 0
-    assert "32 lines, 1 user, 0 problems" in checked.stdout
+    assert "32 pairs, 1 user, 0 problems" in checked.stdout
 
 
 def test_check_names_every_broken_line(tmp_path: Path) -> None:
@@ -56,3 +58,55 @@ def test_check_names_every_broken_line(tmp_path: Path) -> None:
     assert "line 3" in checked.stdout
     value = json.loads(invoke("data", "check", str(file), "--json").stdout)
     assert [problem["line"] for problem in value["problems"]] == [2, 3]
+
+
+@pytest.fixture
+def posts(tmp_path: Path) -> list[str]:
+    """Give `--path` for two files of posts, one line of them broken, one answer given twice."""
+    rows = (
+        ["q one###r one is long###before\tmore", "broken", "q two###r two###before\tmore"],
+        ["q three###r two###before\tmore", "q four###r four###else"],
+    )
+    options: list[str] = []
+    for n, lines in enumerate(rows):
+        file = tmp_path / f"posts{n}.txt"
+        file.write_text("\n".join(lines), encoding="utf-8")
+        options += ["--path", str(file)]
+    return options
+
+
+def test_show_of_files_has_the_papers_rows_and_the_drops(posts: list[str]) -> None:
+    """Table 1 worked by hand: two users, three samples, five texts and two, the drops by reason."""
+    shown = json.loads(invoke("data", "show", "reddit", *posts, "--json").stdout)
+    assert (shown["# User"], shown["# Samples"], shown["# Len(History)"]) == (2, 3, 3.5)
+    assert shown["Avg. Len(Content)"] == pytest.approx((4 + 2 + 2 + 1 + 1 + 2 + 1) / 7)
+    assert shown["Avg. Len(Response)"] == pytest.approx((4 + 2 + 2) / 3)
+    assert shown["dropped"] == {"not post###response###history": 1, "repeated response": 1}
+    assert shown["n_problems"] == 1
+    text = invoke("data", "show", "reddit", *posts).stdout
+    for part in ("Len(History)", "3.5", "1 repeated response", "1 not post###response###history"):
+        assert part in " ".join(text.split())
+
+
+def test_check_of_files_names_every_broken_row(posts: list[str]) -> None:
+    """Exit code 2, as for a JSONL file."""
+    checked = invoke("data", "check", "reddit", *posts)
+    assert checked.exit_code == 2
+    assert "line 2: 1 parts by ###" in checked.stdout
+    assert json.loads(invoke("data", "check", "reddit", *posts, "--json").stdout)["n_replies"] == 4
+
+
+def test_a_pool_is_learned_from(tmp_path: Path, model_folder: Path) -> None:
+    """A dataset's files, every user as if they were one: the run says that it is pooled."""
+    file = tmp_path / "posts.txt"
+    rows = (f"what of {n}###it is {n} indeed###I like {n // 2}" for n in range(40))
+    file.write_text("\n".join(rows), encoding="utf-8")
+    result = invoke(
+        *("learn", "--data", "reddit", "--path", str(file), "--user", "pooled"),
+        *("--model", str(model_folder), "--device", "cpu", "--out", str(tmp_path / "out")),
+        *("--trials", "1", "--initial", "1", "--samples", "8", "--epochs", "1", "--json"),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (found["user"], found["dataset"]) == ("pooled", "reddit")
+    assert sum(found["split"].values()) == 40

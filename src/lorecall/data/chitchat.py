@@ -5,110 +5,89 @@ Format: conversation id -> `{"messages": [turn, ...]}`, a turn = messages of one
 conversations at once, so conversations are ordered by their first message.
 """
 
-import hashlib
 import importlib.util
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from lorecall.data.samples import Dialogue, Rules, Spoken, history_of, unix_seconds
-from lorecall.data.users import UserSummary, repliers, resolve_user
-from lorecall.errors import DataError, MissingExtraError
-from lorecall.records import History
+from lorecall.data.events import Dialogue, Dropped, Event, Spoken, among_people
+from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.loading import Loader, Paths
+from lorecall.data.samples import CHAT, unix_seconds
+from lorecall.data.values import members
+from lorecall.errors import MissingExtraError
+from lorecall.files import sha256_of
 
 NAME = "chitchat"
 PACKAGE = "chitchat-dataset==0.9.0"
 INSTALL = f"pip install --no-deps {PACKAGE}"
 SHA256 = "d2a5d0bf6acf354fef51f3af39cbece2220d3b8f6086b658c3d335105798312a"
-RULES = Rules(min_words=3, max_words=100, repeats=False)
 
 
-def load_history(user: str, *, path: Path | None = None) -> History:
-    """Load what one speaker wrote.
-
-    Args:
-        user: The speaker's id, or the start of it.
-        path: A file of this format; None for the installed dataset.
+def read(paths: Paths) -> Iterator[Event]:
+    """Give the replies and openers of each conversation, in the order of the file.
 
     Raises:
-        DataError: The file cannot be used, or the user is not in it.
-        MissingExtraError: The dataset is not installed.
+        DataError: A file is unreadable, not of this format, or not the published one.
     """
-    return history_from(read(path), user=user)
+    for dialogue in dialogues(paths):
+        yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
 
 
-def history_from(dialogues: Sequence[Dialogue], *, user: str) -> History:
-    """Collect what one speaker (an id, or the start of it) wrote in dialogues already read."""
-    counts = Counter(d.turns[i].author for d in dialogues for i in d.replies())
-    full_id = resolve_user(user, counts)
-    return history_of(dialogues, user=full_id, dataset=NAME, rules=RULES)
-
-
-def list_users(*, path: Path | None = None) -> list[UserSummary]:
-    """Summarise everyone who replied at least once, most usable samples first.
+def dialogues(paths: Paths) -> Iterator[Dialogue | Dropped]:
+    """Give each conversation that is not empty, or what is wrong with it.
 
     Raises:
-        DataError: The file cannot be used.
-        MissingExtraError: The dataset is not installed.
+        DataError: As `read`.
     """
-    return repliers(read(path), rules=RULES)
-
-
-def read(path: Path | None = None) -> list[Dialogue]:
-    """Read all conversations, ordered by their first message.
-
-    Args:
-        path: A file of this format; None for the installed dataset, whose checksum is checked.
-
-    Raises:
-        DataError: The file is unreadable, not of this format, or not the published one.
-        MissingExtraError: The dataset is not installed.
-    """
-    file = path or dataset_file()
-    content = _content(file)
-    if path is None and hashlib.sha256(content).hexdigest() != SHA256:
-        raise _error(file, got="another checksum", expected=f"the file of {PACKAGE}")
-    try:
-        value: object = json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as reason:
-        raise _error(file, got=f"{type(reason).__name__}: {reason}") from reason
-    if not isinstance(value, dict):
-        raise _error(file, got=type(value).__name__)
-    conversations = cast("dict[str, Any]", value)
-    dialogues = [_dialogue(file, name, found) for name, found in conversations.items()]
-    return sorted((d for d in dialogues if d.turns), key=lambda d: d.turns[0].time or 0.0)
+    for path in paths:
+        if first_byte(path) != b"{":
+            raise unreadable(path, got="no object", expected="conversation id -> messages")
+        for number, ((name,), conversation) in enumerate(members(path), start=1):
+            dialogue = _dialogue(str(name), conversation, number=number)
+            if isinstance(dialogue, Dropped) or dialogue.turns:
+                yield dialogue
 
 
 def dataset_file() -> Path:
-    """Find the installed dataset without importing its package.
+    """Find the installed dataset, without importing its package, and check its checksum.
 
     Raises:
+        DataError: It is not the published file.
         MissingExtraError: The dataset is not installed.
     """
     spec = importlib.util.find_spec("chitchat_dataset")
     for folder in (spec and spec.submodule_search_locations) or ():
         if (file := Path(folder) / "dataset.json").is_file():
+            if sha256_of(file) != SHA256:
+                raise unreadable(
+                    file,
+                    got="another checksum",
+                    expected=f"the file of {PACKAGE}",
+                    next_step=f"Install it again: {INSTALL} --force-reinstall",
+                )
             return file
     raise MissingExtraError("the chitchat dataset", package=PACKAGE, install=INSTALL)
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as reason:
-        raise _error(file, got=f"{type(reason).__name__}: {reason}") from reason
+LOADER = Loader(
+    name=NAME,
+    record="a conversation: its messages by turns of one sender",
+    rules=CHAT,
+    read=read,
+    strict=True,
+    installed=dataset_file,
+)
 
 
-def _dialogue(file: Path, name: str, conversation: Any) -> Dialogue:
+def _dialogue(name: str, conversation: Any, *, number: int) -> Dialogue | Dropped:
     # Checking a quarter of a million messages one by one would take longer than reading them, so
     # the reader just reads, and what a wrong structure raises is named here.
     try:
         return Dialogue(name, tuple(_turn(turn) for turn in conversation["messages"]))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as reason:
-        got = f"{type(reason).__name__}: {reason} in conversation {name[:60]!r}"
-        raise _error(file, got=got) from reason
+        detail = f"{type(reason).__name__}: {reason} in conversation {name[:60]!r}"
+        return Dropped("broken conversation", number, detail=detail)
 
 
 def _turn(messages: Any) -> Spoken:
@@ -121,12 +100,3 @@ def _turn(messages: Any) -> Spoken:
     if not text.isascii() or not sender.isascii():
         (text + sender).encode("utf-8")
     return Spoken(sender, text, unix_seconds(messages[0]["timestamp"]))
-
-
-def _error(file: Path, *, got: str, expected: str = "conversation id -> messages") -> DataError:
-    return DataError(
-        "the chitchat file must be readable",
-        expected=f"{expected} in {file}",
-        got=got,
-        next_step=f"Install it again: {INSTALL} --force-reinstall",
-    )

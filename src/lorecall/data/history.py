@@ -162,7 +162,8 @@ def _check_size(history: History, *, n_conversations: int) -> None:
             expected=f"at least {MIN_SAMPLES} usable samples in {MIN_CONVERSATIONS} conversations",
             got=f"{n_samples} in {n_conversations} for user {history.user!r}"
             f" of {history.dataset}{_why(history)}",
-            next_step="Choose a user with a longer history, or add samples to the file.",
+            next_step="Choose a user with a longer history (or `pooled`, many users as if they were"
+            " one), or add samples to the file.",
         )
 
 

@@ -1,15 +1,34 @@
-"""The users of a dataset: finding one by the start of its id, and what each of them has."""
+"""The users of a file: what each of them has, and finding one by the start of its id.
+
+A file may hold millions of users, so the counts of all but the first thousands live in SQLite's
+temporary database, which goes to disk beyond a few megabytes: the memory does not grow with the
+file.
+"""
 
 import difflib
-import heapq
-from collections.abc import Iterable, Mapping
+import errno
+import hashlib
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from lorecall.data.samples import Dialogue, Rules, Usability
+from lorecall.data.events import Reply
+from lorecall.data.samples import REPEATED, Rules
 from lorecall.errors import DataError
 
 N_SHOWN = 5
 N_COMPARED = 2_000  # comparing names is slow; a file may hold a million of them
+_N_BUFFERED = 20_000
+_N_SEEN = 200_000
+_CACHE_KIB = 16_384
+
+_REPLIES, _SAMPLES, _CONVERSATIONS, _QUERY_WORDS, _RESPONSE_WORDS, _TEXTS, _TEXT_WORDS = range(7)
+_COUNTS = (
+    *("n_replies", "n_samples", "n_conversations"),
+    *("query_words", "response_words", "n_texts", "text_words"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,108 +48,238 @@ class UserSummary:
     text_words: float
 
 
-class UserTally:
-    """Counts one user's replies and texts without keeping them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What all users with a sample have together; `text_words` and `response_words` are means."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._usability = Usability(rules)
-        self._conversations: set[str] = set()
-        self._n_samples = self._query_words = self._response_words = 0
-        self._n_texts = self._text_words = 0
-
-    def text(self, text: str) -> None:
-        """Count something the user wrote."""
-        n_words = len(text.split())
-        self._n_texts += n_words > 0
-        self._text_words += n_words
-
-    def reply(self, conversation: str, query: str, response: str) -> str | None:
-        """Count a reply when it is usable, else say why it is not."""
-        if reason := self._usability.drop_reason(query, response):
-            return reason
-        self._conversations.add(conversation)
-        self._n_samples += 1
-        self._query_words += len(query.split())
-        self._response_words += len(response.split())
-        return None
-
-    def summary(self, user: str) -> UserSummary:
-        """Give the counts so far."""
-        return UserSummary(
-            user=user,
-            n_samples=self._n_samples,
-            n_conversations=len(self._conversations),
-            query_words=self._query_words / max(1, self._n_samples),
-            response_words=self._response_words / max(1, self._n_samples),
-            n_texts=self._n_texts,
-            text_words=self._text_words / max(1, self._n_texts),
-        )
+    n_users: int
+    n_samples: int
+    n_texts: int
+    text_words: float
+    response_words: float
 
 
-def repliers(dialogues: Iterable[Dialogue], *, rules: Rules) -> list[UserSummary]:
-    """Summarise everyone who replied at least once, most usable samples first.
+class Users:
+    """Counts the replies and texts of every user, without keeping them.
+
+    A user is someone with a reply, usable or not; who only said what answers nobody is none. Of a
+    response given twice the first in the order of the file counts, which need not be the first in
+    time.
 
     Args:
-        dialogues: In the order of their first turn.
         rules: Which replies are usable.
     """
-    tallies: dict[str, UserTally] = {}
-    who_replied: set[str] = set()
-    for dialogue in dialogues:
-        for turn in dialogue.turns:
-            tallies.setdefault(turn.author, UserTally(rules)).text(turn.text)
-        for i in dialogue.replies():
-            before, turn = dialogue.turns[i - 1 : i + 1]
-            tallies[turn.author].reply(dialogue.id, before.text, turn.text)
-            who_replied.add(turn.author)
-    return summaries({user: tallies[user] for user in who_replied})
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._buffer: dict[str, list[int]] = {}
+        self._seen: set[int] = set()  # until there are too many
+        self._seen_on_disk = False
+        self._db = sqlite3.connect("", isolation_level=None)
+        zeros = ", ".join(f"{name} INTEGER NOT NULL" for name in _COUNTS)
+        for line in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            f"PRAGMA cache_size = -{_CACHE_KIB}",
+            f"CREATE TABLE users (user TEXT PRIMARY KEY, {zeros}) WITHOUT ROWID",
+            "CREATE TABLE seen (key INTEGER PRIMARY KEY)",
+            "BEGIN",
+        ):
+            self._db.execute(line)
+        self._db.create_function("starts", 2, str.startswith, deterministic=True)
+        self._db.create_function("priority", 2, _hash, deterministic=True)
+
+    def close(self) -> None:
+        """Let go of the counts."""
+        self._db.close()
+
+    def text(self, user: str, text: str) -> None:
+        """Count something a user wrote; an empty text is nothing."""
+        if n_words := len(text.split()):
+            counts = self._counts(user)
+            counts[_TEXTS] += 1
+            counts[_TEXT_WORDS] += n_words
+
+    def text_once(self, user: str, text: str) -> None:
+        """Count something a user wrote that may be given again."""
+        if self._is_new("text", user, text):
+            self.text(user, text)
+
+    def count(self, user: str, n: int = 1) -> None:
+        """Count replies without looking at them."""
+        self._counts(user)[_REPLIES] += n
+
+    def reply(self, reply: Reply) -> str | None:
+        """Count a reply and its own text; say why it is not usable, None when it is."""
+        user, query, response = reply.user, reply.query, reply.response
+        self.text(user, reply.own_text)
+        counts = self._counts(user)
+        counts[_REPLIES] += 1
+        if reason := self._rules.drop_reason(query, response):
+            return reason
+        if not self._rules.repeats:
+            key = self._rules.repeat_key(response)
+            if not self._is_new("response", user, key):
+                return REPEATED
+        counts[_SAMPLES] += 1
+        counts[_CONVERSATIONS] += self._is_new("conversation", user, reply.conversation)
+        counts[_QUERY_WORDS] += len(query.split())
+        counts[_RESPONSE_WORDS] += len(response.split())
+        return None
+
+    def summaries(self, n: int | None = None) -> list[UserSummary]:
+        """Give the n users with the most samples (all for None), equal ones by name."""
+        select = "SELECT * FROM users WHERE n_replies > 0 ORDER BY n_samples DESC, user LIMIT ?"
+        return [_summary(row) for row in self._rows(select, -1 if n is None else n)]
+
+    def totals(self) -> Totals:
+        """Give the sums over the users with a sample."""
+        sums = ", ".join(f"TOTAL({name})" for name in _COUNTS)
+        select = f"SELECT COUNT(*), {sums} FROM users WHERE n_samples > 0"  # noqa: S608 - constants
+        ((n_users, *counts),) = self._rows(select)
+        return Totals(
+            n_users=n_users,
+            n_samples=int(counts[_SAMPLES]),
+            n_texts=int(counts[_TEXTS]),
+            text_words=counts[_TEXT_WORDS] / max(1, counts[_TEXTS]),
+            response_words=counts[_RESPONSE_WORDS] / max(1, counts[_SAMPLES]),
+        )
+
+    def n_users(self) -> int:
+        """Count the users, with or without a sample."""
+        ((n,),) = self._rows("SELECT COUNT(*) FROM users WHERE n_replies > 0")
+        return n
+
+    def has(self, user: str) -> bool:
+        """Say whether there is a user of this id."""
+        return any(self._rows("SELECT 1 FROM users WHERE n_replies > 0 AND user = ?", user))
+
+    def largest(self, n: int, *, start: str = "") -> list[str]:
+        """Give the n users with the most replies whose ids start so."""
+        select = (
+            "SELECT user FROM users WHERE n_replies > 0 AND starts(user, ?)"
+            " ORDER BY n_replies DESC, user LIMIT ?"
+        )
+        return [user for (user,) in self._rows(select, start, n)]
+
+    def n_starting(self, start: str) -> int:
+        """Count the users whose ids start so."""
+        select = "SELECT COUNT(*) FROM users WHERE n_replies > 0 AND starts(user, ?)"
+        ((n,),) = self._rows(select, start)
+        return n
+
+    def drawn(self, seed: int) -> Iterator[tuple[str, int]]:
+        """Give every user with its number of replies, in an order drawn by the seed alone."""
+        select = "SELECT user, n_replies FROM users WHERE n_replies > 0 ORDER BY priority(?, user)"
+        yield from self._rows(select, str(seed))
+
+    def _counts(self, user: str) -> list[int]:
+        if (counts := self._buffer.get(user)) is None:
+            if len(self._buffer) >= _N_BUFFERED:
+                self._flush()
+            counts = self._buffer[user] = [0] * len(_COUNTS)
+        return counts
+
+    def _is_new(self, kind: str, user: str, text: str) -> bool:
+        """Say whether this was never asked before; 64-bit hashes stand for the texts."""
+        key = hash((kind, user, text))
+        if key in self._seen:
+            return False
+        if not self._seen_on_disk:
+            self._seen.add(key)
+            if len(self._seen) > _N_SEEN:
+                self._spill()
+            return True
+        with _room():
+            return self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount > 0
+
+    def _spill(self) -> None:
+        with _room():
+            self._db.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in self._seen))
+        self._seen.clear()
+        self._seen_on_disk = True
+
+    def _flush(self) -> None:
+        sums = ", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTS)
+        marks = ", ".join("?" * (1 + len(_COUNTS)))
+        insert = f"INSERT INTO users VALUES ({marks}) ON CONFLICT DO UPDATE SET {sums}"  # noqa: S608
+        with _room():
+            self._db.executemany(insert, ((user, *c) for user, c in self._buffer.items()))
+        self._buffer.clear()
+
+    def _rows(self, select: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        self._flush()
+        with _room():
+            yield from self._db.execute(select, values)
 
 
-def summaries(tallies: Mapping[str, UserTally]) -> list[UserSummary]:
-    """Give the summaries of tallies, most samples first, equal ones by name."""
-    found = [tally.summary(user) for user, tally in tallies.items()]
-    return sorted(found, key=lambda summary: (-summary.n_samples, summary.user))
-
-
-def resolve_user(user: str, counts: Mapping[str, int]) -> str:
+def resolve_user(user: str, users: Users) -> str:
     """Find the user whose id is, or alone starts with, what was given.
 
     Args:
         user: A full id, or the start of one.
-        counts: user id -> number of replies, of every user there is.
+        users: The users of the source.
 
     Raises:
         DataError: No user or more than one matches.
     """
-    if user in counts:
+    user = user.encode(errors="replace").decode()  # an argument need not be UTF-8
+    if users.has(user):
         return user
-    matches = [known for known in counts if user and known.startswith(user)]
-    if len(matches) == 1:
+    n_matches = users.n_starting(user) if user else 0
+    matches = users.largest(N_SHOWN, start=user) if n_matches else []
+    if n_matches == 1:
         return matches[0]
-    if matches:
+    if n_matches:
         raise DataError(
             "the start of a user id must fit one user",
             expected="a longer start or the full id",
-            got=f"{user!r}, which fits {len(matches)}: {_names(matches, counts)}",
+            got=f"{user!r}, which fits {n_matches}: {_names(matches, n_matches)}",
             next_step="Add characters until one is left.",
         )
+    near = _near(user, users.largest(N_COMPARED))
     raise DataError(
         "the user must be in the data",
-        expected=f"a user id or the start of one, such as {_names(_near(user, counts), counts)}",
-        got=f"{user!r} ({len(counts)} users, none fits)",
+        expected=f"a user id or the start of one, such as {_names(near, len(near))}",
+        got=f"{user!r} ({users.n_users()} users, none fits)",
         next_step="List the users of this source and choose one.",
     )
 
 
-def _near(user: str, counts: Mapping[str, int]) -> list[str]:
+def _near(user: str, largest: list[str]) -> list[str]:
     """Give names that start much like the one asked for, else those with the most replies."""
-    largest = heapq.nlargest(N_COMPARED, counts, key=counts.__getitem__)
     starts = {known[: len(user) + 2].casefold(): known for known in largest}
     close = difflib.get_close_matches(user.casefold(), starts, n=N_SHOWN)
     return [starts[start] for start in close] or largest[:N_SHOWN]
 
 
-def _names(users: list[str], counts: Mapping[str, int]) -> str:
-    shown = heapq.nlargest(N_SHOWN, users, key=counts.__getitem__)
-    rest = ", ..." if len(users) > len(shown) else ""
-    return ", ".join(repr(user) for user in shown) + rest
+def _names(users: list[str], n: int) -> str:
+    return ", ".join(repr(user) for user in users) + (", ..." if n > len(users) else "")
+
+
+def _summary(row: tuple[Any, ...]) -> UserSummary:
+    user, *counts = row
+    return UserSummary(
+        user=user,
+        n_samples=counts[_SAMPLES],
+        n_conversations=counts[_CONVERSATIONS],
+        query_words=counts[_QUERY_WORDS] / max(1, counts[_SAMPLES]),
+        response_words=counts[_RESPONSE_WORDS] / max(1, counts[_SAMPLES]),
+        n_texts=counts[_TEXTS],
+        text_words=counts[_TEXT_WORDS] / max(1, counts[_TEXTS]),
+    )
+
+
+def _hash(*parts: str) -> int:
+    """Hash texts to 64 bits, signed as SQLite wants them."""
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+@contextmanager
+def _room() -> Generator[None]:
+    """Give a full disk the name the rest of the package knows it by."""
+    try:
+        yield
+    except sqlite3.OperationalError as reason:
+        raise OSError(errno.ENOSPC, f"no room for the counts of users: {reason}") from reason

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from lorecall.data.catalog import FileReport
+from lorecall.data.catalog import Summary
 from lorecall.evaluate.words import counted, plain
 from lorecall.files import write_text
 
@@ -17,7 +17,10 @@ _PICTURE_COLUMNS = 96
 
 def dataset_table(entries: Sequence[Mapping[str, object]]) -> RenderableType:
     """Show the catalogue."""
-    table = Table("name", "title", "licence", "origin", title="datasets", title_justify="left")
+    table = Table(title="datasets", title_justify="left")
+    table.add_column("name", no_wrap=True)
+    for heading in ("title", "licence", "origin"):
+        table.add_column(heading, overflow="fold")
     for entry in entries:
         table.add_row(*(str(entry[key]) for key in ("name", "title", "licence", "origin")))
     return table
@@ -26,7 +29,11 @@ def dataset_table(entries: Sequence[Mapping[str, object]]) -> RenderableType:
 def description_table(described: Mapping[str, object]) -> RenderableType:
     """Show one dataset's numbers, Table 1's rows among them."""
     table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for key, value in described.items():
+        if value is None:  # what is not known of a format
+            continue
         shown = f"{value:,.1f}" if isinstance(value, float) else str(value)
         table.add_row(key, f"{value:,}" if isinstance(value, int) else shown)
     return table
@@ -51,22 +58,31 @@ def user_table(users: Sequence[Mapping[str, object]]) -> RenderableType:
     return table
 
 
-def check_view(report: FileReport) -> RenderableType:
-    """Show what is wrong with a JSONL file, line by line, and who is in it."""
+def drop_table(summary: Summary) -> RenderableType:
+    """Show what is no sample, by reason."""
+    table = Table(title="dropped", title_justify="left", show_header=False, box=None)
+    table.add_column(justify="right")
+    for reason, count in sorted(summary.dropped.items(), key=lambda item: -item[1]):
+        table.add_row(f"{count:,}", reason)
+    return table if summary.dropped else "nothing dropped"
+
+
+def check_view(summary: Summary) -> RenderableType:
+    """Show what is wrong with a file, row by row, and who is in it."""
     counts = (
-        counted(report.n_lines, "line"),
-        counted(len(report.users), "user"),
-        counted(report.n_problems, "problem"),
+        counted(summary.n_replies, "pair"),
+        counted(summary.n_users, "user"),
+        counted(summary.n_problems, "problem"),
     )
     parts: list[RenderableType] = [", ".join(counts)]
-    parts += [f"  line {problem.line}: {problem.reason}" for problem in report.problems]
-    if report.n_problems > len(report.problems):
-        parts.append(f"  and {report.n_problems - len(report.problems)} more")
-    parts += [f"  dropped: {count} {reason}" for reason, count in report.dropped.items()]
+    parts += [f"  line {problem.line}: {plain(problem.reason)}" for problem in summary.problems]
+    if summary.n_problems > len(summary.problems):
+        parts.append(f"  and {summary.n_problems - len(summary.problems)} more")
+    parts += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]
     parts += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"
-        for user in report.users[:10]
+        for user in summary.users
     ]
     return Group(*parts)
 

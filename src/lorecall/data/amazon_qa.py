@@ -1,0 +1,208 @@
+"""AmazonQA: people's questions about products and other people's answers, reviews and items beside.
+
+Files, plain or gzip, a Python literal or a JSON object a line, told apart by their first rows:
+
+- questions, multi-answer (`QA_<Category>.json`): `{asin, questions: [{questionText, askerID,
+  questionTime, answers: [{answerText, answererID, answerTime}]}]}`. The answerer is the user, an
+  answer a response, the product the conversation. Questions are statements of who asked them.
+- reviews (`reviews_<Category>_5.json`): statements of `reviewerID`.
+- items (`meta_<Category>.json`): title and description become the turn before the query.
+
+The single-answer file (`qa_<Category>.json`) has no user ids and is refused. Answers of the id `1`,
+which stands for nobody in particular, are dropped, and so is an answer that its user gave before.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import Field
+
+from lorecall.data.events import About, Dropped, Event, Reply, Said
+from lorecall.data.lines import Line, lines, unreadable
+from lorecall.data.loading import Loader, Paths
+from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
+from lorecall.data.samples import Rules, seconds
+from lorecall.errors import DataError
+
+ITEM_WORDS = 60  # more of a description would push earlier words out of the prompt
+_NOBODY = ("1", "")
+_N_SNIFFED = 20
+
+Kind = Literal["questions", "reviews", "items"]
+
+
+class Product(Record):
+    """A product with its questions."""
+
+    asin: Name
+    questions: list[Any]
+
+
+class Question(Record):
+    """A question with its answers."""
+
+    text: Text = Field(alias="questionText")
+    asker: Text | None = Field(alias="askerID", default=None)
+    time: Text | None = Field(alias="questionTime", default=None)
+    answers: list[Any]
+
+
+class Answer(Record):
+    """An answer and whose it is."""
+
+    text: Text = Field(alias="answerText")
+    user: Text = Field(alias="answererID")
+    time: Text | None = Field(alias="answerTime", default=None)
+
+
+class Review(Record):
+    """A review and whose it is."""
+
+    user: Name = Field(alias="reviewerID")
+    asin: Name
+    text: Text = Field(alias="reviewText", default="")
+    summary: Text = ""
+    time: Any = Field(alias="unixReviewTime", default=None)
+
+
+class Item(Record):
+    """What is sold."""
+
+    asin: Name
+    title: Text = ""
+    description: Text = ""
+
+
+def read(paths: Paths) -> Iterator[Event]:
+    """Give the answers and questions of the files, then the reviews, then the items.
+
+    Raises:
+        DataError: A file cannot be read, or is none that has user ids.
+    """
+    kinds = [(kind_of(path), path) for path in paths]
+    for kind, path in sorted(kinds, key=lambda pair: _ORDER.index(pair[0])):
+        for row in parsed_lines(path):
+            yield from [row] if isinstance(row, Dropped) else _READ[kind](row)
+
+
+LOADER = Loader(
+    name="amazon_qa",
+    record="a product with asin and questions",
+    rules=Rules(repeats=False, fold=False),
+    read=read,
+)
+
+
+def kind_of(path: Path) -> Kind:
+    """Say what a file holds, by its first rows.
+
+    Raises:
+        DataError: Nothing that is known, or nothing with user ids.
+    """
+    for row in islice(parsed_lines(path), _N_SNIFFED):
+        if isinstance(row, Dropped) or not isinstance(row.value, dict):
+            continue
+        fields = cast("Mapping[str, object]", row.value)
+        if "questions" in fields:
+            return "questions"
+        if "question" in fields and "answer" in fields:
+            raise _refused(path, got="a single-answer file (qa_...), which has no user ids")
+        if "reviewerID" in fields:
+            return "reviews"
+        if "asin" in fields and ("title" in fields or "description" in fields):
+            return "items"
+    raise _refused(path, got=_look(path))
+
+
+def _refused(path: Path, *, got: str) -> DataError:
+    return unreadable(
+        path,
+        got=got,
+        expected="multi-answer questions (QA_<Category>.json), reviews or items, a row a line,",
+        next_step="Whose answer it is must be known: give the multi-answer file of the category.",
+    )
+
+
+def _look(path: Path) -> str:
+    """Say what a file that holds no rows looks like."""
+    first = next(iter(lines(path)), None)
+    if not isinstance(first, Line):
+        return "an empty file" if first is None else f"a first line that is {first.reason}"
+    columns = first.text.split(",")
+    if len(columns) > 2 and all(re.fullmatch(r"\s*\"?\w{1,40}\"?\s*", c) for c in columns):  # noqa: PLR2004
+        return f"a CSV table with the columns {', '.join(c.strip() for c in columns)[:200]}"
+    return f"no such row in the first {_N_SNIFFED} lines"
+
+
+def _product(row: Parsed) -> Iterator[Event]:
+    product = checked(Product, row.value)
+    if isinstance(product, Wrong):
+        yield product.dropped("broken product", row.number)
+        return
+    for value in product.questions:
+        question = checked(Question, value)
+        if isinstance(question, Wrong):
+            yield question.dropped("broken question", row.number)
+            continue
+        if question.asker and question.asker not in _NOBODY:
+            yield Said(question.asker, product.asin, question.text, day(question.time))
+        for answer in question.answers:
+            yield _answer(answer, question, asin=product.asin, place=row.number)
+
+
+def _answer(value: object, question: Question, *, asin: str, place: int) -> Event:
+    answer = checked(Answer, value)
+    if isinstance(answer, Wrong):
+        return answer.dropped("broken answer", place)
+    if answer.user.strip() in _NOBODY:
+        return Dropped("answer of nobody in particular", place, broken=False)
+    return Reply(
+        user=answer.user,
+        conversation=asin,
+        query=question.text,
+        response=answer.text,
+        time=day(answer.time),
+        earlier=(),  # other questions about a product are no conversation
+    )
+
+
+def _review(row: Parsed) -> Iterator[Event]:
+    review = checked(Review, row.value)
+    if isinstance(review, Wrong):
+        yield review.dropped("broken review", row.number)
+        return
+    text = " ".join(part.strip() for part in (review.summary, review.text) if part.strip())
+    yield Said(review.user, review.asin, text, seconds(review.time))
+
+
+def _item(row: Parsed) -> Iterator[Event]:
+    item = checked(Item, row.value)
+    if isinstance(item, Wrong):
+        yield item.dropped("broken item", row.number)
+        return
+    parts = [part.strip() for part in (item.title, item.description) if part.strip()]
+    if parts:
+        yield About(item.asin, " ".join(". ".join(parts).split()[:ITEM_WORDS]))
+
+
+_READ = {"questions": _product, "reviews": _review, "items": _item}
+_ORDER: tuple[Kind, ...] = ("questions", "reviews", "items")
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+@lru_cache(maxsize=10_000)
+def day(text: str | None) -> float | None:
+    """Read a date such as `June 29, 2014`; None where it is none.
+
+    Without `strptime`, which is slow and follows the locale.
+    """
+    match = re.fullmatch(r"\s*([A-Za-z]{3})[a-z]*\.? (\d{1,2}), (\d{4})\s*", text or "")
+    if match is None or match[1].lower() not in _MONTHS:
+        return None
+    month = _MONTHS.index(match[1].lower()) + 1
+    return seconds(f"{match[3]}-{month:02}-{int(match[2]):02}")

@@ -1,0 +1,90 @@
+"""Chat logs: messages of people, or of a person and an assistant, made dialogues.
+
+What the exports have in common. Messages in a row by one sender are one turn; a chat without an
+end is cut into conversations where nobody wrote for four hours.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, cast
+
+from lorecall.data.events import Dialogue, Dropped, Spoken
+
+GAP_S = 4 * 3600.0
+MAX_MESSAGES = 1_000  # of a conversation: a busy group never sleeps
+
+
+class Message(NamedTuple):
+    """One message. `id` names it within its chat; `time` is in Unix seconds."""
+
+    chat: str
+    id: str
+    sender: str
+    text: str
+    time: float | None = None
+
+
+def text_of(content: object, *, between: str) -> str:
+    """Give the text of a message, which may be in parts; parts that are no text are left out.
+
+    Args:
+        content: A string, `{"text": string}`, `{"parts": list}`, or a list of such.
+        between: What joins the parts.
+    """
+    texts: list[str] = []
+    left = [content]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, list):
+            left += reversed(cast("list[object]", part))
+        elif isinstance(part, dict):
+            fields = cast("dict[str, object]", part)
+            left += [fields[key] for key in ("text", "parts") if key in fields]
+    return between.join(texts)
+
+
+def dialogues(
+    messages: Iterable[Message | Dropped], *, gap_s: float = GAP_S
+) -> Iterator[Dialogue | Dropped]:
+    """Cut messages into dialogues, as they come; drops pass through.
+
+    Args:
+        messages: Chat by chat, in time order.
+        gap_s: The silence that ends a conversation, in seconds.
+    """
+    open_: list[Message] = []
+    for message in messages:
+        if isinstance(message, Dropped):
+            yield message
+            continue
+        if open_ and _ends(open_, message, gap_s=gap_s):
+            yield _dialogue(open_)
+            open_ = []
+        open_.append(message)
+    if open_:
+        yield _dialogue(open_)
+
+
+def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
+    """Say whether a message begins another conversation."""
+    last = messages[-1]
+    gap = 0.0 if last.time is None or message.time is None else message.time - last.time
+    return message.chat != last.chat or gap > gap_s or len(messages) >= MAX_MESSAGES
+
+
+def _dialogue(messages: list[Message]) -> Dialogue:
+    turns: list[list[Message]] = []
+    for message in messages:
+        if turns and turns[-1][0].sender == message.sender:
+            turns[-1].append(message)
+        else:
+            turns.append([message])
+    first = messages[0]
+    return Dialogue(
+        f"{first.chat} {first.id}",
+        tuple(
+            Spoken(turn[0].sender, " ".join(part.text.strip() for part in turn), turn[0].time)
+            for turn in turns
+        ),
+    )

@@ -1,0 +1,66 @@
+"""The events of the wanted users, out of everything that goes by."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from lorecall.data.events import About, Dropped, Event, Reply
+from lorecall.records import Turn
+
+
+class Kept:
+    """Keeps the events of some users, and counts the drops that may have been theirs.
+
+    Args:
+        wants: Says whose events are kept, by id.
+        room: How many events are kept at most; None for all. Beyond it nothing is kept any more.
+        everyones_drops: Whether the drops of others count too, beside those of nobody known.
+    """
+
+    def __init__(
+        self,
+        wants: Callable[[str], bool],
+        *,
+        room: int | None = None,
+        everyones_drops: bool = False,
+    ) -> None:
+        self._wants = wants
+        self._room = room
+        self._everyones_drops = everyones_drops
+        self._events: dict[str, list[Event]] = {}
+        self._about: dict[str, str] = {}
+        self._conversations: set[str] = set()
+        self._n = 0
+        self.lost: Counter[str] = Counter()
+        self.overflowed = False
+
+    def add(self, event: Event) -> None:
+        """Keep, count or forget an event."""
+        user = event.user
+        if user is not None and self._wants(user):
+            self._keep(user, event)
+        elif isinstance(event, Dropped):
+            self.lost[event.reason] += self._everyones_drops or user is None
+        elif isinstance(event, About) and event.conversation in self._conversations:
+            self._about[event.conversation] = event.text
+
+    def events_of(self, user: str) -> Iterator[Event]:
+        """Give a user's events in the order of the file.
+
+        A reply with nothing before it is preceded by what its conversation is about.
+        """
+        for event in self._events.get(user, ()):
+            about = self._about.get(event.conversation) if isinstance(event, Reply) else None
+            if about and isinstance(event, Reply) and event.earlier == ():
+                yield event._replace(earlier=(Turn(by_author=False, text=about),))
+            else:
+                yield event
+
+    def _keep(self, user: str, event: Event) -> None:
+        self._n += 1
+        if self._room is not None and self._n > self._room:
+            self.overflowed = True
+            self._events.clear()
+            return
+        self._events.setdefault(user, []).append(event)
+        if isinstance(event, Reply):
+            self._conversations.add(event.conversation)

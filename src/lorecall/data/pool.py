@@ -1,0 +1,51 @@
+"""Many users as if they were one, for datasets whose users have too few samples each.
+
+AmazonQA has 1.1 samples a user and Reddit 2.05, so the paper's numbers on them are pooled. A pooled
+history is no one's: its user is `pooled`, and `History.pooled` says of how many users and which
+draw it is.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
+
+from lorecall.records import History, Pooled, Sample, Statement
+
+POOLED = "pooled"
+
+
+def merged(histories: Iterable[History], *, dataset: str, seed: int) -> History:
+    """Merge the histories of several users, in the order given.
+
+    Each user takes the place that a conversation has elsewhere, so `split_history` cuts between
+    users: nobody is in two parts. What is known of a user (the profile) becomes statements of that
+    user, so that only those of the training part count. Samples keep their user.
+
+    Args:
+        histories: One user each, in the order drawn; those without a sample are left out.
+        dataset: Name of the dataset, or of the file.
+        seed: Seed of the draw, for the record.
+    """
+    samples: list[Sample] = []
+    statements: list[Statement] = []
+    dropped: Counter[str] = Counter()
+    n_users = 0
+    for history in histories:
+        dropped.update(history.dropped)
+        if not history.samples:
+            continue
+        n_users += 1
+        samples += [replace(sample, conversation=history.user) for sample in history.samples]
+        statements += [replace(said, conversation=history.user) for said in history.statements]
+        statements += [
+            Statement(conversation=history.user, text=sentence) for sentence in history.profile
+        ]
+    return History(
+        dataset=dataset,
+        user=POOLED,
+        samples=tuple(samples),
+        statements=tuple(statements),
+        dropped=MappingProxyType(dict(dropped)),
+        pooled=Pooled(n_users=n_users, seed=seed),
+    )

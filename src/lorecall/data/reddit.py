@@ -1,0 +1,102 @@
+"""Reddit: posts and people's responses, in two formats that the first line of a file tells apart.
+
+- A sample a line, `post###response###history`, the history being earlier responses of the same
+  author, joined by TABs, oldest first. There are no user ids: each distinct history is a user,
+  named by its hash, and a line without one is a user of its own. The history's texts are the user's
+  statements.
+- Files of one user each, a response a line, 8 fields joined by TABs: post, its author, its time,
+  response, its author, its time, and two that are not read. The response's author is the user.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.lines import Line, files_in, lines, unreadable
+from lorecall.data.loading import Loader, Paths
+from lorecall.data.samples import Rules, seconds
+
+MARK = "###"
+_N_PARTS, _N_FIELDS = 3, 8
+
+
+def read(paths: Paths) -> Iterator[Event]:
+    """Give the responses of the files, and what their authors wrote before.
+
+    Raises:
+        DataError: A file cannot be read, or its first line is of neither format.
+    """
+    for path in files_in(paths):
+        events: Callable[[Line], Iterator[Event]] | None = None
+        for line in lines(path):
+            if isinstance(line, Dropped):
+                yield line
+                continue
+            events = events or _format_of(path, line)
+            yield from events(line)
+        if events is None:
+            raise _refused(path, got="no line that can be read")
+
+
+LOADER = Loader(
+    name="reddit",
+    record="post###response###history, or 8 fields joined by TABs",
+    rules=Rules(repeats=False),
+    read=read,
+)
+
+
+def _format_of(path: Path, line: Line) -> Callable[[Line], Iterator[Event]]:
+    if line.text.count(MARK) == _N_PARTS - 1:
+        return _sample
+    if line.text.count("\t") == _N_FIELDS - 1:
+        return _response
+    raise _refused(path, got=f"line {line.number} of neither format")
+
+
+def _sample(line: Line) -> Iterator[Event]:
+    parts = line.text.split(MARK)
+    if len(parts) != _N_PARTS:
+        yield Dropped(
+            "not post###response###history", line.number, detail=f"{len(parts)} parts by {MARK}"
+        )
+        return
+    post, response, history = parts
+    name = f"line {line.number}"
+    user = f"history-{_hash(history)}" if history.strip() else name
+    for text in history.split("\t"):
+        yield Said(user, name, text, again=True)
+    yield Reply(user=user, conversation=name, query=post, response=response, earlier=())
+
+
+def _response(line: Line) -> Iterator[Event]:
+    fields = line.text.split("\t")
+    if len(fields) != _N_FIELDS:
+        yield Dropped("not 8 fields", line.number, detail=f"{len(fields)} fields by TABs")
+        return
+    post, post_author, _, response, author, time, _, _ = fields
+    if not author.strip():
+        yield Dropped("no author", line.number)
+        return
+    yield Reply(
+        user=author.strip(),
+        conversation=f"{post_author.strip()}: {_hash(post)}",
+        query=post,
+        response=response,
+        time=seconds(time),
+        earlier=(),
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _refused(path: Path, *, got: str) -> Exception:
+    return unreadable(
+        path,
+        got=got,
+        expected="lines of post###response###history, or of 8 fields joined by TABs,",
+        next_step="Check that this is a file of the Reddit dataset.",
+    )

@@ -1,0 +1,262 @@
+"""Made-up files of every format, of any size."""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+Write = Callable[[Path, int, int], list[Path]]
+"""Folder, number of users, usable pairs each -> the files."""
+
+_WORDS = (
+    *("tea", "rain", "sea", "dog", "jazz", "bread", "snow", "books"),
+    *("moon", "fox", "red", "slow", "warm", "late", "hill", "river"),
+)
+_START = 1_400_000_000
+_DAY = 86_400
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August")
+
+
+def text(*key: object) -> str:
+    """Make up eight words and the key, which no other key has."""
+    name = " ".join(map(str, key))
+    first = zlib.crc32(name.encode()) % len(_WORDS)
+    return " ".join((*(_WORDS * 2)[first : first + 8], name))
+
+
+def _lines(path: Path, rows: Iterator[str]) -> list[Path]:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{row}\n" for row in rows)
+    return [path]
+
+
+def _list(path: Path, rows: Iterator[object], *, around: str = "[{}]") -> list[Path]:
+    before, after = around.split("{}")
+    with path.open("w", encoding="utf-8") as file:
+        file.write(before)
+        for i, row in enumerate(rows):
+            file.write(("," if i else "") + json.dumps(row, ensure_ascii=False))
+        file.write(after)
+    return [path]
+
+
+def jsonl(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a pair a line."""
+    rows = (
+        {"user": f"u{u}", "query": text("q", u, p), "response": text("r", u, p), "time": p}
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _lines(folder / "mine.jsonl", map(json.dumps, rows))
+
+
+def _turn(sender: str, said: str, second: int) -> list[dict[str, str]]:
+    stamp = (
+        f"2018-05-{1 + second // _DAY % 28:02}T{second // 3600 % 24:02}:{second // 60 % 60:02}:00Z"
+    )
+    return [{"text": said, "timestamp": stamp, "sender": sender}]
+
+
+def chitchat(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a conversation a pair, with a bot that only opens."""
+    file = folder / "dataset.json"
+    with file.open("w", encoding="utf-8") as out:
+        out.write("{")
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            turns = [_turn("bot", text("q", u, p), p * 60), _turn(f"u{u}", text("r", u, p), p * 60)]
+            out.write(("," if i else "") + f'"c{i}": ' + json.dumps({"messages": turns}))
+        out.write("}")
+    return [file]
+
+
+def amazon_qa(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a product a pair, as Python literals, with reviews and items beside."""
+
+    def products() -> Iterator[str]:
+        for p in range(n_pairs):
+            for u in range(n_users):
+                answer = {
+                    "answerText": text("r", u, p),
+                    "answererID": f"A{u:09}",
+                    "answerTime": f"{_MONTHS[p % 8]} {1 + p % 28}, 2014",
+                    "helpful": [1, 2],
+                }
+                question = {
+                    "questionType": "open-ended",
+                    "askerID": "A39TQ7XW6P36BU",
+                    "questionTime": "May 2, 2014",
+                    "questionText": text("q", u, p),
+                    "answers": [answer],
+                }
+                yield repr({"asin": f"B{u}-{p}", "questions": [question]})
+
+    reviews = (
+        {"reviewerID": f"A{u:09}", "asin": f"R{u}", "reviewText": text("s", u), "summary": "Good"}
+        for u in range(n_users)
+    )
+    items = ({"asin": f"B{u}-0", "title": text("t", u)} for u in range(n_users))
+    return [
+        *_lines(folder / "QA_Things.json", products()),
+        *_lines(folder / "reviews_Things_5.json", map(json.dumps, reviews)),
+        *_lines(folder / "meta_Things.json", map(repr, items)),
+    ]
+
+
+def amazon_qa_processed(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write the four files of a part; what a user wrote elsewhere names the user."""
+    pairs = [(u, p) for p in range(n_pairs) for u in range(n_users)]
+    sides = {
+        "src": (text("q", *pair) for pair in pairs),
+        "tgt": (text("r", *pair) for pair in pairs),
+        "fact": (repr([text("f", *pair), "it's"]) for pair in pairs),
+        "pers": (repr([text("s", pair[0])]) for pair in pairs),
+    }
+    return [path for side, rows in sides.items() for path in _lines(folder / f"train.{side}", rows)]
+
+
+def reddit(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a sample a line; the history names the user."""
+    rows = (
+        f"{text('q', u, p)}###{text('r', u, p)}###{text('s', u)}\t{text('t', u)}"
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _lines(folder / "samples.txt", rows)
+
+
+def reddit_users(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a file a user, 8 fields a line."""
+    return [
+        path
+        for u in range(n_users)
+        for path in _lines(
+            folder / f"user_{u}.txt",
+            (
+                "\t".join([text("q", u, p), "op", "1", text("r", u, p), f"u{u}", f"{p}", "", ""])
+                for p in range(n_pairs)
+            ),
+        )
+    ]
+
+
+def med_dialogue(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a dialogue a user, with profiles; the last round is no sixth."""
+
+    def rounds(u: int) -> list[object]:
+        numbers = [p if p < 5 else p + 1 for p in range(n_pairs + 1)]
+        return [
+            {
+                str(number): {
+                    "Assistant": f"Doctor: {text('r', u, p)}",
+                    "User": f'"Patient: {text("q", u, p)}"',
+                }
+            }
+            for p, number in enumerate(numbers)
+        ]
+
+    profile = '{{"symptoms": "{}"}}'
+    return [
+        *_list(folder / "dialogues.json", (rounds(u) for u in range(n_users))),
+        *_list(folder / "profiles.json", (profile.format(text("s", u)) for u in range(n_users))),
+    ]
+
+
+def openai(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a conversation a pair, a line each, with parts and a system prompt."""
+    rows = (
+        {
+            "user": f"u{u}",
+            "messages": [
+                {"role": "system", "content": "Be kind."},
+                {"role": "user", "content": [{"type": "text", "text": text("q", u, p)}]},
+                {"role": "assistant", "content": text("r", u, p)},
+            ],
+        }
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _lines(folder / "log.jsonl", map(json.dumps, rows))
+
+
+def openai_export(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write ChatGPT's export of the same."""
+
+    def node(parent: str | None, role: str, said: str) -> dict[str, object]:
+        content = {"content_type": "text", "parts": [said]}
+        message = {"author": {"role": role}, "content": content, "create_time": 1.5}
+        return {"parent": parent, "message": message}
+
+    rows = (
+        {
+            "user": f"u{u}",
+            "current_node": "b",
+            "mapping": {
+                "root": {"parent": None, "message": None},
+                "a": node("root", "user", text("q", u, p)),
+                "b": node("a", "assistant", text("r", u, p)),
+                "other": node("a", "assistant", "another branch"),
+            },
+        }
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "conversations.json", rows)
+
+
+def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one chat, a day between pairs, with a bot that only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                yield {
+                    "id": 2 * i + k,
+                    "type": "message",
+                    "date": "2020-01-01T10:00:00",
+                    "date_unixtime": str(_START + _DAY * i + k),
+                    "from": name,
+                    "from_id": f"user{0 if name == 'bot' else 1 + u}",
+                    "text": [text(said, u, p), {"type": "link", "text": " x.org"}],
+                }
+
+    around = '{"name": "us", "type": "private_group", "id": 7, "messages": [{}]}'
+    return _list(folder / "result.json", messages(), around=around)
+
+
+def whatsapp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one chat, a day between pairs, some messages of two lines."""
+
+    def rows() -> Iterator[str]:
+        yield "[01/01/00, 10:00:00] us: \u200eMessages are encrypted."
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            day, month, year = 1 + i % 28, 1 + i // 28 % 12, 2000 + i // 336 % 7000
+            head = f"[{day:02}/{month:02}/{year}, 10:00"
+            yield f"{head}:00] bot: {text('q', u, p)}"
+            yield f"{head}:05] u{u}: {text('r', u, p)}\nand more"
+
+    return _lines(folder / "_chat.txt", rows())
+
+
+WRITERS: dict[str, Write] = {
+    maker.__name__: maker
+    for maker in (
+        *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
+        *(med_dialogue, openai, openai_export, telegram, whatsapp),
+    )
+}
+
+
+@pytest.fixture
+def write_files() -> Callable[[str, Path, int, int], list[Path]]:
+    """Write the files of a format: its name, a folder, how many users, how many pairs each."""
+
+    def write(name: str, folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        return WRITERS[name](folder, n_users, n_pairs)
+
+    return write

@@ -1,0 +1,158 @@
+"""OpenAI messages, and ChatGPT's export."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lorecall.data.catalog import check, load_history, summarise
+from lorecall.errors import DataError
+from lorecall.records import Turn
+
+
+def message(role: str, content: object, **more: object) -> dict[str, object]:
+    """Make a message."""
+    return {"role": role, "content": content} | more
+
+
+def lines(folder: Path, *rows: object) -> Path:
+    """Write a row a line."""
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "log.jsonl"
+
+
+TALK = [message("user", "one"), message("assistant", "two"), message("user", "three")]
+
+
+class TestMessages:
+    """`{"messages": [...]}`."""
+
+    def test_the_assistant_answers_the_user(self, tmp_path: Path) -> None:
+        """The user's texts are the queries; what got no answer is a statement."""
+        history = load_history("openai", user="user", path=lines(tmp_path, {"messages": TALK}))
+        (sample,) = history.samples
+        assert (sample.query, sample.response, sample.authored_by) == ("one", "two", "assistant")
+        assert (sample.own_text, sample.earlier) == ("one", ())
+        assert [said.text for said in history.statements] == ["three"]
+
+    def test_a_conversation_may_name_its_user(self, tmp_path: Path) -> None:
+        """Others are `user`'s."""
+        path = lines(tmp_path, {"messages": TALK, "user": "ann"}, {"messages": TALK})
+        assert [user.user for user in summarise("openai", path=path).users] == ["ann", "user"]
+
+    @pytest.mark.parametrize("indent", [None, 2])
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_lists_and_single_conversations(
+        self,
+        tmp_path: Path,
+        indent: int | None,
+        alone: bool,  # noqa: FBT001
+    ) -> None:
+        """However they are laid out."""
+        value = {"messages": TALK} if alone else [{"messages": TALK}] * 3
+        (tmp_path / "x.json").write_text(json.dumps(value, indent=indent))
+        assert summarise("openai", path=tmp_path / "x.json").n_replies == (1 if alone else 3)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "a\nb",
+            ["a", "b"],
+            [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+            [{"type": "image_url", "image_url": {"url": "x"}}, "a", {"type": "text", "text": "b"}],
+            {"content_type": "text", "parts": ["a", {"asset": 1}, "b"]},
+        ],
+    )
+    def test_contents_in_parts(self, tmp_path: Path, content: object) -> None:
+        """The texts among them, a line each."""
+        path = lines(tmp_path, {"messages": [message("user", "q"), message("assistant", content)]})
+        (sample,) = load_history("openai", user="user", path=path).samples
+        assert sample.response == "a\nb"
+
+    def test_messages_in_a_row_are_one_turn(self, tmp_path: Path) -> None:
+        """Whatever stands between them: tools, and calls of them without text."""
+        talk = [
+            message("system", "be kind"),
+            *(message("user", "one"), message("user", "more")),
+            *(message("assistant", None), message("tool", "42"), message("assistant", "it is 42")),
+            *(message("user", "thanks"), message("assistant", "sure")),
+        ]
+        history = load_history("openai", user="user", path=lines(tmp_path, {"messages": talk}))
+        assert [(s.query, s.response) for s in history.samples] == [
+            ("one more", "it is 42"),
+            ("thanks", "sure"),
+        ]
+        assert history.samples[1].earlier == (
+            Turn(by_author=False, text="one more"),
+            Turn(by_author=True, text="it is 42"),
+        )
+        assert history.dropped == {"message of another role": 2, "message without text": 1}
+
+    def test_broken_parts_are_counted_and_the_rest_is_kept(self, tmp_path: Path) -> None:
+        """A line, a conversation, a message."""
+        rows: list[object] = [
+            {"messages": TALK},
+            {"messages": "x"},
+            {},
+            5,
+            {"messages": [*TALK[:1], 5, message("assistant", "two"), {"role": 7}]},
+            {"messages": [message("user", "\ud800")]},
+        ]
+        path = lines(tmp_path, *rows)
+        path.write_text(path.read_text() + "{broken\n")
+        summary = check("openai", path=path)
+        assert summary.dropped == {
+            "broken conversation": 3,
+            "broken message": 3,
+            "neither JSON nor a Python literal": 1,
+        }
+        assert summary.n_replies == 2
+
+
+class TestExport:
+    """ChatGPT's `conversations.json`."""
+
+    def test_the_branch_of_the_current_node_is_read(self, tmp_path: Path) -> None:
+        """Oldest first; what was tried and thrown away is not part of it."""
+
+        def node(parent: str | None, role: str | None, said: str, time: float) -> object:
+            content = {"content_type": "text", "parts": [said]}
+            found = {"author": {"role": role}, "content": content, "create_time": time}
+            return {"parent": parent, "message": found if role else None}
+
+        mapping = {
+            "last": node("question", "assistant", "kept", 30.5),
+            "thrown": node("question", "assistant", "thrown away", 20),
+            "root": node(None, None, "", 0),
+            "question": node("root", "user", "which?", 10),
+        }
+        conversation = {"title": "t", "mapping": mapping, "current_node": "last"}
+        (tmp_path / "c.json").write_text(json.dumps([conversation]))
+        (sample,) = load_history("openai", user="user", path=tmp_path / "c.json").samples
+        assert (sample.query, sample.response, sample.time) == ("which?", "kept", 30.5)
+
+    @pytest.mark.parametrize("current", ["gone", None])
+    def test_a_circle_and_an_unknown_node_end(self, tmp_path: Path, current: str | None) -> None:
+        """Each node is read once; without a current one the last is it."""
+        said = message("user", "q")
+        mapping = {"a": {"parent": "b", "message": said}, "b": {"parent": "a", "message": said}}
+        conversation = {"mapping": mapping, "current_node": current}
+        (tmp_path / "c.json").write_text(json.dumps([conversation]))
+        assert summarise("openai", path=tmp_path / "c.json").n_replies == 0
+
+    def test_conversations_are_ordered_by_their_start(self, tmp_path: Path) -> None:
+        """The export has the newest first."""
+        talks = [
+            {"messages": [message("user", f"q{t}", create_time=t), message("assistant", "a")]}
+            for t in (9, 3, 5)
+        ]
+        samples = load_history("openai", user="user", path=lines(tmp_path, *talks)).samples
+        assert [sample.query for sample in samples] == ["q3", "q5", "q9"]
+
+
+@pytest.mark.parametrize("content", ["", "text", "5", "[]", '"x"'])
+def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
+    """The message says what is expected."""
+    (tmp_path / "x").write_text(content)
+    with pytest.raises(DataError, match="expected conversations with messages"):
+        summarise("openai", path=tmp_path / "x")
