@@ -12,6 +12,7 @@ INPUT_ERRORS = [
     errors.ArtefactError,
     errors.RunError,
     errors.StorageError,
+    errors.JudgeError,
 ]
 
 

@@ -4,19 +4,18 @@ Heavy modules are imported inside the commands that need them, so that `--help` 
 input ends with one line on standard error and exit code 2.
 """
 
-import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from lorecall.cli_judge import judge_app
+from lorecall.cli_output import Device, FourBit, Json, Model
+from lorecall.cli_output import load_base as _load_base
+from lorecall.cli_output import show as _show
 from lorecall.errors import ConfigError, LorecallError
-
-if TYPE_CHECKING:
-    from lorecall.lm.base import BaseModel
 
 app = typer.Typer(
     name="lorecall",
@@ -27,14 +26,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at histories before learning from them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(judge_app, name="judge")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Model = Annotated[
-    str | None, typer.Option(help="Base model: a Hugging Face id or a folder.", show_default=False)
-]
-FourBit = Annotated[
-    bool, typer.Option("--four-bit", help="Keep the base in 4 bits, for cards of 12 GB.")
-]
 RunDir = Annotated[Path, typer.Argument(help="A run's folder, made by `lorecall learn`.")]
 
 
@@ -116,7 +109,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     samples: Annotated[int | None, typer.Option(help="Training samples a trial sees.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Cap on the epochs.")] = None,
     model: Model = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     together: Annotated[
         int, typer.Option(min=1, help="Trials trained side by side, on a large device.")
     ] = 1,
@@ -208,7 +201,7 @@ def ask(  # noqa: PLR0913 - one parameter an option
     vanilla: Annotated[bool, typer.Option("--vanilla", help="Answer without the memory.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Answer with and without.")] = False,
     model: Model = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     four_bit: FourBit = False,
     as_json: Json = False,
 ) -> None:
@@ -290,12 +283,6 @@ def export(
     _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
 
 
-def _load_base(model: str | None, device: str, *, four_bit: bool) -> "BaseModel":
-    from lorecall.lm.base import DEFAULT_BASE, BaseModel  # noqa: PLC0415
-
-    return BaseModel.load(model or DEFAULT_BASE, device=device, four_bit=four_bit)
-
-
 def _source(data: str | None, history: Path | None) -> str | Path:
     if (data is None) == (history is None):
         raise ConfigError(
@@ -305,17 +292,6 @@ def _source(data: str | None, history: Path | None) -> str | Path:
             next_step="For example: --data chitchat --user 4fde054d",
         )
     return data if data is not None else Path(str(history))
-
-
-def _show(value: Mapping[str, object], *views: object, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
-        return
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console()
-    for view in views:
-        console.print(view, highlight=False, markup=not isinstance(view, str))
 
 
 def _fail(line: str) -> NoReturn:

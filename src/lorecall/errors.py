@@ -64,6 +64,10 @@ class StorageError(InputError):
     """An Optuna storage that cannot be reached."""
 
 
+class JudgeError(InputError):
+    """A judge that fails its sanity probe, or that does not answer."""
+
+
 class MissingExtraError(LorecallError):
     """An optional dependency is not installed.
 

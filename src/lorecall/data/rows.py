@@ -27,6 +27,7 @@ MAX_SECONDS = 1e11  # later than the year 5000: surely milliseconds
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is unknown",
+    "unexpected_keyword_argument": "is unknown",
     "string_pattern_mismatch": "must not be blank",
     "less_than": "must be in seconds; this looks like milliseconds",
 }
@@ -124,10 +125,10 @@ def _parse(content: bytes, *, line: int, offset: int) -> Row | Problem:
     except UnicodeDecodeError as reason:
         return Problem(line=line, reason=f"not UTF-8 at byte {offset + reason.start} of the file")
     except ValidationError as reason:
-        return Problem(line=line, reason=_explain(reason))
+        return Problem(line=line, reason=explain(reason))
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
     """Name every wrong field once."""
     reasons: dict[str, str] = {}
     for detail in error.errors(include_url=False, include_input=False):

@@ -7,7 +7,8 @@
 | means | mean of each resample, drawn with replacement | (B,) |
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,21 +81,69 @@ def standard_error(
     return float(_resampled_means(_finite(values), n_resamples=n_resamples, seed=seed).std())
 
 
+def bootstrap_statistic(
+    n: int,
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> Interval | None:
+    """Give any statistic of n samples with its 95% percentile bootstrap interval.
+
+    Resamples in which it is not defined (a correlation of constants) are left out.
+
+    Args:
+        n: Number of samples.
+        statistic: Indices of the samples drawn -> its value, NaN where it is not defined.
+            Shape: (b, n) -> (b,).
+        n_resamples: B.
+        seed: Seed of the resampling.
+
+    Returns:
+        None where the statistic of the samples themselves is not defined.
+
+    Raises:
+        ConfigError: No samples, B below 1 or a negative seed.
+    """
+    _at_least("the number of samples", n, low=1)
+    value = float(statistic(np.arange(n)[None, :])[0])
+    if math.isnan(value):
+        return None
+    values = _resampled(n, statistic, n_resamples=n_resamples, seed=seed)
+    defined = values[~np.isnan(values)]
+    low, high = np.percentile(defined if defined.size else [value], PERCENTILES)
+    return Interval(value=value, low=float(low), high=float(high))
+
+
 def _resampled_means(
     values: NDArray[np.float64], *, n_resamples: int, seed: int
 ) -> NDArray[np.float64]:
     """Draw the means of B resamples. Shape: (n,) -> (B,)."""
+    return _resampled(
+        len(values),
+        lambda chosen: values[chosen].mean(axis=1),
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+
+
+def _resampled(
+    n: int,
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
+    *,
+    n_resamples: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Draw a statistic of B resamples. Shape: (B,)."""
     _at_least("the number of resamples", n_resamples, low=1)
     _at_least("the seed", seed, low=0)
     generator = np.random.default_rng(seed)
-    n = len(values)
     chunk = max(1, _CHUNK_VALUES // n)
-    means = np.empty(n_resamples)
+    drawn = np.empty(n_resamples)
     for start in range(0, n_resamples, chunk):
         stop = min(start + chunk, n_resamples)
-        chosen = generator.integers(n, size=(stop - start, n))
-        means[start:stop] = values[chosen].mean(axis=1)
-    return means
+        drawn[start:stop] = statistic(generator.integers(n, size=(stop - start, n)))
+    return drawn
 
 
 def _finite(values: Sequence[float]) -> NDArray[np.float64]:

@@ -1,0 +1,63 @@
+"""Records as JSONL: a frozen dataclass a line, its types checked when it is read back."""
+
+import codecs
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lorecall.data.rows import explain
+from lorecall.errors import DataError
+from lorecall.files import write_text
+
+_Record = TypeVar("_Record")
+
+
+def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:
+    """Read a file of records; blank lines and a byte order mark are passed over.
+
+    Args:
+        path: The file.
+        kind: The dataclass a line holds.
+        what: What a line is, for the message: `a pair`.
+
+    Raises:
+        DataError: The file cannot be read or holds none, or a line is no such record.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    except OSError as reason:
+        raise _refused(path, what, got=f"{type(reason).__name__}: {reason}") from reason
+    records: list[_Record] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            line.decode("utf-8")
+            records.append(adapter.validate_json(line.strip()))
+        except UnicodeDecodeError as reason:
+            raise _refused(path, what, got=f"line {number}: not UTF-8") from reason
+        except ValidationError as reason:
+            raise _refused(path, what, got=f"line {number}: {explain(reason)}") from reason
+    if not records:
+        raise _refused(path, what, got="an empty file")
+    return records
+
+
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Write dataclasses, one a line; the file is replaced whole, or left as it was."""
+    lines = (json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
+    write_text(path, "".join(lines))
+
+
+def _refused(path: Path, what: str, *, got: str) -> DataError:
+    return DataError(
+        f"each line must be {what}, as a JSON object",
+        expected=f"such lines in {path}",
+        got=got,
+        next_step="Correct it, or make the file again.",
+    )
