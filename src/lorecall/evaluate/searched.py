@@ -5,7 +5,6 @@ memory are kept in a folder, so that a killed evaluation goes on with the trials
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -17,7 +16,6 @@ from lorecall.baselines.contract import Budget, Fitted, Person
 from lorecall.errors import ConfigError
 from lorecall.learn import identity_of, is_stored
 from lorecall.lm.base import BaseModel
-from lorecall.lm.prompts import Recall
 from lorecall.memory.artefact import Memory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
@@ -48,26 +46,16 @@ class Made:
 
 
 class SearchedMemory:
-    """A searched memory, alone or with notes in the prompt besides.
+    """A searched memory.
 
     Args:
         settings: How theta is searched; the seed and the final training are the budget's.
         folder: Where searches and memories are kept, a folder a person.
         name: The system's name.
-        recall: Makes what is put in a person's prompts; nothing when None. The memory itself is
-            the same with and without it, and made once.
     """
 
-    def __init__(
-        self,
-        settings: LearnSettings,
-        *,
-        folder: Path,
-        name: str = MEMORY,
-        recall: Callable[[Person], Recall] | None = None,
-    ) -> None:
+    def __init__(self, settings: LearnSettings, *, folder: Path, name: str = MEMORY) -> None:
         self.settings, self.folder, self.name = settings, folder, name
-        self._recall = recall
 
     def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
         """Search and train this person's memory, or take it from the folder when it is there."""
@@ -84,15 +72,9 @@ class SearchedMemory:
                 made = TypeAdapter(Made).validate_python(kept)
             memory = Memory.load(run.memory)
             n_bytes = sum(file.stat().st_size for file in run.memory.iterdir())
-        responder = ModelResponder(
-            base,
-            memory=memory,
-            recall=None if self._recall is None else self._recall(person),
-            limits=budget.train,
-        )
         theta = memory.config
         return Fitted(
-            responder=responder,
+            responder=ModelResponder(base, memory=memory, limits=budget.train),
             samples_sha256=memory.manifest.training.samples_sha256,
             train_s=made.search_s + made.train_s,
             n_bytes=n_bytes,
