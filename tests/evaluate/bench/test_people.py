@@ -14,9 +14,9 @@ from lorecall.evaluate.bench.people import (
     keep,
     load_person,
     newest,
+    read_samples,
     read_shown,
     shown_of,
-    read_samples,
 )
 from lorecall.evaluate.bench.plan import BenchPlan, BenchSettings, Source
 from lorecall.records import Statement
