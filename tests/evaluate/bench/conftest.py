@@ -3,13 +3,16 @@
 import json
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lorecall.evaluate.bench.people import keep, load_person, shown_of
 from lorecall.evaluate.bench.plan import BenchPlan, BenchSettings, Cell, Source
-from lorecall.evaluate.bench.scores import CellScores
+from lorecall.evaluate.bench.scores import CellScores, finish
+from lorecall.files import write_json
 from lorecall.metrics.scores import SampleScores
 from lorecall.settings import LearnSettings
 
@@ -96,3 +99,33 @@ def make_scores() -> Callable[..., CellScores]:
 def write_users() -> Callable[..., Path]:
     """Give the writer of users."""
     return users_to
+
+
+SYSTEMS = ("vanilla", "dictionary-faithful", "malp", "default-lora", "retrieval", "memory")
+HOSTILE = "<script>alert(1)</script> | `x` **bold** mail a@b.co\nnew line"
+
+
+@pytest.fixture
+def finished_folder(
+    users_file: Path, settings: BenchSettings, tmp_path: Path
+) -> Callable[..., Path]:
+    """Make the folder of a finished bench whose answers name who gave them; nothing was run."""
+
+    def make(systems: Sequence[str] = (*SYSTEMS, "memory:layer"), **changes: Any) -> Path:
+        source = Source(name=str(users_file), users=USERS)
+        plan = BenchPlan(sources=(source,), systems=tuple(systems), settings=settings)
+        plan = replace(plan, **changes)
+        folder = tmp_path / "bench"
+        folder.mkdir()
+        made_up = {"base": "tiny", "base_fingerprint": "f", "base_dtype": "float32", "n_layers": 3}
+        write_json(folder / "run.json", {**made_up, "versions": {"torch": "2.6"}, **plan.as_json()})
+        for cell in plan.cells():
+            shown = shown_of(load_person(source, cell.user, plan.settings), plan.settings)
+            keep(folder, cell, shown)
+            ids = tuple(sample.id for sample in shown.tested)
+            answers = [f"{cell.system} to {i} {HOSTILE}" for i in range(len(ids))]
+            ahead = 0.3 * plan.systems.index(cell.system)
+            finish(folder, cell_scores(cell, ahead=ahead, sample_ids=ids), answers)
+        return folder
+
+    return make
