@@ -88,7 +88,7 @@ def learn_memory(  # noqa: PLR0913 - one parameter an option
     settings = settings or preset()
     split = split_history(history)
     check_range("workers", workers, low=1)
-    identity = _identity(history, base, settings)
+    identity = identity_of(history, base, settings)
     others = [RunResult.load(Path(folder)) for folder in warm_start]
     space = space_of(base.n_layers, base.max_rank, settings.search)
     aims = Aims(settings.search.third_objective)
@@ -98,7 +98,7 @@ def learn_memory(  # noqa: PLR0913 - one parameter an option
     if storage is not None:
         check_storage(storage)  # before the folder is taken
     with open_run(Path(out), identity) as folder:
-        if not _is_stored(folder.memory):
+        if not is_stored(folder.memory):
             folder.forget_stage("memory")
         if folder.result.exists():
             return RunResult.load(folder.path)
@@ -341,7 +341,7 @@ class _Job:
         return Scores(**paired_scores(scores, other, **self._bootstrap))
 
 
-def _identity(history: History, base: BaseModel, settings: LearnSettings) -> dict[str, object]:
+def identity_of(history: History, base: BaseModel, settings: LearnSettings) -> dict[str, object]:
     """Say what a run computes; the same command gives the same identity."""
     return {
         "dataset": history.dataset,
@@ -359,7 +359,7 @@ def hash_of(result: RunResult) -> str:
     return hashlib.sha256(result.model_dump_json().encode()).hexdigest()[:16]
 
 
-def _is_stored(memory: Path) -> bool:
+def is_stored(memory: Path) -> bool:
     """Say whether the memory is there and whole: someone may have lost its files."""
     try:
         Memory.load(memory)

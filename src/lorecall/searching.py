@@ -14,7 +14,7 @@ from lorecall.readings import finding_of
 from lorecall.records import History, InjectionConfig
 from lorecall.search.early_stop import is_hopeless
 from lorecall.search.loop import Search
-from lorecall.search.outcome import Finding
+from lorecall.search.outcome import Finding, SearchOutcome
 from lorecall.search.prior import Prior
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import LearnSettings, SearchSettings
@@ -110,6 +110,18 @@ class Searching:
         priors = (screen.as_prior(), *plan.priors)
         return self._open(plan, settings, name, priors, spent_s=screen.spent_s)
 
+    def run(self, plan: Plan) -> SearchOutcome:
+        """Search in this process alone, telling nobody, and give what was found."""
+        screen = None
+        if self.settings.search.screen:
+            screen = self.open_screen(plan)
+            screen.run(self.objective(self.cheap, plan, screen))
+        search = self.open_main(plan, screen)
+        return search.run(
+            self.objective(self.full, plan, search),
+            together=self.together(self.full, plan, search),
+        )
+
     def work(self, plan: Plan) -> None:
         """Work on the search beside other processes, until it is over."""
         screen = None
@@ -138,14 +150,14 @@ class Searching:
         return objective
 
     def together(
-        self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage
+        self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
     ) -> Callable[[Sequence[InjectionConfig]], list[Finding]] | None:
         """Give the function that tries several side by side, where the settings say so."""
         if not self.settings.search.together:
             return None
 
         def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
-            with stage(search, len(configs)) as advance:
+            with nullcontext() if stage is None else stage(search, len(configs)) as advance:
                 results = fidelity.trials.run_together(
                     configs,
                     fidelity.data,

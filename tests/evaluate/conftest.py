@@ -1,16 +1,21 @@
 """A made-up but plausible result, of any size, that was never run; pairs and scripted judges."""
 
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
+from lorecall.baselines.contract import Person
+from lorecall.data.history import split_history
 from lorecall.evaluate.judge import Scores as JudgeScores
 from lorecall.evaluate.judge import Shown
 from lorecall.evaluate.pairs import Pair
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import History, InjectionConfig, Interval, Sample
 from lorecall.results import Hypervolume, Quartiles, Reply, RunResult, Scores, Trial
-from lorecall.settings import RANKS, preset
+from lorecall.settings import RANKS, LearnSettings, SearchSettings, TrainSettings, preset
+
+TOPICS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", "the moon")
 
 
 def interval(value: float, half: float) -> Interval:
@@ -206,3 +211,58 @@ def make_pair() -> Callable[..., Pair]:
         return Pair(**(usual | fields))
 
     return make
+
+
+def a_history(user: str = "ann", *, n_conversations: int = 8, per: int = 3) -> History:
+    """Make a history; what is said differs from user to user."""
+    rng = random.Random(user)
+    samples = tuple(
+        Sample(
+            id=f"{user}-{c}-{i}",
+            user=user,
+            conversation=f"c{c}",
+            query=f"do you like {rng.choice(TOPICS)} or {rng.choice(TOPICS)}?",
+            response=f"{(topic := rng.choice(TOPICS))}, always {topic}, says {user}",
+            time=float(100 * c + i),
+        )
+        for c in range(n_conversations)
+        for i in range(per)
+    )
+    return History(dataset="made-up", user=user, samples=samples)
+
+
+@pytest.fixture
+def make_person() -> Callable[..., Person]:
+    """Make a person with a short history."""
+
+    def make(user: str = "ann", **options: Any) -> Person:
+        history = a_history(user, **options)
+        return Person(history=history, split=split_history(history))
+
+    return make
+
+
+@pytest.fixture
+def quick() -> LearnSettings:
+    """Give settings of a search that takes a second."""
+    return LearnSettings(
+        train=TrainSettings(
+            max_epochs=1, patience=1, max_prompt_tokens=128, max_response_tokens=16
+        ),
+        search=SearchSettings(trials=2, initial=2, samples=8, epochs=1, surrogate="map"),
+        n_bootstrap=200,
+    )
+
+
+class Note:
+    """Tells the same of everyone."""
+
+    def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+        """Give two notes, one of them naming what was asked."""
+        return ("likes tea", f"asked {query[:5]} {before or 'now'}")
+
+
+@pytest.fixture
+def note() -> Note:
+    """Give something to put in prompts."""
+    return Note()

@@ -249,9 +249,9 @@ class Trials:
             seconds=time.perf_counter() - started,
         )
 
-    def losses(self, part: EncodedPart) -> tuple[float, ...]:
-        """Read the losses of the base alone."""
-        return read(self._engine(None), part.encoded).losses
+    def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
+        """Read the losses of the base, with the memory that is on it, if any."""
+        return read(self._engine(injection), part.encoded).losses
 
     def _engine(self, injection: Injection | None) -> Engine:
         if self.settings.plain:

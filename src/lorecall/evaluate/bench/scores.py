@@ -1,0 +1,183 @@
+"""What is finished: a line a cell in `scores.jsonl`, each cell's answers in a file of its own.
+
+```
+DIR/scores.jsonl          a line a finished cell, only ever added to
+DIR/failures.jsonl        a line a cell that failed; it is tried again by the next start
+DIR/cells/CELL.json       the answers of a finished cell, not masked
+DIR/claims/CELL.lock      held by the process that works on a cell, for as long as it lives
+```
+
+A line counts with its end. One that was torn off by a killing is cut away before the next is added,
+and its cell done again.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lorecall.errors import RunError
+from lorecall.evaluate.bench.plan import Cell
+from lorecall.files import locked, read_json, write_json
+from lorecall.metrics.scores import SampleScores
+
+SCORES_FILE = "scores.jsonl"
+FAILURES_FILE = "failures.jsonl"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellScores:
+    """What one finished cell found; values of samples are in the order of `sample_ids`.
+
+    Args:
+        cell: Which.
+        sample_ids: The test samples.
+        scores: Loss, ROUGE and Persona F1 of each.
+        persona_f1_other: Persona F1 against the content of another user; empty without one.
+        n_persona: |H|.
+        n_persona_other: |H| of the other user.
+        prompt_tokens: Of each sample.
+        extra_prompt_tokens: By how much the prompts are longer than the base's.
+        latency_s: Median time of one reply.
+        read_s: Time to read and answer all samples.
+        fit_s: Time to make the system, all told.
+        train_s: What of it was training or searching.
+        n_bytes: What is stored for the user.
+        facts: What else the system reports.
+        n_train: Training samples.
+        samples_sha256: Hash of them.
+        finished_at: In UTC, ISO 8601.
+    """
+
+    cell: Cell
+    sample_ids: tuple[str, ...]
+    scores: SampleScores
+    persona_f1_other: tuple[float, ...]
+    n_persona: int
+    n_persona_other: int
+    prompt_tokens: tuple[int, ...]
+    extra_prompt_tokens: tuple[int, ...]
+    latency_s: float
+    read_s: float
+    fit_s: float
+    train_s: float
+    n_bytes: int
+    facts: dict[str, float]
+    n_train: int
+    samples_sha256: str
+    finished_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A cell that could not be done, in which session of work, and why."""
+
+    cell: Cell
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfCell:
+    """Any line about a cell; what else is in it is passed over."""
+
+    cell: Cell
+
+
+def finished_cells(folder: Path) -> list[CellScores]:
+    """Read what is finished, each cell once.
+
+    Raises:
+        RunError: A line that is no cell's.
+    """
+    found: dict[Cell, CellScores] = {}
+    for scores in _read(folder / SCORES_FILE, CellScores):
+        found.setdefault(scores.cell, scores)
+    return list(found.values())
+
+
+def settled_cells(folder: Path, *, session: str) -> set[Cell]:
+    """Say which cells are finished, or failed in this session, without reading their scores.
+
+    Raises:
+        RunError: A line that is no cell's.
+    """
+    finished = {line.cell for line in _read(folder / SCORES_FILE, _OfCell)}
+    return finished | set(failed_cells(folder, session=session))
+
+
+def failed_cells(folder: Path, *, session: str) -> dict[Cell, Failure]:
+    """Read what failed in this session.
+
+    Raises:
+        RunError: A line that is no failure.
+    """
+    failures = _read(folder / FAILURES_FILE, Failure)
+    return {failure.cell: failure for failure in failures if failure.session == session}
+
+
+def finish(folder: Path, scores: CellScores, responses: Sequence[str]) -> None:
+    """Keep a cell's answers, then count it as finished."""
+    write_json(answers_file(folder, scores.cell), {"responses": list(responses)})
+    _append(folder / SCORES_FILE, asdict(scores))
+
+
+def fail(folder: Path, failure: Failure) -> None:
+    """Note a cell that failed."""
+    _append(folder / FAILURES_FILE, asdict(failure))
+
+
+def responses_of(folder: Path, cell: Cell) -> tuple[str, ...]:
+    """Read the answers of a finished cell, in the order of its samples.
+
+    Raises:
+        RunError: They are not there.
+    """
+    path = answers_file(folder, cell)
+    again = f"Take the cell's line out of {folder / SCORES_FILE} to have it done again."
+    value = read_json(path, what="a cell's answers", error=RunError, next_step=again)
+    return TypeAdapter(tuple[str, ...]).validate_python(value["responses"])
+
+
+def answers_file(folder: Path, cell: Cell) -> Path:
+    """Say where a cell's answers are."""
+    return folder / "cells" / f"{cell.id}.json"
+
+
+def _append(path: Path, value: Mapping[str, object]) -> None:
+    """Add a line, whole, after what was whole before."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    with locked(path.with_suffix(".lock"), wait=True), path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(len(_whole(file.read())))
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _read(path: Path, kind: type[_T]) -> list[_T]:
+    if not path.exists():
+        return []
+    adapter = TypeAdapter(kind)
+    found: list[_T] = []
+    for number, line in enumerate(_whole(path.read_bytes()).split(b"\n")[:-1], start=1):
+        try:
+            found.append(adapter.validate_json(line))
+        except ValidationError as reason:
+            raise RunError(
+                f"every line of {path.name} must be whole",
+                expected="what a bench wrote",
+                got=f"line {number} of {path}: {str(reason).splitlines()[-2].strip()}",
+                next_step="Take the line out: its cell is then done again.",
+            ) from reason
+    return found
+
+
+def _whole(content: bytes) -> bytes:
+    """Give what ends with a newline; the rest was torn off."""
+    return content[: content.rfind(b"\n") + 1]
