@@ -15,7 +15,9 @@ from beartype.claw import beartype_packages
 
 # `jaxtyping.install_import_hook` decorates methods one by one, where beartype refuses `Self`; this
 # hook decorates the classes.
-beartype_packages(("lorecall.lm", "lorecall.trial", "lorecall.memory", "lorecall.reply"))
+beartype_packages(
+    ("lorecall.lm", "lorecall.trial", "lorecall.memory", "lorecall.reply", "lorecall.baselines")
+)
 
 import pytest
 import torch

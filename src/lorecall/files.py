@@ -44,7 +44,12 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write an indented JSON object as `write_bytes` does."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Mapping[str, object]) -> bytes:
+    """Give an indented JSON object as it is written: UTF-8, a newline at its end."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def read_json(

@@ -31,7 +31,7 @@ from lorecall.metrics.scores import (
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
 from lorecall.readings import SystemReading, prior_of, seconds_of
-from lorecall.records import History, InjectionConfig, Split, evenly_spaced
+from lorecall.records import History, InjectionConfig, Split, default_lora, evenly_spaced
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
 from lorecall.run_folder import STUDY_FILE, RunFolder, open_run
 from lorecall.search.loop import Search
@@ -45,7 +45,6 @@ from lorecall.trial.storing import sizes_of, to_memory, training_of
 from lorecall.watching import Watch
 from lorecall.worker import Workers
 
-DEFAULT_RANK = 8  # the control: all layers, rank 8, no search (SPEC section 7)
 _N_REPLIES = 5
 
 
@@ -204,14 +203,8 @@ class _Job:
         return search
 
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
-        """Train the control that isolates the search: every layer, rank 8."""
-        n = self.base.n_layers
-        config = InjectionConfig(
-            layers=tuple(range(n)),
-            n_loras=n,
-            rank=DEFAULT_RANK,
-            inject=self.settings.search.inject,
-        )
+        """Train the control that isolates the search."""
+        config = default_lora(self.base.n_layers, inject=self.settings.search.inject)
         return self._train_and_read("default_lora", "training the default LoRA", config, vanilla)
 
     def memory(self, config: InjectionConfig, vanilla: SystemReading) -> SystemReading:

@@ -188,6 +188,15 @@ class InjectionConfig:
         return {layer: k * self.rank for layer, k in self.modules_per_layer().items()}
 
 
+DEFAULT_RANK = 8
+
+
+def default_lora(n_layers: int, *, inject: Inject = "all") -> InjectionConfig:
+    """Give the theta that people take without a search (SPEC section 7): all layers, rank 8."""
+    layers = tuple(range(n_layers))
+    return InjectionConfig(layers=layers, n_loras=n_layers, rank=DEFAULT_RANK, inject=inject)
+
+
 def deal(layers: tuple[int, ...], n_loras: int, placement: Placement) -> dict[int, int]:
     """Deal n modules over active layers; those without a module are left out."""
     if placement == "every":

@@ -6,12 +6,14 @@ nothing of anyone else's can get into it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
+from lorecall.baselines.notes import StoredNotes
 from lorecall.lm.base import BaseModel
 from lorecall.records import History, Split
-from lorecall.reply.responder import Responder
+from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
 
 NO_FACTS: Mapping[str, float] = MappingProxyType({})
@@ -51,6 +53,7 @@ class Fitted:
         train_s: Seconds spent in training.
         n_bytes: What is stored for this person.
         facts: What else is to be reported, by name: a hit rate, a number of notes.
+        notes: What is stored for the prompt.
     """
 
     responder: Responder
@@ -58,13 +61,29 @@ class Fitted:
     train_s: float = 0.0
     n_bytes: int = 0
     facts: Mapping[str, float] = field(default_factory=lambda: NO_FACTS)
+    notes: StoredNotes | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write what is stored for this person: `memory/` and `notes.json`, where there are such.
+
+        Args:
+            folder: Where they go; made where it is not there.
+        """
+        memory = self.responder.memory if isinstance(self.responder, ModelResponder) else None
+        if memory is not None:
+            memory.save(folder / "memory")
+        if self.notes is not None:
+            self.notes.save(folder / "notes.json")
 
 
 @runtime_checkable
 class System(Protocol):
     """Makes a responder for one person."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in tables; unlike any other's."""
+        ...
 
     def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
         """Make this person's responder.

@@ -43,10 +43,39 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
     )
     own_content = (
         *(sample.own_text for sample in train),
-        *_train_statements(history, train=train, held_out=valid + test),
+        *(s.text for s in training_statements(history, train=train, held_out=valid + test)),
         *history.profile,
     )
     return Split(train=train, valid=valid, test=test, own_content=own_content)
+
+
+def training_statements(
+    history: History, *, train: Sequence[Sample], held_out: Sequence[Sample]
+) -> tuple[Statement, ...]:
+    """Give the statements of train conversations, and of earlier ones that have no sample.
+
+    Args:
+        history: One user's samples and statements.
+        train: The samples of the training part.
+        held_out: All others.
+    """
+    in_train = {sample.conversation for sample in train}
+    in_held_out = {sample.conversation for sample in held_out}
+    of_held_out = [s for s in history.statements if s.conversation in in_held_out]
+    cutoff = min(
+        (part.time for part in (*held_out, *of_held_out) if part.time is not None),
+        default=-math.inf,
+    )
+    starts = _starts(history.statements)
+    return tuple(
+        statement
+        for statement in history.statements
+        if statement.conversation in in_train
+        or (
+            statement.conversation not in in_held_out
+            and starts.get(statement.conversation, math.inf) < cutoff
+        )
+    )
 
 
 def subset(samples: Sequence[Sample], n: int | None, *, seed: int) -> tuple[Sample, ...]:
@@ -108,29 +137,6 @@ def _cuts(sizes: Sequence[int], fractions: tuple[float, float, float]) -> tuple[
     first = nearest(fractions[0], range(1, len(sizes) - 1))
     second = nearest(fractions[0] + fractions[1], range(first + 1, len(sizes)))
     return first, second
-
-
-def _train_statements(
-    history: History, *, train: Sequence[Sample], held_out: Sequence[Sample]
-) -> list[str]:
-    """Give the statements of train conversations, and of earlier ones that have no sample."""
-    in_train = {sample.conversation for sample in train}
-    in_held_out = {sample.conversation for sample in held_out}
-    of_held_out = [s for s in history.statements if s.conversation in in_held_out]
-    cutoff = min(
-        (part.time for part in (*held_out, *of_held_out) if part.time is not None),
-        default=-math.inf,
-    )
-    starts = _starts(history.statements)
-    return [
-        statement.text
-        for statement in history.statements
-        if statement.conversation in in_train
-        or (
-            statement.conversation not in in_held_out
-            and starts.get(statement.conversation, math.inf) < cutoff
-        )
-    ]
 
 
 def _starts(statements: Sequence[Statement]) -> dict[str, float]:

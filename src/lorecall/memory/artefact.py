@@ -6,6 +6,7 @@ base they belong to, what they were trained on and how. Nothing is ever unpickle
 This module knows nothing of models; `lorecall.lm.inject` puts the pairs on one.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from lorecall.errors import ArtefactError, ConfigError, ModelError
-from lorecall.files import new_folder, read_json, sha256_of, write_bytes, write_json
+from lorecall.files import json_bytes, new_folder, read_json, sha256_of, write_bytes
 from lorecall.records import InjectionConfig
 
 FORMAT = 1
@@ -113,13 +114,21 @@ class Memory:
 
     def save(self, folder: Path) -> None:
         """Write the folder whole: it is there with both files, or as it was before."""
-        weights = save_safetensors({k: v.contiguous() for k, v in self.tensors.items()})
         with new_folder(folder) as temporary:
-            write_bytes(temporary / WEIGHTS_FILE, weights)
-            stamped = self.manifest.model_copy(
-                update={"weights_sha256": sha256_of(temporary / WEIGHTS_FILE)}
-            )
-            write_json(temporary / MANIFEST_FILE, stamped.model_dump(mode="json"))
+            for name, content in self._files().items():
+                write_bytes(temporary / name, content)
+
+    @property
+    def n_bytes(self) -> int:
+        """What the folder takes when it is saved."""
+        return sum(len(content) for content in self._files().values())
+
+    def _files(self) -> dict[str, bytes]:
+        """Give the content of each file; the manifest holds the hash of the weights."""
+        weights = save_safetensors({k: v.contiguous() for k, v in self.tensors.items()})
+        digest = hashlib.sha256(weights).hexdigest()
+        manifest = self.manifest.model_copy(update={"weights_sha256": digest})
+        return {WEIGHTS_FILE: weights, MANIFEST_FILE: json_bytes(manifest.model_dump(mode="json"))}
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

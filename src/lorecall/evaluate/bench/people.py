@@ -5,7 +5,7 @@
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from lorecall.data.history import (
     samples_hash,
     split_history,
 )
-from lorecall.data.users import UserSummary, resolve_user
+from lorecall.data.users import UserSummary
 from lorecall.errors import DataError, RunError
 from lorecall.evaluate.bench.plan import BenchSettings, Cell, Source
 from lorecall.files import read_json, write_json
@@ -75,13 +75,13 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
     if count := re.fullmatch(r"(most:)?(\d+)", wanted):
         return _drawn(usable, int(count[2]), seed=None if count[1] else seed, name=name)
     counts = {user.user: user.n_samples for user in known}
-    chosen = {user: counts[user] for user in _named(wanted, counts)}
+    chosen = {user: counts.get(user, 0) for user in _named(name, paths, wanted)}
     short = set(chosen) - {user.user for user in usable}
     if short:
         raise DataError(
             "every user must have samples enough to learn from and to test on",
             expected=f"at least {MIN_SAMPLES} in {MIN_CONVERSATIONS} conversations",
-            got=f"{counts[min(short)]} samples of user {min(short)!r}",
+            got=f"{chosen[min(short)]} samples of user {min(short)!r}",
             next_step=f"Choose among the {len(usable)} users of {name} with enough.",
         )
     return chosen
@@ -191,16 +191,17 @@ def _drawn(usable: Sequence[UserSummary], n: int, *, seed: int | None, name: str
     return {user.user: user.n_samples for user in drawn}
 
 
-def _named(wanted: str, counts: Mapping[str, int]) -> list[str]:
-    return [resolve_user(each.strip(), counts) for each in wanted.split(",")]
+def _named(name: str, paths: Sequence[str], wanted: str) -> list[str]:
+    files = _paths(paths)
+    return [load_history(name, user=u.strip(), path=files).user for u in wanted.split(",")]
 
 
 def _has(user: UserSummary, n_samples: int, n_conversations: int) -> bool:
     return user.n_samples >= n_samples and user.n_conversations >= n_conversations
 
 
-def _paths(paths: Sequence[str]) -> Path | None:
-    return Path(paths[0]) if paths else None
+def _paths(paths: Sequence[str]) -> list[Path] | None:
+    return [Path(path) for path in paths] or None
 
 
 def _file(folder: Path, cell: Cell) -> Path:

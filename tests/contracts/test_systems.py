@@ -1,0 +1,369 @@
+"""The contract every system under evaluation keeps, run on each of them."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+
+from lorecall.baselines.catalog import BASELINES
+from lorecall.baselines.contract import Budget, Fitted, Person, System
+from lorecall.baselines.fitting import MatchingRecall, TrainedMemory, fitted, train_memory
+from lorecall.baselines.isolation import canaries, check_isolation, look_for_leaks, plant
+from lorecall.baselines.lexical import Bm25
+from lorecall.baselines.lora import DefaultLora
+from lorecall.baselines.past import Past
+from lorecall.baselines.retrieval import WithRetrieval
+from lorecall.data.history import samples_hash, split_history
+from lorecall.errors import ConfigError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.tiny import tiny_base
+from lorecall.memory.artefact import Memory
+from lorecall.records import History, Sample, Split, Statement, default_lora
+from lorecall.reply.responder import ModelResponder
+from lorecall.settings import TrainSettings
+
+SYSTEMS: Mapping[str, System] = {
+    **BASELINES,
+    "default-lora-with-retrieval": WithRetrieval(system=DefaultLora()),
+}
+TRAINED = ("malp", "default-lora", "oppu", "oppu-retrieval", "default-lora-with-retrieval")
+EACH = pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS.keys(), scope="class")
+QUICK = TrainSettings(
+    learning_rate=2e-2, batch_size=16, max_epochs=1, max_prompt_tokens=128, max_response_tokens=20
+)
+BUDGET = Budget(train=QUICK, seed=3)
+N_USERS = 20
+TOPICS = ("tea", "rain", "dogs", "trains", "maps", "songs", "bread", "stars", "boats", "games")
+
+
+def history_of(number: int, *, n: int = 20) -> History:
+    """Make one person's history: questions about topics, answered in a way of their own."""
+
+    def sample(i: int) -> Sample:
+        topic = TOPICS[(i * (number + 1)) % len(TOPICS)]
+        return Sample(
+            id=f"u{number}-{i}",
+            user=f"u{number}",
+            conversation=f"c{i // 4}",
+            query=f"what about {topic}?" if i % 3 else "hi",
+            response=f"{topic} {number} is fine, said {TOPICS[(i + number) % len(TOPICS)]} man {i}",
+            time=float(100 * i),
+        )
+
+    said = tuple(
+        Statement(conversation=f"c{i}", text=f"u{number} likes {TOPICS[i]}", time=400.0 * i + 1)
+        for i in range(5)
+    )
+    return History(
+        dataset="made up",
+        user=f"u{number}",
+        samples=tuple(sample(i) for i in range(n)),
+        statements=said,
+        profile=(f"lives in house {number}",),
+    )
+
+
+def person_of(history: History) -> Person:
+    """Split a history."""
+    return Person(history=history, split=split_history(history))
+
+
+ANN = person_of(history_of(0))
+
+
+def small_base() -> BaseModel:
+    """Give a base that answers at once."""
+    return tiny_base(n_layers=1, width=16)
+
+
+def probes(person: Person) -> Iterator[Sample]:
+    """Give samples to read: trained on, held out, and of nobody."""
+    yield from (*person.split.train[:4], *person.split.valid[:2], *person.split.test[:2])
+    yield Sample(id="new", user="", conversation="", query="what about tea and dogs?", response="-")
+
+
+def fingerprint(fit: Fitted, person: Person) -> str:
+    """Hash all that a person's responder is: its prompts, and the bits of its memory."""
+    responder, digest = fit.responder, hashlib.sha256()
+    assert isinstance(responder, ModelResponder)
+    for sample in probes(person):
+        digest.update(repr(responder.encode(sample).prompt).encode())
+    for name, tensor in sorted((responder.memory.tensors if responder.memory else {}).items()):
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+@cache
+def ann_on_a_fresh_base(name: str) -> Fitted:
+    """Fit a system for one person; what is found is shared by the tests that only look."""
+    return SYSTEMS[name].fit(ANN, small_base(), BUDGET)
+
+
+@EACH
+class TestContract:
+    """What holds for each of them."""
+
+    def test_it_is_a_system_of_that_name(self, system: System) -> None:
+        """Unlike any other's."""
+        assert isinstance(system, System)
+        assert SYSTEMS[system.name] is system
+
+    def test_it_answers(self, system: System) -> None:
+        """Queries with earlier turns or without, one or many; greedily, so twice the same."""
+        responder = ann_on_a_fresh_base(system.name).responder
+        queries = ["hi", "what about tea?", "", "word " * 500, "né 日本 🙂"]
+        answers = responder.reply_all(queries)
+        assert all(isinstance(answer, str) for answer in answers)
+        assert responder.reply_all(queries) == answers
+        assert isinstance(responder.reply("hi", earlier=ANN.split.test[0].earlier), str)
+
+    def test_it_is_the_same_every_time(self, system: System) -> None:
+        """Another base of the same weights, another time; another seed may give another."""
+        first = fingerprint(ann_on_a_fresh_base(system.name), ANN)
+        assert fingerprint(system.fit(ANN, small_base(), BUDGET), ANN) == first
+
+    def test_the_base_is_left_as_it_was(
+        self, system: System, state_hash: Callable[[BaseModel], str]
+    ) -> None:
+        """To the bit, by fitting and by answering; and nothing of it asks for gradients."""
+        base = small_base()
+        before = state_hash(base)
+        fit = system.fit(ANN, base, BUDGET)
+        assert state_hash(base) == before
+        fit.responder.reply("hi")
+        with fit.responder.worn():
+            pass
+        assert state_hash(base) == before
+        assert not any(p.requires_grad for p in base.model.parameters())
+
+    def test_it_names_what_it_was_made_from(self, system: System, tmp_path: Path) -> None:
+        """The hash of the training samples is in what is handed over and in all that is stored."""
+        fit = ann_on_a_fresh_base(system.name)
+        wanted = samples_hash(ANN.split.train)
+        assert fit.samples_sha256 == wanted
+        fit.save(tmp_path)
+        stored = [*tmp_path.glob("*.json"), *tmp_path.glob("*/manifest.json")]
+        assert (system.name == "vanilla") == (not stored)
+        for file in stored:
+            assert json.loads(file.read_text())["training"]["samples_sha256"] == wanted
+
+    def test_its_size_is_what_it_takes_on_disk(self, system: System, tmp_path: Path) -> None:
+        """Nothing for the base alone; a saved memory answers as the one that was made."""
+        fit = ann_on_a_fresh_base(system.name)
+        fit.save(tmp_path)
+        files = [file for file in tmp_path.rglob("*") if file.is_file()]
+        assert fit.n_bytes == sum(file.stat().st_size for file in files)
+        assert (fit.n_bytes > 0) == (system.name != "vanilla")
+        if (tmp_path / "memory").exists():
+            loaded = Memory.load(tmp_path)
+            assert isinstance(fit.responder, ModelResponder)
+            assert fit.responder.memory is not None
+            for name, tensor in fit.responder.memory.tensors.items():
+                assert torch.equal(loaded.tensors[name], tensor)
+
+    def test_what_it_cost_is_told(self, system: System) -> None:
+        """Time for those that train; numbers of notes and hits for those that recall."""
+        fit = ann_on_a_fresh_base(system.name)
+        assert (fit.train_s > 0) == (system.name in TRAINED)
+        assert isinstance(fit.responder, ModelResponder)
+        assert (fit.responder.memory is not None) == (system.name in TRAINED)
+        recalls = fit.responder.recall is not None
+        assert recalls == (fit.notes is not None) == ("notes" in fit.facts)
+        assert recalls == (system.name not in {"vanilla", "default-lora", "oppu"})
+        if recalls:
+            assert fit.facts["notes"] == len(fit.notes.notes if fit.notes else ()) > 0
+            assert 0 <= fit.facts["valid_hit_rate"] <= 1
+
+    def test_nothing_of_the_test_reaches_it(self, system: System) -> None:
+        """With other test texts it is the same system to the bit."""
+        other = with_texts(ANN, "test")
+        fit = system.fit(other, small_base(), BUDGET)
+        assert fingerprint(fit, ANN) == fingerprint(ann_on_a_fresh_base(system.name), ANN)
+
+    def test_nothing_of_the_validation_is_shown(self, system: System) -> None:
+        """It says when training stops, and no more: with other texts the prompts are the same."""
+        other = with_texts(ANN, "valid")
+        fit, known = system.fit(other, small_base(), BUDGET), ann_on_a_fresh_base(system.name)
+        assert fit.notes == known.notes
+        for sample in probes(ANN):
+            assert fit.responder.encode(sample) == known.responder.encode(sample)
+
+    def test_a_training_sample_is_shown_nothing_of_itself_or_later(self, system: System) -> None:
+        """However it changes, and whatever comes after it, its prompt is the same but for it."""
+        train = ANN.split.train
+        for i in (0, 5, len(train) - 1):
+            later = tuple(
+                replace(s, response=f"changed {j}", query=s.query if j == i else f"other {j}")
+                if j >= i
+                else s
+                for j, s in enumerate(train)
+            )
+            said = tuple(
+                replace(s, text="changed") if (s.time or 0) > (train[i].time or 0) else s
+                for s in ANN.history.statements
+            )
+            history = replace(
+                ANN.history,
+                samples=later + ANN.split.valid + ANN.split.test,
+                statements=said,
+            )
+            changed = Person(history=history, split=replace(ANN.split, train=later))
+            prompts = [
+                ModelResponder(small_base(), recall=recall_of(system, who), limits=QUICK)
+                .encode(who.split.train[i])
+                .prompt
+                for who in (ANN, changed)
+            ]
+            assert prompts[0] == prompts[1]
+
+
+def recall_of(system: System, person: Person) -> MatchingRecall | None:
+    """Give what a system recalls, without the training of its weights."""
+    fit = system.fit(person, small_base(), replace(BUDGET, train=replace(QUICK, learning_rate=0)))
+    assert isinstance(fit.responder, ModelResponder)
+    return fit.responder.recall
+
+
+def with_texts(person: Person, part: str) -> Person:
+    """Change every text of the validation or test part, those said beside its samples too."""
+    samples: Sequence[Sample] = getattr(person.split, part)
+    changed = tuple(replace(s, query="zzz qqq", response="www vvv zzz") for s in samples)
+    by_id = {sample.id: sample for sample in changed}
+    conversations = {sample.conversation for sample in samples}
+    history = replace(
+        person.history,
+        samples=tuple(by_id.get(s.id, s) for s in person.history.samples),
+        statements=tuple(
+            replace(s, text="zzz") if s.conversation in conversations else s
+            for s in person.history.statements
+        ),
+    )
+    split = replace(person.split, **{part: changed})
+    assert split_history(history) == split
+    return Person(history=history, split=split)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_family_is_served(base: BaseModel, name: str) -> None:
+    """Each system on each architecture: it is fitted, and answers."""
+    fit = SYSTEMS[name].fit(ANN, base, BUDGET)
+    assert isinstance(fit.responder.reply("what about tea?"), str)
+
+
+@dataclass(frozen=True)
+class Everyone:
+    """Twenty persons with a canary each, fitted by one system on one base, one after another."""
+
+    words: Mapping[str, str]
+    told: Mapping[str, Person]
+    fits: Mapping[str, Fitted]
+
+
+@cache
+def everyone_by(name: str) -> Everyone:
+    """Fit them all; some answer before the next is fitted."""
+    histories = [history_of(i) for i in range(N_USERS)]
+    words = canaries(histories, seed=1)
+    told = {h.user: person_of(plant(h, words[h.user])) for h in histories}
+    base, fits = small_base(), dict[str, Fitted]()
+    for i, (user, person) in enumerate(told.items()):
+        fits[user] = SYSTEMS[name].fit(person, base, BUDGET)
+        if i % 4 == 0:
+            fits[user].responder.reply("hi")
+    return Everyone(words=words, told=told, fits=fits)
+
+
+@EACH
+class TestIsolation:
+    """No system of one person knows anything of another's history."""
+
+    def test_others_change_nothing(self, system: System) -> None:
+        """On another base, in the reverse order, with no canary but one's own: to the bit the same.
+
+        Every other person is so compared; those between them are fitted without their canaries.
+        """
+        base, everyone = small_base(), everyone_by(system.name)
+        for i in reversed(range(N_USERS)):
+            person = everyone.told[f"u{i}"]
+            if i % 2:
+                system.fit(person_of(history_of(i)), base, BUDGET)
+                continue
+            alone = system.fit(person, base, BUDGET)
+            assert fingerprint(alone, person) == fingerprint(everyone.fits[f"u{i}"], person)
+
+    def test_no_canary_is_told(self, system: System) -> None:
+        """Each of 20 persons' responders is asked for the secrets of the 19 others."""
+        everyone = everyone_by(system.name)
+        found = look_for_leaks(system.name, everyone.fits, everyone.words, QUICK)
+        assert found.leaks == ()
+        assert found.n_asked == N_USERS * (N_USERS - 1)
+        recalls = system.name not in {"vanilla", "default-lora", "oppu"}
+        assert (found.n_own_told == N_USERS) == recalls  # it would be seen if it were told
+
+
+def test_a_memory_of_everyone_is_found_out(make_base: Callable[..., BaseModel]) -> None:
+    """Notes or weights that everyone shares: the check sees both."""
+    histories = [history_of(i) for i in range(4)]
+    budget = replace(BUDGET, train=replace(QUICK, max_epochs=80, patience=80))
+    systems: list[System] = [SharedNotes(seen=[]), SharedWeights(histories=histories, made=[])]
+    base = make_base(n_layers=2, width=32)
+    notes, weights = check_isolation(histories, systems, base, budget, seed=2)
+    assert {leak.where for leak in notes.leaks} == {"prompt"}
+    assert len(notes.leaks) == 6  # who comes later knows all who came before
+    assert notes.n_own_told == 4
+    assert weights.others.high < 0 > weights.own.high
+    assert {(leak.owner, leak.told_by) for leak in weights.leaks if leak.where == "loss"} == {
+        (a.user, b.user) for a in histories for b in histories if a is not b
+    }
+
+
+def test_one_person_alone_has_no_others() -> None:
+    """Refused before anything is fitted."""
+    with pytest.raises(ConfigError, match="two users or more, one each, got 2 of 1"):
+        check_isolation([history_of(0)] * 2, [DefaultLora()], small_base(), BUDGET)
+
+
+@dataclass(frozen=True)
+class SharedNotes:
+    """Retrieval with one memory for all persons, as the released code of one system has it."""
+
+    seen: list[Person]
+    name: str = "shared-notes"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Add the person to the one memory."""
+        self.seen.append(person)
+        whole = Split(
+            train=tuple(s for p in self.seen for s in p.split.train),
+            valid=(),
+            test=(),
+            own_content=(),
+        )
+        past = Past(Person(history=person.history, split=whole), statements=False)
+        match = Bm25([note.whole for note in past.notes])
+        recall = MatchingRecall(past, match, n=4, show=lambda note: note.whole)
+        return fitted(person, base, budget, recall=recall)
+
+
+@dataclass(frozen=True)
+class SharedWeights:
+    """One adapter trained on everyone's canaries, whomever it is asked for."""
+
+    histories: list[History]
+    made: list[TrainedMemory]
+    name: str = "shared-weights"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Train once on all of them."""
+        if not self.made:
+            words = canaries(self.histories, seed=2)
+            planted = [plant(h, words[h.user]) for h in self.histories]
+            train = tuple(s for h in planted for s in h.samples if s.conversation == "canary")
+            whole = replace(person, split=replace(person.split, train=train, valid=train[:8]))
+            self.made.append(train_memory(whole, base, budget, default_lora(base.n_layers)))
+        return fitted(person, base, budget, trained=self.made[0])
