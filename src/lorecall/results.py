@@ -7,10 +7,10 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel as Schema
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, ValidationError, WrapSerializer
 
 from lorecall.errors import ConfigError, RunError
 from lorecall.files import write_text
@@ -18,6 +18,16 @@ from lorecall.records import InjectionConfig, Interval
 
 System = Literal["vanilla", "default_lora", "memory"]
 SYSTEMS: tuple[System, ...] = ("vanilla", "default_lora", "memory")
+
+
+def _written(config: InjectionConfig, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    """Leave out a dropout of 0: a file, and its hash, is as before there was dropout."""
+    fields: dict[str, Any] = handler(config)
+    return {name: value for name, value in fields.items() if name != "dropout" or value}
+
+
+Theta = Annotated[InjectionConfig, WrapSerializer(_written)]
+"""theta as it is written to files."""
 
 
 class _Frozen(Schema):
@@ -37,7 +47,7 @@ class Trial(_Frozen):
     """One finished trial. `curve` holds (epoch, validation loss)."""
 
     number: int
-    config: InjectionConfig
+    config: Theta
     loss: float
     rougeL: float  # noqa: N815
     on_front: bool
@@ -83,7 +93,7 @@ class RunResult(_Frozen):
     n_layers: int
     seed: int
     finished_at: str
-    config: InjectionConfig
+    config: Theta
     chosen_trial: int
     split: dict[str, int]
     scores: dict[System, Scores]

@@ -69,6 +69,23 @@ class TestRoundTrip:
         make_memory(llama, config).save(tmp_path)
         assert Memory.load(tmp_path).config == config
 
+    @pytest.mark.parametrize(("dropout", "is_told"), [(0.0, False), (0.05, True)])
+    def test_dropout_is_written_where_there_is_some(
+        self,
+        llama: BaseModel,
+        make_memory: MakeMemory,
+        tmp_path: Path,
+        dropout: float,
+        *,
+        is_told: bool,
+    ) -> None:
+        """Without it the manifest is as before there was dropout; either way theta comes back."""
+        config = InjectionConfig(layers=(0,), n_loras=1, rank=4, dropout=dropout)
+        make_memory(llama, config).save(tmp_path)
+        theta = json.loads((tmp_path / "manifest.json").read_text())["theta"]
+        assert ("dropout" in theta) == is_told
+        assert Memory.load(tmp_path).config == config
+
     def test_the_folder_of_a_run_will_do(
         self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor
 from lorecall.errors import ArtefactError, ConfigError, ModelError
 from lorecall.files import json_bytes, new_folder, read_json, sha256_of, write_bytes
 from lorecall.records import InjectionConfig
+from lorecall.results import Theta
 
 FORMAT = 1
 WEIGHTS_FILE = "memory.safetensors"
@@ -65,7 +66,7 @@ class Manifest(Schema):
 
     format: int = FORMAT
     base: BaseIdentity
-    theta: InjectionConfig
+    theta: Theta
     training: Training
     versions: dict[str, str]
     weights_sha256: str = ""
