@@ -231,7 +231,7 @@ def a_history(user: str = "ann", *, n_conversations: int = 8, per: int = 3) -> H
     return History(dataset="made-up", user=user, samples=samples)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_person() -> Callable[..., Person]:
     """Make a person with a short history."""
 
