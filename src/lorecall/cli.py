@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from lorecall.cli_bench import bench_app, scorecard
 from lorecall.cli_judge import judge_app
 from lorecall.cli_output import Device, FourBit, Json, Model
 from lorecall.cli_output import load_base as _load_base
@@ -27,6 +28,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at histories before learning from them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(judge_app, name="judge")
+app.add_typer(bench_app, name="bench")
+app.command()(scorecard)
 
 Source = Annotated[str, typer.Argument(help="A dataset's name or a JSONL file.")]
 Paths = Annotated[

@@ -18,6 +18,7 @@ from lorecall.data.lines import lines
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is unknown",
+    "unexpected_keyword_argument": "is unknown",
     "string_pattern_mismatch": "must not be blank",
     "less_than": "must be in seconds; this looks like milliseconds",
 }

@@ -35,7 +35,7 @@ class Bare:
             responder=ModelResponder(base, limits=budget.train),
             samples_sha256=self.samples_sha256 or samples_hash(person.split.train),
             n_bytes=7,
-            facts={"notes": 3},
+            facts={"notes": 3.0},
         )
 
 
