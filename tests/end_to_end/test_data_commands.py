@@ -92,7 +92,7 @@ def test_check_of_files_names_every_broken_row(posts: list[str]) -> None:
     """Exit code 2, as for a JSONL file."""
     checked = invoke("data", "check", "reddit", *posts)
     assert checked.exit_code == 2
-    assert "line 2: 1 parts by ###" in checked.stdout
+    assert "posts0.txt, line 2: 1 parts by ###" in checked.stdout
     assert json.loads(invoke("data", "check", "reddit", *posts, "--json").stdout)["n_replies"] == 4
 
 

@@ -1,1 +1,1 @@
-"""Files -> one user's history -> samples, split in time order."""
+"""Files -> events -> one user's history (or a pool of users) -> samples, split in time order."""

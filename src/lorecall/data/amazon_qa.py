@@ -21,7 +21,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field
 
-from lorecall.data.events import About, Dropped, Event, Reply, Said
+from lorecall.data.events import About, Dropped, Event, Reply, Said, located
 from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
@@ -83,10 +83,9 @@ def read(paths: Paths) -> Iterator[Event]:
     Raises:
         DataError: A file cannot be read, or is none that has user ids.
     """
-    kinds = [(kind_of(path), path) for path in paths]
+    kinds: list[tuple[Kind, Path]] = [(kind_of(path), path) for path in paths]
     for kind, path in sorted(kinds, key=lambda pair: _ORDER.index(pair[0])):
-        for row in parsed_lines(path):
-            yield from [row] if isinstance(row, Dropped) else _READ[kind](row)
+        yield from located(_events(path, kind), path)
 
 
 LOADER = Loader(
@@ -116,6 +115,11 @@ def kind_of(path: Path) -> Kind:
         if "asin" in fields and ("title" in fields or "description" in fields):
             return "items"
     raise _refused(path, got=_look(path))
+
+
+def _events(path: Path, kind: Kind) -> Iterator[Event]:
+    for row in parsed_lines(path):
+        yield from [row] if isinstance(row, Dropped) else _READ[kind](row)
 
 
 def _refused(path: Path, *, got: str) -> DataError:

@@ -5,8 +5,9 @@ nobody), profile sentences and drops. What becomes of them is the same for all: 
 kept and made a history (`lorecall.data.samples`), everyone's are counted (`lorecall.data.users`).
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from lorecall.records import Authorship, Turn
 
@@ -73,7 +74,8 @@ class Dropped(NamedTuple):
 
     `reason` is one of a few fixed phrases of the loader, `detail` says more for one row; `place`
     is the line, or the record of a list, counted from 1. `broken` rows do not fit the format;
-    others fit it and are left out by rule. `user` None: whose it was cannot be known.
+    others fit it and are left out by rule. `user` None: whose it was cannot be known. `file` is the
+    name of the file, where there may be several.
     """
 
     reason: str
@@ -81,9 +83,17 @@ class Dropped(NamedTuple):
     broken: bool = True
     detail: str = ""
     user: str | None = None
+    file: str = ""
 
 
 Event = Reply | Said | Known | About | Dropped
+E = TypeVar("E")
+
+
+def located(events: Iterable[E], path: Path) -> Iterator[E | Dropped]:
+    """Say of each drop in which file it is."""
+    for event in events:
+        yield event._replace(file=path.name) if isinstance(event, Dropped) else event
 
 
 class Spoken(NamedTuple):

@@ -51,10 +51,14 @@ class Loader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A row that does not fit the format: its line (or place in a list) from 1, and why."""
+    """A row that does not fit the format: its line (or place in a list) from 1, and why.
+
+    `file` is the name of its file, empty where there can be only one.
+    """
 
     line: int
     reason: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,7 @@ def summarise(
                 dropped[event.reason] += 1
                 n_problems += event.broken
                 if event.broken and n_problems <= MAX_PROBLEMS:
-                    problems.append(Problem(line=event.place, reason=event.detail or event.reason))
+                    problems.append(_problem(event))
             elif isinstance(event, Said):
                 (users.text_once if event.again else users.text)(event.user, event.text)
         return Summary(
@@ -147,6 +151,10 @@ def summarise(
             problems=tuple(problems),
             n_problems=n_problems,
         )
+
+
+def _problem(drop: Dropped) -> Problem:
+    return Problem(line=drop.place, reason=drop.detail or drop.reason, file=drop.file)
 
 
 def _events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
-from lorecall.data.events import Dialogue, Dropped, Event, Known, Spoken, with_assistant
+from lorecall.data.events import Dialogue, Dropped, Event, Known, Spoken, located, with_assistant
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.rows import Record, Text, Wrong, checked, whole
@@ -80,12 +80,14 @@ def read(paths: Paths) -> Iterator[Event]:
     n_dialogues = n_profiles = 0
     for number, (dialogue, profile) in enumerate(zip_longest(dialogues, profiles)):
         user = files.grouping.get(str(number), f"dialogue-{number}")
-        if profile is not None:
+        if profile is not None and files.profiles:
             n_profiles += 1
-            yield from _profile(profile[1], user=user, place=number + 1)
-        if dialogue is not None:
+            found = _profile(profile[1], user=user, place=number + 1)
+            yield from located(found, files.profiles)
+        if dialogue is not None and files.dialogues:
             n_dialogues += 1
-            yield from _dialogue(dialogue[1], user=user, number=number)
+            found = _dialogue(dialogue[1], user=user, number=number)
+            yield from located(found, files.dialogues)
     if files.dialogues and files.profiles and n_dialogues != n_profiles:
         raise unreadable(
             files.profiles,

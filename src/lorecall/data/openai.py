@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import Field
 
 from lorecall.data.chatlog import Message, dialogues, text_of
-from lorecall.data.events import Dropped, Event, with_assistant
+from lorecall.data.events import Dropped, Event, located, with_assistant
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines, whole
@@ -60,11 +60,7 @@ def read(paths: Paths) -> Iterator[Event]:
         DataError: A file cannot be read, or holds no conversations.
     """
     for path in paths:
-        number = 0
-        for number, row in enumerate(_rows(path), start=1):  # noqa: B007 - used below
-            yield from [row] if isinstance(row, Dropped) else _conversation(row, file=path.name)
-        if number == 0:
-            raise _refused(path, got="none")
+        yield from located(_events(path), path)
 
 
 LOADER = Loader(
@@ -73,6 +69,14 @@ LOADER = Loader(
     rules=Rules(),
     read=read,
 )
+
+
+def _events(path: Path) -> Iterator[Event]:
+    number = 0
+    for number, row in enumerate(_rows(path), start=1):  # noqa: B007 - used below
+        yield from [row] if isinstance(row, Dropped) else _conversation(row, file=path.name)
+    if number == 0:
+        raise _refused(path, got="none")
 
 
 def _rows(path: Path) -> Iterator[Parsed | Dropped]:

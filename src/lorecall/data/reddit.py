@@ -12,10 +12,11 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.events import Dropped, Event, Reply, Said, located
 from lorecall.data.lines import Line, files_in, lines, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.samples import Rules, seconds
+from lorecall.errors import DataError
 
 MARK = "###"
 _N_PARTS, _N_FIELDS = 3, 8
@@ -28,15 +29,7 @@ def read(paths: Paths) -> Iterator[Event]:
         DataError: A file cannot be read, or its first line is of neither format.
     """
     for path in files_in(paths):
-        events: Callable[[Line], Iterator[Event]] | None = None
-        for line in lines(path):
-            if isinstance(line, Dropped):
-                yield line
-                continue
-            events = events or _format_of(path, line)
-            yield from events(line)
-        if events is None:
-            raise _refused(path, got="no line that can be read")
+        yield from located(_events(path), path)
 
 
 LOADER = Loader(
@@ -45,6 +38,18 @@ LOADER = Loader(
     rules=Rules(repeats=False),
     read=read,
 )
+
+
+def _events(path: Path) -> Iterator[Event]:
+    events: Callable[[Line], Iterator[Event]] | None = None
+    for line in lines(path):
+        if isinstance(line, Dropped):
+            yield line
+            continue
+        events = events or _format_of(path, line)
+        yield from events(line)
+    if events is None:
+        raise _refused(path, got="no line that can be read")
 
 
 def _format_of(path: Path, line: Line) -> Callable[[Line], Iterator[Event]]:
@@ -93,7 +98,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _refused(path: Path, *, got: str) -> Exception:
+def _refused(path: Path, *, got: str) -> DataError:
     return unreadable(
         path,
         got=got,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lorecall.data.chatlog import Message, dialogues
-from lorecall.data.events import Dropped, Event, among_people
+from lorecall.data.events import Dropped, Event, among_people, located
 from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.samples import CHAT
@@ -68,7 +68,7 @@ def read(paths: Paths) -> Iterator[Event]:
         DataError: A file cannot be read, or holds no messages.
     """
     for path in paths:
-        messages = _messages(path, day_first=day_first(path))
+        messages = located(_messages(path, day_first=day_first(path)), path)
         for dialogue in dialogues(messages):
             yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
 

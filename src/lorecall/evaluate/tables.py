@@ -75,7 +75,11 @@ def check_view(summary: Summary) -> RenderableType:
         counted(summary.n_problems, "problem"),
     )
     parts: list[RenderableType] = [", ".join(counts)]
-    parts += [f"  line {problem.line}: {plain(problem.reason)}" for problem in summary.problems]
+    parts += [
+        f"  {plain(problem.file)}{', ' if problem.file else ''}line {problem.line}:"
+        f" {plain(problem.reason)}"
+        for problem in summary.problems
+    ]
     if summary.n_problems > len(summary.problems):
         parts.append(f"  and {summary.n_problems - len(summary.problems)} more")
     parts += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]

@@ -1,0 +1,229 @@
+"""From a stream of events to a history, a summary or a pool."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from lorecall.data.events import (
+    About,
+    Dialogue,
+    Dropped,
+    Event,
+    Known,
+    Reply,
+    Said,
+    Spoken,
+    located,
+    with_assistant,
+)
+from lorecall.data.history import split_history
+from lorecall.data.kept import Kept
+from lorecall.data.loading import NOT_DRAWN, Loader, load_history, summarise
+from lorecall.data.pool import merged
+from lorecall.data.samples import Rules
+from lorecall.errors import DataError
+from lorecall.records import History, Sample, Statement, Turn
+
+
+def loader(*events: Event, strict: bool = False, rules: Rules = Rules()) -> Loader:  # noqa: B008
+    """Make a format whose files hold these events."""
+
+    def read(paths: Sequence[Path]) -> Iterator[Event]:
+        del paths
+        yield from events
+
+    return Loader(name="made up", record="good", rules=rules, read=read, strict=strict)
+
+
+def pairs(user: str, n: int) -> list[Event]:
+    """Make pairs of a user, each in a conversation of its own."""
+    return [Reply(user, f"{user}{i}", f"query {i}", f"response {i} of {user}") for i in range(n)]
+
+
+class TestLoadHistory:
+    """One user out of all."""
+
+    def test_only_what_is_the_users_is_kept(self) -> None:
+        """And the drops that may be the user's."""
+        events = (
+            *(Known("ann", "has a dog"), Known("bob", "has a cat"), Said("ann", "x", "hi")),
+            *(*pairs("ann", 2), *pairs("bob", 3), Dropped("bob's", 1, user="bob")),
+            *(Dropped("somebody's", 2), Dropped("ann's", 3, user="ann")),
+        )
+        history = load_history(loader(*events), [], user="an")
+        assert (history.user, len(history.samples), history.profile) == ("ann", 2, ("has a dog",))
+        assert history.dropped == {"somebody's": 1, "ann's": 1}
+        assert history.pooled is None
+
+    def test_what_a_conversation_is_about_comes_before_its_replies(self) -> None:
+        """Unless something does already; whichever user it is."""
+        before = (Turn(by_author=True, text="before"),)
+        events = (
+            Reply("ann", "lamp", "q", "r1", earlier=()),
+            Reply("ann", "lamp", "q", "r2", earlier=before),
+            Reply("ann", "sofa", "q", "r3", earlier=()),
+            Reply("bob", "lamp", "q", "r4", earlier=()),
+            *(About("lamp", "a lamp of tin"), About("rug", "a rug")),
+        )
+        turns = [s.earlier for s in load_history(loader(*events), [], user="ann").samples]
+        lamp = (Turn(by_author=False, text="a lamp of tin"),)
+        assert turns == [lamp, before, ()]
+        assert load_history(loader(*events), [], user="pooled").samples[0].earlier in (lamp, ())
+
+    def test_a_user_among_very_many_that_start_so(self) -> None:
+        """Is read a second time, alone."""
+        events = [event for i in range(21_000) for event in pairs(f"u{i}", 1)]
+        history = load_history(loader(*events, *pairs("u", 2)), [], user="u")
+        assert [sample.user for sample in history.samples] == ["u", "u"]
+
+    def test_a_strict_format_refuses_a_broken_row(self) -> None:
+        """But not one that is left out by rule."""
+        broken = Dropped("bad", 7, detail="very bad")
+        with pytest.raises(DataError, match=r"each row must be good: .* got line 7: very bad"):
+            load_history(loader(*pairs("ann", 1), broken, strict=True), [], user="ann")
+        left_out = Dropped("bad", 7, broken=False)
+        assert load_history(loader(*pairs("ann", 1), left_out, strict=True), [], user="ann")
+
+
+class TestKept:
+    """What is kept of what goes by."""
+
+    def test_beyond_the_room_nothing_is_kept(self) -> None:
+        """Half of a user's events would be worse than none."""
+        kept = Kept(lambda user: user.startswith("a"), room=3)
+        for event in [*pairs("b", 9), *pairs("ann", 3)]:
+            kept.add(event)
+        assert (kept.overflowed, len(list(kept.events_of("ann")))) == (False, 3)
+        kept.add(pairs("abe", 1)[0])
+        kept.add(pairs("ann", 1)[0])
+        assert (kept.overflowed, list(kept.events_of("ann"))) == (True, [])
+
+    @pytest.mark.parametrize(("everyones", "lost"), [(True, 2), (False, 1)])
+    def test_whose_drops_are_counted(self, everyones: bool, lost: int) -> None:  # noqa: FBT001
+        """Nobody's always; those of other users in a pool alone."""
+        kept = Kept("ann".__eq__, everyones_drops=everyones)
+        for user in (None, "bob", "ann"):
+            kept.add(Dropped("bad", 1, user=user))
+        assert kept.lost == {"bad": lost}
+        assert len(list(kept.events_of("ann"))) == 1
+
+
+class TestSummarise:
+    """Counts of everything."""
+
+    def test_every_reply_is_a_sample_or_a_drop(self) -> None:
+        """Broken rows are problems, others are not."""
+        events = (
+            *(*pairs("ann", 2), *pairs("ann", 1), Reply("bob", "c", " ", "r")),
+            *(Dropped("broken", 4, detail="there"), Dropped("by rule", 5, broken=False)),
+        )
+        summary = summarise(loader(*events, rules=Rules(repeats=False)), [])
+        assert (summary.n_replies, summary.totals.n_samples, summary.n_users) == (4, 2, 2)
+        assert summary.dropped == {
+            "repeated response": 1,
+            "empty query": 1,
+            "broken": 1,
+            "by rule": 1,
+        }
+        assert summary.n_problems == 1
+        assert (summary.problems[0].line, summary.problems[0].reason) == (4, "there")
+
+    def test_as_many_users_as_asked_for(self) -> None:
+        """The counts stay those of all."""
+        events = [event for i in range(5) for event in pairs(f"u{i}", i + 1)]
+        summary = summarise(loader(*events), [], n_users=2)
+        assert [user.user for user in summary.users] == ["u4", "u3"]
+        assert (summary.n_users, summary.totals.n_samples) == (5, 15)
+
+    def test_a_drop_says_in_which_file_it_is(self) -> None:
+        """Other events are as they were."""
+        reply = pairs("ann", 1)[0]
+        found = list(located([reply, Dropped("bad", 3)], Path("folder/name.txt")))
+        assert found == [reply, Dropped("bad", 3, file="name.txt")]
+
+
+class TestPool:
+    """Many users as one."""
+
+    def test_a_user_stands_where_a_conversation_does(self) -> None:
+        """The profile is what the user said; the sample stays the user's."""
+        sample = Sample(id="1", user="ann", conversation="c", query="q", response="r")
+        said = Statement(conversation="d", text="hi")
+        ann = History(
+            dataset="x",
+            user="ann",
+            samples=(sample,),
+            statements=(said,),
+            profile=("is tall",),
+            dropped={"bad": 1},
+        )
+        silent = History(
+            dataset="x", user="bob", samples=(), statements=(said,), dropped={"bad": 2}
+        )
+        pool = merged([ann, silent], dataset="x", seed=5)
+        assert {part.conversation for part in (*pool.samples, *pool.statements)} == {"ann"}
+        assert [statement.text for statement in pool.statements] == ["hi", "is tall"]
+        assert (pool.samples[0].user, pool.profile, pool.dropped) == ("ann", (), {"bad": 3})
+        assert (pool.pooled and (pool.pooled.n_users, pool.pooled.seed)) == (1, 5)
+
+    def test_the_parts_are_of_different_users(self) -> None:
+        """70/10/20 of the samples; what is known of the held-out users is not in the content."""
+        events = [
+            event
+            for i in range(40)
+            for event in (*pairs(f"u{i}", 1 + i % 3), Known(f"u{i}", f"known {i}"))
+        ]
+        split = split_history(load_history(loader(*events), [], user="pooled", seed=2))
+        parts = [{s.user for s in part} for part in (split.train, split.valid, split.test)]
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 40
+        sizes = [len(part) / 79 for part in (split.train, split.valid, split.test)]
+        assert sizes == pytest.approx([0.7, 0.1, 0.2], abs=0.03)
+        known = {text for text in split.own_content if text.startswith("known")}
+        assert known == {f"known {user[1:]}" for user in parts[0]}
+
+    def test_the_order_of_the_file_does_not_matter(self) -> None:
+        """Only the seed does."""
+        events = [event for i in range(9) for event in pairs(f"u{i}", 2)]
+        pools = [
+            load_history(loader(*given), [], user="pooled", seed=seed).samples
+            for given, seed in ((events, 0), (events[8:] + events[:8], 0), (events, 1))
+        ]
+        assert (
+            [s.user for s in pools[0]] == [s.user for s in pools[1]] != [s.user for s in pools[2]]
+        )
+
+    def test_a_full_pool_leaves_whole_users_out(self) -> None:
+        """And counts their replies; drops of everyone are counted too."""
+        events = [event for i in range(9) for event in pairs(f"u{i}", 2)]
+        made = loader(*events, Dropped("bad", 1, user="nobody"))
+        pool = load_history(made, [], user="pooled", max_pooled=7)
+        assert len(pool.samples) == 6
+        assert pool.dropped == {"bad": 1, NOT_DRAWN: 12}
+
+
+class TestWithAssistant:
+    """Dialogues with an assistant."""
+
+    def test_defects_and_what_got_no_answer(self) -> None:
+        """A user's turn is a query, a statement or a drop, and never two of them."""
+        turns = (
+            *(Spoken("a", "hello"), Spoken("u", "one"), Spoken("a", "two")),
+            *(
+                Spoken("u", "three", defect="bad"),
+                Spoken("u", "four"),
+                Spoken("a", "x", defect="odd"),
+            ),
+            *(Spoken("a", "again"), Spoken("u", "five", defect="bad"), Spoken("a", "six")),
+            Spoken("u", "seven"),
+        )
+        events = list(with_assistant(Dialogue("d", turns), user="ann", assistant="a", place=3))
+        assert [event for event in events if isinstance(event, Dropped)] == [
+            Dropped("bad (unanswered)", 3, broken=False, user="ann"),
+            Dropped("odd", 3, broken=False, user="ann"),
+            Dropped("bad", 3, broken=False, user="ann"),
+        ]
+        assert [event.text for event in events if isinstance(event, Said)] == ["four", "seven"]
+        (reply,) = (event for event in events if isinstance(event, Reply))
+        assert (reply.query, reply.response, reply.own_text) == ("one", "two", "one")
+        assert reply.earlier == (Turn(by_author=True, text="hello"),)
