@@ -140,6 +140,18 @@ class TestExport:
         (tmp_path / "c.json").write_text(json.dumps([conversation]))
         assert summarise("openai", path=tmp_path / "c.json").n_replies == 0
 
+    def test_a_broken_node_is_counted(self, tmp_path: Path) -> None:
+        """What comes after it is read, what was before it cannot be found."""
+        mapping = {
+            "a": {"parent": None, "message": message("user", "lost")},
+            "b": 5,
+            "c": {"parent": "b", "message": message("user", "q")},
+            "d": {"parent": "c", "message": message("assistant", "r")},
+        }
+        (tmp_path / "c.json").write_text(json.dumps([{"mapping": mapping, "current_node": "d"}]))
+        summary = check("openai", path=tmp_path / "c.json")
+        assert (summary.n_replies, dict(summary.dropped)) == (1, {"broken message": 1})
+
     def test_conversations_are_ordered_by_their_start(self, tmp_path: Path) -> None:
         """The export has the newest first."""
         talks = [

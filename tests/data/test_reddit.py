@@ -96,11 +96,11 @@ def test_the_real_file(real_file: Callable[[str], Path]) -> None:
     ends = {
         s.user: s.id
         for s in pool.samples
-        if s.user in ("history-1d7d9b894b8e", "history-6efc1bdd2ef5")
+        if s.user in ("history-e89ed65d6217", "history-65521f873664")
     }
     assert ends == {
-        "history-1d7d9b894b8e": "b75949ff991685b2",
-        "history-6efc1bdd2ef5": "9e75603d43a06644",
+        "history-e89ed65d6217": "25e16093bf6c51e5",
+        "history-65521f873664": "4b317d4d3289eb36",
     }
     split = split_history(pool)
     assert [len(part) for part in (split.train, split.valid, split.test)] == [1_049, 149, 300]

@@ -7,7 +7,6 @@ own. So rows that share what is known of their author are never on two sides of 
 published parts are read one after the other and split anew, because authors may be in several.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.history import name_by_hash
 from lorecall.data.lines import Line, files_in, lines, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.rows import parsed, whole
@@ -98,7 +98,7 @@ def _events(row: Mapping[str, Line | Dropped], number: int, *, part: str) -> Ite
             return
         lists[side] = found
     written = lists["pers"]
-    user = f"pers-{_hash(written)}" if written else name
+    user = f"pers-{name_by_hash(*written)}" if written else name
     for text in written:
         yield Said(user, name, text, again=True)
     fact = " ".join(" ".join(lists["fact"]).split())
@@ -120,10 +120,6 @@ def _texts(literal: str) -> list[str] | None:
     except ValueError:
         pass
     return None
-
-
-def _hash(texts: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
 
 
 def _refused(path: Path, *, got: str) -> DataError:

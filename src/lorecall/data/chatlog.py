@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
 from lorecall.data.events import Dialogue, Dropped, Spoken
+from lorecall.data.rows import Wrong, whole
 
 GAP_S = 4 * 3600.0
 MAX_MESSAGES = 1_000  # of a conversation: a busy group never sleeps
@@ -23,12 +24,14 @@ class Message(NamedTuple):
     time: float | None = None
 
 
-def text_of(content: object, *, between: str) -> str:
-    """Give the text of a message, which may be in parts; parts that are no text are left out.
+def text_of(content: object, *, between: str, place: int) -> str | Dropped:
+    """Give the text of a message, or why it has none.
 
     Args:
-        content: A string, `{"text": string}`, `{"parts": list}`, or a list of such.
+        content: A string, `{"text": string}`, `{"parts": list}`, or a list of such; parts that are
+            no text are left out.
         between: What joins the parts.
+        place: Where the message is in the file, for the drop.
     """
     texts: list[str] = []
     left = [content]
@@ -41,7 +44,11 @@ def text_of(content: object, *, between: str) -> str:
         elif isinstance(part, dict):
             fields = cast("dict[str, object]", part)
             left += [fields[key] for key in ("text", "parts") if key in fields]
-    return between.join(texts)
+    try:
+        text = whole(between.join(texts))
+    except ValueError as reason:
+        return Wrong(str(reason)).dropped("broken message", place)
+    return text if text.strip() else Dropped("message without text", place, broken=False)
 
 
 def dialogues(

@@ -107,6 +107,11 @@ def sample_id(user: str, conversation: str, *, position: int, query: str, respon
     return _sha256([user, conversation, position, query, response])[:16]
 
 
+def name_by_hash(*texts: str) -> str:
+    """Name what has no name of its own by its texts: 12 hexadecimal digits."""
+    return _sha256(texts)[:12]
+
+
 def samples_hash(samples: Sequence[Sample]) -> str:
     """Hash samples, in their order: SHA-256 of their canonical JSON, 64 hexadecimal digits."""
     return _sha256([asdict(sample) for sample in samples])

@@ -20,7 +20,7 @@ from lorecall.data.chatlog import Message, dialogues, text_of
 from lorecall.data.events import Dropped, Event, located, with_assistant
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loading import Loader, Paths
-from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines, whole
+from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
 from lorecall.data.samples import Rules, seconds
 from lorecall.data.values import values
 from lorecall.errors import DataError
@@ -125,21 +125,24 @@ def _message(value: object, *, chat: str, n: int, place: int) -> Message | Dropp
     role = sent.role or sent.author.get("role")
     if role not in (USER, ASSISTANT):
         return Dropped("message of another role", place, broken=False)
-    try:
-        text = whole(text_of(sent.content, between="\n"))
-    except ValueError as reason:
-        return Wrong(str(reason)).dropped("broken message", place)
-    if not text.strip():
-        return Dropped("message without text", place, broken=False)
+    text = text_of(sent.content, between="\n", place=place)
+    if isinstance(text, Dropped):
+        return text
     return Message(chat, str(n), role, text, seconds(sent.create_time))
 
 
 def _branch(mapping: Mapping[str, object], last: str | None) -> list[object]:
-    """Give the messages from the root to a node, or to the node named last; oldest first."""
+    """Give the messages from the root to a node, or to the node named last; oldest first.
+
+    A broken node ends the way to the root; it stands among them, to be counted.
+    """
     nodes = {name: checked(Node, value) for name, value in mapping.items()}
     name = last if last in nodes else next(reversed(nodes), None)
     found: list[object] = []
-    while name is not None and not isinstance(node := nodes.pop(name, Wrong("")), Wrong):
+    while node := nodes.pop(name or "", None):
+        if isinstance(node, Wrong):
+            found.append(node)
+            break
         found += [] if node.message is None else [node.message]
         name = node.parent
     return found[::-1]

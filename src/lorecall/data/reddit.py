@@ -8,11 +8,11 @@
   response, its author, its time, and two that are not read. The response's author is the user.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lorecall.data.events import Dropped, Event, Reply, Said, located
+from lorecall.data.history import name_by_hash
 from lorecall.data.lines import Line, files_in, lines, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.samples import Rules, seconds
@@ -69,7 +69,7 @@ def _sample(line: Line) -> Iterator[Event]:
         return
     post, response, history = parts
     name = f"line {line.number}"
-    user = f"history-{_hash(history)}" if history.strip() else name
+    user = f"history-{name_by_hash(history)}" if history.strip() else name
     for text in history.split("\t"):
         yield Said(user, name, text, again=True)
     yield Reply(user=user, conversation=name, query=post, response=response, earlier=())
@@ -86,16 +86,12 @@ def _response(line: Line) -> Iterator[Event]:
         return
     yield Reply(
         user=author.strip(),
-        conversation=f"{post_author.strip()}: {_hash(post)}",
+        conversation=f"{post_author.strip()}: {name_by_hash(post)}",
         query=post,
         response=response,
         time=seconds(time),
         earlier=(),
     )
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _refused(path: Path, *, got: str) -> DataError:

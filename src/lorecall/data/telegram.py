@@ -18,7 +18,7 @@ from lorecall.data.chatlog import Message, dialogues, text_of
 from lorecall.data.events import Dropped, Event, among_people, located
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loading import Loader, Paths
-from lorecall.data.rows import Record, Text, Wrong, checked, whole
+from lorecall.data.rows import Record, Text, Wrong, checked
 from lorecall.data.samples import CHAT, seconds
 from lorecall.data.values import Place, values
 from lorecall.errors import DataError
@@ -85,12 +85,9 @@ def _message(value: object, *, chat: str, number: int) -> Message | Dropped:
     sender = f"{sent.sender or ''} ({sent.sender_id})" if sent.sender_id else sent.sender
     if sender is None or not sender.strip():
         return Dropped("message of nobody", number)
-    try:
-        text = whole(text_of(sent.text, between=""))
-    except ValueError as reason:
-        return Wrong(str(reason)).dropped("broken message", number)
-    if not text.strip():
-        return Dropped("message without text", number, broken=False)
+    text = text_of(sent.text, between="", place=number)
+    if isinstance(text, Dropped):
+        return text
     time = seconds(sent.date_unixtime)
     time = seconds(sent.date) if time is None else time
     return Message(chat, str(sent.id), sender.strip(), text, time)
