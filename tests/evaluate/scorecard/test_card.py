@@ -11,14 +11,14 @@ from lorecall.baselines.contract import Person
 from lorecall.errors import ConfigError, DataError
 from lorecall.evaluate.scorecard.ability import ability, general_text
 from lorecall.evaluate.scorecard.absence import absence, does_not_know, questions_never_said
-from lorecall.evaluate.scorecard.card import CardSettings, Scorecard, scorecard
+from lorecall.evaluate.scorecard.card import CardSettings, Change, Scorecard, scorecard
 from lorecall.evaluate.scorecard.recall import halves, recall
 from lorecall.evaluate.scorecard.view import scorecard_view
 from lorecall.lm.base import BaseModel
 from lorecall.lm.prompts import Recall
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
-from lorecall.records import InjectionConfig
+from lorecall.records import InjectionConfig, Interval
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings
 from lorecall.trial.run import Trials
@@ -69,16 +69,22 @@ def learnt(base: BaseModel, person: Person) -> ModelResponder:
     return ModelResponder(base, memory=memory, limits=LIMITS)
 
 
-def scaled(memory: Memory, factor: float) -> Memory:
-    """Turn what a memory learnt around (below 0), or off (0)."""
-    tensors = {k: x * (factor if k.endswith(".up") else 1) for k, x in memory.tensors.items()}
-    return replace(memory, tensors=tensors)
+def switched_off(memory: Memory) -> Memory:
+    """Make a memory that changes nothing."""
+    return replace(memory, tensors={k: 0 * x for k, x in memory.tensors.items()})
 
 
 @pytest.fixture(scope="module")
 def anns(tiny: BaseModel, make_person: MakePerson) -> ModelResponder:
     """Give a memory of ann that knows the training part by heart."""
     return learnt(tiny, lengthened(make_person("ann")))
+
+
+@pytest.fixture(scope="module")
+def card(anns: ModelResponder, make_person: MakePerson) -> Scorecard:
+    """Give ann's card."""
+    ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
+    return scorecard(anns, ann, [bob, cem], settings=SETTINGS)
 
 
 def test_a_memory_recalls_what_it_learnt(
@@ -124,14 +130,15 @@ def test_recall_needs_words(tiny: BaseModel, make_person: MakePerson) -> None:
     assert halves("a b c d e") == ("a b", "c d e")
 
 
-def test_damage_is_said_loudly(tiny: BaseModel, anns: ModelResponder) -> None:
-    """A memory that does the opposite of what is likely breaks the base; one of zeros does not."""
+def test_damage_is_a_loss_that_rose(tiny: BaseModel, anns: ModelResponder) -> None:
+    """Here the trained one stands for the base: without it, what letters are likely is lost."""
     bare = ModelResponder(tiny, limits=LIMITS)
+    lost = ability(bare, anns)
+    assert lost.change.value > 0.1
+    assert lost.is_damaged
+    assert not ability(anns, bare).is_damaged
     assert anns.memory is not None
-    broken = ability(ModelResponder(tiny, memory=scaled(anns.memory, -2)), bare)
-    assert broken.is_damaged
-    whole = ability(ModelResponder(tiny, memory=scaled(anns.memory, 0)), bare)
-    assert not whole.is_damaged
+    whole = ability(ModelResponder(tiny, memory=switched_off(anns.memory)), bare)
     assert whole.change.value == pytest.approx(0, abs=1e-5)
     assert "n=60 sentences" in whole.signature
 
@@ -187,10 +194,8 @@ def test_absence_keeps_answers(tiny: BaseModel) -> None:
     assert found.change.value == 0
 
 
-def test_a_whole_card(anns: ModelResponder, people: tuple[Person, Person, Person]) -> None:
+def test_a_whole_card(card: Scorecard) -> None:
     """Numbers beside the base's own, a verdict a line, shown on a terminal."""
-    ann, bob, cem = people
-    card = scorecard(anns, ann, [bob, cem], settings=SETTINGS)
     assert card.user == "ann"
     assert card.style.n == 3
     assert card.recall.hits.value > card.recall.hits_before.value
@@ -201,16 +206,31 @@ def test_a_whole_card(anns: ModelResponder, people: tuple[Person, Person, Person
         assert words in shown
 
 
-def test_a_broken_memory_is_named_first(
-    tiny: BaseModel, anns: ModelResponder, people: tuple[Person, Person, Person]
-) -> None:
+def test_a_broken_memory_is_named_first(card: Scorecard) -> None:
     """Before anything else that it may do well."""
-    ann, bob, cem = people
-    assert anns.memory is not None
-    responder = ModelResponder(tiny, memory=scaled(anns.memory, -2), limits=LIMITS)
-    card = scorecard(responder, ann, [bob, cem], settings=SETTINGS)
-    assert card.verdicts[0].startswith("DAMAGED")
-    assert "Do not use this memory" in text_of(card)
+    assert not any("DAMAGED" in verdict for verdict in card.verdicts)
+    rose = Interval(value=0.15, low=0.12, high=0.18)
+    broken = replace(card, ability=replace(card.ability, change=rose))
+    assert broken.verdicts[0].startswith("DAMAGED")
+    assert "DAMAGED: the loss on general text rose" in text_of(broken)
+    unsure = Interval(value=0.15, low=-0.01, high=0.3)
+    assert not replace(card.ability, change=unsure).is_damaged
+
+
+def test_the_control_says_what_is_personal(card: Scorecard) -> None:
+    """A gain that other people's responses have as well is none of the person's own."""
+
+    def moved(change: Change, value: float) -> Change:
+        return replace(change, change=Interval(value=value, low=value - 0.1, high=value + 0.1))
+
+    style = replace(card.style, loss=moved(card.style.loss, -0.8))
+    shared = replace(card, style=style, control=moved(card.control, -0.6))
+    assert shared.personal_share == pytest.approx(0.25)
+    assert "25% of the gain is the person's own" in shared.verdicts[-1]
+    apart = replace(card, style=style, control=moved(card.control, 0.2))
+    assert apart.personal_share == 1
+    assert apart.verdicts[-1].endswith("any better")
+    assert replace(shared, style=replace(style, loss=moved(style.loss, 0.3))).personal_share is None
 
 
 def test_a_card_needs_others(tiny: BaseModel, people: tuple[Person, Person, Person]) -> None:
