@@ -2,25 +2,44 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lorecall.cli_output import Device, FourBit, Json, Model, load_base, show
 
+
+class _RunByDefault(TyperGroup):
+    """`lorecall bench --out DIR` is `lorecall bench run --out DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command's name in where options come first."""
+        options_first = bool(args) and args[0].startswith("-") and args[0] != "--help"
+        return super().parse_args(ctx, ["run", *args] if options_first else args)
+
+
 bench_app = typer.Typer(
-    help="Compare systems over users: the paper's tables, with intervals.", no_args_is_help=True
+    cls=_RunByDefault,
+    help="Compare systems over users: the paper's tables, with intervals.",
+    no_args_is_help=True,
 )
+
+Files = Annotated[
+    list[Path] | None, typer.Option(help="A file of the dataset's format; may be repeated.")
+]
+Judged = Annotated[list[Path] | None, typer.Option(help="A judge's labels; may be repeated.")]
 
 
 @bench_app.command("run")
 def bench_run(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path, typer.Option(help="Folder of the bench; the same one goes on with it.")],
-    data: Annotated[str, typer.Option(help="A dataset's name, or a JSONL file.")] = "chitchat",
-    path: Annotated[
-        list[Path] | None, typer.Option(help="A file of the dataset's format; may be repeated.")
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="A dataset's name, or a JSONL file; may be repeated. chitchat if none."),
     ] = None,
+    path: Files = None,
     users: Annotated[
         str | None,
         typer.Option(
@@ -36,9 +55,16 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
-    trials: Annotated[int | None, typer.Option(help="Most trials of a search.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Most trials of a search.")] = None,
+    initial: Annotated[int | None, typer.Option(min=1, help="Random trials among them.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Training samples a trial sees.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Cap on the epochs.")] = None,
+    history_samples: Annotated[
+        int | None, typer.Option(help="Most samples of a user, the newest.")
+    ] = None,
     test_samples: Annotated[int | None, typer.Option(help="Most test samples a user.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
+    judged: Judged = None,
     model: Model = None,
     device: Device = "auto",
     four_bit: FourBit = False,
@@ -49,52 +75,47 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
 
     from lorecall.device import set_threads  # noqa: PLC0415
     from lorecall.evaluate.bar import BarReporter  # noqa: PLC0415
-    from lorecall.evaluate.bench.people import choose_users  # noqa: PLC0415
-    from lorecall.evaluate.bench.plan import (  # noqa: PLC0415
-        DEFAULT_SYSTEMS,
-        DEFAULT_USERS,
-        BenchPlan,
-        Source,
-        bench_preset,
-    )
+    from lorecall.evaluate.bench.choosing import make_plan  # noqa: PLC0415
+    from lorecall.evaluate.bench.plan import bench_preset  # noqa: PLC0415
     from lorecall.evaluate.bench.render import render_bench  # noqa: PLC0415
-    from lorecall.evaluate.bench.run import run_bench  # noqa: PLC0415
-    from lorecall.evaluate.bench.systems import system_names  # noqa: PLC0415
+    from lorecall.evaluate.bench.run import check_failures, run_bench  # noqa: PLC0415
     from lorecall.evaluate.bench.terminal import bench_view  # noqa: PLC0415
 
-    settings = bench_preset(preset, trials=trials, test_samples=test_samples)
-    names = system_names(systems.split(",") if systems else DEFAULT_SYSTEMS[settings.preset])
-    numbers = tuple(_seed(seed) for seed in seeds.split(","))
-    paths = tuple(str(file) for file in path or ())
-    wanted = users or str(DEFAULT_USERS[settings.preset])
-    chosen = choose_users(data, paths, wanted, seed=numbers[0])
-    plan = BenchPlan(
-        sources=(Source(name=data, users=tuple(chosen), paths=paths),),
-        systems=names,
-        seeds=numbers,
+    settings = bench_preset(
+        preset,
+        trials=trials,
+        initial=initial,
+        samples=samples,
+        epochs=epochs,
+        history_samples=history_samples,
+        test_samples=test_samples,
+    )
+    plan, n_samples = make_plan(
+        data or ["chitchat"],
+        paths=path or (),
+        users=users,
+        systems=systems,
+        seeds=seeds,
         settings=settings,
     )
     set_threads()
     base = load_base(model, device, four_bit=four_bit)
     with BarReporter(Console(stderr=True)) as reporter:
         failures = run_bench(
-            plan, base, out=out, workers=workers, n_samples=chosen, reporter=reporter
+            plan, base, out=out, workers=workers, n_samples=n_samples, reporter=reporter
         )
-    view = render_bench(out)
+    view = render_bench(out, judged=judged or ())
     value = {"out": str(out), "failed": [asdict(failure) for failure in failures]}
     written = f"wrote {out}/bench.md, bench.html and tables.json"
     show(value | {"tables": asdict(view)}, *bench_view(view), written, as_json=as_json)
-    if failures:
-        raise typer.Exit(2)
+    check_failures(failures, out)
 
 
 @bench_app.command("render")
 def bench_render(
     folder: Annotated[Path, typer.Argument(help="A bench's folder.")],
     *,
-    judged: Annotated[
-        list[Path] | None, typer.Option(help="A judge's labels; may be repeated.")
-    ] = None,
+    judged: Judged = None,
     as_json: Json = False,
 ) -> None:
     """Write the tables again, with a judge's win rates where there are any."""
@@ -105,60 +126,39 @@ def bench_render(
     show(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)
 
 
-def _seed(text: str) -> int:
-    from lorecall.errors import ConfigError  # noqa: PLC0415
-
-    try:
-        return int(text)
-    except ValueError:
-        raise ConfigError(
-            "seeds must be whole numbers",
-            expected="for example 0,1,2",
-            got=repr(text),
-            next_step="Separate them by commas.",
-        ) from None
-
-
-def scorecard(
+def scorecard(  # noqa: PLR0913 - one parameter an option
     folder: Annotated[Path, typer.Argument(help="A run's folder, or the memory in it.")],
     *,
     data: Annotated[
         str | None, typer.Option(help="Whose data; the memory's own when left out.")
     ] = None,
-    path: Annotated[
-        list[Path] | None, typer.Option(help="A file of the dataset's format; may be repeated.")
-    ] = None,
+    path: Files = None,
     others: Annotated[int, typer.Option(min=1, help="Other people, for the controls.")] = 3,
+    test_samples: Annotated[int, typer.Option(min=1, help="Most test samples read.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    model: Model = None,
     device: Device = "auto",
+    four_bit: FourBit = False,
     as_json: Json = False,
 ) -> None:
     """Ask a memory whether it knows its person: style, recall, absence, controls, damage."""
-    from lorecall.data.catalog import load_history  # noqa: PLC0415
     from lorecall.device import set_threads  # noqa: PLC0415
-    from lorecall.evaluate.bench.people import choose_users, load_person  # noqa: PLC0415
-    from lorecall.evaluate.bench.plan import BenchSettings, Source  # noqa: PLC0415
     from lorecall.evaluate.scorecard.card import CardSettings  # noqa: PLC0415
     from lorecall.evaluate.scorecard.card import scorecard as make_card  # noqa: PLC0415
+    from lorecall.evaluate.scorecard.make import people_for  # noqa: PLC0415
     from lorecall.evaluate.scorecard.view import scorecard_view  # noqa: PLC0415
     from lorecall.memory.artefact import Memory  # noqa: PLC0415
     from lorecall.reply.responder import MemoryResponder  # noqa: PLC0415
 
     memory = Memory.load(folder)
-    training = memory.manifest.training
-    name = data or training.dataset
-    paths = tuple(str(file) for file in path or ())
-    own = load_history(name, user=training.user, path=path or None).user
-    drawn = choose_users(name, paths, str(others + 1), seed=0)
-    beside = [user for user in drawn if user != own][:others]
-    source = Source(name=name, users=(own, *beside), paths=paths)
-    settings = BenchSettings()
-    people = [load_person(source, user, settings) for user in source.users]
+    person, rest = people_for(memory, data, paths=path or (), n_others=others, seed=seed)
     set_threads()
-    base = load_base(memory.manifest.base.name, device, four_bit=False)
+    base = load_base(model or memory.manifest.base.name, device, four_bit=four_bit)
     card = make_card(
         MemoryResponder(base, memory),
-        people[0],
-        people[1:],
-        settings=CardSettings(limits=settings.learn.train),
+        person,
+        rest,
+        settings=CardSettings(test_samples=test_samples, seed=seed),
     )
-    show(asdict(card), *scorecard_view(card), as_json=as_json)
+    value = asdict(card) | {"verdicts": card.verdicts, "is_damaged": card.ability.is_damaged}
+    show(value, *scorecard_view(card), as_json=as_json)

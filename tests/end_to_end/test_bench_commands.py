@@ -48,7 +48,7 @@ def test_a_bench_runs_and_goes_on_with_what_is_finished(
     ("options", "line"),
     [
         (("--systems", "nope"), "a system must be known"),
-        (("--seeds", "a"), "seeds must be whole numbers"),
+        (("--seeds", "a"), "seeds are whole numbers"),
         (("--preset", "nope"), "the preset must be known"),
     ],
 )

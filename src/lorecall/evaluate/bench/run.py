@@ -12,7 +12,7 @@ DIR/bench.md, bench.html, tables.json
 """
 
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,15 @@ from threading import Event, Thread
 from pydantic import TypeAdapter
 
 from lorecall.baselines.contract import System
+from lorecall.errors import RunError
 from lorecall.evaluate.bench.costs import cell_costs
 from lorecall.evaluate.bench.plan import BenchPlan, Cell
-from lorecall.evaluate.bench.scores import Failure, failed_cells, settled_cells
+from lorecall.evaluate.bench.scores import (
+    FAILURES_FILE,
+    Failure,
+    failed_cells,
+    settled_cells,
+)
 from lorecall.evaluate.bench.systems import make_system
 from lorecall.evaluate.bench.work import Bench
 from lorecall.evaluate.words import counted
@@ -95,6 +101,22 @@ def run_bench(
         ):
             bench.work(on_cell=lambda cell: reporter.doing(str(cell)))
     return list(failed_cells(out, session=session).values())
+
+
+def check_failures(failures: Sequence[Failure], folder: Path) -> None:
+    """Refuse to call a bench done of which cells could not be done.
+
+    Raises:
+        RunError: There are such cells.
+    """
+    if failures:
+        first = failures[0]
+        raise RunError(
+            "every cell of a bench must be done",
+            expected="no failure",
+            got=f"{counted(len(failures), 'failure')}, the first: {first.cell}: {first.reason}",
+            next_step=f"See {folder / FAILURES_FILE}; the same command tries them again.",
+        )
 
 
 def systems_of(plan: BenchPlan, folder: Path) -> Callable[[str], System]:

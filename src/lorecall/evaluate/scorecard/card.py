@@ -4,7 +4,7 @@ Every number stands beside the base's own, for a memory is worth what it adds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lorecall.baselines.contract import Budget, Fitted, Person
 from lorecall.errors import ConfigError
@@ -31,7 +31,7 @@ class CardSettings:
         seed: Seed of everything random.
     """
 
-    limits: TrainSettings
+    limits: TrainSettings = field(default_factory=TrainSettings)
     test_samples: int = 32
     n_recall: int = 24
     n_control: int = 24
