@@ -233,7 +233,7 @@ def test_a_bench_needs_a_folder() -> None:
 
 def test_a_scorecard_of_a_memory(finished: Path, two_users: Path, model_folder: Path) -> None:
     """Asked of the bench's own memory: numbers beside the base's, as text and as JSON."""
-    memory = next(p for p in (finished / "memories").iterdir() if "ada" in p.name)
+    memory = next(p for p in (finished / "memories").iterdir() if "-ada-" in p.name)
     command = (
         *("scorecard", str(memory), "--data", str(two_users)),
         *("--model", str(model_folder), "--device", "cpu", "--test-samples", "2"),
@@ -251,7 +251,7 @@ def test_a_scorecard_needs_the_memorys_own_data(
     finished: Path, tmp_path: Path, two_users: Path, model_folder: Path
 ) -> None:
     """Other samples than it was trained on, or nobody beside: refused."""
-    memory = next(p for p in (finished / "memories").iterdir() if "ada" in p.name)
+    memory = next(p for p in (finished / "memories").iterdir() if "-ada-" in p.name)
     rows = two_users.read_text().splitlines(keepends=True)
     changed, alone = tmp_path / "changed.jsonl", tmp_path / "alone.jsonl"
     changed.write_text("".join(rows).replace("tea", "coffee"))

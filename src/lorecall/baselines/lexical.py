@@ -1,5 +1,6 @@
 """Finding texts by their letters: BM25 over words, Levenshtein distance over characters."""
 
+import logging
 import re
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,6 +52,7 @@ class Bm25:
         self._index: Any = None
         if any(corpus):
             self._index = _library("bm25s").BM25()
+            logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets DEBUG when imported
             self._index.index(corpus, show_progress=False)
 
     def best(self, query: str, *, n: int, among: Mask) -> list[int]:

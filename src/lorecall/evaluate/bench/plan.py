@@ -213,7 +213,11 @@ def _smoke(changes: Changes) -> LearnSettings:
         samples=changes.get("samples") or 16,
         epochs=changes.get("epochs") or 1,
     )
-    return replace(learn, train=replace(learn.train, max_prompt_tokens=256), n_bootstrap=2_000)
+    return replace(
+        learn,
+        train=replace(learn.train, max_prompt_tokens=256, max_response_tokens=64),
+        n_bootstrap=2_000,
+    )
 
 
 def _file_name(*parts: str) -> str:
