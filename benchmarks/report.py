@@ -18,6 +18,7 @@ from statistics import median
 import torch
 from rich.table import Table
 
+from lorecall.device import cpu_name
 from lorecall.errors import LorecallError
 
 PACKAGES = ("lorecall", "torch", "transformers", "peft", "accelerate")
@@ -72,7 +73,7 @@ def machine(device: torch.device) -> dict[str, object]:
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     flags = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")
     found: dict[str, object] = {
-        "cpu": cpu_model(),
+        "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -88,14 +89,6 @@ def machine(device: torch.device) -> dict[str, object]:
     return found
 
 
-def cpu_model() -> str:
-    """Give the processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.is_file() else ""
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found.group(1).strip() if found else platform.machine()
-
-
 def slug(text: str) -> str:
     """Make a name fit for a file."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
@@ -106,7 +99,7 @@ def result_name(benchmark: str, device: torch.device, *, model: str = "") -> str
     if device.type == "cuda":
         place = slug(torch.cuda.get_device_name(device))
     else:
-        place = f"{slug(cpu_model())}-{len(os.sched_getaffinity(0))}-cores"
+        place = f"{slug(cpu_name())}-{len(os.sched_getaffinity(0))}-cores"
     return "-".join([benchmark, device.type, place, *([slug(model)] if model else [])]) + ".json"
 
 

@@ -28,11 +28,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from machine import cpu_name
 from scipy.stats import spearmanr
 
 from lorecall import BaseModel, RunResult, load_history, preset
-from lorecall.device import set_threads
+from lorecall.device import cpu_name, set_threads
 from lorecall.files import write_json
 from lorecall.readings import prior_of
 from lorecall.results import Trial

@@ -15,12 +15,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from machine import cpu_name
-
 from lorecall import BaseModel, InjectionConfig, load_history, preset
 from lorecall.data.catalog import list_users
 from lorecall.data.history import split_history
-from lorecall.device import set_threads
+from lorecall.device import cpu_name, set_threads
 from lorecall.files import write_json
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import persona_tokens

@@ -26,8 +26,9 @@ from hypothesis import HealthCheck, settings
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.lm.tiny import tiny_base
-from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
+from lorecall.memory.artefact import Manifest, Memory, Training
 from lorecall.records import InjectionConfig, Sample
+from lorecall.trial.storing import base_identity
 
 FAMILIES = ("llama", "gpt2", "roberta")
 TEXT = "the cat sat on a mat and saw nine old dogs run by in rain"
@@ -125,16 +126,6 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
         config = config or InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
         with Injection(base, config, linears=linears) as injection:
             tensors = fill(injection, seed=seed)
-        family = base.family
-        identity = BaseIdentity(
-            name=base.name,
-            fingerprint=base.fingerprint,
-            family=family.name,
-            n_layers=base.n_layers,
-            paths=family.paths,
-            peft_targets=family.peft_targets,
-            fan_in_fan_out=family.transposed,
-        )
         training = Training(
             user=f"user-{seed}",
             dataset="made up",
@@ -144,7 +135,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
             split={"train": 2, "valid": 1, "test": 1},
         )
         manifest = Manifest(
-            base=identity, theta=config, training=training, versions={"lorecall": "0"}
+            base=base_identity(base), theta=config, training=training, versions={"lorecall": "0"}
         )
         return Memory(manifest=manifest, tensors=tensors)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from lorecall.device import choose_compute, set_threads
+from lorecall.device import choose_compute, cpu_name, set_threads
 from lorecall.errors import ConfigError
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
@@ -82,3 +82,10 @@ def test_an_odd_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch, value: 
     """All cores this process may use are taken then."""
     monkeypatch.setenv("LORECALL_THREADS", value)
     assert set_threads() == len(os.sched_getaffinity(0))
+
+
+def test_the_processor_has_a_name() -> None:
+    """One line of it, without blanks around."""
+    name = cpu_name()
+    assert name == name.strip() != ""
+    assert "\n" not in name

@@ -4,10 +4,10 @@ This module knows nothing of files, models or the search.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from lorecall.errors import ConfigError
 
@@ -32,6 +32,7 @@ Factor = Literal["scaling", "dropout"]
 ThirdObjective = Literal["parameters"]
 """What a search can trade beside the validation loss and ROUGE-L."""
 
+T = TypeVar("T")
 NO_DROPS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -207,7 +208,7 @@ def deal(layers: tuple[int, ...], n_loras: int, placement: Placement) -> dict[in
     return {layer: whole + (i < rest) for i, layer in enumerate(layers)}
 
 
-def evenly_spaced(items: tuple[int, ...], n: int) -> tuple[int, ...]:
+def evenly_spaced(items: Sequence[T], n: int) -> tuple[T, ...]:
     """Pick n of the items, evenly spaced, both ends included; the middle one when n is 1."""
     if n == 1:
         return (items[(len(items) - 1) // 2],)

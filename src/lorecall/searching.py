@@ -22,6 +22,8 @@ from lorecall.trial.frozen import Frozen
 from lorecall.trial.run import TrialData, Trials
 
 Advance = Callable[[float], None]
+Try = Callable[[InjectionConfig], Finding]
+"""Tries one theta."""
 Stage = Callable[[Search, int], AbstractContextManager[Advance]]
 """Announces so many trials of a search, and takes the tokens as they are trained."""
 
@@ -112,11 +114,7 @@ class Searching:
 
     def run(self, plan: Plan) -> SearchOutcome:
         """Search in this process alone, telling nobody, and give what was found."""
-        screen = None
-        if self.settings.search.screen:
-            screen = self.open_screen(plan)
-            screen.run(self.objective(self.cheap, plan, screen))
-        search = self.open_main(plan, screen)
+        search = self._after_screening(plan, Search.run)
         return search.run(
             self.objective(self.full, plan, search),
             together=self.together(self.full, plan, search),
@@ -124,16 +122,12 @@ class Searching:
 
     def work(self, plan: Plan) -> None:
         """Work on the search beside other processes, until it is over."""
-        screen = None
-        if self.settings.search.screen:
-            screen = self.open_screen(plan)
-            screen.work(self.objective(self.cheap, plan, screen))
-        search = self.open_main(plan, screen)
+        search = self._after_screening(plan, Search.work)
         search.work(self.objective(self.full, plan, search))
 
     def objective(
         self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
-    ) -> Callable[[InjectionConfig], Finding]:
+    ) -> Try:
         """Give the function that tries one theta."""
 
         def objective(config: InjectionConfig) -> Finding:
@@ -168,6 +162,14 @@ class Searching:
             return [finding_of(result) for result in results]
 
         return together
+
+    def _after_screening(self, plan: Plan, screen_by: Callable[[Search, Try], object]) -> Search:
+        """Open the search itself, after the screening where the settings say so."""
+        screen = None
+        if self.settings.search.screen:
+            screen = self.open_screen(plan)
+            screen_by(screen, self.objective(self.cheap, plan, screen))
+        return self.open_main(plan, screen)
 
     def _stop(self, search: Search) -> Callable[[Sequence[float]], bool] | None:
         if not search.settings.early_stop:

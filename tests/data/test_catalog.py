@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.data.catalog import DATASETS, LOADERS, describe, list_users, load_history, summarise
+from lorecall.data.catalog import (
+    DATASETS,
+    LOADERS,
+    describe,
+    find_users,
+    list_users,
+    load_history,
+    summarise,
+)
 from lorecall.errors import DataError
 
 
@@ -49,6 +57,19 @@ class TestLoadHistory:
         """The message lists the names there are; a `Path` is never a name."""
         with pytest.raises(DataError, match=r"one of chitchat, .*, or the path of a JSONL file"):
             load_history(source, user="ann")
+
+
+class TestFindUsers:
+    """Ids, or the starts of them."""
+
+    def test_in_the_order_of_the_starts(self, chitchat: Path) -> None:
+        """Each as its full id."""
+        assert find_users("chitchat", ["b", "ann"], path=chitchat) == ["bob", "ann"]
+
+    def test_nobody(self, chitchat: Path) -> None:
+        """A start that fits no user is refused, whichever of them it is."""
+        with pytest.raises(DataError, match="the user must be in the data"):
+            find_users("chitchat", ["ann", "eve"], path=chitchat)
 
 
 class TestListUsers:

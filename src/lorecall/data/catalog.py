@@ -33,6 +33,7 @@ __all__ = [
     "UserSummary",
     "check",
     "describe",
+    "find_users",
     "list_users",
     "load_history",
     "summarise",
@@ -149,6 +150,24 @@ def load_history(source: str | Path, *, user: str, path: Files = None, seed: int
         MissingExtraError: The dataset is not installed.
     """
     return loading.load_history(*_opened(source, path), user=user, seed=seed)
+
+
+def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None) -> list[str]:
+    """Find users of a dataset or of a JSONL file by their ids or the starts of them.
+
+    Args:
+        source: A name in `DATASETS`, or the path of a JSONL file.
+        starts: One a user.
+        path: With a name: the files of that format; the installed one when None.
+
+    Returns:
+        Full ids, in the order of the starts.
+
+    Raises:
+        DataError: The source cannot be used, or no user or several fit a start.
+        MissingExtraError: The dataset is not installed.
+    """
+    return loading.find_users(*_opened(source, path), starts)
 
 
 def list_users(source: str | Path, *, path: Files = None) -> list[UserSummary]:

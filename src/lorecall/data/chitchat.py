@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lorecall.data.events import Dialogue, Dropped, Event, Spoken, among_people
+from lorecall.data.events import Dialogue, Dropped, Event, Spoken, of_people
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.samples import CHAT, unix_seconds
@@ -30,8 +30,7 @@ def read(paths: Paths) -> Iterator[Event]:
     Raises:
         DataError: A file is unreadable, not of this format, or not the published one.
     """
-    for dialogue in dialogues(paths):
-        yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
+    return of_people(dialogues(paths))
 
 
 def dialogues(paths: Paths) -> Iterator[Dialogue | Dropped]:

@@ -132,6 +132,12 @@ def among_people(dialogue: Dialogue) -> Iterator[Reply | Said]:
             yield Said(author, dialogue.id, text, time, started)
 
 
+def of_people(dialogues: Iterable[Dialogue | Dropped]) -> Iterator[Event]:
+    """Give every speaker's replies and openers of many dialogues; drops pass through."""
+    for dialogue in dialogues:
+        yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
+
+
 def with_assistant(
     dialogue: Dialogue, *, user: str, assistant: str, place: int
 ) -> Iterator[Reply | Said | Dropped]:

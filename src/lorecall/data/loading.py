@@ -6,8 +6,8 @@ kept.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -112,6 +112,21 @@ def load_history(
     return history.with_drops(kept.lost)
 
 
+def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
+    """Find users by their ids or the starts of them.
+
+    Args:
+        loader: The format.
+        paths: Its files.
+        starts: One a user.
+
+    Raises:
+        DataError: A file cannot be used, or no user or several fit a start.
+    """
+    with _counted(loader, paths) as users:
+        return [resolve_user(start, users) for start in starts]
+
+
 def summarise(
     loader: Loader, paths: Paths, *, n_users: int | None = None, strict: bool | None = None
 ) -> Summary:
@@ -171,6 +186,16 @@ def _events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iter
         yield event
 
 
+@contextmanager
+def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
+    """Count everyone's replies."""
+    with closing(Users(loader.rules)) as users:
+        for event in _events(loader, paths):
+            if isinstance(event, Reply):
+                users.count(event.user)
+        yield users
+
+
 def _kept(kept: Kept, loader: Loader, paths: Paths) -> Kept:
     for event in _events(loader, paths):
         kept.add(event)
@@ -193,10 +218,7 @@ def _draw(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> tuple[
     """Give the drawn users, in the order drawn, and the number of replies of the others."""
     drawn: list[str] = []
     n_taken = n_left_out = 0
-    with closing(Users(loader.rules)) as users:
-        for event in _events(loader, paths):
-            if isinstance(event, Reply):
-                users.count(event.user)
+    with _counted(loader, paths) as users:
         for user, n in users.drawn(seed):
             if n_left_out or n_taken + n > max_pooled:
                 n_left_out += n

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from lorecall.data.chatlog import Message, dialogues, text_of
-from lorecall.data.events import Dropped, Event, among_people, located
+from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.rows import Record, Text, Wrong, checked
@@ -45,8 +45,7 @@ def read(paths: Paths) -> Iterator[Event]:
         DataError: A file cannot be read, or holds no messages.
     """
     for path in paths:
-        for dialogue in dialogues(located(_messages(path), path)):
-            yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
+        yield from of_people(dialogues(located(_messages(path), path)))
 
 
 LOADER = Loader(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lorecall.data.chatlog import Message, dialogues
-from lorecall.data.events import Dropped, Event, among_people, located
+from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loading import Loader, Paths
 from lorecall.data.samples import CHAT
@@ -69,8 +69,7 @@ def read(paths: Paths) -> Iterator[Event]:
     """
     for path in paths:
         messages = located(_messages(path, day_first=day_first(path)), path)
-        for dialogue in dialogues(messages):
-            yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
+        yield from of_people(dialogues(messages))
 
 
 LOADER = Loader(

@@ -9,7 +9,7 @@ from rich.text import Text
 from lorecall.evaluate.agree import Agreement
 from lorecall.evaluate.probe import Probe
 from lorecall.evaluate.win_rate import WinRate
-from lorecall.evaluate.words import counted, plain
+from lorecall.evaluate.words import counted, percent, plain
 from lorecall.records import Interval
 
 _WINS = ("", "wins/all", "wins", "ties", "losses")
@@ -99,10 +99,7 @@ def _table(first: str, *others: str) -> Table:
 
 
 def _percent(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    value, low, high = (100 * x for x in (interval.value, interval.low, interval.high))
-    return f"{value:.1f}% [{low:.1f}, {high:.1f}]"
+    return "-" if interval is None else percent(interval)
 
 
 def _number(interval: Interval | None, *, sign: bool = False) -> str:

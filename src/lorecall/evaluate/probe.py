@@ -13,6 +13,7 @@ from lorecall.errors import JudgeError
 from lorecall.evaluate.judge import Judge
 from lorecall.evaluate.pairs import Pair
 from lorecall.evaluate.win_rate import Probed, WinRate, judge_pairs, win_rates
+from lorecall.evaluate.words import percent
 from lorecall.metrics.intervals import N_RESAMPLES
 from lorecall.metrics.overlap import persona_tokens
 
@@ -34,11 +35,11 @@ class Probe:
         """Say it in a line."""
         if self.wins is None:
             return "probe FAILED: no sample has a topical wrong response"
-        w, rate = self.wins, self.wins.rate
+        w = self.wins
         few = f", fewer than {MIN_PROBED}" if w.n < MIN_PROBED else ""
         return (
             f"probe {self.outcome}: the true response beats a topical wrong one in {w.wins} of"
-            f" {w.n}{few}, {100 * rate.value:.1f}% [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+            f" {w.n}{few}, {percent(w.rate)}"
             f" ({w.ties} ties, {w.unparsable} unparsable), lower bound above 50% needed"
         )
 

@@ -121,9 +121,9 @@ def longest_response(person: Person, base: BaseModel, settings: TrainSettings) -
 def _latency_s(responder: Responder, samples: Sequence[Sample], *, n: int) -> float:
     """Time replies one at a time, after one that does not count."""
     times: list[float] = []
-    timed = evenly_spaced(tuple(range(len(samples))), min(n, len(samples)))
-    for i, chosen in enumerate((timed[0], *timed)):
-        sample, started = samples[chosen], perf_counter()
+    timed = evenly_spaced(samples, min(n, len(samples)))
+    for i, sample in enumerate((timed[0], *timed)):
+        started = perf_counter()
         responder.reply(sample.query, earlier=sample.earlier)
         if i:
             times.append(perf_counter() - started)

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from lorecall.evaluate import figures, words
+from lorecall.evaluate.pages import own_file, render_page
 from lorecall.evaluate.parallel import parallel
 from lorecall.files import write_text
 from lorecall.records import InjectionConfig
-from lorecall.results import RunResult, without_password
+from lorecall.results import RunResult
 
 _CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 _SHADES = ("#e6f1f8", "#9fcbe6", "#4a9cce", "#0072B2")  # no module .. many, also in greyscale
@@ -32,27 +31,23 @@ def write_report(result: RunResult, path: Path) -> None:
 
 def render(result: RunResult) -> str:
     """Make the page's HTML."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["plain"] = words.plain
-    environment.filters["without_password"] = without_password
-    page = environment.from_string(_read("report.html.j2"))
-    return page.render(
-        result=result,
-        words=words,
-        style=Markup(_read("report.css")),  # noqa: S704 - a file of this package
-        plotly=Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
-        strip=partial(_strip, n_layers=result.n_layers),
-        charts=_charts(result),
-        panels=[
-            (objective, _chart(figure, f"importance-{i}"))
-            for i, (objective, figure) in enumerate(figures.importance(result).items())
-        ],
-        systems=words.scored_systems(result),
-        factors=words.further_factors(result),
-        n_initial=figures.n_initial(result),
-    )
+    panels = [
+        (objective, _chart(figure, f"importance-{i}"))
+        for i, (objective, figure) in enumerate(figures.importance(result).items())
+    ]
+    values = {
+        "result": result,
+        "words": words,
+        "style": own_file("report.css"),
+        "plotly": Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
+        "strip": partial(_strip, n_layers=result.n_layers),
+        "charts": _charts(result),
+        "panels": panels,
+        "systems": words.scored_systems(result),
+        "factors": words.further_factors(result),
+        "n_initial": figures.n_initial(result),
+    }
+    return render_page("report.html.j2", values)
 
 
 def _charts(result: RunResult) -> dict[str, Markup]:
@@ -88,7 +83,3 @@ def _strip(config: InjectionConfig, n_layers: int) -> Sequence[tuple[int, int, s
         ink = "#ffffff" if shade >= len(_SHADES) - 1 else figures.INK
         cells.append((layer, n, _SHADES[shade], ink))
     return cells
-
-
-def _read(name: str) -> str:
-    return files("lorecall.evaluate").joinpath(name).read_text(encoding="utf-8")

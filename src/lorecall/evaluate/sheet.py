@@ -10,18 +10,16 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lorecall.data.rows import explain
 from lorecall.errors import ConfigError, DataError, RunError
 from lorecall.evaluate.judge import TASKS, Shown, show
+from lorecall.evaluate.pages import own_file, render_page
 from lorecall.evaluate.pairs import Pair
 from lorecall.files import new_folder, read_json, write_json, write_text
 
@@ -140,16 +138,13 @@ def read_key(path: Path) -> Key:
 
 def render(sheet: Sheet) -> str:
     """Make the page's HTML. Texts reach it as JSON and are only ever set as text."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(_read("sheet.html.j2"))
-    return template.render(
-        sheet=sheet.key.sheet,
-        items=[_item(shown) for shown in sheet.shown],
-        style=Markup(_read("sheet.css")),  # noqa: S704 - a file of this package
-        script=Markup(_read("sheet.js")),  # noqa: S704 - a file of this package
-    )
+    values = {
+        "sheet": sheet.key.sheet,
+        "items": [_item(shown) for shown in sheet.shown],
+        "style": own_file("sheet.css"),
+        "script": own_file("sheet.js"),
+    }
+    return render_page("sheet.html.j2", values)
 
 
 def _item(shown: Shown) -> dict[str, object]:
@@ -180,7 +175,3 @@ def _csv(sheet: Sheet) -> str:
 def _harmless(cells: Iterable[str]) -> list[str]:
     """Keep a spreadsheet from running a text as a formula."""
     return [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]
-
-
-def _read(name: str) -> str:
-    return files("lorecall.evaluate").joinpath(name).read_text(encoding="utf-8")

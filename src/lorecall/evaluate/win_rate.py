@@ -17,6 +17,7 @@ from pydantic import ConfigDict
 from lorecall.evaluate.judge import Judge, Scores, show
 from lorecall.evaluate.lines import read_records, write_records
 from lorecall.evaluate.pairs import Pair
+from lorecall.evaluate.words import percent
 from lorecall.metrics.intervals import N_RESAMPLES, bootstrap_mean
 from lorecall.records import Interval
 
@@ -97,12 +98,10 @@ class WinRate:
     @property
     def headline(self) -> str:
         """Say it in a line, the judge's name and what is wrong with it included."""
-        rate = (
-            f"{100 * self.rate.value:.1f}% [{100 * self.rate.low:.1f}, {100 * self.rate.high:.1f}]"
-        )
         warning = {"passed": "", "FAILED": ", WHICH FAILED ITS PROBE", None: ", not probed"}
         return (
-            f"{self.system_a} beats {self.system_b} in {self.wins} of {self.n}, {rate}"
+            f"{self.system_a} beats {self.system_b} in {self.wins} of {self.n},"
+            f" {percent(self.rate)}"
             f" ({self.ties} ties, {self.losses} losses, {self.unparsable} unparsable),"
             f" judged by {self.judge}{warning[self.probe]}"
         )

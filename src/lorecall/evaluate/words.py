@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import get_args
 
+from lorecall.data.privacy import mask
 from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.results import SYSTEMS, RunResult, Scores, System
 
@@ -24,6 +25,17 @@ SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
 )
 _MINUTE_S, _HOUR_S = 60, 3600
 _THOUSAND, _MILLION, _BILLION = 10**3, 10**6, 10**9
+
+
+def masked_line(text: str) -> str:
+    """Put a person's text on one line, without what names someone outright."""
+    return plain(mask(text))
+
+
+def percent(share: Interval) -> str:
+    """Write a share and its interval in percent."""
+    value, low, high = (100 * x for x in (share.value, share.low, share.high))
+    return f"{value:.1f}% [{low:.1f}, {high:.1f}]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

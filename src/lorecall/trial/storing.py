@@ -19,8 +19,16 @@ def to_memory(
         base: The base they were trained for.
         training: What they were trained on, from `training_of`.
     """
+    manifest = Manifest(
+        base=base_identity(base), theta=config, training=training, versions=versions()
+    )
+    return Memory(manifest=manifest, tensors=trained.tensors)
+
+
+def base_identity(base: BaseModel) -> BaseIdentity:
+    """Say which base it is, and where its linears are."""
     family = base.family
-    identity = BaseIdentity(
+    return BaseIdentity(
         name=base.name,
         fingerprint=base.fingerprint,
         family=family.name,
@@ -29,8 +37,6 @@ def to_memory(
         peft_targets=family.peft_targets,
         fan_in_fan_out=family.transposed,
     )
-    manifest = Manifest(base=identity, theta=config, training=training, versions=versions())
-    return Memory(manifest=manifest, tensors=trained.tensors)
 
 
 def training_of(split: Split, *, user: str, dataset: str, seed: int) -> Training:

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lorecall.data.privacy import mask
 from lorecall.evaluate.bench.people import Shown, read_shown
 from lorecall.evaluate.bench.plan import VANILLA, BenchPlan, Cell
 from lorecall.evaluate.bench.scores import CellScores, responses_of
 from lorecall.evaluate.pairs import Pair, write_pairs
 from lorecall.evaluate.searched import MEMORY
-from lorecall.evaluate.words import plain
+from lorecall.evaluate.words import masked_line
 from lorecall.metrics.overlap import persona_tokens
 
 N_CASES = 5
@@ -102,10 +101,10 @@ def _case(folder: Path, shown: Shown, at: int, cells: Sequence[Cell]) -> Case:
     sample = shown.tested[at]
     return Case(
         user=shown.user,
-        about=tuple(map(_line, _related(shown.own_content, sample.query))),
-        query=_line(sample.query),
-        truth=_line(sample.response),
-        responses={cell.system: _line(responses_of(folder, cell)[at]) for cell in cells},
+        about=tuple(map(masked_line, _related(shown.own_content, sample.query))),
+        query=masked_line(sample.query),
+        truth=masked_line(sample.response),
+        responses={cell.system: masked_line(responses_of(folder, cell)[at]) for cell in cells},
     )
 
 
@@ -146,7 +145,3 @@ def _pairs(folder: Path, cell: Cell, other: str, done: set[Cell]) -> Iterator[Pa
             user_content=shown.own_content,
             authored_by=sample.authored_by,
         )
-
-
-def _line(text: str) -> str:
-    return plain(mask(text))

@@ -13,20 +13,20 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from lorecall.baselines.contract import Person
-from lorecall.data.catalog import list_users, load_history
+from lorecall.data.catalog import find_users, list_users, load_history
 from lorecall.data.history import (
     MIN_CONVERSATIONS,
     MIN_SAMPLES,
     samples_hash,
     split_history,
 )
+from lorecall.data.pool import POOLED
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError, RunError
 from lorecall.evaluate.bench.plan import BenchSettings, Cell, Source
 from lorecall.files import read_json, write_json
 from lorecall.records import History, Sample, evenly_spaced
 
-POOLED = "pooled"
 LONG_SAMPLES, LONG_CONVERSATIONS = 100, 5  # of whom a number of users is drawn (SPEC section 5)
 
 
@@ -71,11 +71,12 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
     if wanted == POOLED:
         return {POOLED: 0}
     known = list_users(name, path=_paths(paths))
-    usable = [u for u in known if _has(u, MIN_SAMPLES, MIN_CONVERSATIONS)]
+    usable = _with_enough(known)
     if count := re.fullmatch(r"(most:)?(\d+)", wanted):
         return _drawn(usable, int(count[2]), seed=None if count[1] else seed, name=name)
     counts = {user.user: user.n_samples for user in known}
-    chosen = {user: counts.get(user, 0) for user in _named(name, paths, wanted)}
+    starts = [each.strip() for each in wanted.split(",")]
+    chosen = {u: counts.get(u, 0) for u in find_users(name, starts, path=_paths(paths))}
     short = set(chosen) - {user.user for user in usable}
     if short:
         raise DataError(
@@ -85,6 +86,16 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
             next_step=f"Choose among the {len(usable)} users of {name} with enough.",
         )
     return chosen
+
+
+def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
+    """Give the users with samples enough to learn from and to test on, most samples first.
+
+    Args:
+        name: The dataset's name, or a JSONL file.
+        paths: Files of its format.
+    """
+    return _with_enough(list_users(name, path=_paths(paths)))
 
 
 def load_person(source: Source, user: str, settings: BenchSettings) -> Person:
@@ -102,7 +113,7 @@ def read_samples(person: Person, settings: BenchSettings) -> tuple[Sample, ...]:
     """Give the test samples that are read: all, or some of them, evenly spaced."""
     test = person.split.test
     n = min(len(test), settings.test_samples or len(test))
-    return tuple(test[i] for i in evenly_spaced(tuple(range(len(test))), n))
+    return evenly_spaced(test, n)
 
 
 def shown_of(person: Person, settings: BenchSettings) -> Shown:
@@ -191,9 +202,8 @@ def _drawn(usable: Sequence[UserSummary], n: int, *, seed: int | None, name: str
     return {user.user: user.n_samples for user in drawn}
 
 
-def _named(name: str, paths: Sequence[str], wanted: str) -> list[str]:
-    files = _paths(paths)
-    return [load_history(name, user=u.strip(), path=files).user for u in wanted.split(",")]
+def _with_enough(users: Sequence[UserSummary]) -> list[UserSummary]:
+    return [user for user in users if _has(user, MIN_SAMPLES, MIN_CONVERSATIONS)]
 
 
 def _has(user: UserSummary, n_samples: int, n_conversations: int) -> bool:

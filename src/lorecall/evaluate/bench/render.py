@@ -7,11 +7,8 @@ Texts of users are masked.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from pydantic import ValidationError
 
 from lorecall.errors import RunError
@@ -24,6 +21,7 @@ from lorecall.evaluate.bench.plan import BenchPlan
 from lorecall.evaluate.bench.scores import CellScores, finished_cells
 from lorecall.evaluate.bench.tables import tabulate
 from lorecall.evaluate.bench.view import DatasetView, View
+from lorecall.evaluate.pages import own_file, render_page
 from lorecall.evaluate.win_rate import Judged, read_judged, win_rates
 from lorecall.files import read_json, write_json, write_text
 from lorecall.run_folder import RUN_FILE
@@ -66,7 +64,8 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = ()) -> View:
     numbers = json.loads(json.dumps([asdict(each) for each in tables]))
     write_json(folder / TABLES, {"facts": dict(view.facts), "datasets": numbers})
     write_text(folder / MARKDOWN, to_markdown(view))
-    write_text(folder / PAGE, _to_html(view))
+    page = {"view": view, "style": own_file("report.css")}
+    write_text(folder / PAGE, render_page("bench.html.j2", page, package="lorecall.evaluate.bench"))
     return view
 
 
@@ -132,17 +131,3 @@ def _read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
             got=f"{type(reason).__name__}: {str(reason).splitlines()[0]}",
             next_step="Check the path.",
         ) from reason
-
-
-def _to_html(view: View) -> str:
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["plain"] = words.plain
-    style = Markup(_read("lorecall.evaluate", "report.css"))  # noqa: S704 - a file of this package
-    template = environment.from_string(_read("lorecall.evaluate.bench", "bench.html.j2"))
-    return template.render(view=view, style=style)
-
-
-def _read(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")

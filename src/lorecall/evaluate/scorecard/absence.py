@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from lorecall.data.privacy import mask
-from lorecall.evaluate.words import plain
+from lorecall.evaluate.words import masked_line
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.records import Interval
@@ -77,7 +76,7 @@ def absence(
         return None
     after, before = (each.reply_all(asked) for each in (responder, bare))
     now, then = ([100.0 * does_not_know(answer) for answer in each] for each in (after, before))
-    texts = (map(_shown, each) for each in (asked, before, after))
+    texts = (map(masked_line, each) for each in (asked, before, after))
     answers = [Asked(question=q, before=b, after=a) for q, b, a in zip(*texts, strict=True)]
     return Absence(
         admitted=bootstrap_mean(now, seed=seed),
@@ -100,7 +99,3 @@ def does_not_know(answer: str) -> bool:
     """Say whether an answer admits, by its phrases, that it does not know."""
     bare = re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", answer.lower())
     return _UNKNOWING.search(" ".join(bare.split())) is not None
-
-
-def _shown(text: str) -> str:
-    return plain(mask(text))

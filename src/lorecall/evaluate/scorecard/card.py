@@ -169,7 +169,7 @@ def _style(
 ) -> Style:
     test = person.split.test
     n = min(len(test), settings.test_samples)
-    samples = [test[i] for i in evenly_spaced(tuple(range(len(test))), n)]
+    samples = evenly_spaced(test, n)
     budget = Budget(train=settings.limits, seed=settings.seed)
 
     def read(each: Responder) -> PartReading:
@@ -201,7 +201,7 @@ def _control(
 ) -> Change:
     every = [sample for other in others for sample in other.split.test]
     n = min(len(every), settings.n_control)
-    samples = [every[i] for i in evenly_spaced(tuple(range(len(every))), n)]
+    samples = evenly_spaced(every, n)
     after, before = (
         read_losses(each, [each.encode(sample) for sample in samples]) for each in (responder, bare)
     )

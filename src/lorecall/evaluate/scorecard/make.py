@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorecall.baselines.contract import Person
-from lorecall.data.catalog import list_users
-from lorecall.data.history import MIN_CONVERSATIONS, MIN_SAMPLES, samples_hash
+from lorecall.data.history import MIN_SAMPLES, samples_hash
 from lorecall.errors import DataError
-from lorecall.evaluate.bench.people import load_person
+from lorecall.evaluate.bench.people import load_person, usable_users
 from lorecall.evaluate.bench.plan import BenchSettings, Source
 from lorecall.memory.artefact import Memory
 
@@ -36,14 +35,7 @@ def people_for(
     training = memory.manifest.training
     name = source or training.dataset
     files = tuple(str(path) for path in paths)
-    known = list_users(name, path=list(paths) or None)
-    others = [
-        user.user
-        for user in known
-        if user.user != training.user
-        and user.n_samples >= MIN_SAMPLES
-        and user.n_conversations >= MIN_CONVERSATIONS
-    ]
+    others = [u.user for u in usable_users(name, files) if u.user != training.user]
     if not others:
         raise DataError(
             "a scorecard needs other people, for its controls",

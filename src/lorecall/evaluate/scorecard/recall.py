@@ -77,7 +77,7 @@ def recall(
             next_step="Name more other people, or people who say more.",
         )
     rng = random.Random(seed)
-    chosen = [asked[i] for i in evenly_spaced(tuple(range(len(asked))), min(n, len(asked)))]
+    chosen = evenly_spaced(asked, min(n, len(asked)))
     questions = [(sample, rng.sample(foreign, N_OTHERS)) for sample in chosen]
     ranks, ranks_before = (_ranks(each, questions) for each in (responder, bare))
     hits, before = ([100.0 * (rank == 1) for rank in each] for each in (ranks, ranks_before))
