@@ -18,7 +18,7 @@ from statistics import median
 import torch
 from rich.table import Table
 
-from lorecall.device import cpu_name
+from lorecall.device import choose_compute, cpu_name
 from lorecall.errors import LorecallError
 
 PACKAGES = ("lorecall", "torch", "transformers", "peft", "accelerate")
@@ -95,11 +95,15 @@ def slug(text: str) -> str:
 
 
 def result_name(benchmark: str, device: torch.device, *, model: str = "") -> str:
-    """Name the file of a result after the benchmark, the device, the machine and the model."""
+    """Name the file of a result after the benchmark, the device, the machine and the model.
+
+    Processors of one name differ in whether they multiply bf16, so the name says so.
+    """
     if device.type == "cuda":
         place = slug(torch.cuda.get_device_name(device))
     else:
-        place = f"{slug(cpu_name())}-{len(os.sched_getaffinity(0))}-cores"
+        native = "-bf16" if choose_compute("cpu").dtype == torch.bfloat16 else ""
+        place = f"{slug(cpu_name())}{native}-{len(os.sched_getaffinity(0))}-cores"
     return "-".join([benchmark, device.type, place, *([slug(model)] if model else [])]) + ".json"
 
 

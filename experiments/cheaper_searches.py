@@ -1,6 +1,7 @@
 """What the cheaper searches cost and bring on real people, against finished full searches.
 
-The full searches are runs of `lorecall learn` (laptop preset), one folder a person. From them:
+The full searches are a bench's (`lorecall bench`, laptop preset; its folder `memories`, a folder a
+person). From them:
 
 - replayed: trials in the order they were done, each stopped where `--early-stop` would have stopped
   it. What a stopped trial found counts for nothing, so the hypervolume is a lower bound; what the
@@ -16,13 +17,13 @@ With `--search` two searches are run for each person, of which only the trials a
 
 All hypervolumes are above the full search's own reference point. People are appended one by one.
 
-    python experiments/cheaper_searches.py RUNS --search
+    python experiments/cheaper_searches.py BENCH/memories --search
 """
 
 import argparse
 import json
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,14 +31,16 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from lorecall import BaseModel, RunResult, load_history, preset
+from lorecall import BaseModel, Memory, load_history, preset
 from lorecall.device import cpu_name, set_threads
+from lorecall.evaluate.searched import search_in
 from lorecall.files import write_json
-from lorecall.readings import prior_of
-from lorecall.results import Trial
+from lorecall.readings import prior_of_trials
+from lorecall.records import History
+from lorecall.results import Hypervolume, Trial
 from lorecall.search.early_stop import is_hopeless
 from lorecall.search.front import hypervolume
-from lorecall.search.outcome import SearchOutcome
+from lorecall.search.outcome import Aims, SearchOutcome
 from lorecall.search.prior import Prior
 from lorecall.searching import Plan, Searching, space_of
 from lorecall.settings import LearnSettings
@@ -54,11 +57,7 @@ def main() -> None:
     parser.add_argument("--search", action="store_true", help="also run the cheaper searches")
     options = parser.parse_args()
     set_threads()
-    full = {
-        folder.name: RunResult.load(folder)
-        for folder in sorted(options.runs.iterdir())
-        if (folder / "result.json").exists()
-    }
+    full = {person.user: person for person in map(full_search, sorted(options.runs.iterdir()))}
     known: dict[str, Any] = json.loads(OUT.read_text())["people"] if OUT.exists() else {}
     base = BaseModel.load() if options.search else None
     for user, result in full.items():
@@ -75,7 +74,33 @@ def main() -> None:
     print(json.dumps(report(known, full)["over people"], indent=1))
 
 
-def replayed(result: RunResult) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Full:
+    """A person's finished full search."""
+
+    history: History
+    seed: int
+    trials: tuple[Trial, ...]
+    hypervolume: Hypervolume
+
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+        return self.history.user
+
+
+def full_search(folder: Path) -> Full:
+    """Read a search that a bench kept."""
+    found, training = search_in(folder), Memory.load(folder).manifest.training
+    return Full(
+        history=load_history(training.dataset, user=training.user),
+        seed=training.seed,
+        trials=found.trials,
+        hypervolume=found.hypervolume,
+    )
+
+
+def replayed(result: Full) -> dict[str, Any]:
     """Stop every trial where the median rule would have, and rank trials by early readings."""
     finished: list[Trial] = []
     tokens, n_stopped = 0.0, 0
@@ -96,7 +121,7 @@ def replayed(result: RunResult) -> dict[str, Any]:
     return {"early stop, replayed": early, "readings": readings(result)}
 
 
-def readings(result: RunResult) -> dict[str, Any]:
+def readings(result: Full) -> dict[str, Any]:
     """Correlate the loss at each reading with what the trial came to."""
     found: dict[str, Any] = {}
     n_readings = min(len(trial.curve) for trial in result.trials)
@@ -110,7 +135,7 @@ def readings(result: RunResult) -> dict[str, Any]:
     return found
 
 
-def screened(base: BaseModel, result: RunResult, others: list[RunResult]) -> dict[str, Any]:  # noqa: ARG001 - one signature for both
+def screened(base: BaseModel, result: Full, others: list[Full]) -> dict[str, Any]:  # noqa: ARG001 - one signature for both
     """Search with a screening, for a third of the full search's tokens."""
     cheap_epochs = 1
     samples = settings_of(result).search.samples or 32
@@ -123,22 +148,22 @@ def screened(base: BaseModel, result: RunResult, others: list[RunResult]) -> dic
     return searched(base, result, replace(settings_of(result), search=search), ())
 
 
-def warm(base: BaseModel, result: RunResult, others: list[RunResult]) -> dict[str, Any]:
+def warm(base: BaseModel, result: Full, others: list[Full]) -> dict[str, Any]:
     """Search from the others' finished searches, with a third of the trials."""
     settings = settings_of(result)
     space = space_of(base.n_layers, base.max_rank, settings.search)
     n = max(1, int(len(result.trials) * THIRD))
     search = replace(settings.search, trials=n, initial=min(n, settings.search.initial))
-    priors = tuple(prior_of(other, space) for other in others)
+    priors = tuple(prior_of_trials(other.trials, space, Aims()) for other in others)
     found = searched(base, result, replace(settings, search=search), priors)
     return found | {"n_others": len(others)}
 
 
 def searched(
-    base: BaseModel, result: RunResult, settings: LearnSettings, priors: tuple[Prior, ...]
+    base: BaseModel, result: Full, settings: LearnSettings, priors: tuple[Prior, ...]
 ) -> dict[str, Any]:
     """Run a search alone and compare it with the full one."""
-    history = load_history("chitchat", user=result.user)
+    history = result.history
     searching = Searching(base, history, settings)
     losses = searching.full.trials.losses(searching.full.data.valid)
     with TemporaryDirectory() as folder:
@@ -165,7 +190,7 @@ def searched(
     return row
 
 
-def summary(trials: tuple[Trial, ...], full: RunResult) -> dict[str, Any]:
+def summary(trials: tuple[Trial, ...], full: Full) -> dict[str, Any]:
     """Say what trials came to, above the full search's reference point."""
     return {
         "n_trials": len(trials),
@@ -176,7 +201,7 @@ def summary(trials: tuple[Trial, ...], full: RunResult) -> dict[str, Any]:
     }
 
 
-def share_of(trials: Any, full: RunResult) -> float:
+def share_of(trials: Any, full: Full) -> float:
     """Give the hypervolume as a share of the full search's last."""
     loss, rouge_l = full.hypervolume.reference
     values = np.array([[-trial.loss, trial.rougeL] for trial in trials]).reshape(-1, 2)
@@ -188,10 +213,9 @@ def tokens_of(outcome: SearchOutcome) -> int:
     return sum(trial.train_tokens for trial in outcome.trials)
 
 
-def settings_of(result: RunResult) -> LearnSettings:
-    """Give the full search's settings."""
-    search: Any = result.settings["search"]
-    return preset("laptop", trials=search["trials"], samples=search["samples"])
+def settings_of(result: Full) -> LearnSettings:
+    """Give the full search's settings: a bench's of as many trials."""
+    return preset("laptop", trials=len(result.trials), seed=result.seed)
 
 
 def rank_correlation(a: list[float], b: list[float]) -> float:
@@ -199,7 +223,7 @@ def rank_correlation(a: list[float], b: list[float]) -> float:
     return float(spearmanr(a, b).statistic)
 
 
-def report(people: dict[str, Any], full: dict[str, RunResult]) -> dict[str, Any]:
+def report(people: dict[str, Any], full: dict[str, Full]) -> dict[str, Any]:
     """Put everything together, with medians over people."""
     medians: dict[str, Any] = {}
     for name in ("early stop, replayed", "screened", "warm"):
@@ -217,7 +241,7 @@ def report(people: dict[str, Any], full: dict[str, RunResult]) -> dict[str, Any]
     one = next(iter(full.values()))
     return {
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
-        "settings": {"model": one.model, "dataset": one.dataset, "learn": one.settings},
+        "settings": {"dataset": one.history.dataset, "learn": settings_of(one).as_json()},
         "over people": medians,
         "people": people,
     }

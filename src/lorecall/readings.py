@@ -7,7 +7,7 @@ from statistics import fmean
 
 from lorecall.errors import ConfigError
 from lorecall.records import Objectives
-from lorecall.results import RunResult, System
+from lorecall.results import RunResult, System, Trial
 from lorecall.search.discrete import Params
 from lorecall.search.outcome import Aims, Finding, SearchOutcome
 from lorecall.search.prior import Prior
@@ -76,14 +76,8 @@ def prior_of(result: RunResult, space: InjectionSpace, aims: Aims) -> Prior:
     Raises:
         ConfigError: None lies in it.
     """
-    params: list[Params] = []
-    values: list[tuple[float, ...]] = []
-    for trial in result.trials:
-        with contextlib.suppress(ConfigError):
-            params.append(space.params(trial.config))
-            found = Objectives(loss=trial.loss, rouge_l=trial.rougeL)
-            values.append(aims.values(found, trial.trainable_parameters))
-    if not params:
+    prior = prior_of_trials(result.trials, space, aims)
+    if not prior.params:
         raise ConfigError(
             "a run to start from must have searched the same space, or a part of it",
             expected=f"trials in a space of {space.n_layers} layers, {space.searched} searched,"
@@ -93,6 +87,18 @@ def prior_of(result: RunResult, space: InjectionSpace, aims: Aims) -> Prior:
             f" {_levels(trial.config.dropout for trial in result.trials)}",
             next_step="Start from runs with the same base and options, or from none.",
         )
+    return prior
+
+
+def prior_of_trials(trials: Iterable[Trial], space: InjectionSpace, aims: Aims) -> Prior:
+    """Give those of the trials that lie in the space; none may."""
+    params: list[Params] = []
+    values: list[tuple[float, ...]] = []
+    for trial in trials:
+        with contextlib.suppress(ConfigError):
+            params.append(space.params(trial.config))
+            found = Objectives(loss=trial.loss, rouge_l=trial.rougeL)
+            values.append(aims.values(found, trial.trainable_parameters))
     return Prior(params=tuple(params), values=tuple(values))
 
 

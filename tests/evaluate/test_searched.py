@@ -9,8 +9,8 @@ import torch
 
 from lorecall.baselines.contract import Budget, Person, System
 from lorecall.data.history import samples_hash
-from lorecall.errors import ConfigError
-from lorecall.evaluate.searched import ABLATIONS, SearchedMemory, searched_space
+from lorecall.errors import ConfigError, RunError
+from lorecall.evaluate.searched import ABLATIONS, SearchedMemory, search_in, searched_space
 from lorecall.learn import learn_memory
 from lorecall.lm.base import BaseModel
 from lorecall.memory.artefact import Memory
@@ -41,6 +41,9 @@ def test_it_is_the_memory_that_learn_makes(
     assert fitted.samples_sha256 == samples_hash(person.split.train)
     assert fitted.facts["n_trials"] == 2
     assert fitted.train_s > fitted.facts["search_s"] > 0
+    kept = search_in(only(tmp_path / "bench"))
+    assert kept.config == made.config
+    assert [(t.config, t.loss) for t in kept.trials] == [(t.config, t.loss) for t in result.trials]
     assert isinstance(system, System)
 
 
@@ -63,6 +66,21 @@ def test_it_is_made_once(
     again = SearchedMemory(quick, folder=tmp_path).fit(person, llama, budget)
     assert weights.is_file()
     assert again.facts["n_trials"] == 2
+
+
+def test_a_search_that_cannot_be_read(
+    llama: BaseModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
+) -> None:
+    """None there, or one that was cut, is one clear line."""
+    with pytest.raises(RunError, match="a finished search must be readable"):
+        search_in(tmp_path)
+    SearchedMemory(quick, folder=tmp_path / "m").fit(
+        make_person(), llama, Budget(train=quick.train)
+    )
+    folder = only(tmp_path / "m")
+    (folder / "stages" / "search.json").write_text('{"chosen": 0}')
+    with pytest.raises(RunError, match="read as it was written"):
+        search_in(folder)
 
 
 def test_another_seed_is_another_memory(

@@ -65,7 +65,9 @@ def test_a_share_of_the_inputs_is_dropped(share: float) -> None:
 def test_it_is_dropout_of_the_inputs(rank: int, rows: int, scaling: float) -> None:
     """Values and all gradients are those of dropping from x itself, merged or not."""
     generator = torch.Generator().manual_seed(0)
-    linear = nn.Linear(12, 20).requires_grad_(False)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        linear = nn.Linear(12, 20).requires_grad_(False)
     pair = LoraLinear(linear, rank=rank, scaling=scaling, generator=generator)
     with torch.no_grad():
         pair.up.copy_(torch.randn(20, rank, generator=generator))

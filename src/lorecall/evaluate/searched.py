@@ -1,7 +1,8 @@
 """The memory as a system under evaluation: theta searched, then trained on the whole history.
 
 What `learn_memory` does without its control and without reading the test. The search and the
-memory are kept in a folder, so that a killed evaluation goes on with the trials it has.
+memory are kept in a folder, so that a killed evaluation goes on with the trials it has, and what
+was searched can be looked at afterwards (`search_in`).
 """
 
 import re
@@ -10,16 +11,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import get_args
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from lorecall.baselines.contract import Budget, Fitted, Person
-from lorecall.errors import ConfigError
+from lorecall.errors import ConfigError, RunError
+from lorecall.files import read_json
 from lorecall.learn import identity_of, is_stored
 from lorecall.lm.base import BaseModel
 from lorecall.memory.artefact import Memory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
 from lorecall.run_folder import RunFolder, open_run
+from lorecall.search.outcome import SearchOutcome
 from lorecall.search.study import check_storage
 from lorecall.searching import Plan, Searching
 from lorecall.settings import LearnSettings
@@ -33,6 +36,7 @@ ABLATIONS: tuple[str, ...] = tuple(
 """Names of the systems that search a part of the space: the rows of Table 5."""
 
 _STAGE = "made"  # not a stage of `learn`: another process finds none of its own
+_SEARCH = "search"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,29 @@ def searched_space(name: str) -> Searched:
     )
 
 
+def search_in(folder: Path) -> SearchOutcome:
+    """Give the finished search of a memory made here.
+
+    Args:
+        folder: The folder of one person's memory.
+
+    Raises:
+        RunError: There is none, or it cannot be read.
+    """
+    path = folder / "stages" / f"{_SEARCH}.json"
+    next_step = "Make the memory first: the search is kept when it has ended."
+    kept = read_json(path, what="a finished search", error=RunError, next_step=next_step)
+    try:
+        return TypeAdapter(SearchOutcome).validate_python(kept)
+    except ValidationError as reason:
+        raise RunError(
+            "a finished search is read as it was written",
+            expected=f"{path} whole",
+            got=str(reason).splitlines()[0],
+            next_step=next_step,
+        ) from reason
+
+
 def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFolder) -> Made:
     """Search theta, train it on all training samples, and store it in the run's folder."""
     history, split = person.history, person.split
@@ -123,6 +150,7 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
             vanilla_loss=vanilla_loss,
         )
     )
+    run.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
     trained = final.train(found.config, data, vanilla_loss=vanilla_loss)
     training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
     to_memory(trained, found.config, base=base, training=training).save(run.memory)

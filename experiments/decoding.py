@@ -1,0 +1,201 @@
+"""How replies are decoded, and what that does to ROUGE and Persona F1, on a bench's memories.
+
+Greedy decoding writes shorter than people do once it is tuned, and rambles when it is not. For the
+base, the default LoRA and the memory of every person, the same weights answer the test queries:
+
+- greedy: as the bench does.
+- length: greedy, the logit of a stop lowered (or raised) by one number, such that the replies to
+  *validation* queries are as long in the mean as the person's own training responses.
+- mbr: minimum Bayes risk: of 8 samples, the one that agrees best with the others by ROUGE-L.
+- mbr+length: the same, sampled with the stop's number.
+
+People are appended one by one, so that it may be stopped.
+
+    python experiments/decoding.py BENCH/memories
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lorecall import BaseModel, Memory, load_history, preset
+from lorecall.baselines.catalog import baseline
+from lorecall.baselines.contract import Budget, Person
+from lorecall.data.history import split_history
+from lorecall.device import cpu_name, set_threads
+from lorecall.files import write_json
+from lorecall.lm.body import body_of
+from lorecall.lm.decode import respond
+from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
+from lorecall.records import Sample
+from lorecall.reply.responder import ModelResponder
+
+OUT = Path(__file__).parent / "results" / "decoding.json"
+N_DRAWN, TEMPERATURE = 8, 0.7
+BIASES = (-4.0, 8.0)  # what is taken from the stop's logit, at least and at most
+HALVINGS = 6
+SETTINGS = preset("laptop")
+
+
+def main() -> None:
+    """Answer every person's test queries in every way, then compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("memories", type=Path)
+    parser.add_argument("--people", type=int, help="at most so many")
+    options = parser.parse_args()
+    set_threads()
+    base = BaseModel.load()
+    known: dict[str, Any] = json.loads(OUT.read_text())["people"] if OUT.exists() else {}
+    for folder in sorted(options.memories.iterdir())[: options.people]:
+        memory = Memory.load(folder)
+        user = memory.manifest.training.user
+        if user not in known:
+            known[user] = of_person(base, memory)
+            write_json(OUT, report(known))
+            print(user, json.dumps(known[user]["mean"], indent=1), flush=True)
+
+
+def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:
+    """Answer one person's test queries by every system in every way."""
+    training = memory.manifest.training
+    history = load_history(training.dataset, user=training.user)
+    person = Person(history=history, split=split_history(history))
+    budget = Budget(train=SETTINGS.train, seed=training.seed)
+    systems = {
+        "vanilla": baseline("vanilla").fit(person, base, budget).responder,
+        "default-lora": baseline("default-lora").fit(person, base, budget).responder,
+        "memory": ModelResponder(base, memory=memory, limits=budget.train),
+    }
+    persona = persona_tokens(person.split.own_content)
+    lengths = [len(base.tokenizer.encode(s.response)) for s in person.split.train]
+    means: dict[str, Any] = {}
+    scored: dict[str, Any] = {}
+    for name, responder in systems.items():
+        asked = Asked(responder, max_new_tokens=max(lengths))
+        bias = asked.calibrated(person.split.valid, fmean(lengths))
+        ways: dict[str, Callable[[Sequence[Sample]], list[str]]] = {
+            "greedy": lambda samples, asked=asked: asked.greedy(samples, 0.0),
+            "length": lambda samples, asked=asked, bias=bias: asked.greedy(samples, bias),
+            "mbr": lambda samples, asked=asked: asked.agreed(samples, 0.0),
+            "mbr+length": lambda samples, asked=asked, bias=bias: asked.agreed(samples, bias),
+        }
+        for way, answer in ways.items():
+            responses = answer(person.split.test)
+            overlap = rouge(responses, [sample.response for sample in person.split.test])
+            scored[f"{name}, {way}"] = {
+                "rouge1": list(overlap.rouge1),
+                "rougeL": list(overlap.rouge_l),
+                "persona_f1": [persona_f1(response, persona) for response in responses],
+            }
+            means[f"{name}, {way}"] = {
+                metric: round(fmean(values), 2)
+                for metric, values in scored[f"{name}, {way}"].items()
+            } | {
+                "words": round(fmean(len(r.split()) for r in responses), 1),
+                "bias": round(bias, 2),
+            }
+    return {
+        "true words": fmean(len(s.response.split()) for s in person.split.test),
+        "mean": means,
+        "scores": scored,
+    }
+
+
+class Asked:
+    """One system, asked in different ways.
+
+    Args:
+        responder: The system.
+        max_new_tokens: Longest reply.
+    """
+
+    def __init__(self, responder: ModelResponder, *, max_new_tokens: int) -> None:
+        self.responder, self.max_new_tokens = responder, max_new_tokens
+
+    def greedy(self, samples: Sequence[Sample], bias: float) -> list[str]:
+        """Answer with the likeliest tokens, the stop's logit less `bias`."""
+        with self._logits(lambda logits: logits, bias):
+            return self._answer(samples)
+
+    def agreed(self, samples: Sequence[Sample], bias: float) -> list[str]:
+        """Draw several answers to each and give the one that agrees best with the others."""
+        generator = torch.Generator().manual_seed(0)
+
+        def noisy(logits: Tensor) -> Tensor:
+            noise = torch.empty_like(logits).exponential_(generator=generator)
+            return logits / TEMPERATURE - noise.log()
+
+        with self._logits(noisy, bias):
+            drawn = [self._answer(samples) for _ in range(N_DRAWN)]
+        return [_consensus(each) for each in zip(*drawn, strict=True)]
+
+    def calibrated(self, samples: Sequence[Sample], length: float) -> float:
+        """Find by halving the bias with which replies are as long as the person's, in tokens."""
+        low, high = BIASES
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            replies = self.greedy(samples, middle)
+            encode = self.responder.base.tokenizer.encode
+            longer = fmean(len(encode(reply)) for reply in replies) > length
+            low, high = (low, middle) if longer else (middle, high)
+        return (low + high) / 2
+
+    def _answer(self, samples: Sequence[Sample]) -> list[str]:
+        responder = self.responder
+        with responder.worn():
+            return respond(
+                responder.base,
+                responder.format,
+                [responder.encode(sample).prompt for sample in samples],
+                max_new_tokens=self.max_new_tokens,
+            )
+
+    @contextmanager
+    def _logits(self, change: Callable[[Tensor], Tensor], bias: float) -> Iterator[None]:
+        body, stops = body_of(self.responder.base), list(self.responder.format.stop_ids)
+        plain = body.logits
+
+        def changed(h: Tensor) -> Tensor:
+            logits = plain(h)
+            logits[:, stops] -= bias
+            return change(logits)
+
+        body.logits = changed  # pyright: ignore[reportAttributeAccessIssue]
+        try:
+            yield
+        finally:
+            del body.logits
+
+
+def _consensus(drawn: Sequence[str]) -> str:
+    agreement = [fmean(rouge([one] * len(drawn), drawn).rouge_l) for one in drawn]
+    return drawn[agreement.index(max(agreement))]
+
+
+def report(people: dict[str, Any]) -> dict[str, Any]:
+    """Put everything together, with means over people."""
+    names = next(iter(people.values()))["mean"]
+    return {
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "settings": {"n_drawn": N_DRAWN, "temperature": TEMPERATURE, "halvings": HALVINGS},
+        "over people": {
+            name: {
+                key: round(fmean(person["mean"][name][key] for person in people.values()), 2)
+                for key in names[name]
+            }
+            for name in names
+        },
+        "people": people,
+    }
+
+
+if __name__ == "__main__":
+    main()
