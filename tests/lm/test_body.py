@@ -12,6 +12,7 @@ from lorecall.lm.body import Body, KeysValues, body_of
 from lorecall.lm.inject import Injection
 from lorecall.lm.packing import Pack, unpacked_rows
 from lorecall.lm.prefill import bare_past
+from lorecall.lm.tiny import tiny_base
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]
@@ -166,3 +167,18 @@ def test_one_body_a_base(base: BaseModel, make_base: Callable[..., BaseModel]) -
     assert body_of(base) is body_of(base)
     assert body_of(base).base is base
     assert body_of(make_base("llama")) is not body_of(base)
+
+
+def test_a_bf16_llama_adds_up_in_fp32() -> None:
+    """Over many layers its rows lie nearer to those of fp32 arithmetic than the plain path's."""
+    low = tiny_base(n_layers=16, dtype=torch.bfloat16)
+    exact = tiny_base(n_layers=16, dtype=torch.bfloat16)
+    exact.model.float()
+    body = Body(low)
+    sequences, tails, packed = batch(body)
+    with torch.no_grad():
+        expected = plain_rows(exact, sequences, tails)
+        plain = plain_rows(low, sequences, tails).float()
+        fast = body.wanted(body.embed(packed), packed).float()
+    off, plain_off = ((x - expected).norm().item() for x in (fast, plain))
+    assert off < 0.8 * plain_off

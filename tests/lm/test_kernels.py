@@ -163,8 +163,19 @@ def test_rms_norm_equals_torchs(size: float) -> None:
     assert trained.grad is None
 
 
+def test_rms_norm_of_a_finer_stream() -> None:
+    """The result is the weight's number format, the gradient x's own."""
+    x = drawn(ROWS, K).detach().requires_grad_()
+    y = rms_norm(x, torch.ones(K, dtype=torch.bfloat16), 1e-5)
+    y.float().sum().backward()
+    assert y.dtype == torch.bfloat16
+    assert x.grad is not None
+    assert x.grad.dtype == torch.float32
+    torch.testing.assert_close(y.float(), _rms(x, torch.ones(K)), atol=0.01, rtol=0.01)
+
+
 def test_rms_norm_keeps_the_number_format() -> None:
-    """The mean square is taken in fp32, the result is the stream's; x is left as it is."""
+    """The mean square is taken in fp32, the result is the weight's; x is left as it is."""
     x = drawn(ROWS, K).detach().bfloat16().requires_grad_()
     before = x.detach().clone()
     y = rms_norm(x, torch.ones(K, dtype=torch.bfloat16), 1e-5)

@@ -23,7 +23,11 @@ Heads = tuple[Tensor, Tensor, Tensor]
 
 @runtime_checkable
 class Blocks(Protocol):
-    """A model's layers, a method a step; h is the stream between layers, (rows, width)."""
+    """A model's layers, a method a step; h is the stream between layers, (rows, width).
+
+    Its number format is the family's choice: what is added up over many layers may be kept finer
+    than the weights are.
+    """
 
     n_layers: int
 
@@ -53,7 +57,11 @@ class Blocks(Protocol):
 
 
 class LlamaBlocks:
-    """Llama: RMS norms before each half, rotary positions, a gated feed-forward."""
+    """Llama: RMS norms before each half, rotary positions, a gated feed-forward.
+
+    The stream is fp32 also where the weights are bf16: every layer adds to it, and rounding it 60
+    times costs more than all products' rounding (`experiments/LOG.md`, 2026-11-26).
+    """
 
     def __init__(self, model: PreTrainedModel, linears: Linears) -> None:
         body: Any = model.base_model
@@ -67,7 +75,8 @@ class LlamaBlocks:
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 - rotary
         """Turn tokens into the first h."""
-        return self.body.embed_tokens(ids)
+        h = self.body.embed_tokens(ids)
+        return h.to(torch.promote_types(h.dtype, torch.float32))
 
     def heads(self, layer: int, h: Tensor, positions: Tensor) -> Heads:
         """Compute queries, keys and values from h."""
@@ -75,7 +84,7 @@ class LlamaBlocks:
         attention = block.self_attn
         x = _rms(block.input_layernorm, h)
         q, k, v = self.linears.joined((attention.q_proj, attention.k_proj, attention.v_proj), x)
-        cos, sin = self._rotation(positions, h)
+        cos, sin = self._rotation(positions, x)
         width = attention.head_dim
         q, k, v = (part.view(len(x), -1, width) for part in (q, k, v))
         return rotated(q, cos, sin), rotated(k, cos, sin), v
@@ -97,10 +106,10 @@ class LlamaBlocks:
         """Finish the stream."""
         return _rms(self.body.norm, h)
 
-    def _rotation(self, positions: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    def _rotation(self, positions: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the angles once for all layers: the positions are the same tensor."""
         if self._angles is None or self._angles[0] is not positions:
-            cos, sin = self.body.rotary_emb(h, positions[None])
+            cos, sin = self.body.rotary_emb(x, positions[None])
             self._angles = (positions, cos[0, :, None], sin[0, :, None])
         return self._angles[1], self._angles[2]
 
@@ -190,6 +199,6 @@ BLOCKS: dict[str, Callable[[PreTrainedModel, Linears], Blocks]] = {
 
 
 def _rms(norm: Any, h: Tensor) -> Tensor:
-    if torch.is_grad_enabled() and h.requires_grad:
+    if h.dtype != norm.weight.dtype or (torch.is_grad_enabled() and h.requires_grad):
         return rms_norm(h, norm.weight, norm.variance_epsilon)
     return F.rms_norm(h, norm.weight.shape, norm.weight, norm.variance_epsilon)

@@ -100,9 +100,12 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Scale rows to a root mean square of 1, then by a frozen weight.
 
     Args:
-        x: Inputs. *Shape:* (rows, width)
+        x: Inputs, of the weight's number format or a finer one. *Shape:* (rows, width)
         weight: The norm's weight. *Shape:* (width,)
         eps: Added to the mean square.
+
+    Returns:
+        The scaled rows, in the weight's number format. *Shape:* (rows, width)
     """
     return cast("Tensor", _RMSNorm.apply(x, weight, eps))
 
@@ -124,7 +127,7 @@ class _RMSNorm(Function):
 def _rms_forward(x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     full = x.float()
     inverse = full.square().mean(-1, keepdim=True).add_(eps).rsqrt_()
-    return (full * inverse).to(x.dtype).mul_(weight), inverse
+    return (full * inverse).to(weight.dtype).mul_(weight), inverse
 
 
 def _rms_backward(dy: Tensor, x: Tensor, weight: Tensor, inverse: Tensor) -> Tensor:
