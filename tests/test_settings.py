@@ -1,6 +1,7 @@
 """The numbers of a run: ranges, presets, overrides."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,18 @@ def test_a_memory_on_responses_alone_is_an_option() -> None:
     assert preset(inject="response").search.inject == "response"
     with pytest.raises(ConfigError, match="expected all or response, got 'prompt'"):
         preset(inject="prompt")
+
+
+def test_replies_of_free_length_are_an_option() -> None:
+    """They leave their mark; the usual ones do not, so that runs from before go on."""
+    assert preset("laptop").train.reply_length == "own"
+    written: Any = preset("laptop").as_json()
+    assert "reply_length" not in written["train"]
+    free = preset("laptop", reply_length="free")
+    written = free.as_json()
+    assert free.train.reply_length == written["train"]["reply_length"] == "free"
+    with pytest.raises(ConfigError, match="the length of replies must be known"):
+        preset("laptop", reply_length="short")
 
 
 def test_trials_side_by_side_are_a_batch() -> None:

@@ -130,6 +130,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
     inject: Annotated[
         str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
     ] = "all",
+    reply_length: Annotated[
+        str, typer.Option(help="How long replies are: own, as the person's are, or free.")
+    ] = "own",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")
@@ -183,6 +186,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         samples=samples,
         epochs=epochs,
         inject=inject,
+        reply_length=reply_length,
         together=together,
         searched=searched,
         budget_min=budget,

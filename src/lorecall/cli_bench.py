@@ -63,6 +63,9 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         int | None, typer.Option(help="Most samples of a user, the newest.")
     ] = None,
     test_samples: Annotated[int | None, typer.Option(help="Most test samples a user.")] = None,
+    reply_length: Annotated[
+        str, typer.Option(help="How long replies are: own, as the person's are, or free.")
+    ] = "own",
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
     judged: Judged = None,
     model: Model = None,
@@ -89,6 +92,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         epochs=epochs,
         history_samples=history_samples,
         test_samples=test_samples,
+        reply_length=reply_length,
     )
     plan, n_samples = make_plan(
         data or ["chitchat"],

@@ -158,12 +158,16 @@ class _Job:
 
         def read(_: Callable[[float], None]) -> SystemReading:
             valid = self.final.losses(self.data.valid)
-            test = self.final.read(self.test, max_new_tokens=self.data.max_new_tokens)
+            stop_bias = self.final.stop_bias(self.data)
+            test = self.final.read(
+                self.test, max_new_tokens=self.data.max_new_tokens, stop_bias=stop_bias
+            )
             return SystemReading(
                 losses=test.losses,
                 responses=test.responses,
                 valid_losses=valid,
                 evaluate_s=test.seconds,
+                stop_bias=stop_bias,
             )
 
         return self._stage("vanilla", "reading the base", self.costs.vanilla, read)
@@ -266,12 +270,16 @@ class _Job:
             trained = self.final.train(
                 config, self.data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
             )
-            if name == "memory":
-                self._store(config, trained)
             with Injection(self.base, config) as injection:
                 injection.load(trained.tensors)
+                stop_bias = self.final.stop_bias(self.data, injection=injection)
+                if name == "memory":
+                    self._store(config, trained, stop_bias)
                 test = self.final.read(
-                    self.test, max_new_tokens=self.data.max_new_tokens, injection=injection
+                    self.test,
+                    max_new_tokens=self.data.max_new_tokens,
+                    injection=injection,
+                    stop_bias=stop_bias,
                 )
             return SystemReading(
                 losses=test.losses,
@@ -280,6 +288,7 @@ class _Job:
                 n_parameters=trained.n_parameters,
                 train_s=trained.report.seconds,
                 evaluate_s=test.seconds,
+                stop_bias=stop_bias,
             )
 
         return self._stage(name, line, self.costs.final, work)
@@ -301,14 +310,14 @@ class _Job:
         self.folder.save_stage(name, asdict(reading))
         return reading
 
-    def _store(self, config: InjectionConfig, trained: Trained) -> None:
+    def _store(self, config: InjectionConfig, trained: Trained, stop_bias: float) -> None:
         training = training_of(
             self.split,
             user=self.history.user,
             dataset=self.history.dataset,
             seed=self.settings.seed,
         )
-        memory = to_memory(trained, config, base=self.base, training=training)
+        memory = to_memory(trained, config, base=self.base, training=training, stop_bias=stop_bias)
         memory.save(self.folder.memory)
 
     def _replies(self, readings: Mapping[System, SystemReading]) -> tuple[Reply, ...]:

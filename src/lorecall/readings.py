@@ -19,7 +19,8 @@ from lorecall.trial.run import TrialResult
 class SystemReading:
     """What one system made of the test samples, as its stage left it.
 
-    `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone.
+    `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone;
+    `stop_bias` is what its replies were decoded with.
     """
 
     losses: tuple[float, ...]
@@ -29,6 +30,7 @@ class SystemReading:
     n_parameters: int = 0
     train_s: float = 0.0
     evaluate_s: float = 0.0
+    stop_bias: float = 0.0
 
     @property
     def valid_loss(self) -> float:

@@ -17,6 +17,8 @@ Authorship = Literal["user", "assistant"]
 Placement = Literal["deal", "every"]
 """How `n_loras` is read: a total dealt over the active layers, or a number for each of them."""
 
+ReplyLength = Literal["own", "free"]
+"""How long replies are: as the person's own are in the mean, or as decoding leaves them."""
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 

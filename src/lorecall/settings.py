@@ -15,6 +15,7 @@ from lorecall.records import (
     Factor,
     Inject,
     Placement,
+    ReplyLength,
     Searched,
     SurrogateKind,
     ThirdObjective,
@@ -50,6 +51,8 @@ class TrainSettings:
         earlier_turns: Earlier turns of the conversation in the prompt, 0 to 2.
         history_in_prompt: Past pairs put before the prompt; 0 but for ablations.
         plain: Whether to compute on the plain path, the reference; it is slower.
+        reply_length: Whether replies to test queries, and a memory's from then on, are in the mean
+            as long as the person's own, or end where greedy decoding ends them.
     """
 
     learning_rate: float = 5e-4
@@ -65,6 +68,7 @@ class TrainSettings:
     earlier_turns: int = 2
     history_in_prompt: int = 0
     plain: bool = False
+    reply_length: ReplyLength = "own"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience", "max_response_tokens"):
@@ -77,6 +81,7 @@ class TrainSettings:
         check_range("weight_decay", self.weight_decay, low=0)
         check_range("clip_norm", self.clip_norm, low=0)
         check_range("warmup_share", self.warmup_share, low=0, high=1)
+        choice("the length of replies", self.reply_length, get_args(ReplyLength))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,13 +198,16 @@ class LearnSettings:
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values.
 
-        A wider search leaves its mark; without one the settings, and so a run's identity and its
-        study's name, are what they were before there was such a thing.
+        A wider search leaves its mark, and so do replies of free length; without them the settings,
+        and so a run's identity and its study's name, are what they were before there were such.
         """
         paper = SearchSettings()
         off = [name for name in _WIDER if getattr(self.search, name) == getattr(paper, name)]
         search = {name: value for name, value in asdict(self.search).items() if name not in off}
-        return {**asdict(self), "search": search}
+        train = asdict(self.train)
+        if self.train.reply_length == TrainSettings().reply_length:
+            del train["reply_length"]
+        return {**asdict(self), "search": search, "train": train}
 
 
 class Changes(TypedDict, total=False):
@@ -224,6 +232,7 @@ class Changes(TypedDict, total=False):
     surrogate: str
     wide: Sequence[str]
     third_objective: str | None
+    reply_length: str
 
 
 def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
@@ -242,6 +251,10 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
     if "epochs" in given:
         train = replace(base.train, max_epochs=changes.get("epochs") or 0)
         base = replace(base, train=train)
+    if "reply_length" in given:
+        wanted = changes.get("reply_length", "")
+        length = choice("the length of replies", wanted, get_args(ReplyLength))
+        base = replace(base, train=replace(base.train, reply_length=length))
     search = replace(base.search, **{k: v for k, v in given.items() if k in _SEARCH_CHANGES})
     factors = {choice("a factor", name, get_args(Factor)) for name in changes.get("wide", ())}
     search = replace(search, **{_LADDERS[name][0]: _LADDERS[name][1] for name in factors})

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.decode import decode_greedily, respond
+from lorecall.lm.body import Body
+from lorecall.lm.decode import continue_greedily, decode_greedily, respond
 from lorecall.lm.inject import Injection
 from lorecall.lm.plain import decode_plainly
+from lorecall.lm.prefill import read_prompts
 from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Inject, InjectionConfig
 
@@ -104,6 +106,36 @@ def test_rows_that_end_leave_without_a_trace(
     assert ours == expected
     assert sum(done) == len(prompts)
     assert max(done) <= batch_size
+
+
+@pytest.mark.parametrize("stop_bias", [-0.3, -9.0, 0.3, 9.0])
+def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float) -> None:
+    """By a number on their logits, on both paths."""
+    prompts = prompts_of(9, seed=1)
+    whole = [by_full_passes(base, prompt, 12) for prompt in prompts]
+    stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
+
+    def biased(prompt: list[int]) -> list[int]:
+        ids = list(prompt)
+        while len(ids) < len(prompt) + 12:
+            with torch.no_grad():
+                logits = base.model(torch.tensor([ids]), use_cache=False).logits[0, -1]
+            logits[list(stops)] += stop_bias
+            ids.append(int(logits.argmax()))
+        return cut(ids[len(prompt) :], set(stops))
+
+    expected = [biased(prompt) for prompt in prompts]
+    assert expected != [cut(row, set(stops)) for row in whole]
+    for decode in (decode_greedily, decode_plainly):
+        ours = decode(base, prompts, max_new_tokens=12, stop_ids=stops, stop_bias=stop_bias)
+        assert ours == expected
+    body = Body(base)
+    read = read_prompts(body, prompts, "all")
+    for fixed in (True, False):
+        ours = continue_greedily(
+            body, read, max_new_tokens=12, stop_ids=stops, stop_bias=stop_bias, fixed=fixed
+        )
+        assert ours == expected
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7])

@@ -7,10 +7,11 @@ from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
 from lorecall.lm.plain import decode_plainly
 from lorecall.lm.prefill import read_prompts
-from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
+from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps, likeliest
 
 LENGTHS = (30, 29, 12, 11, 3, 1)  # longest first, in three groups
 N_NEW = 8
+LIKELIEST = likeliest((), 0.0, torch.device("cpu"))
 
 
 def prompts() -> list[list[int]]:
@@ -30,7 +31,7 @@ def test_steps_choose_the_plain_paths_tokens(
     read = read_prompts(body, prompts(), "all")
     before = [x.clone() for past in read.layers for x in past]
     rows, going = list(range(len(LENGTHS))), [1, 2, 5]
-    steps = kind(body, read, rows, N_NEW)
+    steps = kind(body, read, rows, N_NEW, LIKELIEST)
     assert isinstance(steps, Steps)
     tokens = body.logits(read.last).argmax(dim=-1)
     for step in range(N_NEW - 1):
@@ -55,7 +56,7 @@ def test_rows_may_come_in_another_order_than_the_prompts(
     body = Body(base)
     read = read_prompts(body, shuffled, "all")
     rows = sorted(range(len(shuffled)), key=lambda i: -read.lengths[i])
-    steps = kind(body, read, rows, 3)
+    steps = kind(body, read, rows, 3, LIKELIEST)
     tokens = body.logits(read.last[rows]).argmax(dim=-1)
     for step in (1, 2):
         tokens = steps.next(tokens)

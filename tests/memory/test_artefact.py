@@ -86,6 +86,19 @@ class TestRoundTrip:
         assert ("dropout" in theta) == is_told
         assert Memory.load(tmp_path).config == config
 
+    def test_where_replies_end_comes_back(
+        self, base: BaseModel, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """A memory written before there was such a number leaves it free."""
+        memory = make_memory(base)
+        memory.ending(-1.25).save(tmp_path / "m")
+        assert Memory.load(tmp_path / "m").manifest.stop_bias == -1.25
+        path = tmp_path / "m" / "manifest.json"
+        manifest = json.loads(path.read_text())
+        del manifest["stop_bias"]
+        path.write_text(json.dumps(manifest))
+        assert Memory.load(tmp_path / "m").manifest.stop_bias == 0.0
+
     def test_the_folder_of_a_run_will_do(
         self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:

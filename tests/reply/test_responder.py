@@ -15,7 +15,7 @@ from lorecall.lm.plain import decode_plainly
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
 from lorecall.records import InjectionConfig, Turn
-from lorecall.reply.responder import MemoryResponder, VanillaResponder
+from lorecall.reply.responder import MemoryResponder, ModelResponder, VanillaResponder
 
 MakeMemory = Callable[..., Memory]
 QUERIES = ["hello there", "how are you doing", "x"]
@@ -41,6 +41,19 @@ def test_a_memory_changes_the_answers(base: BaseModel, make_memory: MakeMemory) 
     personal = brief(MemoryResponder(base, make_memory(base)))
     assert personal.reply_all(QUERIES) != vanilla.reply_all(QUERIES)
     assert personal.format.prompt("hi") == vanilla.format.prompt("hi")
+
+
+def test_a_memory_ends_its_replies_as_it_was_fitted(
+    llama: BaseModel, make_memory: MakeMemory
+) -> None:
+    """By its manifest, unless another number is asked for; the base has none."""
+    memory = make_memory(llama)
+    eager = memory.ending(50.0)
+    assert MemoryResponder(llama, eager).reply_all(QUERIES) == ["", "", ""]
+    free = ModelResponder(llama, memory=eager, stop_bias=0.0)
+    assert free.reply_all(QUERIES) == MemoryResponder(llama, memory).reply_all(QUERIES)
+    assert all(free.reply_all(QUERIES))
+    assert VanillaResponder(llama).stop_bias == 0.0
 
 
 def test_earlier_turns_change_the_answer(llama: BaseModel) -> None:

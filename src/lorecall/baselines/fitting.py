@@ -100,7 +100,7 @@ def fitted(
     recall: NotesRecall | None = None,
     facts: Mapping[str, float] = NO_FACTS,
 ) -> Fitted:
-    """Hand over one person's system.
+    """Hand over one person's system, its replies as long as the person's where that is asked for.
 
     Args:
         person: Whose.
@@ -111,6 +111,12 @@ def fitted(
         facts: What is to be reported beside the number of notes and how often one is found.
     """
     training, memory = _training(person, budget), trained.memory if trained else None
+    responder = ModelResponder(base, memory=memory, recall=recall, limits=budget.train)
+    trials = Trials(base, settings=budget.train, seed=budget.seed)
+    with responder.worn() as injection:
+        data = trials.data(person.split, person.split.train, recall=recall)
+        stop_bias = trials.stop_bias(data, injection=injection)
+    memory = memory.ending(stop_bias) if memory else None
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
         facts = {
@@ -119,11 +125,13 @@ def fitted(
             **facts,
         }
     return Fitted(
-        responder=ModelResponder(base, memory=memory, recall=recall, limits=budget.train),
+        responder=ModelResponder(
+            base, memory=memory, recall=recall, limits=budget.train, stop_bias=stop_bias
+        ),
         samples_sha256=training.samples_sha256,
         train_s=trained.seconds if trained else 0.0,
         n_bytes=(memory.n_bytes if memory else 0) + (notes.n_bytes if notes else 0),
-        facts=facts,
+        facts={**facts, "stop_bias": stop_bias},
         notes=notes,
     )
 

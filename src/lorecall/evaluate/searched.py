@@ -18,6 +18,7 @@ from lorecall.errors import ConfigError, RunError
 from lorecall.files import read_json
 from lorecall.learn import identity_of, is_stored
 from lorecall.lm.base import BaseModel
+from lorecall.lm.inject import Injection
 from lorecall.memory.artefact import Memory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
@@ -89,6 +90,7 @@ class SearchedMemory:
                 "active_layers": len(theta.modules_per_layer()),
                 "n_loras": theta.n_loras,
                 "rank": theta.rank,
+                "stop_bias": memory.manifest.stop_bias,
             },
         )
 
@@ -153,7 +155,11 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     run.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
     trained = final.train(found.config, data, vanilla_loss=vanilla_loss)
     training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
-    to_memory(trained, found.config, base=base, training=training).save(run.memory)
+    with Injection(base, found.config) as injection:
+        injection.load(trained.tensors)
+        stop_bias = final.stop_bias(data, injection=injection)
+    memory = to_memory(trained, found.config, base=base, training=training, stop_bias=stop_bias)
+    memory.save(run.memory)
     made = Made(
         search_s=sum(sum(trial.seconds.values()) for trial in found.trials),
         train_s=trained.report.seconds,

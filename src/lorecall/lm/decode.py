@@ -14,7 +14,7 @@ from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body, body_of
 from lorecall.lm.prefill import Prefilled, read_prompts
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
+from lorecall.lm.steps import Choose, FixedSteps, GrowingSteps, Steps, likeliest
 from lorecall.records import Inject
 
 BATCH_SIZE = 32
@@ -26,6 +26,7 @@ def respond(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
+    stop_bias: float = 0.0,
     inject: Inject = "all",
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
@@ -36,6 +37,7 @@ def respond(
         prompt_format: The layout the prompts were made with; it says where an answer ends.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest answer.
+        stop_bias: What is added to the logits of the tokens that end an answer.
         inject: Which tokens the memory acts on.
         on_batch: Called with the number of prompts that are done.
     """
@@ -44,6 +46,7 @@ def respond(
         prompts,
         max_new_tokens=max_new_tokens,
         stop_ids=prompt_format.stop_ids,
+        stop_bias=stop_bias,
         inject=inject,
         on_batch=on_batch,
     )
@@ -51,12 +54,13 @@ def respond(
 
 
 @torch.inference_mode()
-def decode_greedily(
+def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many at once
     base: BaseModel,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
     stop_ids: Collection[int],
+    stop_bias: float = 0.0,
     batch_size: int = BATCH_SIZE,
     inject: Inject = "all",
     on_batch: Callable[[int], None] | None = None,
@@ -68,6 +72,7 @@ def decode_greedily(
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation; they are not part of it.
+        stop_bias: What is added to their logits.
         batch_size: Prompts decoded at once; those of like length share a batch.
         inject: Which tokens the memory acts on.
         on_batch: Called with the number of prompts that are done.
@@ -82,7 +87,11 @@ def decode_greedily(
         batch = order[start : start + batch_size]
         prefilled = read_prompts(body, [prompts[i] for i in batch], inject)
         rows = continue_greedily(
-            body, prefilled, max_new_tokens=max_new_tokens, stop_ids=frozenset(stop_ids)
+            body,
+            prefilled,
+            max_new_tokens=max_new_tokens,
+            stop_ids=frozenset(stop_ids),
+            stop_bias=stop_bias,
         )
         for i, row in zip(batch, rows, strict=True):
             answers[i] = row
@@ -98,6 +107,7 @@ def continue_greedily(
     *,
     max_new_tokens: int,
     stop_ids: frozenset[int],
+    stop_bias: float = 0.0,
     fixed: bool | None = None,
 ) -> list[list[int]]:
     """Decode a batch of prompts that were read; arguments as `decode_greedily`.
@@ -107,6 +117,7 @@ def continue_greedily(
         prefilled: The prompts.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation.
+        stop_bias: What is added to their logits.
         fixed: Whether steps have fixed shapes, which a GPU replays as one graph; None for what is
             fastest on the base's device.
     """
@@ -114,7 +125,8 @@ def continue_greedily(
     rows = sorted(range(len(answers)), key=lambda i: -prefilled.lengths[i])  # still going on
     going = [True] * len(rows)
     steps: Steps | None = None
-    chosen = body.logits(prefilled.last[rows]).argmax(dim=-1)
+    choose = likeliest(stop_ids, stop_bias, body.base.device)
+    chosen = choose(body.logits(prefilled.last[rows]))
     for step in range(max_new_tokens):
         for place, token in enumerate(chosen.tolist()):
             going[place] = going[place] and token not in stop_ids
@@ -123,7 +135,7 @@ def continue_greedily(
         if not any(going) or step == max_new_tokens - 1:
             break
         if steps is None:
-            steps = _steps(body, prefilled, rows, max_new_tokens, fixed=fixed)
+            steps = _steps(body, prefilled, rows, max_new_tokens, choose, fixed=fixed)
         if sum(going) < steps.shrink * len(rows):
             keep = [place for place, goes in enumerate(going) if goes]
             steps.keep(keep)
@@ -134,9 +146,15 @@ def continue_greedily(
 
 
 def _steps(
-    body: Body, prefilled: Prefilled, rows: list[int], n_new: int, *, fixed: bool | None
+    body: Body,
+    prefilled: Prefilled,
+    rows: list[int],
+    n_new: int,
+    choose: Choose,
+    *,
+    fixed: bool | None,
 ) -> Steps:
     on_gpu = body.base.device.type == "cuda" and not body.base.four_bit
     if on_gpu if fixed is None else fixed:
-        return FixedSteps(body, prefilled, rows, n_new)
-    return GrowingSteps(body, prefilled, rows, n_new)
+        return FixedSteps(body, prefilled, rows, n_new, choose)
+    return GrowingSteps(body, prefilled, rows, n_new, choose)

@@ -22,6 +22,7 @@ def decode_plainly(
     *,
     max_new_tokens: int,
     stop_ids: frozenset[int],
+    stop_bias: float = 0.0,
     inject: Inject = "all",
 ) -> list[list[int]]:
     """Continue each prompt with its likeliest tokens, all prompts at once.
@@ -31,6 +32,7 @@ def decode_plainly(
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation; they are not part of it.
+        stop_bias: What is added to their logits.
         inject: Which tokens the memory acts on.
     """
     answers: list[list[int]] = [[] for _ in prompts]
@@ -44,7 +46,9 @@ def decode_plainly(
     finally:
         act_on(base, None)
     for step in range(max_new_tokens):
-        chosen = base.logits(hidden[:, -1]).argmax(dim=-1)
+        logits = base.logits(hidden[:, -1])
+        logits[:, sorted(stop_ids)] += stop_bias
+        chosen = logits.argmax(dim=-1)
         going = [i for i, token in enumerate(chosen.tolist()) if token not in stop_ids]
         for i in going:
             answers[rows[i]].append(int(chosen[i]))

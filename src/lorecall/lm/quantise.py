@@ -57,6 +57,8 @@ def _four_bit(bitsandbytes: Any, linear: nn.Linear, device: torch.device) -> nn.
         compute_dtype=linear.weight.dtype,
         quant_type="nf4",
     )
+    # its repacking for AVX512-bf16 refuses widths below its blocks, and changes weights in place
+    quantised.support_avx512bf16_for_cpu = False
     quantised.weight = bitsandbytes.nn.Params4bit(
         linear.weight.data, requires_grad=False, quant_type="nf4"
     )

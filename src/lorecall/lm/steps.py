@@ -5,7 +5,7 @@ CPU, which waits for memory, rows of like length attend together and no more is 
 On a GPU, which waits for the next call, a step has fixed shapes and is replayed as one CUDA graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor
 from lorecall.lm.attention import Past
 from lorecall.lm.body import Body
 from lorecall.lm.prefill import Prefilled
+
+Choose = Callable[[Tensor], Tensor]
+"""Chooses one token a row. *Shape:* (batch, vocabulary) to (batch,)"""
 
 _ALIKE = 0.8  # the shortest row of a group against its longest
 
@@ -25,12 +28,30 @@ class Steps(Protocol):
     shrink: float
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Read one token a row and choose the likeliest next one. *Shape:* (batch,) both."""
+        """Read one token a row and choose the next one. *Shape:* (batch,) both."""
         ...
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
         ...
+
+
+def likeliest(stop_ids: Collection[int], stop_bias: float, device: torch.device) -> Choose:
+    """Give what chooses the likeliest token, once stopping was made likelier or less so.
+
+    Args:
+        stop_ids: Tokens that end an answer.
+        stop_bias: What is added to their logits; below 0, answers come out longer.
+        device: Where the logits are. They are changed in place.
+    """
+    ids = torch.tensor(sorted(stop_ids), dtype=torch.long, device=device)
+
+    def choose(logits: Tensor) -> Tensor:
+        if stop_bias:
+            logits[:, ids] += stop_bias
+        return logits.argmax(dim=-1)
+
+    return choose
 
 
 class GrowingSteps:
@@ -41,17 +62,20 @@ class GrowingSteps:
         prefilled: The prompts.
         rows: Their order here, longest first.
         n_new: Most new tokens a row.
+        choose: Chooses the next token.
     """
 
     shrink = 0.75
 
-    def __init__(self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
-        self._body, self._device = body, prefilled.last.device
+    def __init__(
+        self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int, choose: Choose
+    ) -> None:
+        self._body, self._device, self._choose = body, prefilled.last.device, choose
         self._lengths = [prefilled.lengths[i] for i in rows]
         self._layers = _with_room(prefilled, rows, n_new)
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Read one token a row and choose the likeliest next one."""
+        """Read one token a row and choose the next one."""
         places = torch.tensor(self._lengths, device=self._device)
         self._lengths = [n + 1 for n in self._lengths]
         cuts = _alike(self._lengths)
@@ -74,7 +98,7 @@ class GrowingSteps:
             ]
             whole = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
             h = blocks.feed(layer, blocks.mixed(layer, h, whole))
-        return self._body.logits(blocks.end(h)).argmax(dim=-1)
+        return self._choose(self._body.logits(blocks.end(h)))
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
@@ -91,16 +115,18 @@ class FixedSteps:
 
     shrink = 0.5  # a smaller batch is another graph
 
-    def __init__(self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
+    def __init__(
+        self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int, choose: Choose
+    ) -> None:
         device = prefilled.last.device
-        self._body = body
+        self._body, self._choose = body, choose
         self._layers = _with_room(prefilled, rows, n_new)
         self._lengths = torch.tensor([prefilled.lengths[i] for i in rows], device=device)
         self._tokens = torch.zeros_like(self._lengths)
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Read one token a row and choose the likeliest next one."""
+        """Read one token a row and choose the next one."""
         self._tokens.copy_(tokens)
         if tokens.device.type == "cuda":
             if self._graph is None:
@@ -131,7 +157,7 @@ class FixedSteps:
             _write(keys, values, places, k, v)
             mixed = _attend_one(q * blocks.scaling(layer), keys, values, bias)
             h = blocks.feed(layer, blocks.mixed(layer, h, mixed))
-        self._tokens.copy_(self._body.logits(blocks.end(h)).argmax(dim=-1))
+        self._tokens.copy_(self._choose(self._body.logits(blocks.end(h))))
 
     def _captured(self) -> torch.cuda.CUDAGraph:
         """Record a step; what the warm-up changes is put back."""

@@ -10,13 +10,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import safetensors
 from pydantic import BaseModel as Schema
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
@@ -60,7 +60,11 @@ class Training(Schema):
 
 
 class Manifest(Schema):
-    """`manifest.json`."""
+    """`manifest.json`.
+
+    `stop_bias` is what is added, when replies are decoded, to the logits of the tokens that end
+    one, so that they are as long as the person's; 0 where their length is left free.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +73,7 @@ class Manifest(Schema):
     theta: Theta
     training: Training
     versions: dict[str, str]
+    stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     weights_sha256: str = ""
 
 
@@ -97,6 +102,11 @@ class Memory:
     def n_parameters(self) -> int:
         """How many numbers were trained."""
         return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def ending(self, stop_bias: float) -> Self:
+        """Give the same memory with replies that end sooner or later."""
+        manifest = self.manifest.model_copy(update={"stop_bias": stop_bias})
+        return replace(self, manifest=manifest)
 
     def check_base(self, name: str, fingerprint: str) -> None:
         """Refuse a base that this memory was not trained for.

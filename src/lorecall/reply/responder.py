@@ -20,9 +20,13 @@ from lorecall.settings import TrainSettings
 
 @runtime_checkable
 class Responder(Protocol):
-    """Answers queries; the contract every system under evaluation keeps."""
+    """Answers queries; the contract every system under evaluation keeps.
+
+    `stop_bias` is what it adds to the logits of the tokens that end a reply.
+    """
 
     base: BaseModel
+    stop_bias: float
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
         """Answer one query."""
@@ -52,6 +56,8 @@ class ModelResponder:
         memory: What is in the weights; nothing when None.
         recall: What is put in the prompt; nothing when None.
         limits: The longest prompt and response, and the earlier turns shown.
+        stop_bias: What is added to the logits of the tokens that end a reply; the memory's when
+            None.
 
     Raises:
         ModelError: The memory belongs to another base.
@@ -65,6 +71,7 @@ class ModelResponder:
         memory: Memory | None = None,
         recall: Recall | None = None,
         limits: TrainSettings | None = None,
+        stop_bias: float | None = None,
     ) -> None:
         limits = limits or TrainSettings()
         if memory is not None:
@@ -73,6 +80,8 @@ class ModelResponder:
         self.memory = memory
         self.recall = recall
         self.inject: Inject = "all" if memory is None else memory.config.inject
+        own = 0.0 if memory is None else memory.manifest.stop_bias
+        self.stop_bias = own if stop_bias is None else stop_bias
         self.max_new_tokens = limits.max_response_tokens
         self.earlier_turns = limits.earlier_turns
         self.format = format_for(base, limits)
@@ -119,6 +128,7 @@ class ModelResponder:
                     self.format,
                     prompts,
                     max_new_tokens=self.max_new_tokens,
+                    stop_bias=self.stop_bias,
                     inject=self.inject,
                 )
 

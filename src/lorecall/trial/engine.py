@@ -72,6 +72,7 @@ class Engine(Protocol):
         *,
         max_new_tokens: int,
         stop_ids: frozenset[int],
+        stop_bias: float = 0.0,
     ) -> list[list[int]]:
         """Answer the prompts of one batch greedily, going on from a reading where there is one."""
         ...
@@ -116,6 +117,7 @@ class PlainEngine:
         *,
         max_new_tokens: int,
         stop_ids: frozenset[int],
+        stop_bias: float = 0.0,
     ) -> list[list[int]]:
         """Answer the prompts of one batch greedily."""
         return decode_plainly(
@@ -123,6 +125,7 @@ class PlainEngine:
             [sample.prompt for sample in samples],
             max_new_tokens=max_new_tokens,
             stop_ids=stop_ids,
+            stop_bias=stop_bias,
             inject=self.inject,
         )
 
@@ -165,6 +168,7 @@ class FastEngine:
         *,
         max_new_tokens: int,
         stop_ids: frozenset[int],
+        stop_bias: float = 0.0,
     ) -> list[list[int]]:
         """Answer the prompts of one batch greedily, going on from a reading where there is one."""
         if reading is None or reading.prefilled is None:
@@ -172,7 +176,11 @@ class FastEngine:
         assert reading.prefilled is not None
         with torch.no_grad(), self._folded():
             return continue_greedily(
-                self.body, reading.prefilled, max_new_tokens=max_new_tokens, stop_ids=stop_ids
+                self.body,
+                reading.prefilled,
+                max_new_tokens=max_new_tokens,
+                stop_ids=stop_ids,
+                stop_bias=stop_bias,
             )
 
     def _predicting(

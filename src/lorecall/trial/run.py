@@ -16,6 +16,7 @@ from lorecall.records import InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
+from lorecall.trial.length import fit_stop_bias
 from lorecall.trial.together import GroupEngine, train_together
 from lorecall.trial.train import Reading as LossReading
 from lorecall.trial.train import Stop, TrainReport, read, read_batches, train
@@ -230,9 +231,21 @@ class Trials:
         )
 
     def read(
-        self, part: EncodedPart, *, max_new_tokens: int, injection: Injection | None = None
+        self,
+        part: EncodedPart,
+        *,
+        max_new_tokens: int,
+        injection: Injection | None = None,
+        stop_bias: float = 0.0,
     ) -> Reading:
-        """Read losses and responses of the base, with the memory that is on it, if any."""
+        """Read losses and responses of the base, with the memory that is on it, if any.
+
+        Args:
+            part: What is read.
+            max_new_tokens: Longest answer.
+            injection: The memory.
+            stop_bias: What is added to the logits of the tokens that end an answer.
+        """
         started = time.perf_counter()
         engine = self._engine(injection)
         losses = [0.0] * len(part.encoded)
@@ -240,7 +253,14 @@ class Trials:
         for chosen in read_batches(part.encoded):
             batch = [part.encoded[i] for i in chosen]
             reading = engine.read(batch, keep=True)
-            answers = self._answer(engine, batch, reading, max_new_tokens=max_new_tokens)
+            tokens = engine.answer(
+                batch,
+                reading,
+                max_new_tokens=max_new_tokens,
+                stop_ids=self.format.stop_ids,
+                stop_bias=stop_bias,
+            )
+            answers = [self.format.text(answer) for answer in tokens]
             for i, loss, answer in zip(chosen, reading.losses, answers, strict=True):
                 losses[i], responses[i] = loss, answer
         return Reading(
@@ -248,6 +268,40 @@ class Trials:
             responses=tuple(responses),
             seconds=time.perf_counter() - started,
         )
+
+    def stop_bias(self, data: TrialData, *, injection: Injection | None = None) -> float:
+        """Fit what is added to the logits of stopping, so that answers are as long as the person's.
+
+        Args:
+            data: The person's answers in training, and the prompts that are answered.
+            injection: The memory that is on the base, if any.
+
+        Returns:
+            The number; 0 where the settings leave the length free.
+        """
+        if self.settings.reply_length == "free":
+            return 0.0
+        engine, stop_ids = self._engine(injection), self.format.stop_ids
+        valid = data.valid.encoded
+        parts = [[valid[i] for i in chosen] for chosen in read_batches(valid)]
+        readings = [(part, engine.read(part, keep=True)) for part in parts]
+
+        def mean_length(bias: float) -> float:
+            answers = [
+                answer
+                for part, reading in readings
+                for answer in engine.answer(
+                    part,
+                    reading,
+                    max_new_tokens=data.max_new_tokens,
+                    stop_ids=stop_ids,
+                    stop_bias=bias,
+                )
+            ]
+            return fmean(len(answer) for answer in answers)
+
+        own = [len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded]
+        return fit_stop_bias(mean_length, fmean(own))
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Read the losses of the base, with the memory that is on it, if any."""

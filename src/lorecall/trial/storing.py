@@ -9,7 +9,12 @@ from lorecall.trial.run import Trained
 
 
 def to_memory(
-    trained: Trained, config: InjectionConfig, *, base: BaseModel, training: Training
+    trained: Trained,
+    config: InjectionConfig,
+    *,
+    base: BaseModel,
+    training: Training,
+    stop_bias: float = 0.0,
 ) -> Memory:
     """Put trained pairs together with where they belong and what they came from.
 
@@ -18,9 +23,14 @@ def to_memory(
         config: theta.
         base: The base they were trained for.
         training: What they were trained on, from `training_of`.
+        stop_bias: What is added to the logits of the tokens that end a reply.
     """
     manifest = Manifest(
-        base=base_identity(base), theta=config, training=training, versions=versions()
+        base=base_identity(base),
+        theta=config,
+        training=training,
+        versions=versions(),
+        stop_bias=stop_bias,
     )
     return Memory(manifest=manifest, tensors=trained.tensors)
 
