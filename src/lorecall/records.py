@@ -19,6 +19,7 @@ Placement = Literal["deal", "every"]
 
 ReplyLength = Literal["own", "free"]
 """How long replies are: as the person's own are in the mean, or as decoding leaves them."""
+
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 

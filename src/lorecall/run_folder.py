@@ -27,6 +27,11 @@ RESULT_FILE = "result.json"
 STUDY_FILE = "study.db"
 
 
+def stage_file(run: Path, name: str) -> Path:
+    """Give the file of what a finished stage of a run left."""
+    return run / "stages" / f"{name}.json"
+
+
 class RunFolder:
     """One run's folder; make it with `open_run`.
 
@@ -63,7 +68,7 @@ class RunFolder:
 
     def stage(self, name: str) -> dict[str, object] | None:
         """Read what a finished stage left; None when it has not finished."""
-        path = self.path / "stages" / f"{name}.json"
+        path = stage_file(self.path, name)
         if not path.exists():
             return None
         again = f"Delete {path}: the stage is then done again."
@@ -72,11 +77,11 @@ class RunFolder:
     def forget_stage(self, name: str) -> None:
         """Let a stage be done again, and the result with it."""
         self.result.unlink(missing_ok=True)
-        (self.path / "stages" / f"{name}.json").unlink(missing_ok=True)
+        stage_file(self.path, name).unlink(missing_ok=True)
 
     def save_stage(self, name: str, value: Mapping[str, object]) -> None:
         """Write what a stage found; from then on it is finished."""
-        write_json(self.path / "stages" / f"{name}.json", value)
+        write_json(stage_file(self.path, name), value)
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 finish while someone waits. The settings a run used are written next to its result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Literal, TypedDict, TypeVar, Unpack, get_args
@@ -201,12 +201,8 @@ class LearnSettings:
         A wider search leaves its mark, and so do replies of free length; without them the settings,
         and so a run's identity and its study's name, are what they were before there were such.
         """
-        paper = SearchSettings()
-        off = [name for name in _WIDER if getattr(self.search, name) == getattr(paper, name)]
-        search = {name: value for name, value in asdict(self.search).items() if name not in off}
-        train = asdict(self.train)
-        if self.train.reply_length == TrainSettings().reply_length:
-            del train["reply_length"]
+        search = _unless_default(asdict(self.search), asdict(SearchSettings()), _WIDER)
+        train = _unless_default(asdict(self.train), asdict(TrainSettings()), ("reply_length",))
         return {**asdict(self), "search": search, "train": train}
 
 
@@ -232,7 +228,7 @@ class Changes(TypedDict, total=False):
     surrogate: str
     wide: Sequence[str]
     third_objective: str | None
-    reply_length: str
+    reply_length: str | None
 
 
 def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
@@ -251,8 +247,7 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
     if "epochs" in given:
         train = replace(base.train, max_epochs=changes.get("epochs") or 0)
         base = replace(base, train=train)
-    if "reply_length" in given:
-        wanted = changes.get("reply_length", "")
+    if (wanted := changes.get("reply_length")) is not None:
         length = choice("the length of replies", wanted, get_args(ReplyLength))
         base = replace(base, train=replace(base.train, reply_length=length))
     search = replace(base.search, **{k: v for k, v in given.items() if k in _SEARCH_CHANGES})
@@ -269,6 +264,17 @@ _SEARCH_CHANGES = (
 )
 _WIDER = ("scalings", "dropouts", "third_objective")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
+
+
+def _unless_default(
+    values: Mapping[str, object], defaults: Mapping[str, object], names: Collection[str]
+) -> dict[str, object]:
+    """Leave those of the named values out that are the default's."""
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in names or value != defaults[name]
+    }
 
 
 def _paper() -> LearnSettings:

@@ -1,7 +1,7 @@
 """What the systems have in common: how they train, what they recall, what they hand over."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from lorecall.baselines.contract import NO_FACTS, Budget, Fitted, Person
@@ -113,8 +113,12 @@ def fitted(
     training, memory = _training(person, budget), trained.memory if trained else None
     responder = ModelResponder(base, memory=memory, recall=recall, limits=budget.train)
     trials = Trials(base, settings=budget.train, seed=budget.seed)
+    split = person.split
+    data = trials.data(split, split.train)  # of the training part only the answers count
+    if recall is not None:
+        valid = trials.encode(split.valid, past=split.train, recall=recall)
+        data = replace(data, valid=valid)
     with responder.worn() as injection:
-        data = trials.data(person.split, person.split.train, recall=recall)
         stop_bias = trials.stop_bias(data, injection=injection)
     memory = memory.ending(stop_bias) if memory else None
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None

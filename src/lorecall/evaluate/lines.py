@@ -1,4 +1,4 @@
-"""Records as JSONL: a frozen dataclass a line, its types checked when it is read back."""
+"""Records in files, a frozen dataclass a line or one a file: types are checked when it is read."""
 
 import codecs
 import json
@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lorecall.data.rows import explain
-from lorecall.errors import DataError
-from lorecall.files import write_text
+from lorecall.errors import DataError, InputError
+from lorecall.files import read_json, write_text
 
 _Record = TypeVar("_Record")
 
@@ -46,6 +46,33 @@ def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]
     if not records:
         raise _refused(path, what, got="an empty file")
     return records
+
+
+def read_record(
+    path: Path, kind: type[_Record], *, what: str, error: type[InputError], next_step: str
+) -> _Record:
+    """Read a file that holds one record.
+
+    Args:
+        path: The file.
+        kind: The record's dataclass.
+        what: What the file is, for the message: `a sheet's key`.
+        error: The class of error to raise.
+        next_step: What the caller can do about it.
+
+    Raises:
+        InputError: (of class `error`) it cannot be read, or it is no such record.
+    """
+    value = read_json(path, what=what, error=error, next_step=next_step)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as reason:
+        raise error(
+            f"{what} must be whole",
+            expected=f"{path}, read as it was written",
+            got=explain(reason),
+            next_step=next_step,
+        ) from reason
 
 
 def write_records(path: Path, records: Iterable[Any]) -> None:

@@ -11,18 +11,18 @@ from pathlib import Path
 from statistics import fmean
 from typing import get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lorecall.baselines.contract import Budget, Fitted, Person
 from lorecall.errors import ConfigError, RunError
-from lorecall.files import read_json
+from lorecall.evaluate.lines import read_record
 from lorecall.learn import identity_of, is_stored
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.memory.artefact import Memory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
-from lorecall.run_folder import RunFolder, open_run
+from lorecall.run_folder import RunFolder, open_run, stage_file
 from lorecall.search.outcome import SearchOutcome
 from lorecall.search.study import check_storage
 from lorecall.searching import Plan, Searching
@@ -121,18 +121,13 @@ def search_in(folder: Path) -> SearchOutcome:
     Raises:
         RunError: There is none, or it cannot be read.
     """
-    path = folder / "stages" / f"{_SEARCH}.json"
-    next_step = "Make the memory first: the search is kept when it has ended."
-    kept = read_json(path, what="a finished search", error=RunError, next_step=next_step)
-    try:
-        return TypeAdapter(SearchOutcome).validate_python(kept)
-    except ValidationError as reason:
-        raise RunError(
-            "a finished search is read as it was written",
-            expected=f"{path} whole",
-            got=str(reason).splitlines()[0],
-            next_step=next_step,
-        ) from reason
+    return read_record(
+        stage_file(folder, _SEARCH),
+        SearchOutcome,
+        what="a finished search",
+        error=RunError,
+        next_step="Make the memory first: the search is kept when it has ended.",
+    )
 
 
 def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFolder) -> Made:

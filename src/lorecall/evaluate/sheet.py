@@ -14,14 +14,14 @@ from pathlib import Path
 from random import Random
 from typing import ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
-from lorecall.data.rows import explain
 from lorecall.errors import ConfigError, DataError, RunError
 from lorecall.evaluate.judge import TASKS, Shown, show
+from lorecall.evaluate.lines import read_record
 from lorecall.evaluate.pages import own_file, render_page
 from lorecall.evaluate.pairs import Pair
-from lorecall.files import new_folder, read_json, write_json, write_text
+from lorecall.files import new_folder, write_json, write_text
 
 SHEET_CSV, SHEET_HTML, KEY = "sheet.csv", "sheet.html", "key.json"
 COLUMNS = ("sheet", "pair", "conversation", "person wrote", "question", "first", "second", "label")
@@ -124,16 +124,7 @@ def read_key(path: Path) -> Key:
         DataError: It is not there, or it is no key.
     """
     step = f"Give the {KEY} that `lorecall judge sheet` wrote beside the sheet, with --key."
-    value = read_json(path, what="a sheet's key", error=DataError, next_step=step)
-    try:
-        return TypeAdapter(Key).validate_python(value)
-    except ValidationError as reason:
-        raise DataError(
-            "a sheet's key must be whole",
-            expected=f"such a key in {path}",
-            got=explain(reason),
-            next_step=step,
-        ) from reason
+    return read_record(path, Key, what="a sheet's key", error=DataError, next_step=step)
 
 
 def render(sheet: Sheet) -> str:

@@ -253,14 +253,9 @@ class Trials:
         for chosen in read_batches(part.encoded):
             batch = [part.encoded[i] for i in chosen]
             reading = engine.read(batch, keep=True)
-            tokens = engine.answer(
-                batch,
-                reading,
-                max_new_tokens=max_new_tokens,
-                stop_ids=self.format.stop_ids,
-                stop_bias=stop_bias,
+            answers = self._answer(
+                engine, batch, reading, max_new_tokens=max_new_tokens, stop_bias=stop_bias
             )
-            answers = [self.format.text(answer) for answer in tokens]
             for i, loss, answer in zip(chosen, reading.losses, answers, strict=True):
                 losses[i], responses[i] = loss, answer
         return Reading(
@@ -353,9 +348,14 @@ class Trials:
         reading: BatchReading | None,
         *,
         max_new_tokens: int,
+        stop_bias: float = 0.0,
     ) -> list[str]:
         answers = engine.answer(
-            batch, reading, max_new_tokens=max_new_tokens, stop_ids=self.format.stop_ids
+            batch,
+            reading,
+            max_new_tokens=max_new_tokens,
+            stop_ids=self.format.stop_ids,
+            stop_bias=stop_bias,
         )
         return [self.format.text(answer) for answer in answers]
 

@@ -162,7 +162,7 @@ class Changes(TypedDict, total=False):
     epochs: int | None
     history_samples: int | None
     test_samples: int | None
-    reply_length: str
+    reply_length: str | None
 
 
 def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
@@ -195,7 +195,7 @@ def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
         initial=changes.get("initial"),
         samples=changes.get("samples"),
         epochs=changes.get("epochs"),
-        reply_length=changes.get("reply_length", "own"),
+        reply_length=changes.get("reply_length"),
     )
     return BenchSettings(preset=chosen, learn=learn, history_samples=n_history, test_samples=n_test)
 
@@ -214,7 +214,7 @@ def _smoke(changes: Changes) -> LearnSettings:
         initial=changes.get("initial") or min(2, trials),
         samples=changes.get("samples") or 16,
         epochs=changes.get("epochs") or 1,
-        reply_length=changes.get("reply_length", "own"),
+        reply_length=changes.get("reply_length"),
     )
     return replace(
         learn,
