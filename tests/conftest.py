@@ -25,6 +25,7 @@ from hypothesis import HealthCheck, settings
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
+from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Manifest, Memory, Training
 from lorecall.records import InjectionConfig, Sample
@@ -135,7 +136,11 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
             split={"train": 2, "valid": 1, "test": 1},
         )
         manifest = Manifest(
-            base=base_identity(base), theta=config, training=training, versions={"lorecall": "0"}
+            base=base_identity(base),
+            theta=config,
+            training=training,
+            versions={"lorecall": "0"},
+            stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
         )
         return Memory(manifest=manifest, tensors=tensors)
 

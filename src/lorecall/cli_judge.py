@@ -27,7 +27,9 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     judge: Annotated[
         str, typer.Option(help="local, endpoint, or stand-in (word overlap, for tests).")
     ],
-    out: Annotated[Path, typer.Option(help="JSONL file for the judge's labels.")],
+    out: Annotated[
+        Path, typer.Option(help="JSONL file for the judge's labels; the same one goes on.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(help="Base model, an id or a folder; or the endpoint's.", show_default=False),
@@ -49,18 +51,24 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Judge every pair in both orders, after a sanity probe of the judge."""
+    """Judge every pair in both orders, after a sanity probe of the judge.
+
+    Answers are kept beside the labels until they are written: a killed run asks nothing twice.
+    """
     from rich.console import Console  # noqa: PLC0415
 
     from lorecall.evaluate.bar import BarReporter  # noqa: PLC0415
+    from lorecall.evaluate.judge_kept import KeptJudge  # noqa: PLC0415
     from lorecall.evaluate.judge_views import win_rate_view  # noqa: PLC0415
     from lorecall.evaluate.pairs import read_pairs  # noqa: PLC0415
     from lorecall.evaluate.probe import probe_judge, require_passed  # noqa: PLC0415
     from lorecall.evaluate.win_rate import judge_pairs, win_rates, write_judged  # noqa: PLC0415
 
     given = read_pairs(pairs)
+    answers = out.with_name(f"{out.name}.answers")
     with BarReporter(Console(stderr=True)) as reporter:
-        chosen = _make_judge(judge, model, url, device=device, four_bit=four_bit, seed=seed)
+        asked = _make_judge(judge, model, url, device=device, four_bit=four_bit, seed=seed)
+        chosen = KeptJudge(asked, answers, seed=seed)
         reporter.plan(min(probe_n, len(given)) + len(given))
         reporter.doing("probing the judge")
         probe = probe_judge(chosen, given, n=probe_n, seed=seed, on_judged=reporter.advance)
@@ -69,6 +77,8 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
         reporter.doing("judging")
         judged = judge_pairs(chosen, given, probe=probe.outcome, on_judged=reporter.advance)
     write_judged(out, judged)
+    for file in (answers, answers.with_suffix(".lock")):
+        file.unlink(missing_ok=True)
     rates = win_rates(judged, seed=seed)
     value = {
         "labels": str(out),

@@ -158,16 +158,17 @@ class _Job:
 
         def read(_: Callable[[float], None]) -> SystemReading:
             valid = self.final.losses(self.data.valid)
-            stop_bias = self.final.stop_bias(self.data)
+            length = self.final.fit_length(self.data)
             test = self.final.read(
-                self.test, max_new_tokens=self.data.max_new_tokens, stop_bias=stop_bias
+                self.test, max_new_tokens=self.data.max_new_tokens, stop_bias=length.stop_bias
             )
             return SystemReading(
                 losses=test.losses,
                 responses=test.responses,
                 valid_losses=valid,
                 evaluate_s=test.seconds,
-                stop_bias=stop_bias,
+                length_s=length.seconds,
+                stop_bias=length.stop_bias,
             )
 
         return self._stage("vanilla", "reading the base", self.costs.vanilla, read)
@@ -272,14 +273,14 @@ class _Job:
             )
             with Injection(self.base, config) as injection:
                 injection.load(trained.tensors)
-                stop_bias = self.final.stop_bias(self.data, injection=injection)
+                length = self.final.fit_length(self.data, injection=injection)
                 if name == "memory":
-                    self._store(config, trained, stop_bias)
+                    self._store(config, trained, length.stop_bias)
                 test = self.final.read(
                     self.test,
                     max_new_tokens=self.data.max_new_tokens,
                     injection=injection,
-                    stop_bias=stop_bias,
+                    stop_bias=length.stop_bias,
                 )
             return SystemReading(
                 losses=test.losses,
@@ -288,7 +289,8 @@ class _Job:
                 n_parameters=trained.n_parameters,
                 train_s=trained.report.seconds,
                 evaluate_s=test.seconds,
-                stop_bias=stop_bias,
+                length_s=length.seconds,
+                stop_bias=length.stop_bias,
             )
 
         return self._stage(name, line, self.costs.final, work)

@@ -20,7 +20,7 @@ class SystemReading:
     """What one system made of the test samples, as its stage left it.
 
     `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone;
-    `stop_bias` is what its replies were decoded with.
+    `stop_bias` is what its replies were decoded with, `length_s` the seconds of finding it.
     """
 
     losses: tuple[float, ...]
@@ -30,6 +30,7 @@ class SystemReading:
     n_parameters: int = 0
     train_s: float = 0.0
     evaluate_s: float = 0.0
+    length_s: float = 0.0
     stop_bias: float = 0.0
 
     @property
@@ -59,12 +60,14 @@ def seconds_of(readings: Mapping[System, SystemReading], found: SearchOutcome) -
     read = sum(trial.seconds["evaluate"] for trial in found.trials)
     train_s = trained + sum(reading.train_s for reading in readings.values())
     evaluate_s = read + sum(reading.evaluate_s for reading in readings.values())
+    length_s = sum(reading.length_s for reading in readings.values())
     return {
         "search": suggest + trained + read,
         "suggest": suggest,
         "train": train_s,
         "evaluate": evaluate_s,
-        "total": suggest + train_s + evaluate_s,
+        "length": length_s,
+        "total": suggest + train_s + evaluate_s + length_s,
     }
 
 

@@ -118,7 +118,10 @@ def test_a_judge_that_fails_its_probe_is_refused(pairs: Path, tmp_path: Path) ->
     arguments = ("judge", "run", pairs, *STAND_IN, "--out", out, "--probe-n", 5)
     assert "probe FAILED" in refused(*arguments)
     assert not out.exists()
+    answers = tmp_path / "judge.jsonl.answers"
+    assert len(answers.read_text().splitlines()) == 10  # five samples, both orders
     shown = invoke(*arguments, "--despite-probe").stdout
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["judge.jsonl", "pairs.jsonl"]
     assert "FAILED ITS PROBE" in " ".join(shown.split())
     assert all(json.loads(line)["probe"] == "FAILED" for line in out.read_text().splitlines())
     sheet = tmp_path / "sheet"

@@ -55,7 +55,11 @@ def test_result_has_every_documented_field(finished: Path) -> None:
         assert set(scores) == {"loss", "rouge1", "rougeL", "persona_f1"}
         for interval in scores.values():
             assert interval["low"] <= interval["value"] <= interval["high"]
-    assert set(result["seconds"]) >= {"search", "suggest", "train", "evaluate", "total"}
+    seconds = result["seconds"]
+    assert set(seconds) == {"search", "suggest", "train", "evaluate", "length", "total"}
+    parts = [seconds[name] for name in ("suggest", "train", "evaluate", "length")]
+    assert min(parts) > 0
+    assert seconds["total"] == pytest.approx(sum(parts))
     assert set(result["sizes"]) == {"trainable_parameters", "bytes"}
     assert len(result["trials"]) == 3
     assert 1 <= len(result["front"]) <= 3
@@ -133,11 +137,12 @@ def test_report_is_written_beside_the_result(finished: Path) -> None:
 
 
 def test_export_writes_a_peft_adapter(finished: Path, tmp_path: Path) -> None:
-    """`export` writes the two files of an adapter and refuses a folder with other things."""
+    """`export` writes an adapter and the length of replies; it refuses a folder of other things."""
     assert invoke("export", str(finished), "--peft", str(tmp_path / "adapter")).exit_code == 0
     assert {file.name for file in (tmp_path / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
+        "generation_config.json",
     }
     refused = invoke("export", str(finished), "--peft", str(finished))
     assert isinstance(refused.exception, LorecallError)

@@ -193,7 +193,7 @@ class TestSummary:
             "The search ended because the budget of trials was spent.",
             "search.trials",
             "946,176",
-            "9 min 0 s",
+            "9 min 20 s",
             "runs/demo/result.json",
             "runs/demo/memory",
             "study.db",

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import peft
@@ -11,10 +12,13 @@ import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers import GenerationConfig
 
 from lorecall.errors import ConfigError, RunError
 from lorecall.lm.base import BaseModel
+from lorecall.lm.decode import decode_greedily
 from lorecall.lm.inject import Injection
+from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
 from lorecall.memory.peft_export import export_peft
@@ -212,3 +216,61 @@ def test_a_memory_on_responses_alone_is_refused(
     with pytest.raises(ConfigError, match="every token"):
         export_peft(make_memory(llama, config), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class TestLength:
+    """What makes replies as long as the person's goes beside the adapter."""
+
+    def test_transformers_ends_replies_as_we_do(
+        self, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """The same tokens, by `generate` with the configuration that is written."""
+        base = tiny_base()
+        layout = PromptFormat(base.tokenizer)
+        prompts = [layout.prompt("where do you live"), layout.prompt("so tired")]
+        lengths: list[int] = []
+        for i, bias in enumerate((-9.0, 9.0)):
+            memory = make_memory(base, CONFIGS["one layer"]).ending(bias)
+            export_peft(memory, tmp_path / str(i))
+            written = GenerationConfig.from_pretrained(tmp_path / str(i))
+            model = with_peft(base, tmp_path / str(i))
+            with Injection(base, memory.config) as injection:
+                injection.load(memory.tensors)
+                own = decode_greedily(
+                    base, prompts, max_new_tokens=6, stop_ids=layout.stop_ids, stop_bias=bias
+                )
+            for prompt, answer in zip(prompts, own, strict=True):
+                whole = model.generate(
+                    input_ids=torch.tensor([prompt]),
+                    max_new_tokens=6,
+                    do_sample=False,
+                    eos_token_id=sorted(layout.stop_ids),
+                    sequence_bias=written.sequence_bias,
+                )
+                theirs = whole[0, len(prompt) :].tolist()
+                assert [t for t in theirs if t not in layout.stop_ids] == list(answer)
+            lengths.append(sum(map(len, own)))
+        assert lengths[0] > lengths[1]
+
+    @pytest.mark.parametrize("is_old", [False, True], ids=["free length", "of before"])
+    def test_nothing_is_written_where_there_is_nothing_to_say(
+        self, *, is_old: bool, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """Free length, or a memory that does not name the tokens that end a reply."""
+        memory = make_memory(tiny_base()).ending(-1.0 if is_old else 0.0)
+        assert memory.manifest.stop_ids
+        if is_old:
+            manifest = memory.manifest.model_copy(update={"stop_ids": ()})
+            memory = replace(memory, manifest=manifest)
+        export_peft(memory, tmp_path / "out")
+        assert not (tmp_path / "out" / "generation_config.json").exists()
+
+    def test_an_export_replaces_one_with_a_length(
+        self, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """The earlier one's configuration goes with it."""
+        memory = make_memory(tiny_base())
+        export_peft(memory.ending(-1.0), tmp_path / "out")
+        assert (tmp_path / "out" / "generation_config.json").exists()
+        export_peft(memory, tmp_path / "out")
+        assert not (tmp_path / "out" / "generation_config.json").exists()

@@ -63,12 +63,13 @@ def test_answers_come_nearer_to_the_persons(
     tensors = trials.train(THETA, data).tensors
     with Injection(llama, THETA) as injection:
         injection.load(tensors)
-        bias = trials.stop_bias(data, injection=injection)
+        found = trials.fit_length(data, injection=injection)
+        assert found.seconds > 0
         free, own = (
             trials.read(data.valid, max_new_tokens=30, injection=injection, stop_bias=stop_bias)
-            for stop_bias in (0.0, bias)
+            for stop_bias in (0.0, found.stop_bias)
         )
-    assert bias != 0.0
+    assert found.stop_bias != 0.0
     off = [abs(fmean(map(len, reading.responses)) - len("to bed")) for reading in (own, free)]
     assert off[0] < off[1]
     assert own.losses == free.losses
@@ -80,7 +81,7 @@ def test_both_paths_find_the_same(llama: BaseModel, make_samples: MakeSamples) -
     for plain in (False, True):
         trials = Trials(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         data = data_of(trials, make_samples, "well")
-        bias = trials.stop_bias(data)
+        bias = trials.fit_length(data).stop_bias
         found.append((bias, trials.read(data.valid, max_new_tokens=30, stop_bias=bias).responses))
     assert found[0] == found[1]
 
@@ -88,4 +89,5 @@ def test_both_paths_find_the_same(llama: BaseModel, make_samples: MakeSamples) -
 def test_a_free_length_is_left_alone(llama: BaseModel, make_samples: MakeSamples) -> None:
     """As the settings say."""
     trials = Trials(llama, settings=replace(SETTINGS, reply_length="free"), seed=0)
-    assert trials.stop_bias(data_of(trials, make_samples, "well")) == 0.0
+    found = trials.fit_length(data_of(trials, make_samples, "well"))
+    assert (found.stop_bias, found.seconds) == (0.0, 0.0)

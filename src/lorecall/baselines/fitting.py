@@ -13,6 +13,7 @@ from lorecall.lm.prompts import Recall
 from lorecall.memory.artefact import Memory, Training
 from lorecall.records import InjectionConfig, Sample
 from lorecall.reply.responder import ModelResponder
+from lorecall.trial.length import FittedLength
 from lorecall.trial.run import Trials
 from lorecall.trial.storing import to_memory, training_of
 
@@ -112,15 +113,8 @@ def fitted(
     """
     training, memory = _training(person, budget), trained.memory if trained else None
     responder = ModelResponder(base, memory=memory, recall=recall, limits=budget.train)
-    trials = Trials(base, settings=budget.train, seed=budget.seed)
-    split = person.split
-    data = trials.data(split, split.train)  # of the training part only the answers count
-    if recall is not None:
-        valid = trials.encode(split.valid, past=split.train, recall=recall)
-        data = replace(data, valid=valid)
-    with responder.worn() as injection:
-        stop_bias = trials.stop_bias(data, injection=injection)
-    memory = memory.ending(stop_bias) if memory else None
+    length = _length(responder, person, budget)
+    memory = memory.ending(length.stop_bias) if memory else None
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
         facts = {
@@ -130,12 +124,12 @@ def fitted(
         }
     return Fitted(
         responder=ModelResponder(
-            base, memory=memory, recall=recall, limits=budget.train, stop_bias=stop_bias
+            base, memory=memory, recall=recall, limits=budget.train, stop_bias=length.stop_bias
         ),
         samples_sha256=training.samples_sha256,
-        train_s=trained.seconds if trained else 0.0,
+        train_s=(trained.seconds if trained else 0.0) + length.seconds,
         n_bytes=(memory.n_bytes if memory else 0) + (notes.n_bytes if notes else 0),
-        facts={**facts, "stop_bias": stop_bias},
+        facts={**facts, "stop_bias": length.stop_bias},
         notes=notes,
     )
 
@@ -144,6 +138,18 @@ def hit_rate(recall: Recall, samples: Sequence[Sample]) -> float:
     """Give the share of samples that notes are found for; 0 where there are no samples."""
     hits = sum(bool(recall.recall(sample.query, before=sample.id)) for sample in samples)
     return hits / max(1, len(samples))
+
+
+def _length(responder: ModelResponder, person: Person, budget: Budget) -> FittedLength:
+    """Fit the length of a system's replies, its notes in the validation prompts alone."""
+    trials = Trials(responder.base, settings=budget.train, seed=budget.seed)
+    split = person.split
+    data = trials.data(split, split.train)  # of the training part only the answers count
+    if responder.recall is not None:
+        valid = trials.encode(split.valid, past=split.train, recall=responder.recall)
+        data = replace(data, valid=valid)
+    with responder.worn() as injection:
+        return trials.fit_length(data, injection=injection)
 
 
 def _training(person: Person, budget: Budget) -> Training:

@@ -42,7 +42,7 @@ _SEARCH = "search"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What making a memory took."""
+    """What making a memory took; fitting the length of its replies is part of its training."""
 
     search_s: float
     train_s: float
@@ -152,12 +152,14 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
     with Injection(base, found.config) as injection:
         injection.load(trained.tensors)
-        stop_bias = final.stop_bias(data, injection=injection)
-    memory = to_memory(trained, found.config, base=base, training=training, stop_bias=stop_bias)
+        length = final.fit_length(data, injection=injection)
+    memory = to_memory(
+        trained, found.config, base=base, training=training, stop_bias=length.stop_bias
+    )
     memory.save(run.memory)
     made = Made(
         search_s=sum(sum(trial.seconds.values()) for trial in found.trials),
-        train_s=trained.report.seconds,
+        train_s=trained.report.seconds + length.seconds,
         n_trials=len(found.trials),
         n_parameters=trained.n_parameters,
     )

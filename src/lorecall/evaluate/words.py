@@ -20,6 +20,7 @@ SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
         "suggest": "suggesting the next trial",
         "train": "training, all of it",
         "evaluate": "reading and replying",
+        "length": "fitting the length of replies",
         "total": "total",
     }
 )

@@ -62,8 +62,8 @@ class Training(Schema):
 class Manifest(Schema):
     """`manifest.json`.
 
-    `stop_bias` is what is added, when replies are decoded, to the logits of the tokens that end
-    one, so that they are as long as the person's; 0 where their length is left free.
+    `stop_bias` is what is added, when replies are decoded, to the logits of `stop_ids`, the tokens
+    that end one, so that they are as long as the person's; 0 where their length is left free.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +74,7 @@ class Manifest(Schema):
     training: Training
     versions: dict[str, str]
     stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     weights_sha256: str = ""
 
 

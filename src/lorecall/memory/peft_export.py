@@ -3,6 +3,10 @@
 PEFT knows one rank and one scaling for all layers of an adapter, so both are normalised: every
 pair is padded with zeros to the largest rank R, the scaling is folded into B, and
 `lora_alpha = r = R` makes PEFT's own factor 1. The logits stay the same.
+
+What makes replies as long as the person's is no part of an adapter. It goes beside it, as the
+`sequence_bias` of a generation configuration, which `transformers` reads; its keys are the tokens
+that vLLM takes a `logit_bias` for.
 """
 
 from pathlib import Path
@@ -17,10 +21,13 @@ from lorecall.memory.artefact import Memory
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
+GENERATION_FILE = "generation_config.json"
 
 
 def export_peft(memory: Memory, folder: Path) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`.
+
+    Where the memory's replies have a length of their own, `generation_config.json` too.
 
     Args:
         memory: The memory.
@@ -48,6 +55,8 @@ def export_peft(memory: Memory, folder: Path) -> None:
     with new_folder(folder) as temporary:
         write_bytes(temporary / WEIGHTS_FILE, save_safetensors(adapter_tensors(memory, rank)))
         write_json(temporary / CONFIG_FILE, adapter_config(memory, rank))
+        if biases := stop_biases(memory):
+            write_json(temporary / GENERATION_FILE, {"sequence_bias": biases})
 
 
 def adapter_tensors(memory: Memory, rank: int) -> dict[str, Tensor]:
@@ -98,6 +107,15 @@ def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
     }
 
 
+def stop_biases(memory: Memory) -> list[tuple[tuple[int, ...], float]]:
+    """Give what is added to the logits of the tokens that end a reply; none where that is 0.
+
+    A memory of before its manifest named those tokens gives none either.
+    """
+    bias = memory.manifest.stop_bias
+    return [((token,), bias) for token in memory.manifest.stop_ids if bias]
+
+
 def _pad(tensor: Tensor, shape: tuple[int, int]) -> Tensor:
     padded = torch.zeros(shape, dtype=tensor.dtype)
     padded[: tensor.shape[0], : tensor.shape[1]] = tensor
@@ -107,4 +125,4 @@ def _pad(tensor: Tensor, shape: tuple[int, int]) -> Tensor:
 def _may_replace(folder: Path) -> bool:
     if not folder.is_dir():
         return False
-    return {file.name for file in folder.iterdir()} <= {WEIGHTS_FILE, CONFIG_FILE}
+    return {file.name for file in folder.iterdir()} <= {WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE}

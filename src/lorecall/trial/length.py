@@ -9,9 +9,18 @@ This module knows nothing of models.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 LOWEST, HIGHEST = -8.0, 4.0
 HALVINGS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedLength:
+    """What is added to the logits of stopping, and the seconds that finding it took."""
+
+    stop_bias: float
+    seconds: float
 
 
 def fit_stop_bias(mean_length: Callable[[float], float], wanted: float) -> float:

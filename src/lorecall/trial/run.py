@@ -16,7 +16,7 @@ from lorecall.records import InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
-from lorecall.trial.length import fit_stop_bias
+from lorecall.trial.length import FittedLength, fit_stop_bias
 from lorecall.trial.together import GroupEngine, train_together
 from lorecall.trial.train import Reading as LossReading
 from lorecall.trial.train import Stop, TrainReport, read, read_batches, train
@@ -264,7 +264,7 @@ class Trials:
             seconds=time.perf_counter() - started,
         )
 
-    def stop_bias(self, data: TrialData, *, injection: Injection | None = None) -> float:
+    def fit_length(self, data: TrialData, *, injection: Injection | None = None) -> FittedLength:
         """Fit what is added to the logits of stopping, so that answers are as long as the person's.
 
         Args:
@@ -272,10 +272,11 @@ class Trials:
             injection: The memory that is on the base, if any.
 
         Returns:
-            The number; 0 where the settings leave the length free.
+            The number, 0 where the settings leave the length free, and what finding it took.
         """
         if self.settings.reply_length == "free":
-            return 0.0
+            return FittedLength(stop_bias=0.0, seconds=0.0)
+        started = time.perf_counter()
         engine, stop_ids = self._engine(injection), self.format.stop_ids
         valid = data.valid.encoded
         parts = [[valid[i] for i in chosen] for chosen in read_batches(valid)]
@@ -296,7 +297,8 @@ class Trials:
             return fmean(len(answer) for answer in answers)
 
         own = [len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded]
-        return fit_stop_bias(mean_length, fmean(own))
+        found = fit_stop_bias(mean_length, fmean(own))
+        return FittedLength(stop_bias=found, seconds=time.perf_counter() - started)
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Read the losses of the base, with the memory that is on it, if any."""

@@ -2,6 +2,7 @@
 
 from lorecall.data.history import samples_hash
 from lorecall.lm.base import BaseModel
+from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
 from lorecall.records import InjectionConfig, Split
 from lorecall.results import versions
@@ -31,6 +32,7 @@ def to_memory(
         training=training,
         versions=versions(),
         stop_bias=stop_bias,
+        stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
     )
     return Memory(manifest=manifest, tensors=trained.tensors)
 

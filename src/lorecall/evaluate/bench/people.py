@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from lorecall.baselines.contract import Person
 from lorecall.data.catalog import find_users, list_users, load_history
 from lorecall.data.history import (
@@ -24,7 +22,8 @@ from lorecall.data.pool import POOLED
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError, RunError
 from lorecall.evaluate.bench.plan import BenchSettings, Cell, Source
-from lorecall.files import read_json, write_json
+from lorecall.evaluate.lines import read_record
+from lorecall.files import write_json
 from lorecall.records import History, Sample, evenly_spaced
 
 LONG_SAMPLES, LONG_CONVERSATIONS = 100, 5  # of whom a number of users is drawn (SPEC section 5)
@@ -151,10 +150,15 @@ def read_shown(folder: Path, cell: Cell) -> Shown:
     """Read what is kept of a cell's user.
 
     Raises:
-        RunError: It is not there.
+        RunError: It is not there, or not as it was written.
     """
-    value = read_json(_file(folder, cell), what="what a bench keeps of a user", error=RunError)
-    return TypeAdapter(Shown).validate_python(value)
+    return read_record(
+        _file(folder, cell),
+        Shown,
+        what="what a bench keeps of a user",
+        error=RunError,
+        next_step="Remove the file, and run the bench again with the same data.",
+    )
 
 
 def newest(history: History, n_samples: int) -> History:

@@ -7,22 +7,20 @@ DIR/cells/CELL.json       the answers of a finished cell, not masked
 DIR/claims/CELL.lock      held by the process that works on a cell, for as long as it lives
 ```
 
-A line counts with its end. One that was torn off by a killing is cut away before the next is added,
-and its cell done again.
+A line that was torn off by a killing does not count: its cell is done again.
 """
 
-import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lorecall.errors import RunError
 from lorecall.evaluate.bench.plan import Cell
-from lorecall.files import locked, read_json, write_json
+from lorecall.evaluate.lines import append_records, whole_records
+from lorecall.files import read_json, write_json
 from lorecall.metrics.scores import SampleScores
 
 SCORES_FILE = "scores.jsonl"
@@ -124,12 +122,12 @@ def failed_cells(folder: Path, *, session: str) -> dict[Cell, Failure]:
 def finish(folder: Path, scores: CellScores, responses: Sequence[str]) -> None:
     """Keep a cell's answers, then count it as finished."""
     write_json(answers_file(folder, scores.cell), {"responses": list(responses)})
-    _append(folder / SCORES_FILE, asdict(scores))
+    append_records(folder / SCORES_FILE, [scores])
 
 
 def fail(folder: Path, failure: Failure) -> None:
     """Note a cell that failed."""
-    _append(folder / FAILURES_FILE, asdict(failure))
+    append_records(folder / FAILURES_FILE, [failure])
 
 
 def responses_of(folder: Path, cell: Cell) -> tuple[str, ...]:
@@ -149,35 +147,6 @@ def answers_file(folder: Path, cell: Cell) -> Path:
     return folder / "cells" / f"{cell.id}.json"
 
 
-def _append(path: Path, value: Mapping[str, object]) -> None:
-    """Add a line, whole, after what was whole before."""
-    line = json.dumps(value, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    with locked(path.with_suffix(".lock"), wait=True), path.open("ab+") as file:
-        file.seek(0)
-        file.truncate(len(_whole(file.read())))
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _read(path: Path, kind: type[_T]) -> list[_T]:
-    if not path.exists():
-        return []
-    adapter = TypeAdapter(kind)
-    found: list[_T] = []
-    for number, line in enumerate(_whole(path.read_bytes()).split(b"\n")[:-1], start=1):
-        try:
-            found.append(adapter.validate_json(line))
-        except ValidationError as reason:
-            raise RunError(
-                f"every line of {path.name} must be whole",
-                expected="what a bench wrote",
-                got=f"line {number} of {path}: {str(reason).splitlines()[-2].strip()}",
-                next_step="Take the line out: its cell is then done again.",
-            ) from reason
-    return found
-
-
-def _whole(content: bytes) -> bytes:
-    """Give what ends with a newline; the rest was torn off."""
-    return content[: content.rfind(b"\n") + 1]
+    again = "Take the line out: its cell is then done again."
+    return whole_records(path, kind, error=RunError, next_step=again)
