@@ -143,7 +143,7 @@ class Asked:
                 responder.format,
                 [responder.encode(sample).prompt for sample in samples],
                 max_new_tokens=self.max_new_tokens,
-                stop_bias=stop_bias,
+                decoding=responder.decoding(stop_bias),
             )
 
     @contextmanager

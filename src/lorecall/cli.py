@@ -133,6 +133,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
     reply_length: Annotated[
         str, typer.Option(help="How long replies are: own, as the person's are, or free.")
     ] = "own",
+    no_repeat: Annotated[
+        int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
+    ] = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")
@@ -187,6 +190,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         epochs=epochs,
         inject=inject,
         reply_length=reply_length,
+        no_repeat=no_repeat,
         together=together,
         searched=searched,
         budget_min=budget,

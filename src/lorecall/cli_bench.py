@@ -66,6 +66,9 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
     reply_length: Annotated[
         str, typer.Option(help="How long replies are: own, as the person's are, or free.")
     ] = "own",
+    no_repeat: Annotated[
+        int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
+    ] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
     judged: Judged = None,
     model: Model = None,
@@ -93,6 +96,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         history_samples=history_samples,
         test_samples=test_samples,
         reply_length=reply_length,
+        no_repeat=no_repeat,
     )
     plan, n_samples = make_plan(
         data or ["chitchat"],

@@ -31,7 +31,14 @@ from lorecall.metrics.scores import (
 )
 from lorecall.progress import Ledger, Reporter, SilentReporter
 from lorecall.readings import SystemReading, prior_of, seconds_of
-from lorecall.records import History, InjectionConfig, Split, default_lora, evenly_spaced
+from lorecall.records import (
+    Decoding,
+    History,
+    InjectionConfig,
+    Split,
+    default_lora,
+    evenly_spaced,
+)
 from lorecall.results import SYSTEMS, Reply, RunResult, Scores, System, versions, without_password
 from lorecall.run_folder import STUDY_FILE, RunFolder, open_run
 from lorecall.search.loop import Search
@@ -275,7 +282,7 @@ class _Job:
                 injection.load(trained.tensors)
                 length = self.final.fit_length(self.data, injection=injection)
                 if name == "memory":
-                    self._store(config, trained, length.stop_bias)
+                    self._store(config, trained, self.final.decoding(length.stop_bias))
                 test = self.final.read(
                     self.test,
                     max_new_tokens=self.data.max_new_tokens,
@@ -312,14 +319,14 @@ class _Job:
         self.folder.save_stage(name, asdict(reading))
         return reading
 
-    def _store(self, config: InjectionConfig, trained: Trained, stop_bias: float) -> None:
+    def _store(self, config: InjectionConfig, trained: Trained, decoding: Decoding) -> None:
         training = training_of(
             self.split,
             user=self.history.user,
             dataset=self.history.dataset,
             seed=self.settings.seed,
         )
-        memory = to_memory(trained, config, base=self.base, training=training, stop_bias=stop_bias)
+        memory = to_memory(trained, config, base=self.base, training=training, decoding=decoding)
         memory.save(self.folder.memory)
 
     def _replies(self, readings: Mapping[System, SystemReading]) -> tuple[Reply, ...]:

@@ -35,6 +35,36 @@ Factor = Literal["scaling", "dropout"]
 ThirdObjective = Literal["parameters"]
 """What a search can trade beside the validation loss and ROUGE-L."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """What greedy decoding is told beside taking the likeliest token.
+
+    Args:
+        stop_bias: What is added to the logits of the tokens that end an answer; below 0, answers
+            come out longer.
+        no_repeat: How many tokens in a row an answer never has twice; 0 for no such rule. What is
+            in the prompt may be said again.
+
+    Raises:
+        ConfigError: `no_repeat` is below 0.
+    """
+
+    stop_bias: float = 0.0
+    no_repeat: int = 0
+
+    def __post_init__(self) -> None:
+        if self.no_repeat < 0:
+            raise ConfigError(
+                "the tokens in a row that never come twice must be a number of them",
+                expected="0 or more",
+                got=str(self.no_repeat),
+                next_step="Use 0 to let anything be repeated.",
+            )
+
+
+GREEDY = Decoding()
+
 T = TypeVar("T")
 NO_DROPS: Mapping[str, int] = MappingProxyType({})
 

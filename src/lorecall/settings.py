@@ -53,6 +53,7 @@ class TrainSettings:
         plain: Whether to compute on the plain path, the reference; it is slower.
         reply_length: Whether replies to test queries, and a memory's from then on, are in the mean
             as long as the person's own, or end where greedy decoding ends them.
+        no_repeat: How many tokens in a row an answer never has twice; 0 lets it.
     """
 
     learning_rate: float = 5e-4
@@ -69,6 +70,7 @@ class TrainSettings:
     history_in_prompt: int = 0
     plain: bool = False
     reply_length: ReplyLength = "own"
+    no_repeat: int = 3
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience", "max_response_tokens"):
@@ -77,6 +79,7 @@ class TrainSettings:
         check_range("max_prompt_tokens", self.max_prompt_tokens, low=16)
         check_range("earlier_turns", self.earlier_turns, low=0, high=2)
         check_range("history_in_prompt", self.history_in_prompt, low=0)
+        check_range("no_repeat", self.no_repeat, low=0)
         check_range("learning_rate", self.learning_rate, low=0)
         check_range("weight_decay", self.weight_decay, low=0)
         check_range("clip_norm", self.clip_norm, low=0)
@@ -198,11 +201,12 @@ class LearnSettings:
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values.
 
-        A wider search leaves its mark, and so do replies of free length; without them the settings,
-        and so a run's identity and its study's name, are what they were before there were such.
+        A wider search leaves its mark, and so does another decoding than the default's; without
+        them the settings, and so a run's identity and its study's name, are what they were before
+        there were such.
         """
         search = _unless_default(asdict(self.search), asdict(SearchSettings()), _WIDER)
-        train = _unless_default(asdict(self.train), asdict(TrainSettings()), ("reply_length",))
+        train = _unless_default(asdict(self.train), asdict(TrainSettings()), _DECODED)
         return {**asdict(self), "search": search, "train": train}
 
 
@@ -229,6 +233,7 @@ class Changes(TypedDict, total=False):
     wide: Sequence[str]
     third_objective: str | None
     reply_length: str | None
+    no_repeat: int | None
 
 
 def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
@@ -250,6 +255,8 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
     if (wanted := changes.get("reply_length")) is not None:
         length = choice("the length of replies", wanted, get_args(ReplyLength))
         base = replace(base, train=replace(base.train, reply_length=length))
+    if (n_tokens := changes.get("no_repeat")) is not None:
+        base = replace(base, train=replace(base.train, no_repeat=n_tokens))
     search = replace(base.search, **{k: v for k, v in given.items() if k in _SEARCH_CHANGES})
     factors = {choice("a factor", name, get_args(Factor)) for name in changes.get("wide", ())}
     search = replace(search, **{_LADDERS[name][0]: _LADDERS[name][1] for name in factors})
@@ -262,6 +269,7 @@ _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
     *("searched", "budget_min", "early_stop", "screen", "surrogate", "third_objective"),
 )
+_DECODED = ("reply_length", "no_repeat")
 _WIDER = ("scalings", "dropouts", "third_objective")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
 

@@ -20,6 +20,7 @@ from lorecall.settings import TrainSettings
 
 MakePerson = Callable[..., Person]
 BUDGET = Budget(train=TrainSettings(max_epochs=1))
+FREE = Budget(train=replace(BUDGET.train, reply_length="free"))  # no number in the manifest
 LINES = [
     ("a", "how are you?", "never better"),
     ("a", "do you like tea?", "i adore tea"),
@@ -115,15 +116,15 @@ class TestWithRetrieval:
     @pytest.fixture
     def both(self, llama: BaseModel, make_person: MakePerson) -> Fitted:
         """Fit the default LoRA with retrieval."""
-        return WithRetrieval(system=DefaultLora()).fit(make_person(LINES), llama, BUDGET)
+        return WithRetrieval(system=DefaultLora()).fit(make_person(LINES), llama, FREE)
 
     def test_it_has_what_each_has(
         self, both: Fitted, llama: BaseModel, make_person: MakePerson
     ) -> None:
         """The memory is the one trained without notes; sizes add up."""
         person = make_person(LINES)
-        lora = DefaultLora().fit(person, llama, BUDGET)
-        notes = Retrieval().fit(person, llama, BUDGET)
+        lora = DefaultLora().fit(person, llama, FREE)
+        notes = Retrieval().fit(person, llama, FREE)
         assert both.n_bytes == lora.n_bytes + notes.n_bytes
         assert both.notes == notes.notes
         assert both.facts == notes.facts

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor
+from transformers import NoRepeatNGramLogitsProcessor
 
+from lorecall.errors import ConfigError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
 from lorecall.lm.decode import continue_greedily, decode_greedily, respond
@@ -13,7 +15,7 @@ from lorecall.lm.inject import Injection
 from lorecall.lm.plain import decode_plainly
 from lorecall.lm.prefill import read_prompts
 from lorecall.lm.prompts import PromptFormat
-from lorecall.records import Inject, InjectionConfig
+from lorecall.records import Decoding, Inject, InjectionConfig
 
 MakeBase = Callable[..., BaseModel]
 Reference = Callable[[BaseModel, list[int], int], list[int]]
@@ -124,18 +126,58 @@ def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float)
             ids.append(int(logits.argmax()))
         return cut(ids[len(prompt) :], set(stops))
 
-    expected = [biased(prompt) for prompt in prompts]
+    expected, biasing = [biased(prompt) for prompt in prompts], Decoding(stop_bias=stop_bias)
     assert expected != [cut(row, set(stops)) for row in whole]
     for decode in (decode_greedily, decode_plainly):
-        ours = decode(base, prompts, max_new_tokens=12, stop_ids=stops, stop_bias=stop_bias)
+        ours = decode(base, prompts, max_new_tokens=12, stop_ids=stops, decoding=biasing)
         assert ours == expected
     body = Body(base)
     read = read_prompts(body, prompts, "all")
     for fixed in (True, False):
         ours = continue_greedily(
-            body, read, max_new_tokens=12, stop_ids=stops, stop_bias=stop_bias, fixed=fixed
+            body, read, max_new_tokens=12, stop_ids=stops, decoding=biasing, fixed=fixed
         )
         assert ours == expected
+
+
+def by_the_rule(base: BaseModel, prompt: list[int], n: int, no_repeat: int) -> list[int]:
+    """Continue one prompt by full passes, what is never repeated taken out by transformers."""
+    rule = NoRepeatNGramLogitsProcessor(no_repeat)
+    ids = list(prompt)
+    for _ in range(n):
+        with torch.no_grad():
+            logits = base.model(torch.tensor([ids]), use_cache=False).logits[:, -1]
+        answer = torch.tensor([ids[len(prompt) :]], dtype=torch.long)
+        ids.append(int(rule(answer, logits).argmax()))
+    return ids[len(prompt) :]
+
+
+@pytest.mark.parametrize("no_repeat", [1, 2, 3])
+def test_no_answer_has_so_many_tokens_in_a_row_twice(base: BaseModel, no_repeat: int) -> None:
+    """As transformers' rule has it, read on the answer alone; rows that end leave in between."""
+    prompts, rule = prompts_of(9, seed=3), Decoding(no_repeat=no_repeat)
+    looping = decode_greedily(base, prompts, max_new_tokens=24, stop_ids=())
+    whole = [by_the_rule(base, prompt, 24, no_repeat) for prompt in prompts]
+    assert whole != looping
+    stops = frozenset({whole[0][9], whole[3][15]})
+    expected = [cut(row, set(stops)) for row in whole]
+    assert len({len(row) for row in expected}) > 1
+    for decode in (decode_greedily, decode_plainly):
+        ours = decode(base, prompts, max_new_tokens=24, stop_ids=stops, decoding=rule)
+        assert ours == expected
+    body = Body(base)
+    read = read_prompts(body, prompts, "all")
+    for fixed in (True, False):
+        ours = continue_greedily(
+            body, read, max_new_tokens=24, stop_ids=stops, decoding=rule, fixed=fixed
+        )
+        assert ours == expected
+
+
+def test_what_is_never_repeated_is_a_number() -> None:
+    """Of 0 or more."""
+    with pytest.raises(ConfigError, match="0 or more"):
+        Decoding(no_repeat=-1)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7])

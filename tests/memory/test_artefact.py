@@ -14,7 +14,7 @@ from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory, find_memory
-from lorecall.records import InjectionConfig
+from lorecall.records import Decoding, InjectionConfig
 
 MakeMemory = Callable[..., Memory]
 
@@ -86,18 +86,20 @@ class TestRoundTrip:
         assert ("dropout" in theta) == is_told
         assert Memory.load(tmp_path).config == config
 
-    def test_where_replies_end_comes_back(
+    def test_how_replies_are_decoded_comes_back(
         self, base: BaseModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
-        """A memory written before there was such a number leaves it free."""
+        """A memory written before there was such a thing is decoded as then."""
         memory = make_memory(base)
-        memory.ending(-1.25).save(tmp_path / "m")
-        assert Memory.load(tmp_path / "m").manifest.stop_bias == -1.25
+        decoding = Decoding(stop_bias=-1.25, no_repeat=4)
+        memory.decoded(decoding).save(tmp_path / "m")
+        assert Memory.load(tmp_path / "m").decoding == decoding
         path = tmp_path / "m" / "manifest.json"
         manifest = json.loads(path.read_text())
-        del manifest["stop_bias"]
+        for name in ("stop_bias", "stop_ids", "no_repeat"):
+            del manifest[name]
         path.write_text(json.dumps(manifest))
-        assert Memory.load(tmp_path / "m").manifest.stop_bias == 0.0
+        assert Memory.load(tmp_path / "m").decoding == Decoding()
 
     def test_the_folder_of_a_run_will_do(
         self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path

@@ -22,7 +22,7 @@ from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
 from lorecall.memory.peft_export import export_peft
-from lorecall.records import InjectionConfig
+from lorecall.records import Decoding, InjectionConfig
 
 MakeMemory = Callable[..., Memory]
 IDS = torch.tensor([[5, 9, 30, 77, 8, 200], [6, 6, 101, 12, 40, 41]])
@@ -230,14 +230,18 @@ class TestLength:
         prompts = [layout.prompt("where do you live"), layout.prompt("so tired")]
         lengths: list[int] = []
         for i, bias in enumerate((-9.0, 9.0)):
-            memory = make_memory(base, CONFIGS["one layer"]).ending(bias)
+            memory = make_memory(base, CONFIGS["one layer"]).decoded(Decoding(stop_bias=bias))
             export_peft(memory, tmp_path / str(i))
             written = GenerationConfig.from_pretrained(tmp_path / str(i))
             model = with_peft(base, tmp_path / str(i))
             with Injection(base, memory.config) as injection:
                 injection.load(memory.tensors)
                 own = decode_greedily(
-                    base, prompts, max_new_tokens=6, stop_ids=layout.stop_ids, stop_bias=bias
+                    base,
+                    prompts,
+                    max_new_tokens=6,
+                    stop_ids=layout.stop_ids,
+                    decoding=memory.decoding,
                 )
             for prompt, answer in zip(prompts, own, strict=True):
                 whole = model.generate(
@@ -257,7 +261,7 @@ class TestLength:
         self, *, is_old: bool, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """Free length, or a memory that does not name the tokens that end a reply."""
-        memory = make_memory(tiny_base()).ending(-1.0 if is_old else 0.0)
+        memory = make_memory(tiny_base()).decoded(Decoding(stop_bias=-1.0 if is_old else 0.0))
         assert memory.manifest.stop_ids
         if is_old:
             manifest = memory.manifest.model_copy(update={"stop_ids": ()})
@@ -270,7 +274,7 @@ class TestLength:
     ) -> None:
         """The earlier one's configuration goes with it."""
         memory = make_memory(tiny_base())
-        export_peft(memory.ending(-1.0), tmp_path / "out")
+        export_peft(memory.decoded(Decoding(stop_bias=-1.0)), tmp_path / "out")
         assert (tmp_path / "out" / "generation_config.json").exists()
         export_peft(memory, tmp_path / "out")
         assert not (tmp_path / "out" / "generation_config.json").exists()

@@ -14,8 +14,9 @@ from lorecall.lm.inject import Injection
 from lorecall.lm.plain import decode_plainly
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
-from lorecall.records import InjectionConfig, Turn
+from lorecall.records import Decoding, InjectionConfig, Turn
 from lorecall.reply.responder import MemoryResponder, ModelResponder, VanillaResponder
+from lorecall.settings import TrainSettings
 
 MakeMemory = Callable[..., Memory]
 QUERIES = ["hello there", "how are you doing", "x"]
@@ -28,10 +29,16 @@ def brief(responder: VanillaResponder) -> VanillaResponder:
 
 
 def test_vanilla_is_the_base_alone(llama: BaseModel) -> None:
-    """The tokens of the plain decoder, as text."""
+    """The tokens of the decoder, as text; three in a row never come twice."""
     vanilla = VanillaResponder(llama)
     prompts = [vanilla.format.prompt(query) for query in QUERIES]
-    tokens = decode_greedily(llama, prompts, max_new_tokens=128, stop_ids=vanilla.format.stop_ids)
+    tokens = decode_greedily(
+        llama,
+        prompts,
+        max_new_tokens=128,
+        stop_ids=vanilla.format.stop_ids,
+        decoding=Decoding(no_repeat=3),
+    )
     assert vanilla.reply_all(QUERIES) == [vanilla.format.text(row) for row in tokens]
 
 
@@ -43,17 +50,22 @@ def test_a_memory_changes_the_answers(base: BaseModel, make_memory: MakeMemory) 
     assert personal.format.prompt("hi") == vanilla.format.prompt("hi")
 
 
-def test_a_memory_ends_its_replies_as_it_was_fitted(
-    llama: BaseModel, make_memory: MakeMemory
-) -> None:
-    """By its manifest, unless another number is asked for; the base has none."""
+def test_a_memory_is_decoded_as_it_was_fitted(llama: BaseModel, make_memory: MakeMemory) -> None:
+    """By its manifest, unless something else is asked for; the base ends as it would."""
     memory = make_memory(llama)
-    eager = memory.ending(50.0)
+    eager = memory.decoded(Decoding(stop_bias=50.0))
     assert MemoryResponder(llama, eager).reply_all(QUERIES) == ["", "", ""]
     free = ModelResponder(llama, memory=eager, stop_bias=0.0)
     assert free.reply_all(QUERIES) == MemoryResponder(llama, memory).reply_all(QUERIES)
     assert all(free.reply_all(QUERIES))
     assert VanillaResponder(llama).stop_bias == 0.0
+    once = memory.decoded(Decoding(no_repeat=1))
+    given = MemoryResponder(llama, once).reply_all(QUERIES)
+    assert given != free.reply_all(QUERIES)
+    assert (
+        ModelResponder(llama, memory=memory, limits=TrainSettings(no_repeat=1)).reply_all(QUERIES)
+        == given
+    )
 
 
 def test_earlier_turns_change_the_answer(llama: BaseModel) -> None:

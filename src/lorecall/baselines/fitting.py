@@ -114,7 +114,7 @@ def fitted(
     training, memory = _training(person, budget), trained.memory if trained else None
     responder = ModelResponder(base, memory=memory, recall=recall, limits=budget.train)
     length = _length(responder, person, budget)
-    memory = memory.ending(length.stop_bias) if memory else None
+    memory = memory.decoded(responder.decoding(length.stop_bias)) if memory else None
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
         facts = {

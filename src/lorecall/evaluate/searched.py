@@ -153,9 +153,8 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     with Injection(base, found.config) as injection:
         injection.load(trained.tensors)
         length = final.fit_length(data, injection=injection)
-    memory = to_memory(
-        trained, found.config, base=base, training=training, stop_bias=length.stop_bias
-    )
+    decoding = final.decoding(length.stop_bias)
+    memory = to_memory(trained, found.config, base=base, training=training, decoding=decoding)
     memory.save(run.memory)
     made = Made(
         search_s=sum(sum(trial.seconds.values()) for trial in found.trials),

@@ -12,10 +12,11 @@ import torch
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body, body_of
+from lorecall.lm.choose import Chooser
 from lorecall.lm.prefill import Prefilled, read_prompts
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.steps import Choose, FixedSteps, GrowingSteps, Steps, likeliest
-from lorecall.records import Inject
+from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
+from lorecall.records import GREEDY, Decoding, Inject
 
 BATCH_SIZE = 32
 
@@ -26,7 +27,7 @@ def respond(
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    stop_bias: float = 0.0,
+    decoding: Decoding = GREEDY,
     inject: Inject = "all",
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
@@ -37,7 +38,7 @@ def respond(
         prompt_format: The layout the prompts were made with; it says where an answer ends.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest answer.
-        stop_bias: What is added to the logits of the tokens that end an answer.
+        decoding: What to heed beside the logits.
         inject: Which tokens the memory acts on.
         on_batch: Called with the number of prompts that are done.
     """
@@ -46,7 +47,7 @@ def respond(
         prompts,
         max_new_tokens=max_new_tokens,
         stop_ids=prompt_format.stop_ids,
-        stop_bias=stop_bias,
+        decoding=decoding,
         inject=inject,
         on_batch=on_batch,
     )
@@ -60,7 +61,7 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
     *,
     max_new_tokens: int,
     stop_ids: Collection[int],
-    stop_bias: float = 0.0,
+    decoding: Decoding = GREEDY,
     batch_size: int = BATCH_SIZE,
     inject: Inject = "all",
     on_batch: Callable[[int], None] | None = None,
@@ -72,7 +73,7 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation; they are not part of it.
-        stop_bias: What is added to their logits.
+        decoding: What to heed beside the logits.
         batch_size: Prompts decoded at once; those of like length share a batch.
         inject: Which tokens the memory acts on.
         on_batch: Called with the number of prompts that are done.
@@ -91,7 +92,7 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
             prefilled,
             max_new_tokens=max_new_tokens,
             stop_ids=frozenset(stop_ids),
-            stop_bias=stop_bias,
+            decoding=decoding,
         )
         for i, row in zip(batch, rows, strict=True):
             answers[i] = row
@@ -107,7 +108,7 @@ def continue_greedily(
     *,
     max_new_tokens: int,
     stop_ids: frozenset[int],
-    stop_bias: float = 0.0,
+    decoding: Decoding = GREEDY,
     fixed: bool | None = None,
 ) -> list[list[int]]:
     """Decode a batch of prompts that were read; arguments as `decode_greedily`.
@@ -117,7 +118,7 @@ def continue_greedily(
         prefilled: The prompts.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation.
-        stop_bias: What is added to their logits.
+        decoding: What to heed beside the logits.
         fixed: Whether steps have fixed shapes, which a GPU replays as one graph; None for what is
             fastest on the base's device.
     """
@@ -125,8 +126,8 @@ def continue_greedily(
     rows = sorted(range(len(answers)), key=lambda i: -prefilled.lengths[i])  # still going on
     going = [True] * len(rows)
     steps: Steps | None = None
-    choose = likeliest(stop_ids, stop_bias, body.base.device)
-    chosen = choose(body.logits(prefilled.last[rows]))
+    chooser = Chooser(stop_ids, decoding, body.base.device)
+    chosen = chooser.choose(body.logits(prefilled.last[rows]), [answers[row] for row in rows])
     for step in range(max_new_tokens):
         for place, token in enumerate(chosen.tolist()):
             going[place] = going[place] and token not in stop_ids
@@ -135,13 +136,13 @@ def continue_greedily(
         if not any(going) or step == max_new_tokens - 1:
             break
         if steps is None:
-            steps = _steps(body, prefilled, rows, max_new_tokens, choose, fixed=fixed)
+            steps = _steps(body, prefilled, rows, max_new_tokens, fixed=fixed)
         if sum(going) < steps.shrink * len(rows):
             keep = [place for place, goes in enumerate(going) if goes]
             steps.keep(keep)
             chosen, rows = chosen[keep], [rows[place] for place in keep]
             going = [True] * len(rows)
-        chosen = steps.next(chosen)
+        chosen = chooser.choose(steps.next(chosen), [answers[row] for row in rows])
     return answers
 
 
@@ -150,11 +151,10 @@ def _steps(
     prefilled: Prefilled,
     rows: list[int],
     n_new: int,
-    choose: Choose,
     *,
     fixed: bool | None,
 ) -> Steps:
     on_gpu = body.base.device.type == "cuda" and not body.base.four_bit
     if on_gpu if fixed is None else fixed:
-        return FixedSteps(body, prefilled, rows, n_new, choose)
-    return GrowingSteps(body, prefilled, rows, n_new, choose)
+        return FixedSteps(body, prefilled, rows, n_new)
+    return GrowingSteps(body, prefilled, rows, n_new)

@@ -11,8 +11,9 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.choose import Chooser
 from lorecall.lm.lora import LoraLinear
-from lorecall.records import Inject
+from lorecall.records import GREEDY, Decoding, Inject
 
 
 @torch.inference_mode()
@@ -22,7 +23,7 @@ def decode_plainly(
     *,
     max_new_tokens: int,
     stop_ids: frozenset[int],
-    stop_bias: float = 0.0,
+    decoding: Decoding = GREEDY,
     inject: Inject = "all",
 ) -> list[list[int]]:
     """Continue each prompt with its likeliest tokens, all prompts at once.
@@ -32,13 +33,14 @@ def decode_plainly(
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation; they are not part of it.
-        stop_bias: What is added to their logits.
+        decoding: What to heed beside the logits.
         inject: Which tokens the memory acts on.
     """
     answers: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # the prompts still going on
     ids, mask = pad_left(prompts, base.pad_id, base.device)
     cache = DynamicCache(config=base.model.config)
+    chooser = Chooser(stop_ids, decoding, base.device)
     if inject == "response":
         act_on(base, (torch.arange(ids.shape[1], device=base.device) == ids.shape[1] - 1)[None])
     try:
@@ -46,9 +48,7 @@ def decode_plainly(
     finally:
         act_on(base, None)
     for step in range(max_new_tokens):
-        logits = base.logits(hidden[:, -1])
-        logits[:, sorted(stop_ids)] += stop_bias
-        chosen = logits.argmax(dim=-1)
+        chosen = chooser.choose(base.logits(hidden[:, -1]), [answers[row] for row in rows])
         going = [i for i, token in enumerate(chosen.tolist()) if token not in stop_ids]
         for i in going:
             answers[rows[i]].append(int(chosen[i]))

@@ -5,7 +5,7 @@ CPU, which waits for memory, rows of like length attend together and no more is 
 On a GPU, which waits for the next call, a step has fixed shapes and is replayed as one CUDA graph.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -14,9 +14,6 @@ from torch import Tensor
 from lorecall.lm.attention import Past
 from lorecall.lm.body import Body
 from lorecall.lm.prefill import Prefilled
-
-Choose = Callable[[Tensor], Tensor]
-"""Chooses one token a row. *Shape:* (batch, vocabulary) to (batch,)"""
 
 _ALIKE = 0.8  # the shortest row of a group against its longest
 
@@ -28,30 +25,15 @@ class Steps(Protocol):
     shrink: float
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Read one token a row and choose the next one. *Shape:* (batch,) both."""
+        """Read one token a row and give the logits of the next, until the next call.
+
+        *Shape:* (batch,) to (batch, vocabulary)
+        """
         ...
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
         ...
-
-
-def likeliest(stop_ids: Collection[int], stop_bias: float, device: torch.device) -> Choose:
-    """Give what chooses the likeliest token, once stopping was made likelier or less so.
-
-    Args:
-        stop_ids: Tokens that end an answer.
-        stop_bias: What is added to their logits; below 0, answers come out longer.
-        device: Where the logits are. They are changed in place.
-    """
-    ids = torch.tensor(sorted(stop_ids), dtype=torch.long, device=device)
-
-    def choose(logits: Tensor) -> Tensor:
-        if stop_bias:
-            logits[:, ids] += stop_bias
-        return logits.argmax(dim=-1)
-
-    return choose
 
 
 class GrowingSteps:
@@ -62,20 +44,17 @@ class GrowingSteps:
         prefilled: The prompts.
         rows: Their order here, longest first.
         n_new: Most new tokens a row.
-        choose: Chooses the next token.
     """
 
     shrink = 0.75
 
-    def __init__(
-        self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int, choose: Choose
-    ) -> None:
-        self._body, self._device, self._choose = body, prefilled.last.device, choose
+    def __init__(self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
+        self._body, self._device = body, prefilled.last.device
         self._lengths = [prefilled.lengths[i] for i in rows]
         self._layers = _with_room(prefilled, rows, n_new)
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Read one token a row and choose the next one."""
+        """Read one token a row and give the logits of the next."""
         places = torch.tensor(self._lengths, device=self._device)
         self._lengths = [n + 1 for n in self._lengths]
         cuts = _alike(self._lengths)
@@ -98,7 +77,7 @@ class GrowingSteps:
             ]
             whole = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
             h = blocks.feed(layer, blocks.mixed(layer, h, whole))
-        return self._choose(self._body.logits(blocks.end(h)))
+        return self._body.logits(blocks.end(h))
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
@@ -115,26 +94,24 @@ class FixedSteps:
 
     shrink = 0.5  # a smaller batch is another graph
 
-    def __init__(
-        self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int, choose: Choose
-    ) -> None:
+    def __init__(self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
         device = prefilled.last.device
-        self._body, self._choose = body, choose
+        self._body = body
         self._layers = _with_room(prefilled, rows, n_new)
         self._lengths = torch.tensor([prefilled.lengths[i] for i in rows], device=device)
         self._tokens = torch.zeros_like(self._lengths)
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._graph: tuple[torch.cuda.CUDAGraph, Tensor] | None = None
 
     def next(self, tokens: Tensor) -> Tensor:
-        """Read one token a row and choose the next one."""
+        """Read one token a row and give the logits of the next, until the next call."""
         self._tokens.copy_(tokens)
-        if tokens.device.type == "cuda":
-            if self._graph is None:
-                self._graph = self._captured()
-            self._graph.replay()
-        else:
-            self._run()
-        return self._tokens.clone()
+        if tokens.device.type != "cuda":
+            return self._run()
+        if self._graph is None:
+            self._graph = self._captured()
+        graph, logits = self._graph
+        graph.replay()
+        return logits
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
@@ -143,7 +120,7 @@ class FixedSteps:
         self._layers = [(k[index], v[index]) for k, v in self._layers]
         self._graph = None
 
-    def _run(self) -> None:
+    def _run(self) -> Tensor:
         """Take one step on the tensors at hand, in place: nothing here waits for the device."""
         places = self._lengths.clone()
         self._lengths += 1
@@ -157,24 +134,22 @@ class FixedSteps:
             _write(keys, values, places, k, v)
             mixed = _attend_one(q * blocks.scaling(layer), keys, values, bias)
             h = blocks.feed(layer, blocks.mixed(layer, h, mixed))
-        self._tokens.copy_(self._choose(self._body.logits(blocks.end(h))))
+        return self._body.logits(blocks.end(h))
 
-    def _captured(self) -> torch.cuda.CUDAGraph:
-        """Record a step; what the warm-up changes is put back."""
-        tokens, lengths = self._tokens.clone(), self._lengths.clone()
+    def _captured(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        """Record a step, and where its logits will be; what the warm-up changes is put back."""
+        lengths = self._lengths.clone()
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             self._run()
         torch.cuda.current_stream().wait_stream(side)
-        self._tokens.copy_(tokens)
         self._lengths.copy_(lengths)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            self._run()
-        self._tokens.copy_(tokens)
+            logits = self._run()
         self._lengths.copy_(lengths)
-        return graph
+        return graph, logits
 
 
 def _with_room(prefilled: Prefilled, rows: Sequence[int], n_new: int) -> list[Past]:

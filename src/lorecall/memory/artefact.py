@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from lorecall.errors import ArtefactError, ConfigError, ModelError
 from lorecall.files import json_bytes, new_folder, read_json, sha256_of, write_bytes
-from lorecall.records import InjectionConfig
+from lorecall.records import Decoding, InjectionConfig
 from lorecall.results import Theta
 
 FORMAT = 1
@@ -64,6 +64,7 @@ class Manifest(Schema):
 
     `stop_bias` is what is added, when replies are decoded, to the logits of `stop_ids`, the tokens
     that end one, so that they are as long as the person's; 0 where their length is left free.
+    `no_repeat` is how many tokens in a row no reply has twice; 0 where it may.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -75,6 +76,7 @@ class Manifest(Schema):
     versions: dict[str, str]
     stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    no_repeat: Annotated[int, Field(ge=0)] = 0
     weights_sha256: str = ""
 
 
@@ -104,9 +106,14 @@ class Memory:
         """How many numbers were trained."""
         return sum(tensor.numel() for tensor in self.tensors.values())
 
-    def ending(self, stop_bias: float) -> Self:
-        """Give the same memory with replies that end sooner or later."""
-        manifest = self.manifest.model_copy(update={"stop_bias": stop_bias})
+    @property
+    def decoding(self) -> Decoding:
+        """Say how its replies are decoded."""
+        return Decoding(stop_bias=self.manifest.stop_bias, no_repeat=self.manifest.no_repeat)
+
+    def decoded(self, decoding: Decoding) -> Self:
+        """Give the same memory with replies decoded another way."""
+        manifest = self.manifest.model_copy(update=asdict(decoding))
         return replace(self, manifest=manifest)
 
     def check_base(self, name: str, fingerprint: str) -> None:

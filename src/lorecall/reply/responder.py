@@ -14,7 +14,7 @@ from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.memory.artefact import Memory
-from lorecall.records import Inject, Sample, Turn
+from lorecall.records import Decoding, Inject, Sample, Turn
 from lorecall.settings import TrainSettings
 
 
@@ -55,7 +55,8 @@ class ModelResponder:
         base: The base model.
         memory: What is in the weights; nothing when None.
         recall: What is put in the prompt; nothing when None.
-        limits: The longest prompt and response, and the earlier turns shown.
+        limits: The longest prompt and response, the earlier turns shown, and what is never
+            repeated; the memory's where there are none.
         stop_bias: What is added to the logits of the tokens that end a reply; the memory's when
             None.
 
@@ -73,6 +74,7 @@ class ModelResponder:
         limits: TrainSettings | None = None,
         stop_bias: float | None = None,
     ) -> None:
+        no_repeat = memory.decoding.no_repeat if memory and limits is None else None
         limits = limits or TrainSettings()
         if memory is not None:
             memory.check_base(base.name, base.fingerprint)
@@ -80,7 +82,8 @@ class ModelResponder:
         self.memory = memory
         self.recall = recall
         self.inject: Inject = "all" if memory is None else memory.config.inject
-        own = 0.0 if memory is None else memory.manifest.stop_bias
+        self.no_repeat = limits.no_repeat if no_repeat is None else no_repeat
+        own = 0.0 if memory is None else memory.decoding.stop_bias
         self.stop_bias = own if stop_bias is None else stop_bias
         self.max_new_tokens = limits.max_response_tokens
         self.earlier_turns = limits.earlier_turns
@@ -116,6 +119,10 @@ class ModelResponder:
             injection.load(self.memory.tensors)
             yield injection
 
+    def decoding(self, stop_bias: float) -> Decoding:
+        """Say how replies are decoded, given what is added to the logits of stopping."""
+        return Decoding(stop_bias=stop_bias, no_repeat=self.no_repeat)
+
     def _notes(self, query: str, *, before: str | None = None) -> Sequence[str]:
         return self.recall.recall(query, before=before) if self.recall is not None else ()
 
@@ -128,7 +135,7 @@ class ModelResponder:
                     self.format,
                     prompts,
                     max_new_tokens=self.max_new_tokens,
-                    stop_bias=self.stop_bias,
+                    decoding=self.decoding(self.stop_bias),
                     inject=self.inject,
                 )
 

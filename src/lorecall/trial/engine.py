@@ -26,7 +26,7 @@ from lorecall.lm.packing import Pack, packed_rows
 from lorecall.lm.plain import act_on, decode_plainly
 from lorecall.lm.prefill import Prefilled, prompt_past, with_first_rows
 from lorecall.lm.prompts import Encoded
-from lorecall.records import Inject
+from lorecall.records import GREEDY, Decoding, Inject
 from lorecall.trial.batches import collate
 from lorecall.trial.frozen import Frozen
 
@@ -72,7 +72,7 @@ class Engine(Protocol):
         *,
         max_new_tokens: int,
         stop_ids: frozenset[int],
-        stop_bias: float = 0.0,
+        decoding: Decoding = GREEDY,
     ) -> list[list[int]]:
         """Answer the prompts of one batch greedily, going on from a reading where there is one."""
         ...
@@ -117,7 +117,7 @@ class PlainEngine:
         *,
         max_new_tokens: int,
         stop_ids: frozenset[int],
-        stop_bias: float = 0.0,
+        decoding: Decoding = GREEDY,
     ) -> list[list[int]]:
         """Answer the prompts of one batch greedily."""
         return decode_plainly(
@@ -125,7 +125,7 @@ class PlainEngine:
             [sample.prompt for sample in samples],
             max_new_tokens=max_new_tokens,
             stop_ids=stop_ids,
-            stop_bias=stop_bias,
+            decoding=decoding,
             inject=self.inject,
         )
 
@@ -168,7 +168,7 @@ class FastEngine:
         *,
         max_new_tokens: int,
         stop_ids: frozenset[int],
-        stop_bias: float = 0.0,
+        decoding: Decoding = GREEDY,
     ) -> list[list[int]]:
         """Answer the prompts of one batch greedily, going on from a reading where there is one."""
         if reading is None or reading.prefilled is None:
@@ -180,7 +180,7 @@ class FastEngine:
                 reading.prefilled,
                 max_new_tokens=max_new_tokens,
                 stop_ids=stop_ids,
-                stop_bias=stop_bias,
+                decoding=decoding,
             )
 
     def _predicting(

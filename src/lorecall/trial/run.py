@@ -12,7 +12,7 @@ from lorecall.lm.body import body_of
 from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.metrics.overlap import rouge
-from lorecall.records import InjectionConfig, Objectives, Sample, Split
+from lorecall.records import Decoding, InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
@@ -291,7 +291,7 @@ class Trials:
                     reading,
                     max_new_tokens=data.max_new_tokens,
                     stop_ids=stop_ids,
-                    stop_bias=bias,
+                    decoding=self.decoding(bias),
                 )
             ]
             return fmean(len(answer) for answer in answers)
@@ -299,6 +299,10 @@ class Trials:
         own = [len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded]
         found = fit_stop_bias(mean_length, fmean(own))
         return FittedLength(stop_bias=found, seconds=time.perf_counter() - started)
+
+    def decoding(self, stop_bias: float = 0.0) -> Decoding:
+        """Say how answers are decoded, given what is added to the logits of stopping."""
+        return Decoding(stop_bias=stop_bias, no_repeat=self.settings.no_repeat)
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Read the losses of the base, with the memory that is on it, if any."""
@@ -357,7 +361,7 @@ class Trials:
             reading,
             max_new_tokens=max_new_tokens,
             stop_ids=self.format.stop_ids,
-            stop_bias=stop_bias,
+            decoding=self.decoding(stop_bias),
         )
         return [self.format.text(answer) for answer in answers]
 

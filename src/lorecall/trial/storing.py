@@ -4,7 +4,7 @@ from lorecall.data.history import samples_hash
 from lorecall.lm.base import BaseModel
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.artefact import BaseIdentity, Manifest, Memory, Training
-from lorecall.records import InjectionConfig, Split
+from lorecall.records import GREEDY, Decoding, InjectionConfig, Split
 from lorecall.results import versions
 from lorecall.trial.run import Trained
 
@@ -15,7 +15,7 @@ def to_memory(
     *,
     base: BaseModel,
     training: Training,
-    stop_bias: float = 0.0,
+    decoding: Decoding = GREEDY,
 ) -> Memory:
     """Put trained pairs together with where they belong and what they came from.
 
@@ -24,17 +24,16 @@ def to_memory(
         config: theta.
         base: The base they were trained for.
         training: What they were trained on, from `training_of`.
-        stop_bias: What is added to the logits of the tokens that end a reply.
+        decoding: How its replies are decoded.
     """
     manifest = Manifest(
         base=base_identity(base),
         theta=config,
         training=training,
         versions=versions(),
-        stop_bias=stop_bias,
         stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
     )
-    return Memory(manifest=manifest, tensors=trained.tensors)
+    return Memory(manifest=manifest, tensors=trained.tensors).decoded(decoding)
 
 
 def base_identity(base: BaseModel) -> BaseIdentity:

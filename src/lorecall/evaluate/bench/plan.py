@@ -163,6 +163,7 @@ class Changes(TypedDict, total=False):
     history_samples: int | None
     test_samples: int | None
     reply_length: str | None
+    no_repeat: int | None
 
 
 def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
@@ -196,6 +197,7 @@ def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
         samples=changes.get("samples"),
         epochs=changes.get("epochs"),
         reply_length=changes.get("reply_length"),
+        no_repeat=changes.get("no_repeat"),
     )
     return BenchSettings(preset=chosen, learn=learn, history_samples=n_history, test_samples=n_test)
 
@@ -215,6 +217,7 @@ def _smoke(changes: Changes) -> LearnSettings:
         samples=changes.get("samples") or 16,
         epochs=changes.get("epochs") or 1,
         reply_length=changes.get("reply_length"),
+        no_repeat=changes.get("no_repeat"),
     )
     return replace(
         learn,
