@@ -21,6 +21,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -79,7 +80,8 @@ def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:
     means: dict[str, Any] = {}
     scored: dict[str, Any] = {}
     for name, responder in systems.items():
-        asked, bias = Asked(responder, max_new_tokens=max(lengths)), responder.stop_bias
+        asked = Asked(responder, max_new_tokens=max(lengths))
+        bias = responder.decoding.stop_bias
         ways: dict[str, Callable[[Sequence[Sample]], list[str]]] = {
             "greedy": lambda samples, asked=asked: asked.greedy(samples, 0.0),
             "length": lambda samples, asked=asked, bias=bias: asked.greedy(samples, bias),
@@ -143,7 +145,7 @@ class Asked:
                 responder.format,
                 [responder.encode(sample).prompt for sample in samples],
                 max_new_tokens=self.max_new_tokens,
-                decoding=responder.decoding(stop_bias),
+                decoding=replace(responder.decoding, stop_bias=stop_bias),
             )
 
     @contextmanager

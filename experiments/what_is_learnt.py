@@ -152,12 +152,12 @@ class Tried:
         with Injection(self.base, theta) as injection:
             injection.load(weights)
             valid = trials.losses(self.data.valid, injection=injection)
-            stop_bias = trials.fit_length(self.data, injection=injection).stop_bias
+            length = trials.fit_length(self.data, injection=injection)
             reading = trials.read(
                 self.test,
                 max_new_tokens=self.data.max_new_tokens,
                 injection=injection,
-                stop_bias=stop_bias,
+                decoding=length.decoding,
             )
         self.valid_loss[name] = sum(valid) / len(valid)
         self.scores[name] = asdict(

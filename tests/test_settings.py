@@ -130,12 +130,17 @@ def test_replies_of_free_length_are_an_option() -> None:
     """They leave their mark; the usual ones do not, so that runs from before go on."""
     assert preset("laptop").train.reply_length == "own"
     written: Any = preset("laptop").as_json()
-    assert "reply_length" not in written["train"]
+    assert not {"reply_length", "no_repeat"} & set(written["train"])
     free = preset("laptop", reply_length="free")
     written = free.as_json()
     assert free.train.reply_length == written["train"]["reply_length"] == "free"
     with pytest.raises(ConfigError, match="the length of replies must be known"):
         preset("laptop", reply_length="short")
+    assert preset("laptop").train.no_repeat == 3
+    written = preset("laptop", no_repeat=0).as_json()
+    assert written["train"]["no_repeat"] == 0
+    with pytest.raises(ConfigError, match="no_repeat"):
+        preset("laptop", no_repeat=-1)
 
 
 def test_trials_side_by_side_are_a_batch() -> None:

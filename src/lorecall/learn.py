@@ -167,7 +167,7 @@ class _Job:
             valid = self.final.losses(self.data.valid)
             length = self.final.fit_length(self.data)
             test = self.final.read(
-                self.test, max_new_tokens=self.data.max_new_tokens, stop_bias=length.stop_bias
+                self.test, max_new_tokens=self.data.max_new_tokens, decoding=length.decoding
             )
             return SystemReading(
                 losses=test.losses,
@@ -175,7 +175,7 @@ class _Job:
                 valid_losses=valid,
                 evaluate_s=test.seconds,
                 length_s=length.seconds,
-                stop_bias=length.stop_bias,
+                stop_bias=length.decoding.stop_bias,
             )
 
         return self._stage("vanilla", "reading the base", self.costs.vanilla, read)
@@ -282,12 +282,12 @@ class _Job:
                 injection.load(trained.tensors)
                 length = self.final.fit_length(self.data, injection=injection)
                 if name == "memory":
-                    self._store(config, trained, self.final.decoding(length.stop_bias))
+                    self._store(config, trained, length.decoding)
                 test = self.final.read(
                     self.test,
                     max_new_tokens=self.data.max_new_tokens,
                     injection=injection,
-                    stop_bias=length.stop_bias,
+                    decoding=length.decoding,
                 )
             return SystemReading(
                 losses=test.losses,
@@ -297,7 +297,7 @@ class _Job:
                 train_s=trained.report.seconds,
                 evaluate_s=test.seconds,
                 length_s=length.seconds,
-                stop_bias=length.stop_bias,
+                stop_bias=length.decoding.stop_bias,
             )
 
         return self._stage(name, line, self.costs.final, work)

@@ -144,6 +144,8 @@ def test_export_writes_a_peft_adapter(finished: Path, tmp_path: Path) -> None:
         "adapter_model.safetensors",
         "generation_config.json",
     }
+    manifest = json.loads((finished / "memory" / "manifest.json").read_text())
+    assert (manifest["no_repeat"], bool(manifest["stop_ids"])) == (3, True)
     refused = invoke("export", str(finished), "--peft", str(finished))
     assert isinstance(refused.exception, LorecallError)
 

@@ -55,17 +55,14 @@ def test_a_memory_is_decoded_as_it_was_fitted(llama: BaseModel, make_memory: Mak
     memory = make_memory(llama)
     eager = memory.decoded(Decoding(stop_bias=50.0))
     assert MemoryResponder(llama, eager).reply_all(QUERIES) == ["", "", ""]
-    free = ModelResponder(llama, memory=eager, stop_bias=0.0)
+    free = ModelResponder(llama, memory=eager, decoding=memory.decoding)
     assert free.reply_all(QUERIES) == MemoryResponder(llama, memory).reply_all(QUERIES)
     assert all(free.reply_all(QUERIES))
-    assert VanillaResponder(llama).stop_bias == 0.0
+    assert VanillaResponder(llama).decoding == Decoding(no_repeat=3)
     once = memory.decoded(Decoding(no_repeat=1))
-    given = MemoryResponder(llama, once).reply_all(QUERIES)
-    assert given != free.reply_all(QUERIES)
-    assert (
-        ModelResponder(llama, memory=memory, limits=TrainSettings(no_repeat=1)).reply_all(QUERIES)
-        == given
-    )
+    assert MemoryResponder(llama, once).reply_all(QUERIES) != free.reply_all(QUERIES)
+    limits = TrainSettings(no_repeat=1)
+    assert ModelResponder(llama, limits=limits).decoding == once.decoding
 
 
 def test_earlier_turns_change_the_answer(llama: BaseModel) -> None:

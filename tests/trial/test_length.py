@@ -66,10 +66,10 @@ def test_answers_come_nearer_to_the_persons(
         found = trials.fit_length(data, injection=injection)
         assert found.seconds > 0
         free, own = (
-            trials.read(data.valid, max_new_tokens=30, injection=injection, stop_bias=stop_bias)
-            for stop_bias in (0.0, found.stop_bias)
+            trials.read(data.valid, max_new_tokens=30, injection=injection, decoding=decoding)
+            for decoding in (None, found.decoding)
         )
-    assert found.stop_bias != 0.0
+    assert found.decoding.stop_bias != 0.0
     off = [abs(fmean(map(len, reading.responses)) - len("to bed")) for reading in (own, free)]
     assert off[0] < off[1]
     assert own.losses == free.losses
@@ -81,8 +81,9 @@ def test_both_paths_find_the_same(llama: BaseModel, make_samples: MakeSamples) -
     for plain in (False, True):
         trials = Trials(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         data = data_of(trials, make_samples, "well")
-        bias = trials.fit_length(data).stop_bias
-        found.append((bias, trials.read(data.valid, max_new_tokens=30, stop_bias=bias).responses))
+        decoding = trials.fit_length(data).decoding
+        reading = trials.read(data.valid, max_new_tokens=30, decoding=decoding)
+        found.append((decoding, reading.responses))
     assert found[0] == found[1]
 
 
@@ -90,4 +91,4 @@ def test_a_free_length_is_left_alone(llama: BaseModel, make_samples: MakeSamples
     """As the settings say."""
     trials = Trials(llama, settings=replace(SETTINGS, reply_length="free"), seed=0)
     found = trials.fit_length(data_of(trials, make_samples, "well"))
-    assert (found.stop_bias, found.seconds) == (0.0, 0.0)
+    assert (found.decoding.stop_bias, found.seconds) == (0.0, 0.0)

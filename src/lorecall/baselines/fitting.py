@@ -114,7 +114,7 @@ def fitted(
     training, memory = _training(person, budget), trained.memory if trained else None
     responder = ModelResponder(base, memory=memory, recall=recall, limits=budget.train)
     length = _length(responder, person, budget)
-    memory = memory.decoded(responder.decoding(length.stop_bias)) if memory else None
+    memory = memory.decoded(length.decoding) if memory else None
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
         facts = {
@@ -124,12 +124,12 @@ def fitted(
         }
     return Fitted(
         responder=ModelResponder(
-            base, memory=memory, recall=recall, limits=budget.train, stop_bias=length.stop_bias
+            base, memory=memory, recall=recall, limits=budget.train, decoding=length.decoding
         ),
         samples_sha256=training.samples_sha256,
         train_s=(trained.seconds if trained else 0.0) + length.seconds,
         n_bytes=(memory.n_bytes if memory else 0) + (notes.n_bytes if notes else 0),
-        facts={**facts, "stop_bias": length.stop_bias},
+        facts={**facts, "stop_bias": length.decoding.stop_bias},
         notes=notes,
     )
 

@@ -69,7 +69,7 @@ def read_fitted(
             part,
             max_new_tokens=longest_response(person, base, budget.train),
             injection=injection,
-            stop_bias=responder.stop_bias,
+            decoding=responder.decoding,
         )
     bare = plain_encoded(samples, base, budget.train)
     return PartReading(

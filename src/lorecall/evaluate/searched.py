@@ -90,7 +90,7 @@ class SearchedMemory:
                 "active_layers": len(theta.modules_per_layer()),
                 "n_loras": theta.n_loras,
                 "rank": theta.rank,
-                "stop_bias": memory.manifest.stop_bias,
+                "stop_bias": memory.decoding.stop_bias,
             },
         )
 
@@ -153,8 +153,9 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     with Injection(base, found.config) as injection:
         injection.load(trained.tensors)
         length = final.fit_length(data, injection=injection)
-    decoding = final.decoding(length.stop_bias)
-    memory = to_memory(trained, found.config, base=base, training=training, decoding=decoding)
+    memory = to_memory(
+        trained, found.config, base=base, training=training, decoding=length.decoding
+    )
     memory.save(run.memory)
     made = Made(
         search_s=sum(sum(trial.seconds.values()) for trial in found.trials),

@@ -22,11 +22,11 @@ from lorecall.settings import TrainSettings
 class Responder(Protocol):
     """Answers queries; the contract every system under evaluation keeps.
 
-    `stop_bias` is what it adds to the logits of the tokens that end a reply.
+    `decoding` is how its replies are decoded.
     """
 
     base: BaseModel
-    stop_bias: float
+    decoding: Decoding
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
         """Answer one query."""
@@ -55,10 +55,9 @@ class ModelResponder:
         base: The base model.
         memory: What is in the weights; nothing when None.
         recall: What is put in the prompt; nothing when None.
-        limits: The longest prompt and response, the earlier turns shown, and what is never
-            repeated; the memory's where there are none.
-        stop_bias: What is added to the logits of the tokens that end a reply; the memory's when
-            None.
+        limits: The longest prompt and response, and the earlier turns shown.
+        decoding: How replies are decoded; when None as the memory's manifest says, or without a
+            memory as the limits do.
 
     Raises:
         ModelError: The memory belongs to another base.
@@ -72,9 +71,8 @@ class ModelResponder:
         memory: Memory | None = None,
         recall: Recall | None = None,
         limits: TrainSettings | None = None,
-        stop_bias: float | None = None,
+        decoding: Decoding | None = None,
     ) -> None:
-        no_repeat = memory.decoding.no_repeat if memory and limits is None else None
         limits = limits or TrainSettings()
         if memory is not None:
             memory.check_base(base.name, base.fingerprint)
@@ -82,9 +80,8 @@ class ModelResponder:
         self.memory = memory
         self.recall = recall
         self.inject: Inject = "all" if memory is None else memory.config.inject
-        self.no_repeat = limits.no_repeat if no_repeat is None else no_repeat
-        own = 0.0 if memory is None else memory.decoding.stop_bias
-        self.stop_bias = own if stop_bias is None else stop_bias
+        own = memory.decoding if memory else Decoding(no_repeat=limits.no_repeat)
+        self.decoding = decoding or own
         self.max_new_tokens = limits.max_response_tokens
         self.earlier_turns = limits.earlier_turns
         self.format = format_for(base, limits)
@@ -119,10 +116,6 @@ class ModelResponder:
             injection.load(self.memory.tensors)
             yield injection
 
-    def decoding(self, stop_bias: float) -> Decoding:
-        """Say how replies are decoded, given what is added to the logits of stopping."""
-        return Decoding(stop_bias=stop_bias, no_repeat=self.no_repeat)
-
     def _notes(self, query: str, *, before: str | None = None) -> Sequence[str]:
         return self.recall.recall(query, before=before) if self.recall is not None else ()
 
@@ -135,7 +128,7 @@ class ModelResponder:
                     self.format,
                     prompts,
                     max_new_tokens=self.max_new_tokens,
-                    decoding=self.decoding(self.stop_bias),
+                    decoding=self.decoding,
                     inject=self.inject,
                 )
 

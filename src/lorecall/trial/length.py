@@ -11,15 +11,17 @@ This module knows nothing of models.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lorecall.records import Decoding
+
 LOWEST, HIGHEST = -8.0, 4.0
 HALVINGS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedLength:
-    """What is added to the logits of stopping, and the seconds that finding it took."""
+    """How answers are decoded so that they have their length, and the seconds that took."""
 
-    stop_bias: float
+    decoding: Decoding
     seconds: float
 
 

@@ -236,7 +236,7 @@ class Trials:
         *,
         max_new_tokens: int,
         injection: Injection | None = None,
-        stop_bias: float = 0.0,
+        decoding: Decoding | None = None,
     ) -> Reading:
         """Read losses and responses of the base, with the memory that is on it, if any.
 
@@ -244,7 +244,7 @@ class Trials:
             part: What is read.
             max_new_tokens: Longest answer.
             injection: The memory.
-            stop_bias: What is added to the logits of the tokens that end an answer.
+            decoding: How answers are decoded; as the settings say, their length free, when None.
         """
         started = time.perf_counter()
         engine = self._engine(injection)
@@ -254,7 +254,7 @@ class Trials:
             batch = [part.encoded[i] for i in chosen]
             reading = engine.read(batch, keep=True)
             answers = self._answer(
-                engine, batch, reading, max_new_tokens=max_new_tokens, stop_bias=stop_bias
+                engine, batch, reading, max_new_tokens=max_new_tokens, decoding=decoding
             )
             for i, loss, answer in zip(chosen, reading.losses, answers, strict=True):
                 losses[i], responses[i] = loss, answer
@@ -272,10 +272,10 @@ class Trials:
             injection: The memory that is on the base, if any.
 
         Returns:
-            The number, 0 where the settings leave the length free, and what finding it took.
+            It with the rest of the decoding, 0 where the settings leave the length free.
         """
         if self.settings.reply_length == "free":
-            return FittedLength(stop_bias=0.0, seconds=0.0)
+            return FittedLength(decoding=self._decoding(), seconds=0.0)
         started = time.perf_counter()
         engine, stop_ids = self._engine(injection), self.format.stop_ids
         valid = data.valid.encoded
@@ -291,17 +291,17 @@ class Trials:
                     reading,
                     max_new_tokens=data.max_new_tokens,
                     stop_ids=stop_ids,
-                    decoding=self.decoding(bias),
+                    decoding=self._decoding(bias),
                 )
             ]
             return fmean(len(answer) for answer in answers)
 
         own = [len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded]
         found = fit_stop_bias(mean_length, fmean(own))
-        return FittedLength(stop_bias=found, seconds=time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return FittedLength(decoding=self._decoding(found), seconds=seconds)
 
-    def decoding(self, stop_bias: float = 0.0) -> Decoding:
-        """Say how answers are decoded, given what is added to the logits of stopping."""
+    def _decoding(self, stop_bias: float = 0.0) -> Decoding:
         return Decoding(stop_bias=stop_bias, no_repeat=self.settings.no_repeat)
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
@@ -354,14 +354,14 @@ class Trials:
         reading: BatchReading | None,
         *,
         max_new_tokens: int,
-        stop_bias: float = 0.0,
+        decoding: Decoding | None = None,
     ) -> list[str]:
         answers = engine.answer(
             batch,
             reading,
             max_new_tokens=max_new_tokens,
             stop_ids=self.format.stop_ids,
-            decoding=self.decoding(stop_bias),
+            decoding=decoding or self._decoding(),
         )
         return [self.format.text(answer) for answer in answers]
 
