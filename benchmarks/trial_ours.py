@@ -10,6 +10,7 @@ from trial_work import Batch, Task
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig
@@ -110,7 +111,7 @@ class Ours:
                 batch,
                 reading,
                 max_new_tokens=task.max_new_tokens,
-                stop_ids=task.format.stop_ids,
+                chooser=GreedyChooser(task.format.stop_ids),
             )
             for i, answer in zip(chosen, found, strict=True):
                 answers[i] = answer

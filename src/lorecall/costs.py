@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from lorecall.lm.prompts import Encoded
 from lorecall.settings import LearnSettings
-from lorecall.trial.length import HALVINGS
 from lorecall.trial.run import EncodedPart, TrialData
 
 READ_COST = 0.4
@@ -58,7 +57,8 @@ class Costs:
         valid = READ_COST * _tokens(data.valid.encoded)
         read_test = READ_COST * _tokens(test.encoded) + _generated(test.encoded)
         if settings.train.reply_length == "own":
-            read_test += valid + (1 + HALVINGS) * _generated(data.valid.encoded)
+            longest = len(data.valid.encoded) * data.max_new_tokens
+            read_test += valid + GENERATE_COST * longest
         search = settings.search
 
         def trial(epochs: int, given: TrialData | None) -> float:

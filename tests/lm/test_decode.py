@@ -10,9 +10,10 @@ from transformers import NoRepeatNGramLogitsProcessor
 from lorecall.errors import ConfigError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
-from lorecall.lm.decode import continue_greedily, decode_greedily, respond
+from lorecall.lm.choose import Chooser, GreedyChooser, MarginChooser, ends_at
+from lorecall.lm.decode import continue_answers, decode_greedily, respond
 from lorecall.lm.inject import Injection
-from lorecall.lm.plain import decode_plainly
+from lorecall.lm.plain import answer_plainly, decode_plainly
 from lorecall.lm.prefill import read_prompts
 from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Decoding, Inject, InjectionConfig
@@ -134,8 +135,8 @@ def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float)
     body = Body(base)
     read = read_prompts(body, prompts, "all")
     for fixed in (True, False):
-        ours = continue_greedily(
-            body, read, max_new_tokens=12, stop_ids=stops, decoding=biasing, fixed=fixed
+        ours = continue_answers(
+            body, read, max_new_tokens=12, chooser=GreedyChooser(stops, biasing), fixed=fixed
         )
         assert ours == expected
 
@@ -168,10 +169,36 @@ def test_no_answer_has_so_many_tokens_in_a_row_twice(base: BaseModel, no_repeat:
     body = Body(base)
     read = read_prompts(body, prompts, "all")
     for fixed in (True, False):
-        ours = continue_greedily(
-            body, read, max_new_tokens=24, stop_ids=stops, decoding=rule, fixed=fixed
+        ours = continue_answers(
+            body, read, max_new_tokens=24, chooser=GreedyChooser(stops, rule), fixed=fixed
         )
         assert ours == expected
+
+
+@pytest.mark.parametrize("no_repeat", [0, 3])
+def test_one_answer_tells_where_it_would_end(base: BaseModel, no_repeat: int) -> None:
+    """By its margins, whatever is added to the logits of stopping, on both paths."""
+    prompts = prompts_of(9, seed=1)
+    whole = [by_full_passes(base, prompt, 12) for prompt in prompts]
+    stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
+    body = Body(base)
+    read = read_prompts(body, prompts, "all")
+    lowest = -1.0
+    choosers = [MarginChooser(stops, no_repeat=no_repeat, lowest=lowest) for _ in range(2)]
+    continue_answers(body, read, max_new_tokens=12, chooser=choosers[0])
+    answer_plainly(base, prompts, max_new_tokens=12, chooser=choosers[1])
+    lengths: set[tuple[int, ...]] = set()
+    for bias in (lowest, -0.5, -0.1, 0.0, 0.1, 0.5, 9.0):
+        decoding = Decoding(stop_bias=bias, no_repeat=no_repeat)
+        answers = decode_greedily(
+            base, prompts, max_new_tokens=12, stop_ids=stops, decoding=decoding
+        )
+        expected = [len(answer) for answer in answers]
+        for chooser in choosers:
+            assert isinstance(chooser, Chooser)
+            assert [ends_at(chooser.margins[row], bias) for row in range(9)] == expected
+        lengths.add(tuple(expected))
+    assert len(lengths) > 3
 
 
 def test_what_is_never_repeated_is_a_number() -> None:

@@ -10,7 +10,8 @@ from transformers import DynamicCache
 from lorecall.lm.attention import Past
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body, KeysValues
-from lorecall.lm.decode import continue_greedily
+from lorecall.lm.choose import GreedyChooser
+from lorecall.lm.decode import continue_answers
 from lorecall.lm.inject import Injection
 from lorecall.lm.plain import act_on, decode_plainly
 from lorecall.lm.prefill import bare_past, prompt_past, read_prompts, with_first_rows
@@ -21,6 +22,7 @@ MEMORY = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
 CLOSE = {"atol": 2e-4, "rtol": 2e-4}
 INJECT = pytest.mark.parametrize("inject", ["all", "response"])
 NEVER = frozenset[int]()
+ENDLESS = GreedyChooser(NEVER)
 
 
 def prompts_of(n: int, *, start: int = 0, seed: int = 0) -> list[list[int]]:
@@ -102,7 +104,7 @@ def test_decoding_goes_on_as_the_plain_path_does(
         read = read_prompts(body, prompts, inject)
         before = [x.clone() for past in read.layers for x in past]
         for _ in range(2):
-            ours = continue_greedily(body, read, max_new_tokens=9, stop_ids=NEVER)
+            ours = continue_answers(body, read, max_new_tokens=9, chooser=ENDLESS)
             assert ours == expected
     for x, y in zip((x for past in read.layers for x in past), before, strict=True):
         assert torch.equal(x, y)
@@ -120,12 +122,15 @@ def test_rows_that_stop_leave_the_others_as_they_are(
     expected = decode_plainly(base, prompts, max_new_tokens=12, stop_ids=stops, inject=inject)
     assert len({len(row) for row in expected}) > 2
     read = read_prompts(body, prompts, inject)
-    assert continue_greedily(body, read, max_new_tokens=12, stop_ids=stops) == expected
-    ones = continue_greedily(body, read, max_new_tokens=1, stop_ids=NEVER)
+    assert continue_answers(body, read, max_new_tokens=12, chooser=GreedyChooser(stops)) == expected
+    ones = continue_answers(body, read, max_new_tokens=1, chooser=ENDLESS)
     assert ones == [row[:1] for row in whole]
-    assert continue_greedily(body, read, max_new_tokens=0, stop_ids=NEVER) == [[]] * 13
+    assert continue_answers(body, read, max_new_tokens=0, chooser=ENDLESS) == [[]] * 13
     everything = frozenset(range(base.model.config.vocab_size))
-    assert continue_greedily(body, read, max_new_tokens=5, stop_ids=everything) == [[]] * 13
+    assert (
+        continue_answers(body, read, max_new_tokens=5, chooser=GreedyChooser(everything))
+        == [[]] * 13
+    )
 
 
 def test_the_base_alone_is_read_below_a_memory(

@@ -9,6 +9,7 @@ from torch import nn
 
 from lorecall.errors import ConfigError, MissingExtraError, ModelError
 from lorecall.lm.base import BaseModel
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.quantise import quantise
@@ -75,7 +76,7 @@ def test_answers_are_those_of_the_plain_path(
     layout = PromptFormat(base.tokenizer)
     samples = [layout.encode(sample) for sample in make_samples(3)]
     fast, plain = (
-        engine(base).answer(samples, max_new_tokens=6, stop_ids=layout.stop_ids)
+        engine(base).answer(samples, max_new_tokens=6, chooser=GreedyChooser(layout.stop_ids))
         for engine in (FastEngine, PlainEngine)
     )
     assert fast == plain

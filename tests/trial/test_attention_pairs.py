@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.tiny import tiny_base
@@ -22,6 +23,7 @@ from lorecall.trial.train import TrainReport, train
 MakeSamples = Callable[..., tuple[Sample, ...]]
 Fill = Callable[..., dict[str, Tensor]]
 NEVER = frozenset[int]()
+ENDLESS = GreedyChooser(NEVER)
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
 INJECT = pytest.mark.parametrize("inject", ["all", "response"])
 LAYERS = {"all": (0, 1, 2), "from the second": (1, 2), "second": (1,), "last": (2,)}
@@ -75,7 +77,7 @@ def test_losses_gradients_and_answers_are_the_plain_ones(
         fill(injection, size=0.1)
         plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
         losses, *expected = gradients(plain, injection, samples)
-        answers = plain.answer(samples, max_new_tokens=7, stop_ids=NEVER)
+        answers = plain.answer(samples, max_new_tokens=7, chooser=ENDLESS)
         for _ in range(2):
             ours, *grads = gradients(fast, injection, samples)
             torch.testing.assert_close(ours, losses, rtol=1e-5, atol=1e-5)
@@ -84,7 +86,7 @@ def test_losses_gradients_and_answers_are_the_plain_ones(
             reading = fast.read(samples, keep=True)
             assert reading.losses == pytest.approx(losses.tolist(), rel=1e-5)
             for kept in (None, reading):
-                assert fast.answer(samples, kept, max_new_tokens=7, stop_ids=NEVER) == answers
+                assert fast.answer(samples, kept, max_new_tokens=7, chooser=ENDLESS) == answers
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])

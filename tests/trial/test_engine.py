@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.tiny import tiny_base
@@ -23,6 +24,7 @@ MakeEngine = Callable[..., Engine]
 Fill = Callable[..., dict[str, Tensor]]
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
 NEVER = frozenset[int]()
+ENDLESS = GreedyChooser(NEVER)
 INJECT = pytest.mark.parametrize("inject", ["all", "response"])
 FAMILIES = pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
 CONFIGS = {
@@ -100,7 +102,7 @@ def test_odd_batches_are_the_plain_ones(
         fill(injection, size=0.1)
         assert_alike(injection, samples)
         fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
-        answers = [e.answer(samples, max_new_tokens=5, stop_ids=NEVER) for e in (fast, plain)]
+        answers = [e.answer(samples, max_new_tokens=5, chooser=ENDLESS) for e in (fast, plain)]
         assert answers[0] == answers[1]
 
 
@@ -115,8 +117,8 @@ def test_prompts_of_one_token_are_the_plain_ones(
         assert_alike(injection, samples)
         fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
         kept = fast.read(samples, keep=True)
-        answers = fast.answer(samples, kept, max_new_tokens=5, stop_ids=NEVER)
-        assert answers == plain.answer(samples, max_new_tokens=5, stop_ids=NEVER)
+        answers = fast.answer(samples, kept, max_new_tokens=5, chooser=ENDLESS)
+        assert answers == plain.answer(samples, max_new_tokens=5, chooser=ENDLESS)
 
 
 @EACH
@@ -129,16 +131,16 @@ def test_answers_are_the_plain_ones(
     with Injection(base, replace(config, inject=inject)) as injection:
         fill(injection)
         plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
-        whole = plain.answer(samples, max_new_tokens=9, stop_ids=NEVER)
+        whole = plain.answer(samples, max_new_tokens=9, chooser=ENDLESS)
         stops = frozenset({whole[0][0], whole[1][3], whole[2][6]})
         reading = fast.read(samples, keep=True)
         assert reading.prefilled is not None
         assert reading.prefilled.lengths == tuple(len(s.prompt) for s in samples)
         assert reading.losses == pytest.approx(fast.read(samples).losses, rel=1e-5)
         for stop_ids in (NEVER, stops):
-            expected = plain.answer(samples, max_new_tokens=9, stop_ids=stop_ids)
+            expected = plain.answer(samples, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
             for kept in (None, reading, replace(reading, prefilled=None), reading):
-                ours = fast.answer(samples, kept, max_new_tokens=9, stop_ids=stop_ids)
+                ours = fast.answer(samples, kept, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
                 assert ours == expected
 
 
@@ -151,7 +153,7 @@ def test_the_base_alone_is_the_plain_one(base: BaseModel, make_samples: MakeSamp
     assert one.losses == pytest.approx(other.losses, rel=1e-5)
     assert other.prefilled is None
     answers = [
-        engine.answer(samples, kept, max_new_tokens=6, stop_ids=NEVER)
+        engine.answer(samples, kept, max_new_tokens=6, chooser=ENDLESS)
         for engine, kept in ((fast, one), (fast, None), (plain, other))
     ]
     assert answers[0] == answers[1] == answers[2]

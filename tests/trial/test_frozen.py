@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.records import Inject, InjectionConfig, Sample
@@ -201,7 +202,9 @@ def test_one_store_serves_candidates_in_turn(
             reading = fast.read(samples, keep=True)
             assert reading.losses == pytest.approx(plain.read(samples).losses, rel=1e-5)
             ours, expected = (
-                engine.answer(samples, reading, max_new_tokens=4, stop_ids=frozenset())
+                engine.answer(
+                    samples, reading, max_new_tokens=4, chooser=GreedyChooser(frozenset())
+                )
                 for engine in (fast, plain)
             )
             assert ours == expected

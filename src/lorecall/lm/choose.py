@@ -2,47 +2,126 @@
 
 Greedy decoding of a small model, tuned or not, falls into loops. An answer in which no few tokens
 in a row come twice has none.
+
+What is added to the logits of stopping changes where an answer ends, not what it says until then.
+So one answer that goes on as far as it may, with the margin by which stopping was behind at every
+step, tells where it would end for any such number (`MarginChooser`, `ends_at`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from lorecall.records import Decoding
+from lorecall.records import GREEDY, Decoding
 
 
-class Chooser:
-    """Chooses one token a row.
+@runtime_checkable
+class Chooser(Protocol):
+    """Chooses one token a row; an answer ends before the first of `stop_ids`."""
+
+    stop_ids: frozenset[int]
+
+    def choose(
+        self, logits: Tensor, rows: Sequence[int], answers: Sequence[Sequence[int]]
+    ) -> Tensor:
+        """Choose the next token of some answers.
+
+        Args:
+            logits: May be changed in place. *Shape:* (rows, vocabulary)
+            rows: Which of the answers go on.
+            answers: What each is so far.
+
+        Returns:
+            Token ids. *Shape:* (rows,)
+        """
+        ...
+
+
+class GreedyChooser:
+    """Takes the likeliest token that may come.
 
     Args:
         stop_ids: Tokens that end an answer.
         decoding: What to heed beside the logits.
-        device: Where the logits are.
     """
 
-    def __init__(self, stop_ids: Collection[int], decoding: Decoding, device: torch.device) -> None:
-        self._ids = torch.tensor(sorted(stop_ids), dtype=torch.long, device=device)
-        self._decoding, self._device = decoding, device
+    def __init__(self, stop_ids: Collection[int], decoding: Decoding = GREEDY) -> None:
+        self.stop_ids = frozenset(stop_ids)
+        self._decoding, self._stops = decoding, _Columns(stop_ids)
 
-    def choose(self, logits: Tensor, answers: Sequence[Sequence[int]]) -> Tensor:
-        """Choose the likeliest token that may come.
-
-        Args:
-            logits: Changed in place. *Shape:* (batch, vocabulary)
-            answers: What each row has been answered so far.
-
-        Returns:
-            Token ids. *Shape:* (batch,)
-        """
+    def choose(
+        self, logits: Tensor, rows: Sequence[int], answers: Sequence[Sequence[int]]
+    ) -> Tensor:
+        """Choose the next token of some answers."""
         if self._decoding.stop_bias:
-            logits[:, self._ids] += self._decoding.stop_bias
-        if n := self._decoding.no_repeat:
-            barred = [(row, t) for row, answer in enumerate(answers) for t in _barred(answer, n)]
-            if barred:
-                rows, tokens = torch.tensor(barred, device=self._device).T
-                logits[rows, tokens] = float("-inf")
+            logits[:, self._stops.at(logits)] += self._decoding.stop_bias
+        _bar(logits, rows, answers, self._decoding.no_repeat)
         return logits.argmax(dim=-1)
+
+
+class MarginChooser:
+    """Goes on as far as it may, and notes by how much stopping was behind at every step.
+
+    Args:
+        stop_ids: Tokens that end an answer, at least one.
+        no_repeat: How many tokens in a row an answer never has twice; 0 for no such rule.
+        lowest: The least that is ever added to the logits of stopping: where an answer would have
+            ended even so, it ends.
+
+    Attributes:
+        margins: Answer -> for each of its steps, the largest other logit less the largest of
+            stopping. With more than that added, it would have ended there.
+    """
+
+    def __init__(self, stop_ids: Collection[int], *, no_repeat: int, lowest: float) -> None:
+        self.stop_ids = frozenset(stop_ids)
+        self.margins: dict[int, list[float]] = {}
+        self._stops, self._no_repeat, self._lowest = _Columns(stop_ids), no_repeat, lowest
+
+    def choose(
+        self, logits: Tensor, rows: Sequence[int], answers: Sequence[Sequence[int]]
+    ) -> Tensor:
+        """Choose the next token of some answers."""
+        stops = self._stops.at(logits)
+        stopping = logits[:, stops].amax(dim=-1)
+        logits[:, stops] = float("-inf")
+        _bar(logits, rows, answers, self._no_repeat)
+        largest, chosen = logits.max(dim=-1)
+        margins = (largest - stopping).float()
+        for row, margin in zip(rows, margins.tolist(), strict=True):
+            self.margins.setdefault(row, []).append(margin)
+        return torch.where(margins < self._lowest, stops[0], chosen)
+
+
+def ends_at(margins: Sequence[float], stop_bias: float) -> int:
+    """Give how many tokens an answer has, from its margins, with so much added to stopping."""
+    return next((i for i, margin in enumerate(margins) if stop_bias > margin), len(margins))
+
+
+class _Columns:
+    """Some columns of logits, as an index on their device."""
+
+    def __init__(self, ids: Collection[int]) -> None:
+        self._ids = torch.tensor(sorted(ids), dtype=torch.long)
+
+    def at(self, logits: Tensor) -> Tensor:
+        if self._ids.device != logits.device:
+            self._ids = self._ids.to(logits.device)
+        return self._ids
+
+
+def _bar(
+    logits: Tensor, rows: Sequence[int], answers: Sequence[Sequence[int]], no_repeat: int
+) -> None:
+    """Take out the tokens that would make so many in a row come a second time."""
+    if not no_repeat:
+        return
+    barred = [(i, t) for i, row in enumerate(rows) for t in _barred(answers[row], no_repeat)]
+    if barred:
+        places, tokens = torch.tensor(barred, device=logits.device).T
+        logits[places, tokens] = float("-inf")
 
 
 def _barred(answer: Sequence[int], n: int) -> Iterator[int]:

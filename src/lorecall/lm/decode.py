@@ -12,7 +12,7 @@ import torch
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body, body_of
-from lorecall.lm.choose import Chooser
+from lorecall.lm.choose import Chooser, GreedyChooser
 from lorecall.lm.prefill import Prefilled, read_prompts
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
@@ -84,16 +84,11 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
     body = body_of(base)
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]
+    chooser = GreedyChooser(stop_ids, decoding)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
         prefilled = read_prompts(body, [prompts[i] for i in batch], inject)
-        rows = continue_greedily(
-            body,
-            prefilled,
-            max_new_tokens=max_new_tokens,
-            stop_ids=frozenset(stop_ids),
-            decoding=decoding,
-        )
+        rows = continue_answers(body, prefilled, max_new_tokens=max_new_tokens, chooser=chooser)
         for i, row in zip(batch, rows, strict=True):
             answers[i] = row
         if on_batch is not None:
@@ -102,23 +97,21 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
 
 
 @torch.inference_mode()
-def continue_greedily(
+def continue_answers(
     body: Body,
     prefilled: Prefilled,
     *,
     max_new_tokens: int,
-    stop_ids: frozenset[int],
-    decoding: Decoding = GREEDY,
+    chooser: Chooser,
     fixed: bool | None = None,
 ) -> list[list[int]]:
-    """Decode a batch of prompts that were read; arguments as `decode_greedily`.
+    """Answer a batch of prompts that were read.
 
     Args:
         body: The base, as it was when the prompts were read.
         prefilled: The prompts.
-        max_new_tokens: Longest continuation.
-        stop_ids: Tokens that end a continuation.
-        decoding: What to heed beside the logits.
+        max_new_tokens: Longest answer.
+        chooser: Chooses every token, and says which of them end an answer.
         fixed: Whether steps have fixed shapes, which a GPU replays as one graph; None for what is
             fastest on the base's device.
     """
@@ -126,11 +119,10 @@ def continue_greedily(
     rows = sorted(range(len(answers)), key=lambda i: -prefilled.lengths[i])  # still going on
     going = [True] * len(rows)
     steps: Steps | None = None
-    chooser = Chooser(stop_ids, decoding, body.base.device)
-    chosen = chooser.choose(body.logits(prefilled.last[rows]), [answers[row] for row in rows])
+    chosen = chooser.choose(body.logits(prefilled.last[rows]), rows, answers)
     for step in range(max_new_tokens):
         for place, token in enumerate(chosen.tolist()):
-            going[place] = going[place] and token not in stop_ids
+            going[place] = going[place] and token not in chooser.stop_ids
             if going[place]:
                 answers[rows[place]].append(token)
         if not any(going) or step == max_new_tokens - 1:
@@ -142,7 +134,7 @@ def continue_greedily(
             steps.keep(keep)
             chosen, rows = chosen[keep], [rows[place] for place in keep]
             going = [True] * len(rows)
-        chosen = chooser.choose(steps.next(chosen), [answers[row] for row in rows])
+        chosen = chooser.choose(steps.next(chosen), rows, answers)
     return answers
 
 

@@ -4,25 +4,24 @@ Nothing here is clever. The fast path (`body`, `decode`) is tested against it, a
 fast path does not know runs on it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.choose import Chooser
+from lorecall.lm.choose import Chooser, GreedyChooser
 from lorecall.lm.lora import LoraLinear
 from lorecall.records import GREEDY, Decoding, Inject
 
 
-@torch.inference_mode()
 def decode_plainly(
     base: BaseModel,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
-    stop_ids: frozenset[int],
+    stop_ids: Collection[int],
     decoding: Decoding = GREEDY,
     inject: Inject = "all",
 ) -> list[list[int]]:
@@ -36,11 +35,34 @@ def decode_plainly(
         decoding: What to heed beside the logits.
         inject: Which tokens the memory acts on.
     """
+    chooser = GreedyChooser(stop_ids, decoding)
+    return answer_plainly(
+        base, prompts, max_new_tokens=max_new_tokens, chooser=chooser, inject=inject
+    )
+
+
+@torch.inference_mode()
+def answer_plainly(
+    base: BaseModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    chooser: Chooser,
+    inject: Inject = "all",
+) -> list[list[int]]:
+    """Answer prompts, all at once; arguments as `decode_plainly`.
+
+    Args:
+        base: The base.
+        prompts: Token ids.
+        max_new_tokens: Longest answer.
+        chooser: Chooses every token, and says which of them end an answer.
+        inject: Which tokens the memory acts on.
+    """
     answers: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # the prompts still going on
     ids, mask = pad_left(prompts, base.pad_id, base.device)
     cache = DynamicCache(config=base.model.config)
-    chooser = Chooser(stop_ids, decoding, base.device)
     if inject == "response":
         act_on(base, (torch.arange(ids.shape[1], device=base.device) == ids.shape[1] - 1)[None])
     try:
@@ -48,8 +70,8 @@ def decode_plainly(
     finally:
         act_on(base, None)
     for step in range(max_new_tokens):
-        chosen = chooser.choose(base.logits(hidden[:, -1]), [answers[row] for row in rows])
-        going = [i for i, token in enumerate(chosen.tolist()) if token not in stop_ids]
+        chosen = chooser.choose(base.logits(hidden[:, -1]), rows, answers)
+        going = [i for i, token in enumerate(chosen.tolist()) if token not in chooser.stop_ids]
         for i in going:
             answers[rows[i]].append(int(chosen[i]))
         if not going or step == max_new_tokens - 1:

@@ -19,14 +19,15 @@ from torch.nn.utils.rnn import pad_sequence
 from lorecall.lm.attention import Past
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import KeysValues, body_of
-from lorecall.lm.decode import continue_greedily
+from lorecall.lm.choose import Chooser
+from lorecall.lm.decode import continue_answers
 from lorecall.lm.head import token_losses
 from lorecall.lm.inject import Injection
 from lorecall.lm.packing import Pack, packed_rows
-from lorecall.lm.plain import act_on, decode_plainly
+from lorecall.lm.plain import act_on, answer_plainly
 from lorecall.lm.prefill import Prefilled, prompt_past, with_first_rows
 from lorecall.lm.prompts import Encoded
-from lorecall.records import GREEDY, Decoding, Inject
+from lorecall.records import Inject
 from lorecall.trial.batches import collate
 from lorecall.trial.frozen import Frozen
 
@@ -71,10 +72,9 @@ class Engine(Protocol):
         reading: BatchReading | None = None,
         *,
         max_new_tokens: int,
-        stop_ids: frozenset[int],
-        decoding: Decoding = GREEDY,
+        chooser: Chooser,
     ) -> list[list[int]]:
-        """Answer the prompts of one batch greedily, going on from a reading where there is one."""
+        """Answer the prompts of one batch, going on from a reading where there is one."""
         ...
 
 
@@ -116,16 +116,14 @@ class PlainEngine:
         reading: BatchReading | None = None,  # noqa: ARG002
         *,
         max_new_tokens: int,
-        stop_ids: frozenset[int],
-        decoding: Decoding = GREEDY,
+        chooser: Chooser,
     ) -> list[list[int]]:
-        """Answer the prompts of one batch greedily."""
-        return decode_plainly(
+        """Answer the prompts of one batch."""
+        return answer_plainly(
             self.base,
             [sample.prompt for sample in samples],
             max_new_tokens=max_new_tokens,
-            stop_ids=stop_ids,
-            decoding=decoding,
+            chooser=chooser,
             inject=self.inject,
         )
 
@@ -167,20 +165,18 @@ class FastEngine:
         reading: BatchReading | None = None,
         *,
         max_new_tokens: int,
-        stop_ids: frozenset[int],
-        decoding: Decoding = GREEDY,
+        chooser: Chooser,
     ) -> list[list[int]]:
-        """Answer the prompts of one batch greedily, going on from a reading where there is one."""
+        """Answer the prompts of one batch, going on from a reading where there is one."""
         if reading is None or reading.prefilled is None:
             reading = self.read(samples, keep=True)
         assert reading.prefilled is not None
         with torch.no_grad(), self._folded():
-            return continue_greedily(
+            return continue_answers(
                 self.body,
                 reading.prefilled,
                 max_new_tokens=max_new_tokens,
-                stop_ids=stop_ids,
-                decoding=decoding,
+                chooser=chooser,
             )
 
     def _predicting(

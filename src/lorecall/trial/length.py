@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from lorecall.records import Decoding
 
 LOWEST, HIGHEST = -8.0, 4.0
-HALVINGS = 6
+HALVINGS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
+from lorecall.lm.choose import GreedyChooser, MarginChooser, ends_at
 from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.metrics.overlap import rouge
@@ -16,7 +17,7 @@ from lorecall.records import Decoding, InjectionConfig, Objectives, Sample, Spli
 from lorecall.settings import TrainSettings
 from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
-from lorecall.trial.length import FittedLength, fit_stop_bias
+from lorecall.trial.length import LOWEST, FittedLength, fit_stop_bias
 from lorecall.trial.together import GroupEngine, train_together
 from lorecall.trial.train import Reading as LossReading
 from lorecall.trial.train import Stop, TrainReport, read, read_batches, train
@@ -277,32 +278,30 @@ class Trials:
         if self.settings.reply_length == "free":
             return FittedLength(decoding=self._decoding(), seconds=0.0)
         started = time.perf_counter()
-        engine, stop_ids = self._engine(injection), self.format.stop_ids
-        valid = data.valid.encoded
-        parts = [[valid[i] for i in chosen] for chosen in read_batches(valid)]
-        readings = [(part, engine.read(part, keep=True)) for part in parts]
-
-        def mean_length(bias: float) -> float:
-            answers = [
-                answer
-                for part, reading in readings
-                for answer in engine.answer(
-                    part,
-                    reading,
-                    max_new_tokens=data.max_new_tokens,
-                    stop_ids=stop_ids,
-                    decoding=self._decoding(bias),
-                )
-            ]
-            return fmean(len(answer) for answer in answers)
-
+        margins = self._margins(data, self._engine(injection))
+        stop_ids = self.format.stop_ids
         own = [len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded]
-        found = fit_stop_bias(mean_length, fmean(own))
+        found = fit_stop_bias(
+            lambda bias: fmean(ends_at(each, bias) for each in margins), fmean(own)
+        )
         seconds = time.perf_counter() - started
         return FittedLength(decoding=self._decoding(found), seconds=seconds)
 
     def _decoding(self, stop_bias: float = 0.0) -> Decoding:
         return Decoding(stop_bias=stop_bias, no_repeat=self.settings.no_repeat)
+
+    def _margins(self, data: TrialData, engine: Engine) -> list[list[float]]:
+        """Answer the validation prompts at full length, and say how far behind stopping was."""
+        found: list[list[float]] = []
+        for chosen in read_batches(data.valid.encoded):
+            part = [data.valid.encoded[i] for i in chosen]
+            chooser = MarginChooser(
+                self.format.stop_ids, no_repeat=self.settings.no_repeat, lowest=LOWEST
+            )
+            reading = engine.read(part, keep=True)
+            engine.answer(part, reading, max_new_tokens=data.max_new_tokens, chooser=chooser)
+            found += chooser.margins.values()
+        return found
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Read the losses of the base, with the memory that is on it, if any."""
@@ -360,8 +359,7 @@ class Trials:
             batch,
             reading,
             max_new_tokens=max_new_tokens,
-            stop_ids=self.format.stop_ids,
-            decoding=decoding or self._decoding(),
+            chooser=GreedyChooser(self.format.stop_ids, decoding or self._decoding()),
         )
         return [self.format.text(answer) for answer in answers]
 
