@@ -50,7 +50,7 @@ class Fitted:
     Args:
         responder: Who answers.
         samples_sha256: Hash of the training samples it was made from.
-        train_s: Seconds spent in training, fitting the length of replies included.
+        train_s: Seconds spent in training; fitting the length of replies is none of it.
         n_bytes: What is stored for this person.
         facts: What else is to be reported, by name: a hit rate, a number of notes.
         notes: What is stored for the prompt.

@@ -127,7 +127,7 @@ def fitted(
             base, memory=memory, recall=recall, limits=budget.train, decoding=length.decoding
         ),
         samples_sha256=training.samples_sha256,
-        train_s=(trained.seconds if trained else 0.0) + length.seconds,
+        train_s=trained.seconds if trained else 0.0,
         n_bytes=(memory.n_bytes if memory else 0) + (notes.n_bytes if notes else 0),
         facts={**facts, "stop_bias": length.decoding.stop_bias},
         notes=notes,

@@ -42,7 +42,7 @@ _SEARCH = "search"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What making a memory took; fitting the length of its replies is part of its training."""
+    """What making a memory took."""
 
     search_s: float
     train_s: float
@@ -159,7 +159,7 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     memory.save(run.memory)
     made = Made(
         search_s=sum(sum(trial.seconds.values()) for trial in found.trials),
-        train_s=trained.report.seconds + length.seconds,
+        train_s=trained.report.seconds,
         n_trials=len(found.trials),
         n_parameters=trained.n_parameters,
     )
