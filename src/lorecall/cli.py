@@ -13,7 +13,7 @@ import typer
 
 from lorecall.cli_bench import bench_app, scorecard
 from lorecall.cli_judge import judge_app
-from lorecall.cli_output import Device, FourBit, Json, Model
+from lorecall.cli_output import Device, FourBit, Json, Model, NoRepeat, ReplyLength
 from lorecall.cli_output import load_base as _load_base
 from lorecall.cli_output import show as _show
 from lorecall.errors import ConfigError, LorecallError
@@ -130,12 +130,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
     inject: Annotated[
         str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
     ] = "all",
-    reply_length: Annotated[
-        str, typer.Option(help="How long replies are: own, as the person's are, or free.")
-    ] = "own",
-    no_repeat: Annotated[
-        int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
-    ] = 3,
+    reply_length: ReplyLength = "own",
+    no_repeat: NoRepeat = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")

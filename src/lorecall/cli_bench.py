@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lorecall.cli_output import Device, FourBit, Json, Model, load_base, show
+from lorecall.cli_output import (
+    Device,
+    FourBit,
+    Json,
+    Model,
+    NoRepeat,
+    ReplyLength,
+    load_base,
+    show,
+)
 
 
 class _RunByDefault(TyperGroup):
@@ -63,12 +72,8 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         int | None, typer.Option(help="Most samples of a user, the newest.")
     ] = None,
     test_samples: Annotated[int | None, typer.Option(help="Most test samples a user.")] = None,
-    reply_length: Annotated[
-        str, typer.Option(help="How long replies are: own, as the person's are, or free.")
-    ] = "own",
-    no_repeat: Annotated[
-        int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
-    ] = 3,
+    reply_length: ReplyLength = "own",
+    no_repeat: NoRepeat = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
     judged: Judged = None,
     model: Model = None,

@@ -17,6 +17,12 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 FourBit = Annotated[
     bool, typer.Option("--four-bit", help="Keep the base in 4 bits, for cards of 12 GB.")
 ]
+ReplyLength = Annotated[
+    str, typer.Option(help="How long replies are: own, as the person's are, or free.")
+]
+NoRepeat = Annotated[
+    int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
+]
 
 
 def load_base(model: str | None, device: str, *, four_bit: bool) -> "BaseModel":
