@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from lorecall.device import choose_compute, cpu_name, set_threads
+from lorecall.device import choose_compute, cpu_name, machine_name, set_threads
 from lorecall.errors import ConfigError
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
@@ -89,3 +89,17 @@ def test_the_processor_has_a_name() -> None:
     name = cpu_name()
     assert name == name.strip() != ""
     assert "\n" not in name
+
+
+def test_a_machine_is_named_with_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU by its own name."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        assert machine_name(torch.device("cpu")) == f"{cpu_name()}, 1 thread"
+        torch.set_num_threads(2)
+        assert machine_name(torch.device("cpu")) == f"{cpu_name()}, 2 threads"
+    finally:
+        torch.set_num_threads(before)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    assert machine_name(torch.device("cuda:3")) == "GPU 3"

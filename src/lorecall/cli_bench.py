@@ -129,13 +129,16 @@ def bench_render(
     folder: Annotated[Path, typer.Argument(help="A bench's folder.")],
     *,
     judged: Judged = None,
+    texts: Annotated[
+        bool, typer.Option("--texts/--no-texts", help="Show cases, with what users wrote.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Write the tables again, with a judge's win rates where there are any."""
     from lorecall.evaluate.bench.render import render_bench  # noqa: PLC0415
     from lorecall.evaluate.bench.terminal import bench_view  # noqa: PLC0415
 
-    view = render_bench(folder, judged=judged or ())
+    view = render_bench(folder, judged=judged or (), texts=texts)
     show(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)
 
 

@@ -100,6 +100,14 @@ def _multiplies_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def machine_name(device: torch.device) -> str:
+    """Name what computes: the GPU, or the processor and the threads that torch uses on it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    n = torch.get_num_threads()
+    return f"{cpu_name()}, {n} {'thread' if n == 1 else 'threads'}"
+
+
 def cpu_name() -> str:
     """Give the processor's name as the system tells it."""
     info = Path("/proc/cpuinfo")

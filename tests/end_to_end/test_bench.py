@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lorecall.cli import app
+from lorecall.device import cpu_name
 from lorecall.errors import ConfigError, DataError, LorecallError, RunError
 
 Command = Callable[..., list[str]]
@@ -118,6 +119,23 @@ def test_tables_are_rendered_again(finished: Path) -> None:
     result = invoke("bench", "render", str(finished))
     assert result.exit_code == 0, result.output
     assert page.read_text() == before
+
+
+def test_tables_say_where_they_were_made(finished: Path) -> None:
+    """Each cell's machine, once."""
+    machine = json.loads((finished / "tables.json").read_text())["facts"]["Machine"]
+    assert {each["machine"] for each in map(json.loads, lines(finished))} == {machine}
+    assert cpu_name() in machine
+
+
+def test_tables_can_be_given_away(finished: Path) -> None:
+    """Without a text of a user."""
+    result = invoke("bench", "render", str(finished), "--no-texts")
+    assert result.exit_code == 0, result.output
+    texts = [(finished / name).read_text() for name in ("bench.md", "bench.html")]
+    invoke("bench", "render", str(finished))
+    assert all("Table 3" in text and "Cases" not in text for text in texts)
+    assert all("Cases" in (finished / name).read_text() for name in ("bench.md", "bench.html"))
 
 
 def test_two_benches_do_not_share_a_folder(finished: Path, bench_command: Command) -> None:

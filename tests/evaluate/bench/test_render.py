@@ -152,6 +152,17 @@ def test_a_bench_can_be_read_before_its_end(finished_folder: Make) -> None:
     assert "No user has every system finished yet." in (folder / PAGE).read_text()
 
 
+def test_lines_of_before_name_no_machine(finished_folder: Make) -> None:
+    """Nothing is made up; lines that name one are heeded, each machine once."""
+    folder = finished_folder()
+    assert "Machine" not in render_bench(folder).facts
+    path = folder / SCORES_FILE
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [row | {"machine": f"CPU {i % 2}"} for i, row in enumerate(rows)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert render_bench(folder).facts["Machine"] == "CPU 0; CPU 1"
+
+
 def test_smoke_says_that_it_says_nothing(finished_folder: Make, settings: BenchSettings) -> None:
     """The other presets do not."""
     folder = finished_folder(settings=replace(settings, preset="laptop"))

@@ -39,7 +39,8 @@ def _dataset(dataset: DatasetView) -> Iterator[str]:
     yield from ("", f"## {escaped(dataset.name)}", "", dataset.lead)
     for grid in dataset.grids:
         yield from _grid(grid)
-    yield from ("", "### Cases", "", "Test queries picked by no answer. Texts are masked.")
+    if dataset.cases:
+        yield from ("", "### Cases", "", "Test queries picked by no answer. Texts are masked.")
     for case in dataset.cases:
         yield from _case(case)
     yield from ("", "### Signatures", "")

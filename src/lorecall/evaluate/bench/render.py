@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lorecall.errors import RunError
 from lorecall.evaluate import words
-from lorecall.evaluate.bench.answers import cases, dataset_of, write_pair_files
+from lorecall.evaluate.bench.answers import Case, cases, dataset_of, write_pair_files
 from lorecall.evaluate.bench.grids_beside import all_grids
 from lorecall.evaluate.bench.markdown import to_markdown
 from lorecall.evaluate.bench.numbers import DatasetTables
@@ -33,12 +33,13 @@ _SMOKE = (
 )
 
 
-def render_bench(folder: Path, *, judged: Sequence[Path] = ()) -> View:
+def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = True) -> View:
     """Write the tables of a bench as far as it is finished, and the pairs for a judge.
 
     Args:
         folder: The bench's.
         judged: Files of a judge's labels, from `lorecall judge run`.
+        texts: Whether to show cases, and with them what users wrote.
 
     Returns:
         What was written, to be shown elsewhere too.
@@ -57,7 +58,10 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = ()) -> View:
     view = View(
         facts=_facts(identity, plan, finished),
         warnings=tuple(_warnings(plan, finished, tables)),
-        datasets=tuple(_dataset(folder, plan, finished, each, labels) for each in tables),
+        datasets=tuple(
+            _dataset(each, labels, cases(folder, plan, each.dataset, finished) if texts else ())
+            for each in tables
+        ),
         settings=words.flat(asdict(plan.settings)),
         versions=words.flat(versions if isinstance(versions, dict) else {}),
     )
@@ -73,7 +77,8 @@ def _facts(
     identity: Mapping[str, object], plan: BenchPlan, finished: Sequence[CellScores]
 ) -> dict[str, str]:
     base, n_layers, dtype = (identity[key] for key in ("base", "n_layers", "base_dtype"))
-    return {
+    machines = sorted({scores.machine for scores in finished if scores.machine})
+    facts = {
         "Base model": f"{base}, {n_layers} layers, {dtype}",
         "Preset": plan.settings.preset,
         "Seeds": ", ".join(map(str, plan.seeds)),
@@ -81,6 +86,7 @@ def _facts(
         "Cells": f"{len(finished)} of {len(plan.cells())}",
         "Finished": words.moment(max((s.finished_at for s in finished), default="not yet")),
     }
+    return facts | ({"Machine": "; ".join(machines)} if machines else {})
 
 
 def _warnings(
@@ -101,11 +107,7 @@ def _warnings(
 
 
 def _dataset(
-    folder: Path,
-    plan: BenchPlan,
-    finished: Sequence[CellScores],
-    tables: DatasetTables,
-    labels: Sequence[Judged],
+    tables: DatasetTables, labels: Sequence[Judged], shown: tuple[Case, ...]
 ) -> DatasetView:
     rates = win_rates([label for label in labels if dataset_of(label.id) == tables.dataset])
     users = words.counted(tables.n_users, "user")
@@ -114,7 +116,7 @@ def _dataset(
         name=Path(tables.dataset).name,
         lead=f"{users} of {tables.n_asked} with every system finished, {samples}.",
         grids=tuple(all_grids(tables, rates)),
-        cases=cases(folder, plan, tables.dataset, finished),
+        cases=shown,
         signature=tables.signature,
     )
 

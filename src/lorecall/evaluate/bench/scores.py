@@ -50,6 +50,7 @@ class CellScores:
         n_train: Training samples.
         samples_sha256: Hash of them.
         finished_at: In UTC, ISO 8601.
+        machine: What it ran on; empty in lines of before this was kept.
     """
 
     cell: Cell
@@ -69,6 +70,7 @@ class CellScores:
     n_train: int
     samples_sha256: str
     finished_at: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lorecall.baselines.contract import Budget, Fitted, System
+from lorecall.device import machine_name
 from lorecall.errors import ConfigError
 from lorecall.evaluate.bench.people import Shown, another_user, keep, load_person, shown_of
 from lorecall.evaluate.bench.plan import BenchPlan, Cell
@@ -93,6 +94,7 @@ class Bench:
             fitted, shown.tested, person=person, budget=budget, n_timed=settings.n_timed
         )
         scores = _scored(cell, shown, fitted, reading, theirs=theirs, fit_s=fit_s)
+        scores = replace(scores, machine=machine_name(self.base.device))
         finish(self.folder, scores, reading.responses)
 
     def _try(self, cell: Cell, on_cell: Callable[[Cell], None] | None) -> bool:
