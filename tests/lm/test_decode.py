@@ -13,7 +13,7 @@ from lorecall.lm.body import Body
 from lorecall.lm.choose import Chooser, GreedyChooser, MarginChooser, ends_at
 from lorecall.lm.decode import continue_answers, decode_greedily, respond
 from lorecall.lm.inject import Injection
-from lorecall.lm.plain import answer_plainly, decode_plainly
+from lorecall.lm.plain import answer_plainly
 from lorecall.lm.prefill import read_prompts
 from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Decoding, Inject, InjectionConfig
@@ -111,6 +111,27 @@ def test_rows_that_end_leave_without_a_trace(
     assert max(done) <= batch_size
 
 
+def in_every_way(
+    base: BaseModel,
+    prompts: list[list[int]],
+    n: int,
+    stops: frozenset[int],
+    decoding: Decoding,
+) -> list[list[list[int]]]:
+    """Answer by batches, on the plain path, and with steps of fixed and of growing shapes."""
+    chooser = GreedyChooser(stops, decoding)
+    body = Body(base)
+    read = read_prompts(body, prompts, "all")
+    return [
+        decode_greedily(base, prompts, max_new_tokens=n, stop_ids=stops, decoding=decoding),
+        answer_plainly(base, prompts, max_new_tokens=n, chooser=chooser),
+        *(
+            continue_answers(body, read, max_new_tokens=n, chooser=chooser, fixed=fixed)
+            for fixed in (True, False)
+        ),
+    ]
+
+
 @pytest.mark.parametrize("stop_bias", [-0.3, -9.0, 0.3, 9.0])
 def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float) -> None:
     """By a number on their logits, on both paths."""
@@ -129,16 +150,7 @@ def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float)
 
     expected, biasing = [biased(prompt) for prompt in prompts], Decoding(stop_bias=stop_bias)
     assert expected != [cut(row, set(stops)) for row in whole]
-    for decode in (decode_greedily, decode_plainly):
-        ours = decode(base, prompts, max_new_tokens=12, stop_ids=stops, decoding=biasing)
-        assert ours == expected
-    body = Body(base)
-    read = read_prompts(body, prompts, "all")
-    for fixed in (True, False):
-        ours = continue_answers(
-            body, read, max_new_tokens=12, chooser=GreedyChooser(stops, biasing), fixed=fixed
-        )
-        assert ours == expected
+    assert in_every_way(base, prompts, 12, stops, biasing) == [expected] * 4
 
 
 def by_the_rule(base: BaseModel, prompt: list[int], n: int, no_repeat: int) -> list[int]:
@@ -163,16 +175,7 @@ def test_no_answer_has_so_many_tokens_in_a_row_twice(base: BaseModel, no_repeat:
     stops = frozenset({whole[0][9], whole[3][15]})
     expected = [cut(row, set(stops)) for row in whole]
     assert len({len(row) for row in expected}) > 1
-    for decode in (decode_greedily, decode_plainly):
-        ours = decode(base, prompts, max_new_tokens=24, stop_ids=stops, decoding=rule)
-        assert ours == expected
-    body = Body(base)
-    read = read_prompts(body, prompts, "all")
-    for fixed in (True, False):
-        ours = continue_answers(
-            body, read, max_new_tokens=24, chooser=GreedyChooser(stops, rule), fixed=fixed
-        )
-        assert ours == expected
+    assert in_every_way(base, prompts, 24, stops, rule) == [expected] * 4
 
 
 @pytest.mark.parametrize("no_repeat", [0, 3])
@@ -271,11 +274,13 @@ def test_tokens_are_those_of_the_plain_path(
     config = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7, inject=inject)
     with Injection(base, config) as injection:
         fill(injection)
-        whole = decode_plainly(
-            base, prompts, max_new_tokens=10, stop_ids=frozenset(), inject=inject
+        whole = answer_plainly(
+            base, prompts, max_new_tokens=10, chooser=GreedyChooser(frozenset()), inject=inject
         )
         stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
-        expected = decode_plainly(base, prompts, max_new_tokens=10, stop_ids=stops, inject=inject)
+        expected = answer_plainly(
+            base, prompts, max_new_tokens=10, chooser=GreedyChooser(stops), inject=inject
+        )
         assert expected == [cut(row, set(stops)) for row in whole]
         ours = decode_greedily(
             base,

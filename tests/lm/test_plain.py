@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.inject import Injection
-from lorecall.lm.plain import act_on, decode_plainly, pad_left
+from lorecall.lm.plain import act_on, answer_plainly, pad_left
 from lorecall.records import InjectionConfig
 
 MEMORY = InjectionConfig(layers=(0, 2), n_loras=2, rank=4, inject="response")
@@ -62,8 +63,10 @@ def test_decoding_on_the_response_side_is_as_full_passes_are(base: BaseModel, fi
     with Injection(base, MEMORY) as injection:
         fill(injection)
         stop = frozenset[int]()
-        ours = decode_plainly(base, prompts, max_new_tokens=6, stop_ids=stop, inject="response")
+        ours = answer_plainly(
+            base, prompts, max_new_tokens=6, chooser=GreedyChooser(stop), inject="response"
+        )
         assert ours == [by_full_passes(base, prompt, 6) for prompt in prompts]
-        everywhere = decode_plainly(base, prompts, max_new_tokens=6, stop_ids=stop)
+        everywhere = answer_plainly(base, prompts, max_new_tokens=6, chooser=GreedyChooser(stop))
     assert ours[1] == everywhere[1]
     assert ours != everywhere

@@ -13,7 +13,7 @@ from lorecall.lm.body import Body, KeysValues
 from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.decode import continue_answers
 from lorecall.lm.inject import Injection
-from lorecall.lm.plain import act_on, decode_plainly
+from lorecall.lm.plain import act_on, answer_plainly
 from lorecall.lm.prefill import bare_past, prompt_past, read_prompts, with_first_rows
 from lorecall.records import Inject, InjectionConfig
 
@@ -99,7 +99,9 @@ def test_decoding_goes_on_as_the_plain_path_does(
 ) -> None:
     """Token by token, and twice from the same reading; the pairs folded or beside the weights."""
     body = Body(base)
-    expected = decode_plainly(base, prompts, max_new_tokens=9, stop_ids=NEVER, inject=inject)
+    expected = answer_plainly(
+        base, prompts, max_new_tokens=9, chooser=GreedyChooser(NEVER), inject=inject
+    )
     with body.linears.folded(memory.modules if folded else ()):
         read = read_prompts(body, prompts, inject)
         before = [x.clone() for past in read.layers for x in past]
@@ -117,9 +119,13 @@ def test_rows_that_stop_leave_the_others_as_they_are(
     """At different steps, at the first, and never; one token alone where no more is asked for."""
     assert memory.base is base
     prompts, body = prompts_of(13, start=4, seed=1), Body(base)
-    whole = decode_plainly(base, prompts, max_new_tokens=12, stop_ids=NEVER, inject=inject)
+    whole = answer_plainly(
+        base, prompts, max_new_tokens=12, chooser=GreedyChooser(NEVER), inject=inject
+    )
     stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
-    expected = decode_plainly(base, prompts, max_new_tokens=12, stop_ids=stops, inject=inject)
+    expected = answer_plainly(
+        base, prompts, max_new_tokens=12, chooser=GreedyChooser(stops), inject=inject
+    )
     assert len({len(row) for row in expected}) > 2
     read = read_prompts(body, prompts, inject)
     assert continue_answers(body, read, max_new_tokens=12, chooser=GreedyChooser(stops)) == expected

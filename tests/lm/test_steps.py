@@ -5,7 +5,8 @@ import torch
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import Body
-from lorecall.lm.plain import decode_plainly
+from lorecall.lm.choose import GreedyChooser
+from lorecall.lm.plain import answer_plainly
 from lorecall.lm.prefill import read_prompts
 from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
 
@@ -25,7 +26,9 @@ def test_steps_choose_the_plain_paths_tokens(
     base: BaseModel, kind: type[GrowingSteps] | type[FixedSteps]
 ) -> None:
     """Every row for four steps, then three of them moved together; the prompts stay as read."""
-    expected = decode_plainly(base, prompts(), max_new_tokens=N_NEW, stop_ids=frozenset())
+    expected = answer_plainly(
+        base, prompts(), max_new_tokens=N_NEW, chooser=GreedyChooser(frozenset())
+    )
     body = Body(base)
     read = read_prompts(body, prompts(), "all")
     before = [x.clone() for past in read.layers for x in past]
@@ -51,7 +54,7 @@ def test_rows_may_come_in_another_order_than_the_prompts(
 ) -> None:
     """Longest first is theirs; which prompt that was is the caller's."""
     shuffled = [prompts()[i] for i in (3, 0, 5, 1, 4, 2)]
-    expected = decode_plainly(base, shuffled, max_new_tokens=3, stop_ids=frozenset())
+    expected = answer_plainly(base, shuffled, max_new_tokens=3, chooser=GreedyChooser(frozenset()))
     body = Body(base)
     read = read_prompts(body, shuffled, "all")
     rows = sorted(range(len(shuffled)), key=lambda i: -read.lengths[i])

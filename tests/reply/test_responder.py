@@ -9,9 +9,10 @@ import torch
 
 from lorecall.errors import ArtefactError, ConfigError, InputError, ModelError
 from lorecall.lm.base import BaseModel
+from lorecall.lm.choose import GreedyChooser
 from lorecall.lm.decode import decode_greedily
 from lorecall.lm.inject import Injection
-from lorecall.lm.plain import decode_plainly
+from lorecall.lm.plain import answer_plainly
 from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
 from lorecall.records import Decoding, InjectionConfig, Turn
@@ -134,11 +135,11 @@ def test_a_memory_on_responses_alone_answers_so(llama: BaseModel, make_memory: M
     prompts = [personal.format.prompt(query) for query in QUERIES]
     with Injection(llama, config) as injection:
         injection.load(memory.tensors)
-        tokens = decode_plainly(
+        tokens = answer_plainly(
             llama,
             prompts,
             max_new_tokens=12,
-            stop_ids=personal.format.stop_ids,
+            chooser=GreedyChooser(personal.format.stop_ids),
             inject="response",
         )
     answers = personal.reply_all(QUERIES)

@@ -4,41 +4,16 @@ Nothing here is clever. The fast path (`body`, `decode`) is tested against it, a
 fast path does not know runs on it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.choose import Chooser, GreedyChooser
+from lorecall.lm.choose import Chooser
 from lorecall.lm.lora import LoraLinear
-from lorecall.records import GREEDY, Decoding, Inject
-
-
-def decode_plainly(
-    base: BaseModel,
-    prompts: Sequence[Sequence[int]],
-    *,
-    max_new_tokens: int,
-    stop_ids: Collection[int],
-    decoding: Decoding = GREEDY,
-    inject: Inject = "all",
-) -> list[list[int]]:
-    """Continue each prompt with its likeliest tokens, all prompts at once.
-
-    Args:
-        base: The base, with or without a memory on it.
-        prompts: Token ids, one list a prompt.
-        max_new_tokens: Longest continuation.
-        stop_ids: Tokens that end a continuation; they are not part of it.
-        decoding: What to heed beside the logits.
-        inject: Which tokens the memory acts on.
-    """
-    chooser = GreedyChooser(stop_ids, decoding)
-    return answer_plainly(
-        base, prompts, max_new_tokens=max_new_tokens, chooser=chooser, inject=inject
-    )
+from lorecall.records import Inject
 
 
 @torch.inference_mode()
@@ -50,14 +25,17 @@ def answer_plainly(
     chooser: Chooser,
     inject: Inject = "all",
 ) -> list[list[int]]:
-    """Answer prompts, all at once; arguments as `decode_plainly`.
+    """Answer prompts, all at once.
 
     Args:
-        base: The base.
-        prompts: Token ids.
+        base: The base, with or without a memory on it.
+        prompts: Token ids, one list a prompt.
         max_new_tokens: Longest answer.
         chooser: Chooses every token, and says which of them end an answer.
         inject: Which tokens the memory acts on.
+
+    Returns:
+        One list of new token ids a prompt, in the prompts' order.
     """
     answers: list[list[int]] = [[] for _ in prompts]
     rows = list(range(len(prompts)))  # the prompts still going on
