@@ -16,8 +16,6 @@ The entry of 2026-11-26 in LOG.md was measured with a fit of the length of this 
 `lorecall.trial.length` has replaced; the results here are to be made again.
 """
 
-import argparse
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,14 +25,14 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from memories import over_people
 from torch import Tensor
 
 from lorecall import BaseModel, Memory, load_history, preset
 from lorecall.baselines.catalog import baseline
 from lorecall.baselines.contract import Budget, Person
 from lorecall.data.history import split_history
-from lorecall.device import cpu_name, set_threads
-from lorecall.files import write_json
+from lorecall.device import cpu_name
 from lorecall.lm.body import body_of
 from lorecall.lm.decode import respond
 from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
@@ -48,20 +46,7 @@ SETTINGS = preset("laptop")
 
 def main() -> None:
     """Answer every person's test queries in every way, then compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("memories", type=Path)
-    parser.add_argument("--people", type=int, help="at most so many")
-    options = parser.parse_args()
-    set_threads()
-    base = BaseModel.load()
-    known: dict[str, Any] = json.loads(OUT.read_text())["people"] if OUT.exists() else {}
-    for folder in sorted(options.memories.iterdir())[: options.people]:
-        memory = Memory.load(folder)
-        user = memory.manifest.training.user
-        if user not in known:
-            known[user] = of_person(base, memory)
-            write_json(OUT, report(known))
-            print(user, json.dumps(known[user]["mean"], indent=1), flush=True)
+    over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
 def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:
@@ -164,12 +149,12 @@ def _consensus(drawn: Sequence[str]) -> str:
     return drawn[agreement.index(max(agreement))]
 
 
-def report(people: dict[str, Any]) -> dict[str, Any]:
+def report(people: dict[str, Any], base: BaseModel) -> dict[str, Any]:
     """Put everything together, with means over people."""
     names = next(iter(people.values()))["mean"]
     return {
         "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
-        "settings": {"n_drawn": N_DRAWN, "temperature": TEMPERATURE},
+        "settings": {"model": base.name, "n_drawn": N_DRAWN, "temperature": TEMPERATURE},
         "over people": {
             name: {
                 key: round(fmean(person["mean"][name][key] for person in people.values()), 2)

@@ -14,21 +14,18 @@ after every person, so that it may be stopped.
     python experiments/what_is_learnt.py BENCH/memories
 """
 
-import argparse
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from memories import Row, over_people
 from torch import Tensor
 
 from lorecall import BaseModel, InjectionConfig, Memory, load_history, preset
 from lorecall.data.history import sample_id, split_history, training_statements
-from lorecall.device import cpu_name, set_threads
-from lorecall.files import write_json
+from lorecall.device import cpu_name
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, mean_scores, paired_scores, score_samples
@@ -42,33 +39,22 @@ SETTINGS = preset("laptop")
 CUE = "Tell me something."
 MEMORY_WAYS = ("pairs", "averaged", "statements", "twice", "refit")
 LORA_WAYS = ("pairs", "averaged", "refit")
-Row = dict[str, Any]
 Weights = dict[str, Tensor]
 
 
 def main() -> None:
     """Train and read every person in every way, then compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("memories", type=Path)
-    parser.add_argument("--people", type=int, help="at most so many")
-    options = parser.parse_args()
-    set_threads()
-    base = BaseModel.load()
-    known: dict[str, Row] = json.loads(OUT.read_text())["people"] if OUT.exists() else {}
-    for folder in sorted(options.memories.iterdir())[: options.people]:
-        manifest = Memory.load(folder).manifest
-        user = manifest.training.user
-        if user not in known:
-            known[user] = of_person(base, user, Memory.load(folder).config)
-            write_json(OUT, report(known, base))
-            print(user, json.dumps(known[user]["mean"], indent=1), flush=True)
+    over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, user: str, config: InjectionConfig) -> Row:
+def of_person(base: BaseModel, memory: Memory) -> Row:
     """Train and read one person in every way."""
-    history = load_history("chitchat", user=user)
-    person = Tried(base, history)
-    systems = {"memory": (config, MEMORY_WAYS), "lora": (default_lora(base.n_layers), LORA_WAYS)}
+    training = memory.manifest.training
+    person = Tried(base, load_history(training.dataset, user=training.user))
+    systems = {
+        "memory": (memory.config, MEMORY_WAYS),
+        "lora": (default_lora(base.n_layers), LORA_WAYS),
+    }
     for name, (theta, ways) in systems.items():
         person.try_theta(name, theta, ways)
     return {
