@@ -1,0 +1,97 @@
+"""What a memory is trained on, tried in every way: each trained and read, rows that add up."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lorecall.lm.base import BaseModel
+from lorecall.memory.artefact import Memory
+from lorecall.records import History, Sample, Statement
+from lorecall.settings import TrainSettings, preset
+
+FOLDER = Path(__file__).parents[2] / "experiments"
+TRAIN = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
+WAYS = [f"memory, {way}" for way in ("pairs", "averaged", "statements", "twice", "refit")] + [
+    f"lora, {way}" for way in ("pairs", "averaged", "refit")
+]
+
+
+@pytest.fixture
+def experiment(
+    monkeypatch: pytest.MonkeyPatch, make_samples: Callable[..., tuple[Sample, ...]]
+) -> ModuleType:
+    """Import the experiment, which is no package, for one made-up person."""
+    monkeypatch.syspath_prepend(FOLDER)
+    module = importlib.import_module("what_is_learnt")
+    said = Statement(conversation="c0", text="the rain in spain", time=0.5)
+    history = History(
+        dataset="made up", user="user-0", samples=make_samples(24), statements=(said,)
+    )
+    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop"), train=TRAIN))
+    monkeypatch.setattr(module, "load_history", lambda _dataset, user: replace(history, user=user))
+    return module
+
+
+@pytest.fixture
+def base(make_base: Callable[..., BaseModel]) -> BaseModel:
+    """Make a tiny base."""
+    return make_base("llama", n_layers=3)
+
+
+def test_every_way_is_read_on_the_test_samples(
+    experiment: ModuleType, base: BaseModel, make_memory: Callable[..., Memory]
+) -> None:
+    """Each with a value a sample; what is trained on differs, and so do the losses."""
+    row = experiment.of_person(base, make_memory(base))
+    assert list(row["scores"]) == WAYS
+    assert row["n_statements"] == 1
+    assert all(len(scores["loss"]) == row["n_test"] for scores in row["scores"].values())
+    losses = {name: tuple(scores["loss"]) for name, scores in row["scores"].items()}
+    assert len(set(losses.values())) >= len(WAYS) - 1  # `twice`: no sample here has earlier turns
+    assert losses["memory, twice"] == losses["memory, pairs"]
+
+
+def test_people_are_kept_and_put_together(
+    experiment: ModuleType,
+    base: BaseModel,
+    make_memory: Callable[..., Memory],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person that is known is not read again; differences are over all samples."""
+    memories, out = importlib.import_module("memories"), tmp_path / "rows.json"
+    for seed in (0, 1):
+        make_memory(base, seed=seed).save(tmp_path / "memories" / f"m{seed}")
+    monkeypatch.setattr(memories.BaseModel, "load", lambda: base)
+    monkeypatch.setattr(experiment, "OUT", out)
+    read: list[str] = []
+    of_person = experiment.of_person
+
+    def noting(base: BaseModel, memory: Memory) -> object:
+        read.append(memory.manifest.training.user)
+        return of_person(base, memory)
+
+    monkeypatch.setattr(experiment, "of_person", noting)
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "memories"), "--people", "1"])
+    experiment.main()
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "memories")])
+    experiment.main()
+    assert read == ["user-0", "user-1"]
+    whole = json.loads(out.read_text())
+    assert whole["n_people"] == 2
+    assert whole["n_samples"] == sum(person["n_test"] for person in whole["people"].values())
+    assert set(whole["differences"]) == {
+        *(f"{way} less memory, pairs" for way in WAYS[1:5]),
+        *(f"{way} less lora, pairs" for way in WAYS[6:]),
+        "memory, pairs less lora, pairs",
+    }
+    found = whole["differences"]["memory, averaged less memory, pairs"]["loss"]
+    means = whole["means"]
+    value = means["memory, averaged"]["loss"]["value"] - means["memory, pairs"]["loss"]["value"]
+    assert found["value"] == pytest.approx(value)
