@@ -8,7 +8,7 @@ from lorecall.evaluate.bench.plan import CONTROL
 from lorecall.evaluate.bench.tables import is_memory
 from lorecall.evaluate.bench.view import Grid
 from lorecall.evaluate.searched import ABLATIONS, MEMORY
-from lorecall.evaluate.words import METRICS, Metric
+from lorecall.evaluate.words import METRICS, Metric, counted
 from lorecall.records import Interval
 
 _P = 0.05
@@ -43,9 +43,9 @@ def scores_grid(tables: DatasetTables) -> Grid:
         columns=("system", *(f"{m.title} {m.arrow}" for m in METRICS)),
         rows=(*ours, *theirs),
         n_own=len(ours),
-        note=f"Means over {tables.n_users} users, each counting alike, with 95% bootstrap intervals"
-        f" (users drawn, then samples); {tables.n_samples} test samples. Loss in nats per token,"
-        " the others times 100."
+        note=f"Means over {counted(tables.n_users, 'user')}, each counting alike, with 95% bootstrap"
+        f" intervals (users drawn, then samples); {counted(tables.n_samples, 'test sample')}."
+        " Loss in nats per token, the others times 100."
         + (" The paper's rows are of other data and a larger base." if theirs else ""),
     )
 
