@@ -45,8 +45,8 @@ def scores_grid(tables: DatasetTables) -> Grid:
         n_own=len(ours),
         note=f"Means over {counted(tables.n_users, 'user')}, each counting alike, with 95%"
         " bootstrap intervals (users drawn, then samples);"
-        f" {counted(tables.n_samples, 'test sample')}. Loss in nats per token, the others times 100."
-        + (" The paper's rows are of other data and a larger base." if theirs else ""),
+        f" {counted(tables.n_samples, 'test sample')}. Loss in nats per token, the others times"
+        " 100." + (" The paper's rows are of other data and a larger base." if theirs else ""),
     )
 
 
