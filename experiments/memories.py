@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ def over_people(
     doc: str | None,
     *,
     of_person: Callable[[BaseModel, Memory], Row],
-    report: Callable[[dict[str, Row], BaseModel], object],
+    report: Callable[[dict[str, Row], BaseModel], Mapping[str, object]],
 ) -> None:
     """Read every person that is not in the results yet, and write what is known after each.
 

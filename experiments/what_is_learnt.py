@@ -180,7 +180,7 @@ def report(people: dict[str, Row], base: BaseModel) -> dict[str, object]:
     """Put everything together: every way, and what it changes against `pairs`, over all samples."""
     names = next(iter(people.values()))["scores"]
     whole = {
-        name: _pooled([person["scores"][name] for person in people.values()])
+        name: pooled_scores([person["scores"][name] for person in people.values()])
         for name in names
         if all(name in person["scores"] for person in people.values())
     }
@@ -193,23 +193,27 @@ def report(people: dict[str, Row], base: BaseModel) -> dict[str, object]:
         "n_people": len(people),
         "n_samples": len(whole["memory, pairs"].loss),
         "means": {
-            name: _intervals(mean_scores(scores, **bootstrap)) for name, scores in whole.items()
+            name: interval_rows(mean_scores(scores, **bootstrap)) for name, scores in whole.items()
         },
         "differences": {
-            f"{one} less {other}": _intervals(paired_scores(whole[one], whole[other], **bootstrap))
+            f"{one} less {other}": interval_rows(
+                paired_scores(whole[one], whole[other], **bootstrap)
+            )
             for one, other in pairs
         },
         "people": people,
     }
 
 
-def _pooled(parts: Sequence[dict[str, Sequence[float]]]) -> SampleScores:
+def pooled_scores(parts: Sequence[dict[str, Sequence[float]]]) -> SampleScores:
+    """Put the scores of several people one after another."""
     return SampleScores(
         **{name: tuple(v for part in parts for v in part[name]) for name in METRICS}
     )
 
 
-def _intervals(scores: dict[str, Interval]) -> dict[str, object]:
+def interval_rows(scores: dict[str, Interval]) -> dict[str, object]:
+    """Give intervals as a file holds them."""
     return {name: asdict(value) for name, value in scores.items()}
 
 
