@@ -49,7 +49,7 @@ def main() -> None:
     over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:
+def of_person(base: BaseModel, memory: Memory, _: Path) -> dict[str, Any]:
     """Answer one person's test queries by every system in every way."""
     training = memory.manifest.training
     history = load_history(training.dataset, user=training.user)

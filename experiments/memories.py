@@ -17,7 +17,7 @@ def over_people(
     out: Path,
     doc: str | None,
     *,
-    of_person: Callable[[BaseModel, Memory], Row],
+    of_person: Callable[[BaseModel, Memory, Path], Row],
     report: Callable[[dict[str, Row], BaseModel], Mapping[str, object]],
 ) -> None:
     """Read every person that is not in the results yet, and write what is known after each.
@@ -25,7 +25,7 @@ def over_people(
     Args:
         out: The results; its `people` are kept.
         doc: What the command line says of itself.
-        of_person: Gives a person's row, with its means as `mean`.
+        of_person: Gives a person's row, with its means as `mean`, from their memory and its folder.
         report: Puts all rows together.
     """
     parser = argparse.ArgumentParser(description=doc)
@@ -39,6 +39,6 @@ def over_people(
         memory = Memory.load(folder)
         user = memory.manifest.training.user
         if user not in known:
-            known[user] = of_person(base, memory)
+            known[user] = of_person(base, memory, folder)
             write_json(out, report(known, base))
             print(user, json.dumps(known[user]["mean"], indent=1), flush=True)

@@ -99,7 +99,7 @@ def main() -> None:
     over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory) -> Row:
+def of_person(base: BaseModel, memory: Memory, _: Path) -> Row:
     """Answer one person's prompts by the base and by the memory, and cut by every rule."""
     training = memory.manifest.training
     history = load_history(training.dataset, user=training.user)

@@ -39,7 +39,7 @@ SETTINGS = preset("laptop")
 CUE = "Tell me something."
 MEMORY_WAYS = ("pairs", "averaged", "statements", "twice", "refit")
 LORA_WAYS = ("pairs", "averaged", "refit")
-Weights = dict[str, Tensor]
+Weights = Mapping[str, Tensor]
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
     over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory) -> Row:
+def of_person(base: BaseModel, memory: Memory, _: Path) -> Row:
     """Train and read one person in every way."""
     training = memory.manifest.training
     person = Tried(base, load_history(training.dataset, user=training.user))
@@ -61,8 +61,8 @@ def of_person(base: BaseModel, memory: Memory) -> Row:
         "n_train": len(person.split.train),
         "n_statements": len(person.statements),
         "n_test": len(person.split.test),
-        "mean": {name: _means(scores) for name, scores in person.scores.items()},
-        "valid_loss": person.valid_loss,
+        "mean": {name: means(scores) for name, scores in person.scores.items()},
+        "valid": {name: means(scores) for name, scores in person.valid_scores.items()},
         "scores": person.scores,
     }
 
@@ -84,27 +84,27 @@ class Tried:
         self.statements = statement_samples(history, split)
         self.persona = persona_tokens(split.own_content)
         self.scores: dict[str, dict[str, tuple[float, ...]]] = {}
-        self.valid_loss: dict[str, float] = {}
+        self.valid_scores: dict[str, dict[str, tuple[float, ...]]] = {}
 
     def try_theta(self, name: str, theta: InjectionConfig, ways: Sequence[str]) -> None:
         """Train and read one theta in those ways."""
         report, weights, seen = self._train(theta, self.data)
-        self._score(f"{name}, pairs", theta, weights)
+        self.score(f"{name}, pairs", theta, weights)
         if "averaged" in ways:
-            self._score(f"{name}, averaged", theta, _mean(seen[len(seen) // 2 :]))
+            self.score(f"{name}, averaged", theta, _mean(seen[len(seen) // 2 :]))
         if "statements" in ways:
             more = self._with(self.data, self.statements)
-            self._score(f"{name}, statements", theta, self._train(theta, more)[1])
+            self.score(f"{name}, statements", theta, self._train(theta, more)[1])
         if "twice" in ways:
             bare = [replace(sample, earlier=()) for sample in self.split.train if sample.earlier]
             twice = self._with(self.data, bare)
-            self._score(f"{name}, twice", theta, self._train(theta, twice)[1])
+            self.score(f"{name}, twice", theta, self._train(theta, twice)[1])
         if "refit" in ways:
             whole = self._with(self.data, self.split.valid)
             n_readings = report.curve.index(report.best)
             seen = self._train(theta, whole, n_readings=n_readings)[2]
             if seen:
-                self._score(f"{name}, refit", theta, seen[-1])
+                self.score(f"{name}, refit", theta, seen[-1])
 
     def _with(self, data: TrialData, samples: Sequence[Sample]) -> TrialData:
         both = (*data.train.samples, *samples)
@@ -133,27 +133,27 @@ class Tried:
             best = {name: t.clone() for name, t in injection.tensors().items()}
         return report, best, seen
 
-    def _score(self, name: str, theta: InjectionConfig, weights: Weights) -> None:
+    def score(self, name: str, theta: InjectionConfig, weights: Weights) -> None:
+        """Read the validation and test samples with some weights of a theta."""
         trials = self.trials
         with Injection(self.base, theta) as injection:
             injection.load(weights)
-            valid = trials.losses(self.data.valid, injection=injection)
             length = trials.fit_length(self.data, injection=injection)
-            reading = trials.read(
-                self.test,
-                max_new_tokens=self.data.max_new_tokens,
-                injection=injection,
-                decoding=length.decoding,
-            )
-        self.valid_loss[name] = sum(valid) / len(valid)
-        self.scores[name] = asdict(
-            score_samples(
-                reading.losses,
-                reading.responses,
-                references=[sample.response for sample in self.split.test],
-                persona=self.persona,
-            )
-        )
+            for part, scores in ((self.data.valid, self.valid_scores), (self.test, self.scores)):
+                reading = trials.read(
+                    part,
+                    max_new_tokens=self.data.max_new_tokens,
+                    injection=injection,
+                    decoding=length.decoding,
+                )
+                scores[name] = asdict(
+                    score_samples(
+                        reading.losses,
+                        reading.responses,
+                        references=[sample.response for sample in part.samples],
+                        persona=self.persona,
+                    )
+                )
 
 
 def statement_samples(history: History, split: Split) -> list[Sample]:
@@ -217,7 +217,8 @@ def interval_rows(scores: dict[str, Interval]) -> dict[str, object]:
     return {name: asdict(value) for name, value in scores.items()}
 
 
-def _means(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
+def means(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Give the mean of every metric."""
     return {name: round(sum(values) / len(values), 3) for name, values in scores.items()}
 
 
