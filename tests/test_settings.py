@@ -57,6 +57,7 @@ def test_training_numbers_outside_their_range_are_refused(name: str, value: floa
         ("batch", 0),
         ("max_loras", 0),
         ("stop_rounds", 0),
+        ("finalists", 0),
         ("thinning", 0),
         ("samples", 7),
         ("epochs", 0),
@@ -171,7 +172,8 @@ def test_the_space_can_be_wider() -> None:
     assert (plain.search.scalings, plain.search.dropouts) == ((1.0,), (0.0,))
     assert plain.search.third_objective is None
     search = plain.as_json()["search"]
-    assert not {"scalings", "dropouts", "third_objective"} & search.keys()
+    assert not {"scalings", "dropouts", "third_objective", "finalists"} & search.keys()
+    assert preset(finalists=3).as_json()["search"] == {**search, "finalists": 3}
     wide = preset(wide=("dropout",), third_objective="parameters")
     assert (wide.search.scalings, wide.search.dropouts) == ((1.0,), DROPOUTS)
     assert wide.as_json()["search"] == {

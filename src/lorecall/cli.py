@@ -13,7 +13,7 @@ import typer
 
 from lorecall.cli_bench import bench_app, scorecard
 from lorecall.cli_judge import judge_app
-from lorecall.cli_output import Device, FourBit, Json, Model, NoRepeat, ReplyLength
+from lorecall.cli_output import Device, Finalists, FourBit, Json, Model, NoRepeat, ReplyLength
 from lorecall.cli_output import load_base as _load_base
 from lorecall.cli_output import show as _show
 from lorecall.errors import ConfigError, LorecallError
@@ -130,6 +130,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     inject: Annotated[
         str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
     ] = "all",
+    finalists: Finalists = 1,
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
@@ -185,6 +186,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         samples=samples,
         epochs=epochs,
         inject=inject,
+        finalists=finalists,
         reply_length=reply_length,
         no_repeat=no_repeat,
         together=together,

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from lorecall.cli_output import (
     Device,
+    Finalists,
     FourBit,
     Json,
     Model,
@@ -72,6 +73,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         int | None, typer.Option(help="Most samples of a user, the newest.")
     ] = None,
     test_samples: Annotated[int | None, typer.Option(help="Most test samples a user.")] = None,
+    finalists: Finalists = 1,
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
@@ -100,6 +102,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         epochs=epochs,
         history_samples=history_samples,
         test_samples=test_samples,
+        finalists=finalists,
         reply_length=reply_length,
         no_repeat=no_repeat,
     )

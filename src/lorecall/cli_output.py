@@ -20,6 +20,9 @@ FourBit = Annotated[
 ReplyLength = Annotated[
     str, typer.Option(help="How long replies are: own, as the person's are, or free.")
 ]
+Finalists = Annotated[
+    int, typer.Option(min=1, help="Trials trained in full before one becomes the memory.")
+]
 NoRepeat = Annotated[
     int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
 ]

@@ -27,12 +27,19 @@ class Costs:
     screen_trial: float
     n_screen_trials: int
     final: float
+    read_test: float
+    n_finalists: int
+
+    @property
+    def memory(self) -> float:
+        """The memory: every finalist's training, and the test read by one."""
+        return self.n_finalists * (self.final - self.read_test) + self.read_test
 
     @property
     def total(self) -> float:
         """The whole run: the base, the search, the control and the memory."""
         tried = self.n_trials * self.trial + self.n_screen_trials * self.screen_trial
-        return self.vanilla + tried + self.suggestions + 2 * self.final
+        return self.vanilla + tried + self.suggestions + self.final + self.memory
 
     @classmethod
     def of(
@@ -76,6 +83,8 @@ class Costs:
             n_screen_trials=search.screen,
             final=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid)
             + read_test,
+            read_test=read_test,
+            n_finalists=min(search.finalists, search.trials),
         )
 
 

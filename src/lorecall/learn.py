@@ -47,6 +47,7 @@ from lorecall.search.prior import Prior
 from lorecall.search.study import check_storage
 from lorecall.searching import Plan, Searching, space_of
 from lorecall.settings import LearnSettings, check_range, preset
+from lorecall.trial.finals import train_finalists
 from lorecall.trial.run import Trained, Trials
 from lorecall.trial.storing import sizes_of, to_memory, training_of
 from lorecall.watching import Watch
@@ -125,7 +126,7 @@ def learn_memory(  # noqa: PLR0913 - one parameter an option
         readings: dict[System, SystemReading] = {
             "vanilla": vanilla,
             "default_lora": job.default_lora(vanilla),
-            "memory": job.memory(found.config, vanilla),
+            "memory": job.memory(found, vanilla),
         }
         result = job.result(readings, found, storage=storage or STUDY_FILE)
         result.save(folder.result)
@@ -217,17 +218,22 @@ class _Job:
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
         """Train the control that isolates the search."""
         config = default_lora(self.base.n_layers, inject=self.settings.search.inject)
-        return self._train_and_read("default_lora", "training the default LoRA", config, vanilla)
+        line = "training the default LoRA"
+        return self._train_and_read("default_lora", line, [config], vanilla, cost=self.costs.final)
 
-    def memory(self, config: InjectionConfig, vanilla: SystemReading) -> SystemReading:
-        """Train the chosen theta on all of the training samples and store it."""
-        return self._train_and_read("memory", "training the memory", config, vanilla)
+    def memory(self, found: SearchOutcome, vanilla: SystemReading) -> SystemReading:
+        """Train the search's finalists on all of the training samples and store the best."""
+        configs = [trial.config for trial in found.finalists(self.settings.search.finalists)]
+        line = "training the memory"
+        return self._train_and_read("memory", line, configs, vanilla, cost=self.costs.memory)
 
     def result(
         self, readings: Mapping[System, SystemReading], found: SearchOutcome, *, storage: str
     ) -> RunResult:
         """Score every system on the test samples, paired, and gather what was found."""
         persona = persona_tokens(self.split.own_content)
+        finalists = found.finalists(self.settings.search.finalists)
+        taken = finalists[readings["memory"].taken]
         scored: dict[System, SampleScores] = {
             name: score_samples(
                 reading.losses,
@@ -244,8 +250,8 @@ class _Job:
             n_layers=self.base.n_layers,
             seed=self.settings.seed,
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            config=found.config,
-            chosen_trial=found.chosen,
+            config=taken.config,
+            chosen_trial=taken.number,
             split=sizes_of(self.split),
             scores={name: self._means(scores) for name, scores in scored.items()},
             difference_to_vanilla={
@@ -272,12 +278,19 @@ class _Job:
         )
 
     def _train_and_read(
-        self, name: System, line: str, config: InjectionConfig, vanilla: SystemReading
+        self,
+        name: System,
+        line: str,
+        configs: Sequence[InjectionConfig],
+        vanilla: SystemReading,
+        *,
+        cost: float,
     ) -> SystemReading:
         def work(advance: Callable[[float], None]) -> SystemReading:
-            trained = self.final.train(
-                config, self.data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+            finals = train_finalists(
+                self.final, configs, self.data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
             )
+            config, trained = configs[finals.best], finals.trained
             with Injection(self.base, config) as injection:
                 injection.load(trained.tensors)
                 length = self.final.fit_length(self.data, injection=injection)
@@ -294,13 +307,14 @@ class _Job:
                 responses=test.responses,
                 curve=trained.report.points,
                 n_parameters=trained.n_parameters,
-                train_s=trained.report.seconds,
+                train_s=finals.seconds,
                 evaluate_s=test.seconds,
                 length_s=length.seconds,
                 stop_bias=length.decoding.stop_bias,
+                taken=finals.best,
             )
 
-        return self._stage(name, line, self.costs.final, work)
+        return self._stage(name, line, cost, work)
 
     def _stage(
         self,

@@ -20,7 +20,8 @@ class SystemReading:
     """What one system made of the test samples, as its stage left it.
 
     `valid_losses` holds the base's own on the validation samples, for the vanilla stage alone;
-    `stop_bias` is what its replies were decoded with, `length_s` the seconds of finding it.
+    `stop_bias` is what its replies were decoded with, `length_s` the seconds of finding it. `taken`
+    is which of the search's finalists the memory is.
     """
 
     losses: tuple[float, ...]
@@ -32,6 +33,7 @@ class SystemReading:
     evaluate_s: float = 0.0
     length_s: float = 0.0
     stop_bias: float = 0.0
+    taken: int = 0
 
     @property
     def valid_loss(self) -> float:

@@ -112,6 +112,8 @@ class SearchSettings:
         max_loras: The largest n.
         scalings: The scalings searched; the paper's alone by default.
         dropouts: The dropouts searched, likewise.
+        finalists: How many trials are trained in full before one is taken: the chosen one, then
+            those of the lowest loss. The lowest validation loss is kept.
         third_objective: What is traded beside loss and ROUGE-L; None for nothing.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
         stop_gain: Relative gain below which the search stops.
@@ -139,6 +141,7 @@ class SearchSettings:
     max_loras: int = MAX_LORAS
     scalings: tuple[float, ...] = (PAPERS["scaling"],)
     dropouts: tuple[float, ...] = (PAPERS["dropout"],)
+    finalists: int = 1
     third_objective: ThirdObjective | None = None
     stop_rounds: int = 5
     stop_gain: float = 0.01
@@ -148,8 +151,9 @@ class SearchSettings:
     thinning: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("trials", "initial", "batch", "max_loras", "stop_rounds", "warmup_steps"):
+        for name in ("trials", "initial", "batch", "max_loras", "finalists", "stop_rounds"):
             check_range(name, getattr(self, name), low=1)
+        check_range("warmup_steps", self.warmup_steps, low=1)
         check_range("thinning", self.thinning, low=1)
         check_range("posterior_samples", self.posterior_samples, low=self.thinning)
         check_range("stop_gain", self.stop_gain, low=0)
@@ -201,9 +205,9 @@ class LearnSettings:
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values.
 
-        A wider search leaves its mark, and so does another decoding than the default's; without
-        them the settings, and so a run's identity and its study's name, are what they were before
-        there were such.
+        A wider search or choice leaves its mark, and so does another decoding than the default's;
+        without them the settings, and so a run's identity and its study's name, are what they were
+        before there were such.
         """
         search = _unless_default(asdict(self.search), asdict(SearchSettings()), _WIDER)
         train = _unless_default(asdict(self.train), asdict(TrainSettings()), _DECODED)
@@ -231,6 +235,7 @@ class Changes(TypedDict, total=False):
     screen: int
     surrogate: str
     wide: Sequence[str]
+    finalists: int
     third_objective: str | None
     reply_length: str | None
     no_repeat: int | None
@@ -267,10 +272,18 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
 
 _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
-    *("searched", "budget_min", "early_stop", "screen", "surrogate", "third_objective"),
+    *(
+        "searched",
+        "budget_min",
+        "early_stop",
+        "screen",
+        "surrogate",
+        "third_objective",
+        "finalists",
+    ),
 )
 _DECODED = ("reply_length", "no_repeat")
-_WIDER = ("scalings", "dropouts", "third_objective")
+_WIDER = ("scalings", "dropouts", "third_objective", "finalists")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
 
 

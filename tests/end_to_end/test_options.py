@@ -40,6 +40,19 @@ def test_a_memory_on_responses_trained_side_by_side(tmp_path: Path, learn_comman
     assert answered.exit_code == 0, answered.output
 
 
+def test_a_final_of_two(tmp_path: Path, learn_command: Command) -> None:
+    """`--finalists 2`: what becomes the memory is one of two trained in full, and is named."""
+    out = tmp_path / "run"
+    found = learnt(learn_command(out, "--finalists", "2"), out)
+    assert found["settings"]["search"]["finalists"] == 2
+    (taken,) = [t for t in found["trials"] if t["number"] == found["chosen_trial"]]
+    assert taken["config"] == found["config"]
+    kept = json.loads((out / "memory" / "manifest.json").read_text())["theta"]
+    assert kept["layers"] == found["config"]["layers"]
+    stage = json.loads((out / "stages" / "memory.json").read_text())
+    assert stage["taken"] in (0, 1)
+
+
 def test_a_base_in_four_bits(tmp_path: Path, learn_command: Command) -> None:
     """`--four-bit`: learnt and asked on a base in 4 bits, which the run's identity names."""
     out = tmp_path / "run"

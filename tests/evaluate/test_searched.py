@@ -1,6 +1,6 @@
 """The memory as a system: what `learn_memory` makes, without its control and its test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from lorecall.evaluate.searched import ABLATIONS, SearchedMemory, search_in, sea
 from lorecall.learn import learn_memory
 from lorecall.lm.base import BaseModel
 from lorecall.memory.artefact import Memory
+from lorecall.results import Trial
 from lorecall.settings import LearnSettings
+from lorecall.trial.run import Trials
 
 
 def only(folder: Path) -> Path:
@@ -23,11 +25,17 @@ def only(folder: Path) -> Path:
     return found
 
 
+@pytest.mark.parametrize("finalists", [1, 2])
 def test_it_is_the_memory_that_learn_makes(
-    llama: BaseModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
+    llama: BaseModel,
+    make_person: Callable[..., Person],
+    quick: LearnSettings,
+    tmp_path: Path,
+    finalists: int,
 ) -> None:
     """The same theta, the same pairs to the bit, whatever else `learn_memory` does besides."""
     person = make_person()
+    quick = replace(quick, search=replace(quick.search, finalists=finalists))
     settings = replace(quick, seed=3)
     result = learn_memory(person.history, llama, out=tmp_path / "run", settings=settings)
     system = SearchedMemory(quick, folder=tmp_path / "bench")
@@ -42,9 +50,22 @@ def test_it_is_the_memory_that_learn_makes(
     assert fitted.facts["n_trials"] == 2
     assert fitted.train_s > fitted.facts["search_s"] > 0
     kept = search_in(only(tmp_path / "bench"))
-    assert kept.config == made.config
+    taken = next(t for t in kept.trials if t.number == result.chosen_trial)
+    assert taken.config == made.config
+    assert taken in kept.finalists(finalists)
+    losses = [loss for _, loss in result.curves["memory"]]
+    assert min(losses) == min(_full_losses(person, llama, settings, kept.finalists(finalists)))
     assert [(t.config, t.loss) for t in kept.trials] == [(t.config, t.loss) for t in result.trials]
     assert isinstance(system, System)
+
+
+def _full_losses(
+    person: Person, base: BaseModel, settings: LearnSettings, finalists: Sequence[Trial]
+) -> list[float]:
+    """Train each finalist by itself."""
+    trials = Trials(base, settings=settings.train, seed=settings.seed)
+    data = trials.data(person.split, person.split.train)
+    return [trials.train(each.config, data).report.best.loss for each in finalists]
 
 
 def test_it_is_made_once(

@@ -27,6 +27,7 @@ from lorecall.search.outcome import SearchOutcome
 from lorecall.search.study import check_storage
 from lorecall.searching import Plan, Searching
 from lorecall.settings import LearnSettings
+from lorecall.trial.finals import train_finalists
 from lorecall.trial.run import Trials
 from lorecall.trial.storing import to_memory, training_of
 
@@ -148,18 +149,18 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
         )
     )
     run.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
-    trained = final.train(found.config, data, vanilla_loss=vanilla_loss)
+    configs = [trial.config for trial in found.finalists(settings.search.finalists)]
+    finals = train_finalists(final, configs, data, vanilla_loss=vanilla_loss)
+    config, trained = configs[finals.best], finals.trained
     training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
-    with Injection(base, found.config) as injection:
+    with Injection(base, config) as injection:
         injection.load(trained.tensors)
         length = final.fit_length(data, injection=injection)
-    memory = to_memory(
-        trained, found.config, base=base, training=training, decoding=length.decoding
-    )
+    memory = to_memory(trained, config, base=base, training=training, decoding=length.decoding)
     memory.save(run.memory)
     made = Made(
         search_s=sum(sum(trial.seconds.values()) for trial in found.trials),
-        train_s=trained.report.seconds,
+        train_s=finals.seconds,
         n_trials=len(found.trials),
         n_parameters=trained.n_parameters,
     )

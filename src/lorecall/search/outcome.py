@@ -94,6 +94,12 @@ class SearchOutcome:
     hypervolume: Hypervolume
     importance: dict[str, dict[str, Quartiles]]
 
+    def finalists(self, n: int) -> tuple[Trial, ...]:
+        """Give the chosen trial, and those of the lowest loss after it, at most `n` together."""
+        chosen = next(trial for trial in self.trials if trial.number == self.chosen)
+        others = sorted((t for t in self.trials if t is not chosen), key=lambda trial: trial.loss)
+        return (chosen, *others[: n - 1])
+
 
 def outcome_of(
     done: Sequence[FrozenTrial],

@@ -1,0 +1,38 @@
+"""A finished search: who of its trials is trained in full."""
+
+import pytest
+
+from lorecall.records import InjectionConfig
+from lorecall.results import Hypervolume, Trial
+from lorecall.search.outcome import SearchOutcome
+
+
+def trial(number: int, loss: float) -> Trial:
+    """Make a finished trial."""
+    return Trial(
+        number=number,
+        config=InjectionConfig(layers=(number,), n_loras=1, rank=8),
+        loss=loss,
+        rougeL=9.0,
+        on_front=False,
+        trainable_parameters=1,
+        train_tokens=1,
+        curve=((0.0, 5.0), (1.0, loss)),
+        seconds={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "numbers"), [(1, [7]), (2, [7, 3]), (3, [7, 3, 5]), (4, [7, 3, 5, 1]), (9, [7, 3, 5, 1])]
+)
+def test_the_chosen_one_goes_first(n: int, numbers: list[int]) -> None:
+    """Then those of the lowest loss; no more than there are, and nobody twice."""
+    trials = (trial(1, 4.0), trial(3, 3.0), trial(5, 3.5), trial(7, 3.8))
+    found = SearchOutcome(
+        config=trials[3].config,
+        chosen=7,
+        trials=trials,
+        hypervolume=Hypervolume(reference=(5.0, 0.0), trace=(1.0,), stopped="trials"),
+        importance={},
+    )
+    assert [each.number for each in found.finalists(n)] == numbers
