@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
+from lorecall.evaluate.report import render
 from lorecall.evaluate.terminal import layer_strip, replies, score_table, summary, trial_table
 from lorecall.records import InjectionConfig, Interval
 from lorecall.results import Reply, RunResult
@@ -199,6 +200,20 @@ class TestSummary:
             "study.db",
         ):
             assert expected in text
+
+    def test_a_final_is_told(self, make_result: MakeResult) -> None:
+        """And a memory that was taken from it is among the trials shown, on the front or not."""
+        made = make_result()
+        (other, *_) = (trial for trial in made.trials if not trial.on_front)
+        settings = {"search": {"trials": 8, "finalists": 3}}
+        result = make_result(settings=settings, chosen_trial=other.number, config=other.config)
+        text = " ".join(printed(summary(result)).split())
+        assert "was spent. The memory is the best of 3 trials that were trained in full." in text
+        assert text.count(" chosen") == 1
+        page = " ".join(render(result).split())
+        assert "best of 3 trials that were trained in full" in page
+        for alone in ({}, {"search": {"finalists": 1}}):
+            assert "trained in full" not in printed(summary(make_result(settings=alone)))
 
     def test_it_says_the_same_without_colour(self, make_result: MakeResult) -> None:
         """Colours repeat what words and marks say."""

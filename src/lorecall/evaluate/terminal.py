@@ -15,6 +15,7 @@ from lorecall.evaluate.words import (
     Metric,
     counted,
     duration,
+    final,
     flat,
     further_factors,
     layer_ranges,
@@ -128,16 +129,16 @@ def summary(result: RunResult, folder: str | Path | None = None) -> RenderableTy
         result: The run.
         folder: Where it was written; its files are named when given.
     """
-    front = sorted(result.front, key=lambda trial: trial.number)
+    shown = [t for t in result.trials if t.on_front or t.number == result.chosen_trial]
     trials = counted(len(result.trials), "trial")
-    ended = Text(f"The search ended because {plain(result.hypervolume.stopped)}.", style="dim")
+    ended = f"The search ended because {plain(result.hypervolume.stopped)}. {final(result)}"
     return Group(
         _about(result),
         *_section("Where the memory is (theta)", layer_strip(result.config, result.n_layers)),
         *_section("Scores on the test samples", score_table(result)),
         *_section("Replies to test queries", replies(result)),
-        *_section(f"Pareto front of {trials}, validation samples", trial_table(result, front)),
-        ended,
+        *_section(f"Pareto front of {trials}, validation samples", trial_table(result, shown)),
+        Text(ended.strip(), style="dim"),
         *_section("Settings", _settings(result)),
         *_section("Sizes and times", _sizes(result)),
         *_section("Where everything is", _places(result, folder)),

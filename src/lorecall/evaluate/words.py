@@ -111,6 +111,14 @@ def counts_parameters(result: RunResult) -> bool:
     return len(result.hypervolume.reference) > 2  # noqa: PLR2004 - loss and ROUGE-L
 
 
+def final(result: RunResult) -> str:
+    """Say how the memory was taken from several trials trained in full; nothing of one alone."""
+    search = result.settings.get("search")
+    asked: object = search.get("finalists") if isinstance(search, dict) else None
+    n = min(asked, len(result.trials)) if isinstance(asked, int) else 1
+    return f"The memory is the best of {n} trials that were trained in full." if n > 1 else ""
+
+
 def layer_ranges(layers: Sequence[int]) -> str:
     """Write ascending layer indices: (0, 1, 2, 5) as `0-2, 5`."""
     runs: list[list[int]] = []
