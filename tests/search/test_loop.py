@@ -5,11 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import log2
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
 
 from lorecall.errors import StorageError
 from lorecall.records import InjectionConfig, Objectives
+from lorecall.search import loop
 from lorecall.search.loop import Finding, Search
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
@@ -250,6 +253,32 @@ def test_a_study_with_two_objectives_is_not_gone_on_with_three(tmp_path: Path) -
     make_search(tmp_path)
     with pytest.raises(StorageError, match="objectives"):
         make_search(tmp_path, third_objective="parameters")
+
+
+def test_processes_that_ask_at_once_keep_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another takes the last of it between one's look and its ask: that trial is given back."""
+    other = make_search(tmp_path, trials=4)
+    make_search(tmp_path, trials=3).run(finding)
+    asked, tried = loop.ask, list[InjectionConfig]()
+
+    def late(study: optuna.Study, *arguments: Any, **options: Any) -> optuna.Trial:
+        monkeypatch.setattr(loop, "ask", asked)
+        other.run(finding)
+        return asked(study, *arguments, **options)
+
+    monkeypatch.setattr(loop, "ask", late)
+
+    def noting(config: InjectionConfig) -> Finding:
+        tried.append(config)
+        return finding(config)
+
+    outcome = make_search(tmp_path, trials=4).run(noting)
+    assert tried == []
+    assert len(outcome.trials) == 4
+    assert outcome.hypervolume.stopped == "the budget of 4 trials is spent"
+    assert other.at_work == 0
 
 
 def test_a_budget_in_minutes_is_kept(tmp_path: Path) -> None:

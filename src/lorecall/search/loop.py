@@ -37,7 +37,7 @@ from lorecall.search.outcome import (
 from lorecall.search.prior import Prior, first_params
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
-from lorecall.search.study import ask, finished, open_study, recover, tell_failed
+from lorecall.search.study import ask, finished, give_back, open_study, recover, tell_failed
 from lorecall.settings import SearchSettings
 
 _POLL_S = 0.5  # how often a process without work looks whether the others' trials have ended
@@ -214,24 +214,37 @@ class Search:
                     self._try(part, together or _one_by_one(objective))
                     telling.tell()
                 continue
-            elif not others:
+            elif batch is None and not others:
                 used_up = True
                 continue
             if on_wait is not None:
                 on_wait()
             time.sleep(_POLL_S)
 
-    def _ask(self) -> list[optuna.Trial]:
-        """Ask for a batch of q; fewer where the budget ends or the space is used up."""
+    def _ask(self) -> list[optuna.Trial] | None:
+        """Ask for a batch of q, fewer where the budget ends; None where the space is used up.
+
+        Processes that ask at once may together ask for more than the budget has left: whoever's
+        trial is beyond it gives it back.
+        """
         batch: list[optuna.Trial] = []
         taken = self.n_finished + self.at_work
         n = min(self.settings.batch, self.settings.trials - taken)
-        with contextlib.suppress(SpaceExhaustedError):
+        try:
             while len(batch) < n:
-                batch.append(
-                    ask(self.study, self.space.distributions(), same_as=self.space.same_as)
-                )
+                trial = ask(self.study, self.space.distributions(), same_as=self.space.same_as)
+                if self._is_beyond(trial):
+                    give_back(self.study, trial)
+                    break
+                batch.append(trial)
+        except SpaceExhaustedError:
+            return batch or None
         return batch
+
+    def _is_beyond(self, trial: optuna.Trial) -> bool:
+        """Say whether the trials before this one, finished or at work, are the budget already."""
+        alive = (*finished(self.study), *running(self.study))
+        return sum(other.number < trial.number for other in alive) >= self.settings.trials
 
     def _try(
         self,

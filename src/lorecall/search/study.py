@@ -114,8 +114,13 @@ def ask(
         sign(trial)
         if same_as is None or not _has_twin(study, trial, same_as):
             return trial
-        trial.set_user_attr(WITHDRAWN, True)
-        tell_failed(study, trial.number)
+        give_back(study, trial)
+
+
+def give_back(study: optuna.Study, trial: optuna.Trial) -> None:
+    """Give a trial back that nobody has worked on."""
+    trial.set_user_attr(WITHDRAWN, True)
+    tell_failed(study, trial.number)
 
 
 def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
