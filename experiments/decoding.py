@@ -16,7 +16,6 @@ The entry of 2026-11-26 in LOG.md was measured with a fit of the length of this 
 `lorecall.trial.length` has replaced; the results here are to be made again.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,7 +31,6 @@ from lorecall import BaseModel, Memory, load_history, preset
 from lorecall.baselines.catalog import baseline
 from lorecall.baselines.contract import Budget, Person
 from lorecall.data.history import split_history
-from lorecall.device import cpu_name
 from lorecall.lm.body import body_of
 from lorecall.lm.decode import respond
 from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
@@ -49,7 +47,7 @@ def main() -> None:
     over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory, _: Path) -> dict[str, Any]:
+def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:
     """Answer one person's test queries by every system in every way."""
     training = memory.manifest.training
     history = load_history(training.dataset, user=training.user)
@@ -153,7 +151,6 @@ def report(people: dict[str, Any], base: BaseModel) -> dict[str, Any]:
     """Put everything together, with means over people."""
     names = next(iter(people.values()))["mean"]
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
         "settings": {"model": base.name, "n_drawn": N_DRAWN, "temperature": TEMPERATURE},
         "over people": {
             name: {

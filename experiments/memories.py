@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lorecall import BaseModel, Memory
-from lorecall.device import set_threads
+from lorecall.device import cpu_name, set_threads
 from lorecall.files import write_json
 
 Row = dict[str, Any]
@@ -17,7 +18,7 @@ def over_people(
     out: Path,
     doc: str | None,
     *,
-    of_person: Callable[[BaseModel, Memory, Path], Row],
+    of_person: Callable[[BaseModel, Memory], Row],
     report: Callable[[dict[str, Row], BaseModel], Mapping[str, object]],
 ) -> None:
     """Read every person that is not in the results yet, and write what is known after each.
@@ -25,8 +26,8 @@ def over_people(
     Args:
         out: The results; its `people` are kept.
         doc: What the command line says of itself.
-        of_person: Gives a person's row, with its means as `mean`, from their memory and its folder.
-        report: Puts all rows together.
+        of_person: Gives a person's row, with its means as `mean`.
+        report: Puts all rows together; the machine is added to it.
     """
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("memories", type=Path, help="the folder `memories` of a bench")
@@ -34,11 +35,12 @@ def over_people(
     options = parser.parse_args()
     set_threads()
     base = BaseModel.load()
+    machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
     known: dict[str, Row] = json.loads(out.read_text())["people"] if out.exists() else {}
     for folder in sorted(options.memories.iterdir())[: options.people]:
         memory = Memory.load(folder)
         user = memory.manifest.training.user
         if user not in known:
-            known[user] = of_person(base, memory, folder)
-            write_json(out, report(known, base))
+            known[user] = of_person(base, memory)
+            write_json(out, {"machine": machine, **report(known, base)})
             print(user, json.dumps(known[user]["mean"], indent=1), flush=True)

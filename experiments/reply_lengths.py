@@ -15,7 +15,6 @@ The base and the searched memory of every person of a bench, no loops (`no_repea
 """
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from memories import Row, over_people
 
 from lorecall import BaseModel, Memory, load_history, preset
 from lorecall.data.history import split_history
-from lorecall.device import cpu_name
 from lorecall.lm.body import body_of
 from lorecall.lm.choose import MarginChooser, ends_at
 from lorecall.lm.decode import continue_answers
@@ -80,7 +78,10 @@ RULES: Mapping[str, Callable[[Lengths, Lengths], float]] = {
 
 
 def fitted(answers: Answers, own: Lengths, excess: Callable[[Lengths, Lengths], float]) -> float:
-    """Find the number that a rule asks for, by halving; 0 where 0 will do."""
+    """Find the number that a rule asks for, by halving; 0 where 0 will do.
+
+    Over a wider range than `lorecall.trial.length`, to see whether that one is wide enough.
+    """
     at_0 = excess(answers.lengths(0.0), own)
     if at_0 == 0:
         return 0.0
@@ -99,7 +100,7 @@ def main() -> None:
     over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory, _: Path) -> Row:
+def of_person(base: BaseModel, memory: Memory) -> Row:
     """Answer one person's prompts by the base and by the memory, and cut by every rule."""
     training = memory.manifest.training
     history = load_history(training.dataset, user=training.user)
@@ -174,7 +175,6 @@ def report(people: dict[str, Row], base: BaseModel) -> dict[str, object]:
         for name, keys in names.items()
     }
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
         "settings": {"model": base.name, "dtype": str(base.dtype), "preset": "laptop"},
         "n_people": len(people),
         "means": {n: {k: round(fmean(v), 3) for k, v in p.items()} for n, p in pooled.items()},

@@ -14,7 +14,6 @@ after every person, so that it may be stopped.
     python experiments/what_is_learnt.py BENCH/memories
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from torch import Tensor
 
 from lorecall import BaseModel, InjectionConfig, Memory, load_history, preset
 from lorecall.data.history import sample_id, split_history, training_statements
-from lorecall.device import cpu_name
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, mean_scores, paired_scores, score_samples
@@ -47,7 +45,7 @@ def main() -> None:
     over_people(OUT, __doc__, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory, _: Path) -> Row:
+def of_person(base: BaseModel, memory: Memory) -> Row:
     """Train and read one person in every way."""
     training = memory.manifest.training
     person = Tried(base, load_history(training.dataset, user=training.user))
@@ -61,8 +59,8 @@ def of_person(base: BaseModel, memory: Memory, _: Path) -> Row:
         "n_train": len(person.split.train),
         "n_statements": len(person.statements),
         "n_test": len(person.split.test),
-        "mean": {name: means(scores) for name, scores in person.scores.items()},
-        "valid": {name: means(scores) for name, scores in person.valid_scores.items()},
+        "mean": {name: _means(scores) for name, scores in person.scores.items()},
+        "valid": {name: _means(scores) for name, scores in person.valid_scores.items()},
         "scores": person.scores,
     }
 
@@ -89,22 +87,22 @@ class Tried:
     def try_theta(self, name: str, theta: InjectionConfig, ways: Sequence[str]) -> None:
         """Train and read one theta in those ways."""
         report, weights, seen = self._train(theta, self.data)
-        self.score(f"{name}, pairs", theta, weights)
+        self._score(f"{name}, pairs", theta, weights)
         if "averaged" in ways:
-            self.score(f"{name}, averaged", theta, _mean(seen[len(seen) // 2 :]))
+            self._score(f"{name}, averaged", theta, _mean(seen[len(seen) // 2 :]))
         if "statements" in ways:
             more = self._with(self.data, self.statements)
-            self.score(f"{name}, statements", theta, self._train(theta, more)[1])
+            self._score(f"{name}, statements", theta, self._train(theta, more)[1])
         if "twice" in ways:
             bare = [replace(sample, earlier=()) for sample in self.split.train if sample.earlier]
             twice = self._with(self.data, bare)
-            self.score(f"{name}, twice", theta, self._train(theta, twice)[1])
+            self._score(f"{name}, twice", theta, self._train(theta, twice)[1])
         if "refit" in ways:
             whole = self._with(self.data, self.split.valid)
             n_readings = report.curve.index(report.best)
             seen = self._train(theta, whole, n_readings=n_readings)[2]
             if seen:
-                self.score(f"{name}, refit", theta, seen[-1])
+                self._score(f"{name}, refit", theta, seen[-1])
 
     def _with(self, data: TrialData, samples: Sequence[Sample]) -> TrialData:
         both = (*data.train.samples, *samples)
@@ -133,8 +131,7 @@ class Tried:
             best = {name: t.clone() for name, t in injection.tensors().items()}
         return report, best, seen
 
-    def score(self, name: str, theta: InjectionConfig, weights: Weights) -> None:
-        """Read the validation and test samples with some weights of a theta."""
+    def _score(self, name: str, theta: InjectionConfig, weights: Weights) -> None:
         trials = self.trials
         with Injection(self.base, theta) as injection:
             injection.load(weights)
@@ -180,7 +177,7 @@ def report(people: dict[str, Row], base: BaseModel) -> dict[str, object]:
     """Put everything together: every way, and what it changes against `pairs`, over all samples."""
     names = next(iter(people.values()))["scores"]
     whole = {
-        name: pooled_scores([person["scores"][name] for person in people.values()])
+        name: _pooled([person["scores"][name] for person in people.values()])
         for name in names
         if all(name in person["scores"] for person in people.values())
     }
@@ -188,37 +185,31 @@ def report(people: dict[str, Row], base: BaseModel) -> dict[str, object]:
     pairs = [(n, f"{n.split(', ')[0]}, pairs") for n in whole if not n.endswith(", pairs")]
     pairs.append(("memory, pairs", "lora, pairs"))
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
         "settings": {"model": base.name, "dtype": str(base.dtype), "cue": CUE, "preset": "laptop"},
         "n_people": len(people),
         "n_samples": len(whole["memory, pairs"].loss),
         "means": {
-            name: interval_rows(mean_scores(scores, **bootstrap)) for name, scores in whole.items()
+            name: _intervals(mean_scores(scores, **bootstrap)) for name, scores in whole.items()
         },
         "differences": {
-            f"{one} less {other}": interval_rows(
-                paired_scores(whole[one], whole[other], **bootstrap)
-            )
+            f"{one} less {other}": _intervals(paired_scores(whole[one], whole[other], **bootstrap))
             for one, other in pairs
         },
         "people": people,
     }
 
 
-def pooled_scores(parts: Sequence[dict[str, Sequence[float]]]) -> SampleScores:
-    """Put the scores of several people one after another."""
+def _pooled(parts: Sequence[dict[str, Sequence[float]]]) -> SampleScores:
     return SampleScores(
         **{name: tuple(v for part in parts for v in part[name]) for name in METRICS}
     )
 
 
-def interval_rows(scores: dict[str, Interval]) -> dict[str, object]:
-    """Give intervals as a file holds them."""
+def _intervals(scores: dict[str, Interval]) -> dict[str, object]:
     return {name: asdict(value) for name, value in scores.items()}
 
 
-def means(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Give the mean of every metric."""
+def _means(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
     return {name: round(sum(values) / len(values), 3) for name, values in scores.items()}
 
 

@@ -26,14 +26,19 @@ class Costs:
     n_trials: int
     screen_trial: float
     n_screen_trials: int
-    final: float
+    train: float
     read_test: float
     n_finalists: int
 
     @property
+    def final(self) -> float:
+        """The control: one training on all samples, and the test read."""
+        return self.train + self.read_test
+
+    @property
     def memory(self) -> float:
         """The memory: every finalist's training, and the test read by one."""
-        return self.n_finalists * (self.final - self.read_test) + self.read_test
+        return self.n_finalists * self.train + self.read_test
 
     @property
     def total(self) -> float:
@@ -81,8 +86,7 @@ class Costs:
             suggestions=SUGGEST_COST * max(0, search.trials - search.initial),
             n_trials=search.trials,
             n_screen_trials=search.screen,
-            final=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid)
-            + read_test,
+            train=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid),
             read_test=read_test,
             n_finalists=min(search.finalists, search.trials),
         )

@@ -235,7 +235,7 @@ class Changes(TypedDict, total=False):
     screen: int
     surrogate: str
     wide: Sequence[str]
-    finalists: int
+    finalists: int | None
     third_objective: str | None
     reply_length: str | None
     no_repeat: int | None
@@ -272,15 +272,8 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
 
 _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
-    *(
-        "searched",
-        "budget_min",
-        "early_stop",
-        "screen",
-        "surrogate",
-        "third_objective",
-        "finalists",
-    ),
+    *("searched", "budget_min", "early_stop", "screen", "surrogate"),
+    *("third_objective", "finalists"),
 )
 _DECODED = ("reply_length", "no_repeat")
 _WIDER = ("scalings", "dropouts", "third_objective", "finalists")

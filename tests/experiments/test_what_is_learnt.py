@@ -48,7 +48,7 @@ def test_every_way_is_read_on_the_test_samples(
     experiment: ModuleType, base: BaseModel, make_memory: Callable[..., Memory]
 ) -> None:
     """Each with a value a sample; what is trained on differs, and so do the losses."""
-    row = experiment.of_person(base, make_memory(base), FOLDER)
+    row = experiment.of_person(base, make_memory(base))
     assert list(row["scores"]) == WAYS
     assert row["n_statements"] == 1
     assert all(len(scores["loss"]) == row["n_test"] for scores in row["scores"].values())
@@ -73,9 +73,9 @@ def test_people_are_kept_and_put_together(
     read: list[str] = []
     of_person = experiment.of_person
 
-    def noting(base: BaseModel, memory: Memory, folder: Path) -> object:
+    def noting(base: BaseModel, memory: Memory) -> object:
         read.append(memory.manifest.training.user)
-        return of_person(base, memory, folder)
+        return of_person(base, memory)
 
     monkeypatch.setattr(experiment, "of_person", noting)
     monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "memories"), "--people", "1"])

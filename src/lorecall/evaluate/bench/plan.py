@@ -162,7 +162,7 @@ class Changes(TypedDict, total=False):
     epochs: int | None
     history_samples: int | None
     test_samples: int | None
-    finalists: int
+    finalists: int | None
     reply_length: str | None
     no_repeat: int | None
 
@@ -197,7 +197,7 @@ def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
         initial=changes.get("initial"),
         samples=changes.get("samples"),
         epochs=changes.get("epochs"),
-        finalists=changes.get("finalists", 1),
+        finalists=changes.get("finalists"),
         reply_length=changes.get("reply_length"),
         no_repeat=changes.get("no_repeat"),
     )
@@ -218,7 +218,7 @@ def _smoke(changes: Changes) -> LearnSettings:
         initial=changes.get("initial") or min(2, trials),
         samples=changes.get("samples") or 16,
         epochs=changes.get("epochs") or 1,
-        finalists=changes.get("finalists", 1),
+        finalists=changes.get("finalists"),
         reply_length=changes.get("reply_length"),
         no_repeat=changes.get("no_repeat"),
     )
