@@ -11,14 +11,13 @@ may work on one table (`--part 0/2`, `--part 1/2`). `--gather` makes the table o
 
 import argparse
 import json
-import platform
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from lorecall import BaseModel, load_history, preset
-from lorecall.device import set_threads
+from lorecall.device import cpu_name, set_threads
 from lorecall.files import write_json
 from lorecall.readings import finding_of
 from lorecall.search.discrete import DiscreteSpace, Params
@@ -48,6 +47,7 @@ def main() -> None:
     searching = Searching(base, history, SETTINGS)
     vanilla = searching.full.trials.losses(searching.full.data.valid)
     vanilla_loss = sum(vanilla) / len(vanilla)
+    made = {"model": base.name, "dtype": str(base.dtype), "cpu": cpu_name()}
     part, n_parts = (int(n) for n in options.part.split("/"))
     path = PARTS / f"{options.user}-{part}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def main() -> None:
         if i % options.cheap_every == 0:
             row["cheap"] = tried(searching.cheap)
         with path.open("a") as file:
-            file.write(json.dumps(row | {"vanilla_loss": vanilla_loss}) + "\n")
+            file.write(json.dumps(row | {"vanilla_loss": vanilla_loss, "made": made}) + "\n")
 
 
 def drawn(base: BaseModel, n: int) -> list[Params]:
@@ -90,12 +90,14 @@ def gather(user: str) -> None:
     """Write the table of all parts."""
     rows = [row for path in sorted(PARTS.glob(f"{user}-*.jsonl")) for row in rows_of(path)]
     rows.sort(key=lambda row: row["index"])
+    made = {json.dumps(row.pop("made")) for row in rows}
+    if len(made) != 1:
+        raise SystemExit(f"a table is of one model, number format and CPU, got {sorted(made)}")
     table = {
         "settings": {
             "user": user,
             "dataset": "chitchat",
-            "model": "smollm2-135m-instruct, fp32",
-            "machine": platform.processor() or platform.machine(),
+            "made": json.loads(made.pop()),
             "drawn": "at random from theta's space, seed 0, different models",
             "learn": SETTINGS.as_json(),
         },

@@ -1,0 +1,80 @@
+"""A table of real trials: made in parts, gathered, and searched as a problem."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lorecall.lm.base import BaseModel
+from lorecall.records import History, Sample
+from lorecall.settings import TrainSettings, preset
+
+ROOT = Path(__file__).parents[2]
+TRAIN = TrainSettings(
+    learning_rate=2e-2, batch_size=4, max_epochs=1, max_response_tokens=8, reply_length="free"
+)
+
+
+@pytest.fixture
+def experiment(
+    monkeypatch: pytest.MonkeyPatch,
+    make_base: Callable[..., BaseModel],
+    make_samples: Callable[..., tuple[Sample, ...]],
+    tmp_path: Path,
+) -> ModuleType:
+    """Import the experiment, which is no package, for one made-up person and a tiny base."""
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    module = importlib.import_module("real_trials")
+    base = make_base("llama", n_layers=3)
+    history = History(dataset="made up", user="user-0", samples=make_samples(24))
+    monkeypatch.setattr(module, "PARTS", tmp_path / "trials")
+    monkeypatch.setattr(module, "TABLES", tmp_path / "tables")
+    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop", screen=1), train=TRAIN))
+    monkeypatch.setattr(module.BaseModel, "load", lambda: base)
+    monkeypatch.setattr(module, "load_history", lambda *_, **__: history)
+    return module
+
+
+def run(experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+    """Run it as a person would."""
+    monkeypatch.setattr(sys, "argv", ["x", "--user", "user-0", *options])
+    experiment.main()
+
+
+def test_parts_make_one_table_that_can_be_searched(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Rows of both parts in order, none tried again, the cheap ones beside every second."""
+    for part in ("0/2", "1/2", "0/2"):
+        run(experiment, monkeypatch, "--rows", "4", "--cheap-every", "2", "--part", part)
+    run(experiment, monkeypatch, "--gather")
+    path = tmp_path / "tables" / "trials-user-0.json"
+    table = json.loads(path.read_text())
+    assert [row["index"] for row in table["trials"]] == [0, 1, 2, 3]
+    assert ["cheap" in row for row in table["trials"]] == [True, False, True, False]
+    assert table["settings"]["made"]["dtype"] == "torch.float32"
+    problem = importlib.import_module("search_problems").table_problem(path)
+    assert problem.rows.shape[0] == 4
+    best = min(row["loss"] for row in table["trials"])
+    assert -problem.front[:, 0].max() == pytest.approx(best)
+
+
+def test_rows_of_different_machines_are_no_table(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Their losses would differ by more than theta: refused, and nothing is written."""
+    run(experiment, monkeypatch, "--rows", "1")
+    path = tmp_path / "trials" / "user-0-0.jsonl"
+    row = json.loads(path.read_text())
+    row["made"]["dtype"] = "torch.bfloat16"
+    with path.open("a") as file:
+        file.write(json.dumps(row | {"index": 1}) + "\n")
+    with pytest.raises(SystemExit, match="one model, number format and CPU"):
+        run(experiment, monkeypatch, "--gather")
+    assert not (tmp_path / "tables").exists()
