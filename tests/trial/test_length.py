@@ -18,7 +18,9 @@ SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=1, max_res
 THETA = InjectionConfig(layers=(0, 2), n_loras=3, rank=8)
 
 
-@pytest.mark.parametrize(("wanted", "bias"), [(3.0, 2.0), (5.0, 0.0), (9.0, -4.0)])
+@pytest.mark.parametrize(
+    ("wanted", "bias"), [(3.0, 2.0), (5.0, 0.0), (9.0, -4.0), (-2.0, 7.0), (-7.5, 12.5)]
+)
 def test_the_length_that_is_wanted_is_found(wanted: float, bias: float) -> None:
     """Where length falls evenly, to within what halving leaves."""
     found = fit_stop_bias(lambda tried: 5.0 - tried, wanted)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from lorecall.records import Decoding
 
-LOWEST, HIGHEST = -8.0, 4.0
+LOWEST, HIGHEST = -8.0, 16.0
 HALVINGS = 12
+_FIRST = 4.0  # the first upper bound; an untuned base rambles on beyond it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,7 @@ class FittedLength:
 
 
 def fit_stop_bias(mean_length: Callable[[float], float], wanted: float) -> float:
-    """Find the number by halving.
+    """Find the number by halving, after the upper bound was doubled for as long as it is too low.
 
     Args:
         mean_length: Tokens of an answer in the mean, given the number; the larger it is, the fewer.
@@ -36,7 +37,10 @@ def fit_stop_bias(mean_length: Callable[[float], float], wanted: float) -> float
         Of the numbers tried, 0 the first of them, the one that comes nearest.
     """
     tried = {0.0: mean_length(0.0)}
-    low, high = (0.0, HIGHEST) if tried[0.0] > wanted else (LOWEST, 0.0)
+    low, high = (0.0, _FIRST) if tried[0.0] > wanted else (LOWEST, 0.0)
+    while 0.0 < high < HIGHEST and (length := mean_length(high)) > wanted:
+        tried[high] = length
+        low, high = high, 2 * high
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         tried[middle] = mean_length(middle)
