@@ -3,27 +3,24 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from statistics import fmean
 
 from torch import Tensor
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
+from lorecall.lm.choose import GreedyChooser, MarginChooser, ends_at
 from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.metrics.overlap import rouge
 from lorecall.records import Decoding, InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.trial.answers import Answering, fitted_bias
-from lorecall.trial.engine import Engine, FastEngine, PlainEngine
+from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
-from lorecall.trial.length import FittedLength
+from lorecall.trial.length import LOWEST, FittedLength, fit_stop_bias
 from lorecall.trial.together import GroupEngine, train_together
 from lorecall.trial.train import Reading as LossReading
 from lorecall.trial.train import Stop, TrainReport, read, read_batches, train
-
-_TIMES_OWN = 4  # a trial's answers end at so many times the person's mean length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +218,11 @@ class Trials:
         trained: Trained,
         reading: LossReading | None,
     ) -> TrialResult:
-        """Answer the validation prompts as a memory would, and put both objectives together."""
+        """Answer the validation prompts and put both objectives together."""
         started = time.perf_counter()
-        responses = self._validation_answers(injection, data, reading)
+        responses = self._answers(
+            self._engine(injection), data.valid, reading, max_new_tokens=data.max_new_tokens
+        )
         rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
         return TrialResult(
             objectives=Objectives(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
@@ -249,15 +248,14 @@ class Trials:
             decoding: How answers are decoded; as the settings say, their length free, when None.
         """
         started = time.perf_counter()
-        engine, answering = self._engine(injection), self._answering(injection)
-        decoding = decoding or self._decoding()
+        engine = self._engine(injection)
         losses = [0.0] * len(part.encoded)
         responses = [""] * len(part.encoded)
         for chosen in read_batches(part.encoded):
             batch = [part.encoded[i] for i in chosen]
             reading = engine.read(batch, keep=True)
-            answers = answering.batch(
-                batch, reading, max_new_tokens=max_new_tokens, decoding=decoding
+            answers = self._answer(
+                engine, batch, reading, max_new_tokens=max_new_tokens, decoding=decoding
             )
             for i, loss, answer in zip(chosen, reading.losses, answers, strict=True):
                 losses[i], responses[i] = loss, answer
@@ -280,48 +278,30 @@ class Trials:
         if self.settings.reply_length == "free":
             return FittedLength(decoding=self._decoding(), seconds=0.0)
         started = time.perf_counter()
-        long = self._answering(injection).long_answers(
-            data.valid.encoded, max_new_tokens=data.max_new_tokens
-        )
-        stop_bias = fitted_bias(long, self._own_length(data))
-        seconds = time.perf_counter() - started
-        return FittedLength(decoding=self._decoding(stop_bias), seconds=seconds)
-
-    def _validation_answers(
-        self, injection: Injection, data: TrialData, reading: LossReading | None
-    ) -> list[str]:
-        """Answer the validation prompts, as long as the person does where the settings say so.
-
-        So a trial's ROUGE-L is that of replies as the memory will give them. Cut to their length,
-        it does not hang on how soon a candidate, hardly trained as yet, stops.
-        """
-        answering, encoded = self._answering(injection), data.valid.encoded
-        if self.settings.reply_length == "free":
-            return answering.answers(
-                encoded,
-                max_new_tokens=data.max_new_tokens,
-                decoding=self._decoding(),
-                reading=reading,
-            )
-        own = self._own_length(data)
-        most = min(data.max_new_tokens, ceil(_TIMES_OWN * own))
-        long = answering.long_answers(encoded, max_new_tokens=most, reading=reading)
-        return answering.cut(long, fitted_bias(long, own))
-
-    def _own_length(self, data: TrialData) -> float:
-        """Give the tokens of the person's answers in the mean, without what ends them."""
+        margins = self._margins(data, self._engine(injection))
         stop_ids = self.format.stop_ids
-        return fmean(len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded)
+        own = [len(e.response) - (e.response[-1] in stop_ids) for e in data.train.encoded]
+        found = fit_stop_bias(
+            lambda bias: fmean(ends_at(each, bias) for each in margins), fmean(own)
+        )
+        seconds = time.perf_counter() - started
+        return FittedLength(decoding=self._decoding(found), seconds=seconds)
 
     def _decoding(self, stop_bias: float = 0.0) -> Decoding:
         return Decoding(stop_bias=stop_bias, no_repeat=self.settings.no_repeat)
 
-    def _answering(self, injection: Injection | None) -> Answering:
-        return Answering(
-            engine=self._engine(injection),
-            prompt_format=self.format,
-            no_repeat=self.settings.no_repeat,
-        )
+    def _margins(self, data: TrialData, engine: Engine) -> list[list[float]]:
+        """Answer the validation prompts at full length, and say how far behind stopping was."""
+        found: list[list[float]] = []
+        for chosen in read_batches(data.valid.encoded):
+            part = [data.valid.encoded[i] for i in chosen]
+            chooser = MarginChooser(
+                self.format.stop_ids, no_repeat=self.settings.no_repeat, lowest=LOWEST
+            )
+            reading = engine.read(part, keep=True)
+            engine.answer(part, reading, max_new_tokens=data.max_new_tokens, chooser=chooser)
+            found += chooser.margins.values()
+        return found
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Read the losses of the base, with the memory that is on it, if any."""
@@ -352,6 +332,36 @@ class Trials:
             engine=self._engine(injection),
         )
         return _kept(injection, report)
+
+    def _answers(
+        self, engine: Engine, part: EncodedPart, reading: LossReading | None, *, max_new_tokens: int
+    ) -> list[str]:
+        """Answer the samples' prompts greedily, going on from what was read of them."""
+        batches = reading.batches if reading else [(b, None) for b in read_batches(part.encoded)]
+        responses = [""] * len(part.encoded)
+        for chosen, read_before in batches:
+            batch = [part.encoded[i] for i in chosen]
+            answers = self._answer(engine, batch, read_before, max_new_tokens=max_new_tokens)
+            for i, answer in zip(chosen, answers, strict=True):
+                responses[i] = answer
+        return responses
+
+    def _answer(
+        self,
+        engine: Engine,
+        batch: Sequence[Encoded],
+        reading: BatchReading | None,
+        *,
+        max_new_tokens: int,
+        decoding: Decoding | None = None,
+    ) -> list[str]:
+        answers = engine.answer(
+            batch,
+            reading,
+            max_new_tokens=max_new_tokens,
+            chooser=GreedyChooser(self.format.stop_ids, decoding or self._decoding()),
+        )
+        return [self.format.text(answer) for answer in answers]
 
 
 def _kept(injection: Injection, report: TrainReport) -> tuple[Trained, LossReading | None]:
