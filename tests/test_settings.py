@@ -166,15 +166,22 @@ def test_the_search_can_be_made_cheaper() -> None:
     assert changed.screen_train.max_epochs == changed.search.screen_epochs == 1
 
 
+def test_a_laptops_choice_is_between_two_finalists() -> None:
+    """Its trials are too short to choose by alone; the paper's are trained in full."""
+    assert preset("laptop").search.finalists == 2
+    assert preset("paper").search.finalists == 1
+    assert preset("laptop", finalists=1).search.finalists == 1
+
+
 def test_the_space_can_be_wider() -> None:
     """Factor by factor; off, they leave no trace, so a run begun without them goes on."""
-    plain = preset()
+    plain = preset("paper")
     assert (plain.search.scalings, plain.search.dropouts) == ((1.0,), (0.0,))
     assert plain.search.third_objective is None
     search = plain.as_json()["search"]
     assert not {"scalings", "dropouts", "third_objective", "finalists"} & search.keys()
-    assert preset(finalists=3).as_json()["search"] == {**search, "finalists": 3}
-    wide = preset(wide=("dropout",), third_objective="parameters")
+    assert preset("paper", finalists=3).as_json()["search"] == {**search, "finalists": 3}
+    wide = preset("paper", wide=("dropout",), third_objective="parameters")
     assert (wide.search.scalings, wide.search.dropouts) == ((1.0,), DROPOUTS)
     assert wide.as_json()["search"] == {
         **search,

@@ -130,7 +130,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     inject: Annotated[
         str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
     ] = "all",
-    finalists: Finalists = 1,
+    finalists: Finalists = None,
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,

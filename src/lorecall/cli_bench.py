@@ -73,7 +73,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         int | None, typer.Option(help="Most samples of a user, the newest.")
     ] = None,
     test_samples: Annotated[int | None, typer.Option(help="Most test samples a user.")] = None,
-    finalists: Finalists = 1,
+    finalists: Finalists = None,
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,

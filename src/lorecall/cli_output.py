@@ -21,7 +21,12 @@ ReplyLength = Annotated[
     str, typer.Option(help="How long replies are: own, as the person's are, or free.")
 ]
 Finalists = Annotated[
-    int, typer.Option(min=1, help="Trials trained in full before one becomes the memory.")
+    int | None,
+    typer.Option(
+        min=1,
+        help="Trials trained in full before one becomes the memory: 2 with laptop, else 1.",
+        show_default=False,
+    ),
 ]
 NoRepeat = Annotated[
     int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")

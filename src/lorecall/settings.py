@@ -299,7 +299,7 @@ def _laptop() -> LearnSettings:
     return LearnSettings(
         preset="laptop",
         train=TrainSettings(max_epochs=3, patience=2),
-        search=SearchSettings(trials=8, initial=5, samples=32, epochs=2),
+        search=SearchSettings(trials=8, initial=5, samples=32, epochs=2, finalists=2),
     )
 
 

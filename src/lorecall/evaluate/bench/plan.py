@@ -218,7 +218,7 @@ def _smoke(changes: Changes) -> LearnSettings:
         initial=changes.get("initial") or min(2, trials),
         samples=changes.get("samples") or 16,
         epochs=changes.get("epochs") or 1,
-        finalists=changes.get("finalists"),
+        finalists=changes.get("finalists") or 1,
         reply_length=changes.get("reply_length"),
         no_repeat=changes.get("no_repeat"),
     )
