@@ -1,4 +1,4 @@
-"""Other searches as prior observations and as first points."""
+"""Other searches as prior observations."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 
 from lorecall.errors import ConfigError
 from lorecall.search.discrete import DiscreteSpace
-from lorecall.search.prior import Placed, Prior, first_params, on_scale_of, placed, thinned
+from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.study import ask
 
@@ -82,21 +82,6 @@ def test_thinning_keeps_the_front(other: Prior, space: DiscreteSpace) -> None:
     best = prior.values.max(axis=0)
     assert (few.values.max(axis=0) == best).all()
     assert thinned(prior, 99, np.random.default_rng(0)) is prior
-
-
-def test_first_points_are_the_priors_best_each_once(space: DiscreteSpace, other: Prior) -> None:
-    """In turn over the priors; a model that two of them like is taken once."""
-    found = first_params(
-        [other, other], space, DIRECTIONS, n=4, same_as=lambda params: tuple(params.items())
-    )
-    assert len({tuple(params.items()) for params in found}) == len(found) == 4
-    by_params = dict(zip(map(str, other.params), other.values, strict=True))
-    losses = [by_params[str(params)][0] for params in found]
-    scores = [by_params[str(params)][1] for params in found]
-    values = other.values
-    assert not any(
-        v[0] < losses[0] and v[1] > scores[0] for v in values
-    )  # the first is on the front
 
 
 def test_a_prior_informs_the_first_suggestion(

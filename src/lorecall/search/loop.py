@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search.alive import beating, running
 from lorecall.search.discrete import DiscreteSpace
+from lorecall.search.first import FirstPoints
 from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import known_params
@@ -34,7 +35,7 @@ from lorecall.search.outcome import (
     importance_in,
     outcome_of,
 )
-from lorecall.search.prior import Prior, first_params
+from lorecall.search.prior import Prior
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import ask, finished, give_back, open_study, recover, tell_failed
@@ -85,14 +86,15 @@ class Search:
             thinning=settings.thinning,
         )
         self.options = SamplerOptions(mcmc=mcmc, surrogate=settings.surrogate)
-        self._first = first_params(
+        self._first = FirstPoints(
             priors,
             DiscreteSpace(space.distributions()),
             self.aims.directions,
-            n=min(settings.initial, _MOST_FIRST),
+            most=min(settings.initial, _MOST_FIRST),
             same_as=space.same_as,
+            options=self.options,
         )
-        self._n_initial = len(self._first) or settings.initial
+        self._n_initial = self._first.n or settings.initial
         sampler = SaasNehviSampler(
             search_space=space.distributions(),
             n_initial=self._n_initial,
@@ -144,7 +146,8 @@ class Search:
         recover(self.study)
         trials = self.study.get_trials(deepcopy=False)
         known = {self.space.same_as(params) for t in trials if (params := known_params(t))}
-        for params in self._first:
+        wanted = self._first.ranked(seed=self.seed) if len(known) < self._first.n else []
+        for params in wanted:
             if self.space.same_as(params) not in known:
                 self.study.enqueue_trial(params, skip_if_exists=True)
         if self.settings.budget_min is not None:

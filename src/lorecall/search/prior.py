@@ -1,4 +1,4 @@
-"""What other searches over the same space found, as prior observations and as first points.
+"""What other searches over the same space found, as prior observations.
 
 Another search is another person's, or this person's own at a lower fidelity (fewer samples, fewer
 epochs). Its values are on another scale: they are brought onto this study's by a shift, and by a
@@ -12,15 +12,14 @@ Notation
     values    objectives, all to be maximised, shape (n, m)
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import numpy as np
 from optuna.study import StudyDirection
 
 from lorecall.errors import ConfigError
-from lorecall.search.discrete import DiscreteSpace, Params, Points
+from lorecall.search.discrete import DiscreteSpace, Points
 from lorecall.search.front import Values, pareto, to_maximise
 
 _FEWEST_FOR_SLOPE = 5
@@ -113,45 +112,3 @@ def thinned(prior: Placed, most: int, rng: np.random.Generator) -> Placed:
     rest = rng.permutation(np.flatnonzero(~front))[: max(0, most - int(front.sum()))]
     kept = np.sort(np.concatenate([np.flatnonzero(front), rest]))
     return Placed(points=prior.points[kept], values=prior.values[kept])
-
-
-def first_params(
-    priors: Sequence[Prior],
-    space: DiscreteSpace,
-    directions: Sequence[StudyDirection],
-    *,
-    n: int,
-    same_as: Callable[[Params], Hashable],
-) -> list[Params]:
-    """Take the best points of priors in turn, each model once.
-
-    A prior's points are ranked by front after front, within a front by the sum of their scaled
-    values.
-
-    Args:
-        priors: Other searches.
-        space: Where their trials lie.
-        directions: The study's.
-        n: Most points.
-        same_as: What parameters come to.
-    """
-    ranked = [_ranked(prior) for prior in placed(priors, space, directions)]
-    chosen: dict[Hashable, Params] = {}
-    for row in zip_longest(*ranked):
-        for point in row:
-            if point is not None and len(chosen) < n:
-                params = space.params(point)
-                chosen.setdefault(same_as(params), params)
-    return list(chosen.values())
-
-
-def _ranked(prior: Placed) -> list[Points]:
-    spread = np.ptp(prior.values, axis=0)
-    scaled = ((prior.values - prior.values.min(axis=0)) / np.where(spread > 0, spread, 1)).sum(1)
-    left = np.arange(len(prior.points))
-    order: list[int] = []
-    while len(left):
-        front = left[pareto(prior.values[left])]
-        order += sorted(front.tolist(), key=lambda i: -scaled[i])
-        left = np.setdiff1d(left, front)
-    return [prior.points[i] for i in order]
