@@ -24,7 +24,7 @@ Finalists = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Trials trained in full before one becomes the memory: 2 with laptop, else 1.",
+        help="Trials trained in full, at most, before one is taken: 2 with laptop, else 1.",
         show_default=False,
     ),
 ]

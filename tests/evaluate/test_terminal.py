@@ -208,10 +208,10 @@ class TestSummary:
         settings = {"search": {"trials": 8, "finalists": 3}}
         result = make_result(settings=settings, chosen_trial=other.number, config=other.config)
         text = " ".join(printed(summary(result)).split())
-        assert "was spent. The memory is the best of 3 trials that were trained in full." in text
+        assert "was spent. The search's choice and its 2 trials of the lowest loss were" in text
         assert text.count(" chosen") == 1
         page = " ".join(render(result).split())
-        assert "best of 3 trials that were trained in full" in page
+        assert "2 trials of the lowest loss were trained in full" in page
         for alone in ({}, {"search": {"finalists": 1}}):
             assert "trained in full" not in printed(summary(make_result(settings=alone)))
 

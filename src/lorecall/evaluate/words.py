@@ -116,7 +116,13 @@ def final(result: RunResult) -> str:
     search = result.settings.get("search")
     asked: object = search.get("finalists") if isinstance(search, dict) else None
     n = min(asked, len(result.trials)) if isinstance(asked, int) else 1
-    return f"The memory is the best of {n} trials that were trained in full." if n > 1 else ""
+    if n < 2:  # noqa: PLR2004 - the choice alone
+        return ""
+    lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
+    return (
+        f"The search's choice and its {lowest} of the lowest loss were trained in full; the memory"
+        " is the better of them."
+    )
 
 
 def layer_ranges(layers: Sequence[int]) -> str:

@@ -95,10 +95,10 @@ class SearchOutcome:
     importance: dict[str, dict[str, Quartiles]]
 
     def finalists(self, n: int) -> tuple[Trial, ...]:
-        """Give the chosen trial, and those of the lowest loss after it, at most `n` together."""
+        """Give the chosen trial, and what it is not of the `n` - 1 trials of the lowest loss."""
         chosen = next(trial for trial in self.trials if trial.number == self.chosen)
-        others = sorted((t for t in self.trials if t is not chosen), key=lambda trial: trial.loss)
-        return (chosen, *others[: n - 1])
+        lowest = sorted(self.trials, key=lambda trial: trial.loss)[: n - 1]
+        return (chosen, *(trial for trial in lowest if trial is not chosen))
 
 
 def outcome_of(
