@@ -208,12 +208,12 @@ class TestSummary:
         settings = {"search": {"trials": 8, "finalists": 3}}
         result = make_result(settings=settings, chosen_trial=other.number, config=other.config)
         text = " ".join(printed(summary(result)).split())
-        assert "was spent. The search's choice and its 2 trials of the lowest loss were" in text
+        assert "was spent. Trained in full were the search's choice and," in text
         assert text.count(" chosen") == 1
         page = " ".join(render(result).split())
-        assert "2 trials of the lowest loss were trained in full" in page
+        assert "its 2 trials of the lowest loss; the memory is the best of them." in page
         for alone in ({}, {"search": {"finalists": 1}}):
-            assert "trained in full" not in printed(summary(make_result(settings=alone)))
+            assert "in full" not in printed(summary(make_result(settings=alone)))
 
     def test_it_says_the_same_without_colour(self, make_result: MakeResult) -> None:
         """Colours repeat what words and marks say."""

@@ -120,8 +120,8 @@ def final(result: RunResult) -> str:
         return ""
     lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
     return (
-        f"The search's choice and its {lowest} of the lowest loss were trained in full; the memory"
-        " is the better of them."
+        f"Trained in full were the search's choice and, where another, its {lowest} of the lowest"
+        " loss; the memory is the best of them."
     )
 
 
