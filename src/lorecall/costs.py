@@ -37,7 +37,7 @@ class Costs:
 
     @property
     def memory(self) -> float:
-        """The memory: every finalist's training, and the test read by one."""
+        """The memory: as many trainings as there may be finalists, and the test read by one."""
         return self.n_finalists * self.train + self.read_test
 
     @property

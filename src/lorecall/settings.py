@@ -112,8 +112,9 @@ class SearchSettings:
         max_loras: The largest n.
         scalings: The scalings searched; the paper's alone by default.
         dropouts: The dropouts searched, likewise.
-        finalists: How many trials are trained in full at most before one is taken: the chosen one,
-            and all but one of so many of the lowest loss. The lowest validation loss is kept.
+        finalists: How many trials are trained in full at most before one is taken: the chosen one
+            and, where they are others, the `finalists` - 1 of the lowest loss. The lowest
+            validation loss is kept.
         third_objective: What is traded beside loss and ROUGE-L; None for nothing.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
         stop_gain: Relative gain below which the search stops.

@@ -19,7 +19,7 @@ from optuna.study import StudyDirection
 from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.search.front import Values, pareto
 from lorecall.search.options import SamplerOptions
-from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned
+from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned_together
 from lorecall.search.surrogate import fit
 
 _FEWEST = 4  # points that a surrogate is fitted to; fewer are ranked as they are
@@ -68,8 +68,7 @@ class FirstPoints:
         if not self.n:
             return []
         rng = np.random.default_rng(seed)
-        share = self._options.prior_points // len(self._placed)
-        few = [thinned(each, share, rng) for each in self._placed]
+        few = thinned_together(self._placed, self._options.prior_points, rng)
         points = np.concatenate([each.points for each in few])
         values = np.concatenate([few[0].values, *(on_scale_of(few[0], p) for p in few[1:])])
         if len(points) >= _FEWEST:

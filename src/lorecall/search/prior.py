@@ -104,6 +104,12 @@ def on_scale_of(own: Placed, prior: Placed) -> Values:
     return here.mean(axis=0) + slope * (prior.values - there.mean(axis=0))
 
 
+def thinned_together(priors: Sequence[Placed], most: int, rng: np.random.Generator) -> list[Placed]:
+    """Thin priors to so many points together, each to an equal share."""
+    share = most // max(1, len(priors))
+    return [thinned(prior, share, rng) for prior in priors]
+
+
 def thinned(prior: Placed, most: int, rng: np.random.Generator) -> Placed:
     """Keep a prior's front and, of the rest, as many as there is room for, drawn at random."""
     if len(prior.points) <= most:

@@ -32,7 +32,7 @@ from lorecall.search.front import pareto, reference_point
 from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
 from lorecall.search.observations import SUGGESTED, Observations, observe, queued_params
 from lorecall.search.options import SamplerOptions
-from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned
+from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned_together
 from lorecall.search.surrogate import Surrogate, fit
 from lorecall.settings import check_range
 
@@ -198,8 +198,7 @@ class SaasNehviSampler(BaseSampler):
     ) -> list[Placed]:
         """Give the priors on this study's scale, as many of their points as there is room for."""
         priors = placed(self._priors, space, directions)
-        most = self._options.prior_points // max(1, len(priors))
-        few = [thinned(prior, most, rng) for prior in priors]
+        few = thinned_together(priors, self._options.prior_points, rng)
         return [Placed(points=p.points, values=on_scale_of(own, p)) for p in few]
 
     def _improvement(
