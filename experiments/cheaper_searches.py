@@ -22,17 +22,17 @@ All hypervolumes are above the full search's own reference point. People are app
 
 import argparse
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from machine import machine
 from scipy.stats import spearmanr
 
 from lorecall import BaseModel, Memory, load_history, preset
-from lorecall.device import cpu_name, set_threads
+from lorecall.device import set_threads
 from lorecall.evaluate.searched import search_in
 from lorecall.files import write_json
 from lorecall.readings import prior_of_trials
@@ -240,7 +240,7 @@ def report(people: dict[str, Any], full: dict[str, Full]) -> dict[str, Any]:
         }
     one = next(iter(full.values()))
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "machine": machine(),
         "settings": {"dataset": one.history.dataset, "learn": settings_of(one).as_json()},
         "over people": medians,
         "people": people,

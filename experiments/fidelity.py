@@ -10,7 +10,6 @@ their best point. Writes `results/fidelity.json` after every theta, so that it m
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,12 +17,13 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from machine import machine
 from rank_correlation import spearman
 from real_trials import drawn
 
 from lorecall import BaseModel, load_history, preset
 from lorecall.data.history import split_history, subset
-from lorecall.device import cpu_name, set_threads
+from lorecall.device import set_threads
 from lorecall.files import write_json
 from lorecall.searching import space_of
 from lorecall.trial.run import TrialData, Trials
@@ -97,7 +97,7 @@ class Person:
 def report(people: Mapping[str, Sequence[Row]], base: BaseModel) -> dict[str, object]:
     """Correlate every way with the full trials, person by person."""
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "machine": machine(),
         "settings": {
             "model": base.name,
             "dtype": str(base.dtype),

@@ -10,7 +10,6 @@ that it may be stopped; a system that is there is not made again.
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +17,12 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from machine import machine
+
 from lorecall import BaseModel, load_history, preset
 from lorecall.baselines.contract import Budget
 from lorecall.baselines.isolation import check_isolation
-from lorecall.device import cpu_name, set_threads
+from lorecall.device import set_threads
 from lorecall.evaluate.bench.people import choose_users, newest
 from lorecall.evaluate.bench.systems import make_system, system_names
 from lorecall.files import write_json
@@ -66,7 +67,7 @@ def report(
 ) -> dict[str, object]:
     """Put what was found beside what it depends on."""
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "machine": machine(),
         "settings": {
             "model": base.name,
             "dtype": str(base.dtype),

@@ -2,13 +2,14 @@
 
 import argparse
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from machine import machine
+
 from lorecall import BaseModel, Memory
-from lorecall.device import cpu_name, set_threads
+from lorecall.device import set_threads
 from lorecall.files import write_json
 
 Row = dict[str, Any]
@@ -35,12 +36,11 @@ def over_people(
     options = parser.parse_args()
     set_threads()
     base = BaseModel.load()
-    machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
     known: dict[str, Row] = json.loads(out.read_text())["people"] if out.exists() else {}
     for folder in sorted(options.memories.iterdir())[: options.people]:
         memory = Memory.load(folder)
         user = memory.manifest.training.user
         if user not in known:
             known[user] = of_person(base, memory)
-            write_json(out, {"machine": machine, **report(known, base)})
+            write_json(out, {"machine": machine(), **report(known, base)})
             print(user, json.dumps(known[user]["mean"], indent=1), flush=True)

@@ -9,16 +9,17 @@ else is the same. Writes `results/response_side.json` after every user, so that 
 
 import argparse
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from machine import machine
+
 from lorecall import BaseModel, InjectionConfig, load_history, preset
 from lorecall.data.catalog import list_users
 from lorecall.data.history import split_history
-from lorecall.device import cpu_name, set_threads
+from lorecall.device import set_threads
 from lorecall.files import write_json
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import persona_tokens
@@ -104,7 +105,7 @@ def _result(
         "response less all": ("response", "all"),
     }
     return {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "machine": machine(),
         "settings": {
             "model": base.name,
             "dtype": str(base.dtype),

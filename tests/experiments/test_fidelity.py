@@ -1,6 +1,5 @@
 """Shorter trials against full ones: every way tried, kept theta by theta, and correlated."""
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -14,26 +13,20 @@ from lorecall.lm.base import BaseModel
 from lorecall.records import History, Sample
 from lorecall.settings import TrainSettings, preset
 
-FOLDER = Path(__file__).parents[2] / "experiments"
-TRAIN = TrainSettings(
-    learning_rate=2e-2, batch_size=4, max_epochs=1, max_response_tokens=8, reply_length="free"
-)
-
 
 @pytest.fixture
 def experiment(
     monkeypatch: pytest.MonkeyPatch,
+    load_for: Callable[[str, BaseModel], ModuleType],
     make_base: Callable[..., BaseModel],
     make_samples: Callable[..., tuple[Sample, ...]],
+    one_epoch: TrainSettings,
 ) -> ModuleType:
-    """Import the experiment, which is no package, for one made-up person and a tiny base."""
-    monkeypatch.syspath_prepend(FOLDER)
-    module = importlib.import_module("fidelity")
-    base = make_base("llama", n_layers=3)
+    """Import the experiment for one made-up person and a tiny base."""
+    module = load_for("fidelity", make_base("llama", n_layers=3))
     history = History(dataset="made up", user="ann", samples=make_samples(40))
-    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop"), train=TRAIN))
+    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop"), train=one_epoch))
     monkeypatch.setattr(module, "WAYS", {"full": (None, 2, 4), "trial": (8, 1, 4)})
-    monkeypatch.setattr(module.BaseModel, "load", lambda: base)
     monkeypatch.setattr(module, "load_history", lambda *_, **__: history)
     return module
 

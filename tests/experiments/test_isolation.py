@@ -1,6 +1,5 @@
 """Canaries of people who are drawn: every system that is asked for, kept as it is finished."""
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -14,26 +13,20 @@ from lorecall.lm.base import BaseModel
 from lorecall.records import History, Sample
 from lorecall.settings import TrainSettings
 
-FOLDER = Path(__file__).parents[2] / "experiments"
-TRAIN = TrainSettings(
-    learning_rate=2e-2, batch_size=4, max_epochs=1, max_response_tokens=8, reply_length="free"
-)
-
 
 @pytest.fixture
 def experiment(
     monkeypatch: pytest.MonkeyPatch,
+    load_for: Callable[[str, BaseModel], ModuleType],
     make_base: Callable[..., BaseModel],
     make_samples: Callable[..., tuple[Sample, ...]],
+    one_epoch: TrainSettings,
     tmp_path: Path,
 ) -> ModuleType:
-    """Import the experiment, which is no package, for two made-up people and a tiny base."""
-    monkeypatch.syspath_prepend(FOLDER)
-    module = importlib.import_module("isolation")
-    base = make_base("llama", n_layers=2)
+    """Import the experiment for two made-up people and a tiny base."""
+    module = load_for("isolation", make_base("llama", n_layers=2))
     monkeypatch.setattr(module, "OUT", tmp_path / "isolation.json")
-    monkeypatch.setattr(module, "SETTINGS", replace(module.SETTINGS, train=TRAIN))
-    monkeypatch.setattr(module.BaseModel, "load", lambda: base)
+    monkeypatch.setattr(module, "SETTINGS", replace(module.SETTINGS, train=one_epoch))
     monkeypatch.setattr(module, "choose_users", lambda *_, **__: {"ann": 24, "ben": 24})
     monkeypatch.setattr(
         module,

@@ -1,6 +1,5 @@
 """A table of real trials: made in parts, gathered, and searched as a problem."""
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -14,29 +13,22 @@ from lorecall.lm.base import BaseModel
 from lorecall.records import History, Sample
 from lorecall.settings import TrainSettings, preset
 
-ROOT = Path(__file__).parents[2]
-TRAIN = TrainSettings(
-    learning_rate=2e-2, batch_size=4, max_epochs=1, max_response_tokens=8, reply_length="free"
-)
-
 
 @pytest.fixture
 def experiment(
     monkeypatch: pytest.MonkeyPatch,
+    load_for: Callable[[str, BaseModel], ModuleType],
     make_base: Callable[..., BaseModel],
     make_samples: Callable[..., tuple[Sample, ...]],
+    one_epoch: TrainSettings,
     tmp_path: Path,
 ) -> ModuleType:
-    """Import the experiment, which is no package, for one made-up person and a tiny base."""
-    monkeypatch.syspath_prepend(ROOT / "experiments")
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    module = importlib.import_module("real_trials")
-    base = make_base("llama", n_layers=3)
+    """Import the experiment for one made-up person and a tiny base."""
+    module = load_for("real_trials", make_base("llama", n_layers=3))
     history = History(dataset="made up", user="user-0", samples=make_samples(24))
     monkeypatch.setattr(module, "PARTS", tmp_path / "trials")
     monkeypatch.setattr(module, "TABLES", tmp_path / "tables")
-    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop", screen=1), train=TRAIN))
-    monkeypatch.setattr(module.BaseModel, "load", lambda: base)
+    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop", screen=1), train=one_epoch))
     monkeypatch.setattr(module, "load_history", lambda *_, **__: history)
     return module
 
@@ -48,7 +40,10 @@ def run(experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: str) 
 
 
 def test_parts_make_one_table_that_can_be_searched(
-    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    experiment: ModuleType,
+    load: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """Rows of both parts in order, none tried again, the cheap ones beside every second."""
     for part in ("0/2", "1/2", "0/2"):
@@ -59,7 +54,7 @@ def test_parts_make_one_table_that_can_be_searched(
     assert [row["index"] for row in table["trials"]] == [0, 1, 2, 3]
     assert ["cheap" in row for row in table["trials"]] == [True, False, True, False]
     assert table["settings"]["made"]["dtype"] == "torch.float32"
-    problem = importlib.import_module("search_problems").table_problem(path)
+    problem = load("search_problems").table_problem(path)
     assert problem.rows.shape[0] == 4
     best = min(row["loss"] for row in table["trials"])
     assert -problem.front[:, 0].max() == pytest.approx(best)

@@ -1,6 +1,5 @@
 """The super-adapter: nested parts, training that can be stopped, ranks compared."""
 
-import importlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,17 +23,9 @@ from lorecall.settings import TrainSettings
 from lorecall.trial.engine import FastEngine
 from lorecall.trial.run import TrialData, Trials
 
-FOLDER = Path(__file__).parents[2] / "experiments"
 SPACE = InjectionSpace(n_layers=3, max_loras=4, ranks=(2, 4))
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
 Load = Callable[[str], ModuleType]
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Import a module of the experiments, which are no package."""
-    monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module
 
 
 @pytest.fixture

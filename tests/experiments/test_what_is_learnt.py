@@ -1,6 +1,5 @@
 """What a memory is trained on, tried in every way: each trained and read, rows that add up."""
 
-import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from lorecall.memory.artefact import Memory
 from lorecall.records import History, Sample, Statement
 from lorecall.settings import TrainSettings, preset
 
-FOLDER = Path(__file__).parents[2] / "experiments"
 TRAIN = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
 WAYS = [f"memory, {way}" for way in ("pairs", "averaged", "statements", "twice", "refit")] + [
     f"lora, {way}" for way in ("pairs", "averaged", "refit")
@@ -24,11 +22,12 @@ WAYS = [f"memory, {way}" for way in ("pairs", "averaged", "statements", "twice",
 
 @pytest.fixture
 def experiment(
-    monkeypatch: pytest.MonkeyPatch, make_samples: Callable[..., tuple[Sample, ...]]
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[str], ModuleType],
+    make_samples: Callable[..., tuple[Sample, ...]],
 ) -> ModuleType:
     """Import the experiment, which is no package, for one made-up person."""
-    monkeypatch.syspath_prepend(FOLDER)
-    module = importlib.import_module("what_is_learnt")
+    module = load("what_is_learnt")
     said = Statement(conversation="c0", text="the rain in spain", time=0.5)
     history = History(
         dataset="made up", user="user-0", samples=make_samples(24), statements=(said,)
@@ -59,13 +58,14 @@ def test_every_way_is_read_on_the_test_samples(
 
 def test_people_are_kept_and_put_together(
     experiment: ModuleType,
+    load: Callable[[str], ModuleType],
     base: BaseModel,
     make_memory: Callable[..., Memory],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A person that is known is not read again; differences are over all samples."""
-    memories, out = importlib.import_module("memories"), tmp_path / "rows.json"
+    memories, out = load("memories"), tmp_path / "rows.json"
     for seed in (0, 1):
         make_memory(base, seed=seed).save(tmp_path / "memories" / f"m{seed}")
     monkeypatch.setattr(memories.BaseModel, "load", lambda: base)

@@ -1,6 +1,5 @@
 """Spaces compared: every one is searched, on one reference point, and paired with the paper's."""
 
-import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,11 @@ from lorecall.lm.base import BaseModel
 from lorecall.records import History, Sample
 from lorecall.settings import preset
 
-FOLDER = Path(__file__).parents[2] / "experiments"
-
 
 @pytest.fixture
-def wider(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def wider(load: Callable[[str], ModuleType]) -> ModuleType:
     """Import the experiment, which is no package."""
-    monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module("wider")
+    return load("wider")
 
 
 def run_of(*values: tuple[float, float]) -> SimpleNamespace:

@@ -1,0 +1,10 @@
+"""What an experiment ran on."""
+
+import os
+
+from lorecall.device import cpu_name
+
+
+def machine() -> dict[str, object]:
+    """Name the processor and count its cores, for the results."""
+    return {"cpu": cpu_name(), "cores": os.cpu_count()}
