@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from math import log2
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import time_machine
 
 from lorecall.errors import StorageError
 from lorecall.records import InjectionConfig, Objectives
@@ -19,6 +21,7 @@ from lorecall.settings import SearchSettings
 
 N_LAYERS = 4
 SPACE = InjectionSpace(n_layers=N_LAYERS, max_loras=4, ranks=(8, 16))
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def finding(config: InjectionConfig) -> Finding:
@@ -45,6 +48,16 @@ def make_search(folder: Path, **numbers: object) -> Search:
     folder.mkdir(exist_ok=True)
     url = f"sqlite:///{folder / 'study.db'}"
     return Search(SPACE, settings=settings, seed=0, storage=url, study_name="s")
+
+
+def taking(seconds: float, clock: time_machine.Traveller) -> Callable[[InjectionConfig], Finding]:
+    """Give an objective that takes so long by a clock that is set forward, at once by any other."""
+
+    def objective(config: InjectionConfig) -> Finding:
+        clock.shift(seconds)
+        return finding(config)
+
+    return objective
 
 
 def failing_after(n: int) -> Callable[[InjectionConfig], Finding]:
@@ -282,19 +295,16 @@ def test_processes_that_ask_at_once_keep_the_budget(
 
 
 def test_a_budget_in_minutes_is_kept(tmp_path: Path) -> None:
-    """Trials of a tenth of a second for three seconds: over within a tenth of that."""
-
-    def slow(config: InjectionConfig) -> Finding:
-        time.sleep(0.1)
-        return finding(config)
-
-    search = make_search(tmp_path, trials=500, initial=500, budget_min=0.05)
-    started = time.monotonic()
-    outcome = search.run(slow)
-    assert time.monotonic() - started == pytest.approx(3.0, rel=0.2)
-    assert outcome.hypervolume.stopped == "the budget of 0.05 minutes is spent"
-    again = make_search(tmp_path, trials=500, initial=500, budget_min=0.05).run(slow)
-    assert len(again.trials) <= len(outcome.trials) + 3  # what was spent in trials counts
+    """Trials of a minute for half an hour: over within a tenth of that."""
+    search = make_search(tmp_path, trials=500, initial=500, budget_min=30)
+    with time_machine.travel(NOON) as clock:
+        outcome = search.run(taking(60, clock))
+        took_s = time.time() - NOON.timestamp()
+        again = make_search(tmp_path, trials=500, initial=500, budget_min=30)
+        goes_on = again.run(taking(60, clock))
+    assert took_s == pytest.approx(1800, rel=0.1)
+    assert outcome.hypervolume.stopped == "the budget of 30 minutes is spent"
+    assert len(goes_on.trials) <= len(outcome.trials) + 1  # what was spent in trials counts
 
 
 def test_curves_are_those_of_the_finished_trials(tmp_path: Path) -> None:
@@ -306,21 +316,17 @@ def test_curves_are_those_of_the_finished_trials(tmp_path: Path) -> None:
 
 
 def test_what_was_spent_before_counts_against_the_budget(tmp_path: Path) -> None:
-    """A screening has used all but a second of it."""
-
-    def slow(config: InjectionConfig) -> Finding:
-        time.sleep(0.1)
-        return finding(config)
-
+    """A screening has used two thirds of it."""
     search = Search(
         SPACE,
-        settings=SearchSettings(trials=500, initial=500, budget_min=0.05),
+        settings=SearchSettings(trials=500, initial=500, budget_min=30),
         seed=0,
         storage=f"sqlite:///{tmp_path / 'study.db'}",
         study_name="s",
-        spent_s=2.0,
+        spent_s=1200,
     )
-    started = time.monotonic()
-    search.run(slow)
-    assert time.monotonic() - started < 2.0
-    assert search.spent_s == pytest.approx(3.0, rel=0.2)
+    with time_machine.travel(NOON) as clock:
+        search.run(taking(60, clock))
+        took_s = time.time() - NOON.timestamp()
+    assert took_s == pytest.approx(600, rel=0.15)
+    assert search.spent_s == pytest.approx(1800, rel=0.1)
