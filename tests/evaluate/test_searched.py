@@ -42,7 +42,7 @@ def test_it_is_the_memory_that_learn_makes(
     fitted = system.fit(person, llama, Budget(train=quick.train, seed=3))
     learnt = Memory.load(tmp_path / "run")
     made = Memory.load(only(tmp_path / "bench"))
-    assert made.config == learnt.config == result.config
+    assert made.config == learnt.config == result.config == fitted.theta
     assert set(made.tensors) == set(learnt.tensors)
     assert all(torch.equal(made.tensors[name], x) for name, x in learnt.tensors.items())
     assert fitted.n_bytes == result.sizes["bytes"]

@@ -12,7 +12,8 @@ from typing import Protocol, runtime_checkable
 
 from lorecall.baselines.notes import StoredNotes
 from lorecall.lm.base import BaseModel
-from lorecall.records import History, Split
+from lorecall.memory.artefact import Memory
+from lorecall.records import History, InjectionConfig, Split
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
 
@@ -63,14 +64,22 @@ class Fitted:
     facts: Mapping[str, float] = field(default_factory=lambda: NO_FACTS)
     notes: StoredNotes | None = None
 
+    @property
+    def theta(self) -> InjectionConfig | None:
+        """Where and how it injects a memory; None for a system that injects none itself."""
+        return None if self._memory is None else self._memory.config
+
+    @property
+    def _memory(self) -> Memory | None:
+        return self.responder.memory if isinstance(self.responder, ModelResponder) else None
+
     def save(self, folder: Path) -> None:
         """Write what is stored for this person: `memory/` and `notes.json`, where there are such.
 
         Args:
             folder: Where they go; made where it is not there.
         """
-        memory = self.responder.memory if isinstance(self.responder, ModelResponder) else None
-        if memory is not None:
+        if (memory := self._memory) is not None:
             memory.save(folder / "memory")
         if self.notes is not None:
             self.notes.save(folder / "notes.json")

@@ -22,6 +22,7 @@ from lorecall.evaluate.bench.scores import (
     responses_of,
     settled_cells,
 )
+from lorecall.records import InjectionConfig
 
 Make = Callable[..., CellScores]
 CELL = Cell(dataset="d", user="ann", seed=0, system="vanilla")
@@ -29,11 +30,22 @@ CELL = Cell(dataset="d", user="ann", seed=0, system="vanilla")
 
 def test_a_cell_is_read_back(tmp_path: Path, make_scores: Make) -> None:
     """Its scores and its answers."""
-    scores = make_scores(CELL, facts={"hit_rate": 0.25})
+    theta = InjectionConfig(layers=(0, 3), n_loras=4, rank=8)
+    scores = make_scores(CELL, facts={"hit_rate": 0.25}, theta=theta)
     finish(tmp_path, scores, ("né", "", "a\nb\u2028c"))
     assert finished_cells(tmp_path) == [scores]
     assert settled_cells(tmp_path, session="s") == {CELL}
     assert responses_of(tmp_path, CELL) == ("né", "", "a\nb\u2028c")
+
+
+def test_a_line_of_before_tells_no_theta(tmp_path: Path, make_scores: Make) -> None:
+    """Tables that were made before it was kept can still be read."""
+    finish(tmp_path, make_scores(CELL), ("a",))
+    path = tmp_path / SCORES_FILE
+    line = json.loads(path.read_text())
+    del line["theta"]
+    path.write_text(json.dumps(line) + "\n")
+    assert [scores.theta for scores in finished_cells(tmp_path)] == [None]
 
 
 def test_nothing_yet(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from lorecall.evaluate.bench.scores import failed_cells, finished_cells, respons
 from lorecall.evaluate.bench.work import Bench
 from lorecall.files import locked
 from lorecall.lm.base import BaseModel
+from lorecall.memory.artefact import Memory
 from lorecall.metrics.overlap import persona_f1, persona_tokens
 from lorecall.reply.responder import ModelResponder
 
@@ -25,6 +26,7 @@ class Bare:
     name: str
     made: list[tuple[str, str]]
     samples_sha256: str | None = None
+    memory: Memory | None = None
 
     def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
         """Give the base; `broken` cannot."""
@@ -32,7 +34,7 @@ class Bare:
         if self.name == "broken":
             raise MemoryError("none left")
         return Fitted(
-            responder=ModelResponder(base, limits=budget.train),
+            responder=ModelResponder(base, memory=self.memory, limits=budget.train),
             samples_sha256=self.samples_sha256 or samples_hash(person.split.train),
             n_bytes=7,
             facts={"notes": 3.0},
@@ -85,8 +87,20 @@ def test_what_a_cell_holds(bench: Bench, plan: BenchPlan) -> None:
     assert len(scores.scores.loss) == len(answers) == 3
     assert scores.n_bytes == 7
     assert scores.facts == {"notes": 3}
+    assert scores.theta is None
     assert scores.samples_sha256 == samples_hash(ann.split.train)
     assert min(scores.latency_s, scores.read_s, scores.fit_s) > 0
+
+
+def test_a_cell_tells_where_the_memory_is(
+    bench: Bench, made: list[tuple[str, str]], make_memory: Callable[..., Memory]
+) -> None:
+    """Theta is kept with the scores, so that a table can be made again without its searches."""
+    memory = make_memory(bench.base)
+    system = Bare(name="vanilla", made=made, memory=memory)
+    replace(bench, make=lambda _: system).do(bench.plan.cells()[0])
+    (scores,) = finished_cells(bench.folder)
+    assert scores.theta == memory.config
 
 
 def test_a_failure_leaves_the_others_be(bench: Bench, made: list[tuple[str, str]]) -> None:

@@ -22,6 +22,7 @@ from lorecall.evaluate.bench.plan import Cell
 from lorecall.evaluate.lines import append_records, whole_records
 from lorecall.files import read_json, write_json
 from lorecall.metrics.scores import SampleScores
+from lorecall.records import InjectionConfig
 
 SCORES_FILE = "scores.jsonl"
 FAILURES_FILE = "failures.jsonl"
@@ -51,6 +52,7 @@ class CellScores:
         samples_sha256: Hash of them.
         finished_at: In UTC, ISO 8601.
         machine: What it ran on; empty in lines of before this was kept.
+        theta: Where and how a memory was injected; None without one, or before this was kept.
     """
 
     cell: Cell
@@ -71,6 +73,7 @@ class CellScores:
     samples_sha256: str
     finished_at: str
     machine: str = ""
+    theta: InjectionConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

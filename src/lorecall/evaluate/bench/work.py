@@ -166,4 +166,5 @@ def _scored(
         n_train=shown.n_train,
         samples_sha256=shown.samples_sha256,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        theta=fitted.theta,
     )
