@@ -166,6 +166,7 @@ def make_method(name: str, problem: Problem, *, initial: Points, seed: int) -> M
             seed=seed,
             is_candidate=problem.is_candidate,
             same_as=problem.same_as,
+            canonical=problem.canonical,
             candidates=None if rows is None else [space.params(row) for row in rows],
         )
         return ByStudy(problem, sampler, initial=initial, distributions=problem.distributions)

@@ -52,6 +52,7 @@ class Problem:
         is_candidate: Whether parameters may be suggested.
         same_as: What parameters come to; equal keys are one configuration, with one noise.
         rows: The only points there are, where the problem is a table, shape (n, d).
+        canonical: What stands for all parameters that come to the same; None where nothing does.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Problem:
     is_candidate: Callable[[Params], bool]
     same_as: Callable[[Params], Hashable]
     rows: Points | None = None
+    canonical: Callable[[Params], Params] | None = None
 
     def observe(self, params: Params, seed: int) -> Objectives:
         """Give noisy objectives: the same whenever a configuration is tried again in a seed."""
@@ -156,6 +158,7 @@ def theta_problem(
         reference=_below(front),
         is_candidate=space.is_candidate,
         same_as=space.same_as,
+        canonical=space.canonical,
     )
 
 
@@ -185,6 +188,7 @@ def table_problem(path: Path) -> Problem:
         is_candidate=lambda params: space.same_as(params) in known,
         same_as=space.same_as,
         rows=rows,
+        canonical=space.canonical,
     )
 
 

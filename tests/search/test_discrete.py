@@ -85,6 +85,18 @@ def test_levels_of_each_kind() -> None:
     assert space.encode(np.array([1, 1, 1, 0])).tolist() == [1.0, 0.5, 0.5, 0.0]
 
 
+def test_points_of_one_configuration_have_one_code() -> None:
+    """That of the point that stands for them; the points themselves stay apart."""
+    kinds = {"a": CategoricalDistribution([False, True]), "i": IntDistribution(0, 4)}
+    space = DiscreteSpace(kinds, canonical=lambda params: {**params, "a": params["i"] > 0})
+    points = np.array([[0, 0], [1, 0], [0, 2], [1, 2]])
+    assert space.canonical(points).tolist() == [[0, 0], [0, 0], [1, 2], [1, 2]]
+    assert space.encode(points).tolist() == [[0, 0], [0, 0], [1, 0.5], [1, 0.5]]
+    assert space.encode(points[1]).tolist() == [0, 0]
+    assert space.params(points[1]) == {"a": True, "i": 0}
+    assert space.encode(points[:0]).shape == (0, 2)
+
+
 def test_all_points_are_enumerated_once() -> None:
     """A small space is enumerated without a gap or a repetition."""
     space = DiscreteSpace({"b": BOOLEAN, "i": IntDistribution(0, 4)})

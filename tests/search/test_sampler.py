@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from lorecall.errors import ConfigError
 from lorecall.search.discrete import DiscreteSpace
@@ -74,6 +74,32 @@ def test_only_valid_points_and_no_model_twice(make_sampler: Make, run: Run) -> N
     with pytest.raises(SpaceExhaustedError) as caught:
         run(study, 1)
     assert caught.value.trial_number == 15
+
+
+@pytest.mark.parametrize("given", [("canonical",), ()])
+def test_the_surrogate_is_shown_one_point_a_configuration(
+    given: tuple[str, ...], make_sampler: Make, distributions: Kinds
+) -> None:
+    """Trials told with parameters that come to the same lead to the same suggestion."""
+
+    def canonical(params: dict[str, bool | int | float]) -> dict[str, bool | int | float]:
+        return {**params, "on_2": False}
+
+    def suggested(*, twins: bool) -> dict[str, object]:
+        sampler = make_sampler(
+            same_as=lambda params: tuple(canonical(params).items()),
+            canonical=canonical if given else None,
+            n_initial=4,
+        )
+        study = optuna.create_study(directions=BOTH, sampler=sampler)
+        for i in range(8):
+            params = {name: kind.to_external_repr(0) for name, kind in distributions.items()}
+            params |= {"on_0": i % 2 == 0, "on_2": twins and i % 3 == 0, "amount": i % 5}
+            values = [float(i % 2 + i % 5), float(i)]
+            study.add_trial(create_trial(params=params, distributions=distributions, values=values))
+        return study.ask(distributions).params
+
+    assert (suggested(twins=True) == suggested(twins=False)) == bool(given)
 
 
 def test_pending_points_are_not_suggested_again(make_sampler: Make, distributions: Kinds) -> None:

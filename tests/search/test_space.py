@@ -100,6 +100,55 @@ def test_the_same_model_has_one_key(
     assert theta.same_as(one) == theta.same_as(other)
 
 
+@given(
+    st.sampled_from(ROWS),
+    st.integers(1, 8),
+    st.sampled_from(["deal", "every"]),
+    st.integers(0, 999),
+)
+def test_one_point_stands_for_each_model(
+    row: str, n_layers: int, placement: str, seed: int
+) -> None:
+    """Whatever comes to the same model has the same point, which is a candidate and that model."""
+    theta = InjectionSpace(n_layers=n_layers, max_loras=9, placement=placement, searched=row)
+    space = DiscreteSpace(theta.distributions())
+    standing: dict[object, object] = {}
+    for point in space.random(64, np.random.default_rng(seed)):
+        params = space.params(point)
+        one = theta.canonical(params)
+        assert space.find(one) is not None
+        if theta.is_candidate(params):
+            assert theta.is_candidate(one)
+            assert theta.same_as(one) == theta.same_as(params)
+            assert standing.setdefault(theta.same_as(params), one) == one
+        else:
+            assert one == params
+
+
+@pytest.mark.parametrize(
+    ("placement", "params", "expected"),
+    [
+        ("deal", params_of("1111", 2, 8), params_of("1001", 2, 8)),  # the inner ones have none
+        ("deal", params_of("1000", 4, 8), params_of("1000", 1, 32)),
+        ("deal", params_of("1100", 6, 32), params_of("1100", 2, 96)),
+        ("deal", params_of("1100", 3, 32), params_of("1100", 3, 32)),  # 64 and 32
+        ("every", params_of("0110", 3, 32), params_of("0110", 1, 96)),
+        ("every", params_of("0110", 3, 8), params_of("0110", 3, 8)),  # there is no rank 24
+    ],
+)
+def test_what_stands_for_a_model_is_simplest(
+    placement: str, params: dict[str, int], expected: dict[str, int]
+) -> None:
+    """Only layers with a module are active, and its modules are few and large."""
+    assert InjectionSpace(n_layers=4, placement=placement).canonical(params) == expected
+
+
+def test_further_factors_stay_as_they_are() -> None:
+    """Two scalings are two models."""
+    params = {**params_of("1111", 2, 8), "scaling": 2.0, "dropout": 0.1}
+    assert WIDE.canonical(params) == {**params_of("1001", 2, 8), "scaling": 2.0, "dropout": 0.1}
+
+
 def test_different_models_have_different_keys() -> None:
     """A layer, a module or a rank more is another model."""
     theta = InjectionSpace(n_layers=4)

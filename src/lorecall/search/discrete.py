@@ -5,9 +5,12 @@ Notation
     n_j    number of levels of column j
     point  level indices, int64, shape (d,); column j holds 0 .. n_j - 1
     code   point_j / (n_j - 1), in [0, 1], float64, shape (d,); a one-level column is 0
+
+Several points may be one configuration; then one of them stands for all, and its code is theirs, so
+that a surrogate sees one input for one thing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import prod
 
@@ -29,12 +32,20 @@ class DiscreteSpace:
     Args:
         distributions: Optuna's, by name. Supported: `CategoricalDistribution` of booleans or of
             ascending numbers, and `IntDistribution` without `log`.
+        canonical: From parameters to those of the same configuration that stand for it, a point of
+            this space; every point stands for itself when None.
 
     Raises:
         ConfigError: A distribution of another kind.
     """
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        *,
+        canonical: Callable[[Params], Params] | None = None,
+    ) -> None:
+        self._canonical = canonical
         self.names = tuple(distributions)
         self.levels = tuple(_levels(name, kind) for name, kind in distributions.items())
         self.sizes: Points = np.array([len(levels) for levels in self.levels], dtype=np.int64)
@@ -51,8 +62,16 @@ class DiscreteSpace:
         """The number of points, valid or not."""
         return prod(len(levels) for levels in self.levels)
 
+    def canonical(self, points: Points) -> Points:
+        """Give the points that stand for the same configurations, shape (..., d) -> (..., d)."""
+        if self._canonical is None:
+            return points
+        rows = points.reshape(-1, len(self))
+        standing = [self.point(self._canonical(self.params(row))) for row in rows]
+        return np.array(standing, dtype=np.int64).reshape(points.shape)
+
     def encode(self, points: Points) -> Codes:
-        """Scale level indices to [0, 1].
+        """Scale level indices of the points that stand for these to [0, 1].
 
         Args:
             points: Shape (..., d).
@@ -60,7 +79,7 @@ class DiscreteSpace:
         Returns:
             Codes, shape (..., d).
         """
-        return points / np.maximum(self.sizes - 1, 1)
+        return self.canonical(points) / np.maximum(self.sizes - 1, 1)
 
     def params(self, point: Points) -> Params:
         """Give a point, shape (d,), as Optuna's parameters."""

@@ -88,7 +88,7 @@ class Search:
         self.options = SamplerOptions(mcmc=mcmc, surrogate=settings.surrogate)
         self._first = FirstPoints(
             priors,
-            DiscreteSpace(space.distributions()),
+            DiscreteSpace(space.distributions(), canonical=space.canonical),
             self.aims.directions,
             most=min(settings.initial, _MOST_FIRST),
             same_as=space.same_as,
@@ -101,6 +101,7 @@ class Search:
             seed=seed,
             is_candidate=space.is_candidate,
             same_as=space.same_as,
+            canonical=space.canonical,
             priors=priors,
             options=self.options,
         )

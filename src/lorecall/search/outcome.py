@@ -154,7 +154,7 @@ def importance_in(
     seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
     """Fit the surrogate to finished trials and say which inputs matter for each objective."""
-    columns = DiscreteSpace(space.distributions())
+    columns = DiscreteSpace(space.distributions(), canonical=space.canonical)
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
     surrogate = fit(
         torch.as_tensor(codes),

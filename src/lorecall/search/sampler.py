@@ -59,6 +59,8 @@ class SaasNehviSampler(BaseSampler):
         seed: Seed of everything random.
         is_candidate: Whether parameters are valid; all are when None.
         same_as: What parameters come to; parameters with equal keys are tried once.
+        canonical: From parameters to those, of all that come to the same, that the surrogate is
+            shown; what is suggested may be any of them. Each is shown as it is when None.
         candidates: The only points there are, for a space whose valid points are a known few: a
             table, a catalogue. Each suggestion scores all that are left. Needs `search_space`.
         priors: Finished searches over the same space: other observations for the surrogate.
@@ -80,6 +82,7 @@ class SaasNehviSampler(BaseSampler):
         seed: int = 0,
         is_candidate: Callable[[Params], bool] | None = None,
         same_as: Callable[[Params], Hashable] | None = None,
+        canonical: Callable[[Params], Params] | None = None,
         candidates: Sequence[Mapping[str, object]] | None = None,
         priors: Sequence[Prior] = (),
         options: SamplerOptions | None = None,
@@ -94,6 +97,7 @@ class SaasNehviSampler(BaseSampler):
         self._n_initial, self._seed = n_initial, seed
         self._is_candidate = is_candidate or _any
         self._same_as = same_as or _itself
+        self._canonical = canonical
         self._priors = tuple(priors)
         self._options = options or SamplerOptions()
         self.last_suggest_s = 0.0
@@ -121,7 +125,7 @@ class SaasNehviSampler(BaseSampler):
         if not search_space or search_space.keys() <= queued_params(trial).keys():
             return {}
         started = perf_counter()
-        space = DiscreteSpace(search_space)
+        space = DiscreteSpace(search_space, canonical=self._canonical)
         trials = study.get_trials(deepcopy=False)
         states = last_states(trials, before=trial.number)
         seen = observe(
@@ -178,7 +182,7 @@ class SaasNehviSampler(BaseSampler):
             own = Placed(points=seen.points, values=seen.values)
             others = self._others(own, space, directions, rng)
             improvement, ended = self._improvement(space, seen, others, states, rng)
-            front = rng.permutation(seen.points[pareto(seen.values)])
+            front = space.canonical(rng.permutation(seen.points[pareto(seen.values)]))
             settings = self._options.acquisition
             best = maximise(
                 partial(_score, improvement, space, pool, with_origin=bool(others)),

@@ -127,6 +127,28 @@ class InjectionSpace:
         further = tuple((name, params[name]) for name in ("scaling", "dropout") if name in params)
         return pairs + further
 
+    def canonical(self, params: Params) -> Params:
+        """Give the parameters that stand for all of the same model: what a surrogate is shown.
+
+        No layer without a module is active in them, and the modules are as few and as large as they
+        can be. The vanilla model, no candidate, stands for itself.
+        """
+        layers, n, rank = self._theta(params)
+        if not layers or not n:
+            return params
+        simplest = dict(params)
+        if self._searches("layer"):
+            held = deal(layers, n, self.placement)
+            simplest |= {name: i in held for i, name in enumerate(self._layer_names())}
+        if self._searches("n") and self._searches("rank"):
+            model = self.same_as(params)
+            for larger in reversed(self.ranks):
+                fewer, rest = divmod(n * rank, larger)
+                other = simplest | {"n_loras": fewer, "rank": larger}
+                if not rest and self.same_as(other) == model:
+                    return other
+        return simplest
+
     def _config(self, params: Mapping[str, object]) -> InjectionConfig:
         layers, n, rank = self._theta(params)
         return InjectionConfig(
