@@ -102,6 +102,7 @@ def begun(problem: Problem, n: int) -> optuna.Study:
         n_initial=n,
         is_candidate=problem.is_candidate,
         same_as=problem.same_as,
+        canonical=problem.canonical,
     )
     study = optuna.create_study(directions=list(problem.directions), sampler=sampler)
     for _ in range(n):
@@ -120,7 +121,7 @@ def observe_one(problem: Problem, study: optuna.Study) -> float:
 
 def data_of(problem: Problem, study: optuna.Study) -> tuple[Tensor, Tensor]:
     """Give what was observed as the surrogate sees it."""
-    space = DiscreteSpace(problem.distributions)
+    space = DiscreteSpace(problem.distributions, canonical=problem.canonical)
     done = finished(study)
     codes = space.encode(np.stack([space.point(trial.params) for trial in done]))
     Y = to_maximise([trial.values for trial in done], problem.directions)

@@ -136,17 +136,20 @@ class InjectionSpace:
         layers, n, rank = self._theta(params)
         if not layers or not n:
             return params
+        held = deal(layers, n, self.placement)
         simplest = dict(params)
         if self._searches("layer"):
-            held = deal(layers, n, self.placement)
             simplest |= {name: i in held for i, name in enumerate(self._layer_names())}
-        if self._searches("n") and self._searches("rank"):
-            model = self.same_as(params)
-            for larger in reversed(self.ranks):
-                fewer, rest = divmod(n * rank, larger)
-                other = simplest | {"n_loras": fewer, "rank": larger}
-                if not rest and self.same_as(other) == model:
-                    return other
+        if not (self._searches("n") and self._searches("rank")):
+            return simplest
+        active = tuple(held) if self._searches("layer") else layers
+        for larger in reversed(self.ranks):
+            fewer, rest = divmod(n * rank, larger)
+            if rest or not fewer:
+                continue
+            ranks = {layer: k * larger for layer, k in deal(active, fewer, self.placement).items()}
+            if ranks == {layer: k * rank for layer, k in held.items()}:
+                return simplest | {"n_loras": fewer, "rank": larger}
         return simplest
 
     def _config(self, params: Mapping[str, object]) -> InjectionConfig:
