@@ -1,0 +1,80 @@
+"""Several tables of one dataset as one: the systems that all of them have, over everyone's people.
+
+Reads the `run.json` and `scores.jsonl` of folders in `tables/` and prints the numbers as a bench
+would, as Markdown. No person may be in two of them.
+
+    python experiments/pooled.py experiments/tables/chitchat experiments/tables/chitchat-further
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lorecall.evaluate.bench.grids_beside import all_grids
+from lorecall.evaluate.bench.markdown import to_markdown
+from lorecall.evaluate.bench.plan import BenchPlan
+from lorecall.evaluate.bench.scores import finished_cells
+from lorecall.evaluate.bench.tables import tabulate
+from lorecall.evaluate.bench.view import DatasetView, View
+from lorecall.run_folder import RUN_FILE
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the pooled tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", type=Path, nargs="+", help="folders of one dataset")
+    folders = parser.parse_args(arguments).tables
+    plan = pooled([plan_of(folder) for folder in folders])
+    wanted = set(plan.cells())
+    cells = [scores for folder in folders for scores in finished_cells(folder)]
+    (numbers,) = tabulate(plan, [scores for scores in cells if scores.cell in wanted])
+    view = View(
+        facts={"Tables": ", ".join(folder.name for folder in folders)},
+        warnings=(),
+        datasets=(
+            DatasetView(
+                name=numbers.dataset,
+                lead=f"{numbers.n_users} people of {numbers.n_asked}, {numbers.n_samples} samples.",
+                grids=tuple(all_grids(numbers, [])),
+                cases=(),
+                signature=numbers.signature,
+            ),
+        ),
+        settings={},
+        versions={},
+    )
+    print(to_markdown(view))
+
+
+def plan_of(folder: Path) -> BenchPlan:
+    """Read what a table's bench was of."""
+    identity = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    names = ("sources", "systems", "seeds", "settings")
+    return BenchPlan.from_json({name: identity[name] for name in names})
+
+
+def pooled(plans: Sequence[BenchPlan]) -> BenchPlan:
+    """Give one plan of all people and the systems that all have.
+
+    Raises:
+        SystemExit: They are not of one dataset, one preset and the same seeds, or share a person.
+    """
+    first = plans[0]
+    alike = {(p.seeds, p.settings.preset, *(s.name for s in p.sources)) for p in plans}
+    if len(alike) > 1 or len(first.sources) != 1:
+        raise SystemExit("tables must be of one dataset, one preset and the same seeds")
+    users = [user for plan in plans for user in plan.sources[0].users]
+    if len({*users}) < len(users):
+        raise SystemExit("a person must be in one of the tables alone")
+    common = set(first.systems).intersection(*(plan.systems for plan in plans))
+    return replace(
+        first,
+        sources=(replace(first.sources[0], users=tuple(users)),),
+        systems=tuple(system for system in first.systems if system in common),
+    )
+
+
+if __name__ == "__main__":
+    main()
