@@ -7,18 +7,16 @@ would, as Markdown. No person may be in two of them.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lorecall.evaluate.bench.grids_beside import all_grids
 from lorecall.evaluate.bench.markdown import to_markdown
 from lorecall.evaluate.bench.plan import BenchPlan
+from lorecall.evaluate.bench.render import dataset_view, read_plan
 from lorecall.evaluate.bench.scores import finished_cells
 from lorecall.evaluate.bench.tables import tabulate
-from lorecall.evaluate.bench.view import DatasetView, View
-from lorecall.run_folder import RUN_FILE
+from lorecall.evaluate.bench.view import View
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,33 +24,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", type=Path, nargs="+", help="folders of one dataset")
     folders = parser.parse_args(arguments).tables
-    plan = pooled([plan_of(folder) for folder in folders])
+    plan = pooled([read_plan(folder)[1] for folder in folders])
     wanted = set(plan.cells())
     cells = [scores for folder in folders for scores in finished_cells(folder)]
     (numbers,) = tabulate(plan, [scores for scores in cells if scores.cell in wanted])
     view = View(
         facts={"Tables": ", ".join(folder.name for folder in folders)},
         warnings=(),
-        datasets=(
-            DatasetView(
-                name=numbers.dataset,
-                lead=f"{numbers.n_users} people of {numbers.n_asked}, {numbers.n_samples} samples.",
-                grids=tuple(all_grids(numbers, [])),
-                cases=(),
-                signature=numbers.signature,
-            ),
-        ),
+        datasets=(dataset_view(numbers, (), ()),),
         settings={},
         versions={},
     )
     print(to_markdown(view))
-
-
-def plan_of(folder: Path) -> BenchPlan:
-    """Read what a table's bench was of."""
-    identity = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    names = ("sources", "systems", "seeds", "settings")
-    return BenchPlan.from_json({name: identity[name] for name in names})
 
 
 def pooled(plans: Sequence[BenchPlan]) -> BenchPlan:

@@ -20,7 +20,6 @@ from optuna.trial import FrozenTrial
 
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search.alive import beating, running
-from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.first import FirstPoints
 from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
 from lorecall.search.local_search import SpaceExhaustedError
@@ -88,7 +87,7 @@ class Search:
         self.options = SamplerOptions(mcmc=mcmc, surrogate=settings.surrogate)
         self._first = FirstPoints(
             priors,
-            DiscreteSpace(space.distributions(), canonical=space.canonical),
+            space.columns(),
             self.aims.directions,
             most=min(settings.initial, _MOST_FIRST),
             same_as=space.same_as,

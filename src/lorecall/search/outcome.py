@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from lorecall.metrics.intervals import standard_error
 from lorecall.records import InjectionConfig, Objectives, ThirdObjective
 from lorecall.results import Hypervolume, Quartiles, Trial
-from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.front import (
     Candidate,
     Values,
@@ -154,7 +153,7 @@ def importance_in(
     seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
     """Fit the surrogate to finished trials and say which inputs matter for each objective."""
-    columns = DiscreteSpace(space.distributions(), canonical=space.canonical)
+    columns = space.columns()
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
     surrogate = fit(
         torch.as_tensor(codes),

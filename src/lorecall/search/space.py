@@ -82,6 +82,10 @@ class InjectionSpace:
                 kinds[name] = CategoricalDistribution(levels)
         return kinds
 
+    def columns(self) -> DiscreteSpace:
+        """Give the discrete space of what is searched, in which one point stands for each model."""
+        return DiscreteSpace(self.distributions(), canonical=self.canonical)
+
     def config(self, params: Mapping[str, object]) -> InjectionConfig:
         """Give parameters as theta.
 
@@ -89,7 +93,7 @@ class InjectionSpace:
             ConfigError: A parameter is missing, outside its range, or they stand for the vanilla
                 model (`is_candidate` is false).
         """
-        space = DiscreteSpace(self.distributions())
+        space = self.columns()
         return self._config(space.params(space.point(params)))
 
     def params(self, config: InjectionConfig) -> Params:
@@ -105,7 +109,7 @@ class InjectionSpace:
             "scaling": config.scaling,
             "dropout": config.dropout,
         }
-        space = DiscreteSpace(self.distributions())
+        space = self.columns()
         params = {name: params[name] for name in space.names}
         inside = space.find(params) is not None and self._config(params) == config
         _require("theta", inside, expected=f"a point of {self}", got=config)
@@ -123,7 +127,7 @@ class InjectionSpace:
         layers, n, rank = self._theta(params)
         if not layers or not n:
             return ()
-        pairs = tuple((layer, k * rank) for layer, k in deal(layers, n, self.placement).items())
+        pairs = tuple(self._ranks(layers, n, rank).items())
         further = tuple((name, params[name]) for name in ("scaling", "dropout") if name in params)
         return pairs + further
 
@@ -136,20 +140,18 @@ class InjectionSpace:
         layers, n, rank = self._theta(params)
         if not layers or not n:
             return params
-        held = deal(layers, n, self.placement)
+        ranks = self._ranks(layers, n, rank)
         simplest = dict(params)
         if self._searches("layer"):
-            simplest |= {name: i in held for i, name in enumerate(self._layer_names())}
-        if not (self._searches("n") and self._searches("rank")):
-            return simplest
-        active = tuple(held) if self._searches("layer") else layers
-        for larger in reversed(self.ranks):
-            fewer, rest = divmod(n * rank, larger)
-            if rest or not fewer:
-                continue
-            ranks = {layer: k * larger for layer, k in deal(active, fewer, self.placement).items()}
-            if ranks == {layer: k * rank for layer, k in held.items()}:
-                return simplest | {"n_loras": fewer, "rank": larger}
+            layers = tuple(ranks)
+            simplest |= {name: i in ranks for i, name in enumerate(self._layer_names())}
+        if self._searches("n") and self._searches("rank"):
+            simplest |= next(
+                {"n_loras": n * rank // larger, "rank": larger}
+                for larger in reversed(self.ranks)  # its own rank is among them
+                if n * rank % larger == 0
+                and self._ranks(layers, n * rank // larger, larger) == ranks
+            )
         return simplest
 
     def _config(self, params: Mapping[str, object]) -> InjectionConfig:
@@ -172,6 +174,10 @@ class InjectionSpace:
             _whole(params.get("n_loras", one_each)),
             _whole(params.get("rank", FIXED_RANK)),
         )
+
+    def _ranks(self, layers: tuple[int, ...], n: int, rank: int) -> dict[int, int]:
+        """Give the stacked rank of every layer that has a module."""
+        return {layer: k * rank for layer, k in deal(layers, n, self.placement).items()}
 
     def _active(self, params: Mapping[str, object]) -> tuple[int, ...]:
         if not self._searches("layer"):

@@ -48,7 +48,7 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
         RunError: The folder holds no bench.
         DataError: A file of labels cannot be read.
     """
-    identity, plan = _read_plan(folder)
+    identity, plan = read_plan(folder)
     labels = [label for path in judged for label in read_judged(path)]
     wanted = set(plan.cells())
     finished = [scores for scores in finished_cells(folder) if scores.cell in wanted]
@@ -59,7 +59,7 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
         facts=_facts(identity, plan, finished),
         warnings=tuple(_warnings(plan, finished, tables)),
         datasets=tuple(
-            _dataset(each, labels, cases(folder, plan, each.dataset, finished) if texts else ())
+            dataset_view(each, labels, cases(folder, plan, each.dataset, finished) if texts else ())
             for each in tables
         ),
         settings=words.flat(asdict(plan.settings)),
@@ -106,9 +106,16 @@ def _warnings(
     return warnings
 
 
-def _dataset(
+def dataset_view(
     tables: DatasetTables, labels: Sequence[Judged], shown: tuple[Case, ...]
 ) -> DatasetView:
+    """Put a dataset's numbers into words.
+
+    Args:
+        tables: Its numbers.
+        labels: A judge's.
+        shown: The cases.
+    """
     rates = win_rates([label for label in labels if dataset_of(label.id) == tables.dataset])
     users = words.counted(tables.n_users, "user")
     samples = words.counted(tables.n_samples, "test sample")
@@ -121,7 +128,12 @@ def _dataset(
     )
 
 
-def _read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
+def read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
+    """Read what a bench is of: its whole identity, and its plan.
+
+    Raises:
+        RunError: The folder holds no bench.
+    """
     identity = read_json(folder / RUN_FILE, what="a bench", error=RunError)
     try:
         fields = {name: identity[name] for name in ("sources", "systems", "seeds", "settings")}
