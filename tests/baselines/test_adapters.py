@@ -8,14 +8,16 @@ import torch
 
 from lorecall.baselines.contract import Budget, Person
 from lorecall.baselines.fitting import train_memory
-from lorecall.baselines.lora import DefaultLora
+from lorecall.baselines.lora import DefaultLora, LargestLora
 from lorecall.baselines.oppu import Oppu
 from lorecall.baselines.retrieval import retrieving
 from lorecall.lm.base import BaseModel
 from lorecall.lm.inject import Injection
+from lorecall.lm.tiny import tiny_base
 from lorecall.memory.artefact import Memory
 from lorecall.records import Sample, default_lora
 from lorecall.reply.responder import ModelResponder
+from lorecall.search.space import InjectionSpace
 from lorecall.settings import TrainSettings
 from lorecall.trial.run import Trials
 
@@ -26,7 +28,7 @@ LINES = [(f"c{i}", f"what about tea {i}?", f"tea {i} is fine") for i in range(8)
 LINES += [("valid", "tea?", "fine"), ("test", "tea?", "fine")]
 
 
-def memory_of(system: DefaultLora | Oppu, person: Person, base: BaseModel) -> Memory:
+def memory_of(system: DefaultLora | LargestLora | Oppu, person: Person, base: BaseModel) -> Memory:
     """Fit a system and give what it has in the weights."""
     responder = system.fit(person, base, BUDGET).responder
     assert isinstance(responder, ModelResponder)
@@ -45,6 +47,22 @@ def test_the_default_is_all_layers_at_rank_8(base: BaseModel, make_person: MakeP
     trials = Trials(base, settings=TRAIN, seed=5)
     trained = trials.train(memory.config, trials.data(person.split, person.split.train))
     assert all(torch.equal(memory.tensors[name], t) for name, t in trained.tensors.items())
+
+
+def test_the_largest_is_all_that_a_search_may_take(make_person: MakePerson) -> None:
+    """Every layer, n and r as the space's last point has them; as many parameters as that has."""
+    base = tiny_base(n_layers=3, width=128)
+    memory = memory_of(LargestLora(), make_person(LINES), base)
+    space = InjectionSpace(n_layers=3)
+    whole = {f"layer_{i:02d}": True for i in range(3)} | {"n_loras": 32, "rank": 96}
+    assert memory.config == space.config(whole)
+    assert memory.config.ranks() == {0: 11 * 96, 1: 11 * 96, 2: 10 * 96}
+
+
+def test_the_largest_fits_a_narrow_base(make_person: MakePerson) -> None:
+    """Of Table 2's ranks, the largest that the base takes."""
+    memory = memory_of(LargestLora(), make_person(LINES), tiny_base(n_layers=2, width=48))
+    assert memory.config.rank == 32
 
 
 @pytest.mark.parametrize("n_notes", [0, 4])

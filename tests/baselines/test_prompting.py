@@ -159,6 +159,7 @@ class TestCatalog:
             "dictionary-fair",
             "malp",
             "default-lora",
+            "largest-lora",
             "oppu",
             "oppu-retrieval",
             "retrieval",

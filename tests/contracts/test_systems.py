@@ -31,7 +31,15 @@ SYSTEMS: Mapping[str, System] = {
     **BASELINES,
     "default-lora-with-retrieval": WithRetrieval(system=DefaultLora()),
 }
-TRAINED = ("malp", "default-lora", "oppu", "oppu-retrieval", "default-lora-with-retrieval")
+TRAINED = (
+    "malp",
+    "default-lora",
+    "largest-lora",
+    "oppu",
+    "oppu-retrieval",
+    "default-lora-with-retrieval",
+)
+WITHOUT_NOTES = {"vanilla", "default-lora", "largest-lora", "oppu"}
 EACH = pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS.keys(), scope="class")
 QUICK = TrainSettings(
     learning_rate=2e-2, batch_size=16, max_epochs=1, max_prompt_tokens=128, max_response_tokens=20
@@ -174,7 +182,7 @@ class TestContract:
         assert (fit.responder.memory is not None) == (system.name in TRAINED)
         recalls = fit.responder.recall is not None
         assert recalls == (fit.notes is not None) == ("notes" in fit.facts)
-        assert recalls == (system.name not in {"vanilla", "default-lora", "oppu"})
+        assert recalls == (system.name not in WITHOUT_NOTES)
         if recalls:
             assert fit.facts["notes"] == len(fit.notes.notes if fit.notes else ()) > 0
             assert 0 <= fit.facts["valid_hit_rate"] <= 1
@@ -302,7 +310,7 @@ class TestIsolation:
         found = look_for_leaks(system.name, everyone.fits, everyone.words, QUICK)
         assert found.leaks == ()
         assert found.n_asked == N_USERS * (N_USERS - 1)
-        recalls = system.name not in {"vanilla", "default-lora", "oppu"}
+        recalls = system.name not in WITHOUT_NOTES
         assert (found.n_own_told == N_USERS) == recalls  # it would be seen if it were told
 
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from lorecall.baselines.contract import System
 from lorecall.baselines.dictionary import Dictionary
-from lorecall.baselines.lora import DefaultLora, Vanilla
+from lorecall.baselines.lora import DefaultLora, LargestLora, Vanilla
 from lorecall.baselines.malp import Malp
 from lorecall.baselines.oppu import Oppu
 from lorecall.baselines.retrieval import N_NOTES, Retrieval
@@ -17,6 +17,7 @@ _ALL: tuple[System, ...] = (
     Dictionary(lookup="fair"),
     Malp(),
     DefaultLora(),
+    LargestLora(),
     Oppu(),
     Oppu(n_notes=N_NOTES),
     Retrieval(),

@@ -1,11 +1,12 @@
-"""The base alone, and the LoRA that people train without a search: the two controls."""
+"""The base alone, and LoRAs that are trained without a search: the controls."""
 
 from dataclasses import dataclass
 
 from lorecall.baselines.contract import Budget, Fitted, Person
 from lorecall.baselines.fitting import fitted, train_memory
 from lorecall.lm.base import BaseModel
-from lorecall.records import default_lora
+from lorecall.records import InjectionConfig, default_lora
+from lorecall.settings import MAX_LORAS, RANKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,4 +29,22 @@ class DefaultLora:
     def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
         trained = train_memory(person, base, budget, default_lora(base.n_layers))
+        return fitted(person, base, budget, trained=trained)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargestLora:
+    """As many feed-forward pairs of as high a rank as a search may take, over every layer.
+
+    A searched memory is mostly of that size; this is what the same parameters do unsearched.
+    """
+
+    name: str = "largest-lora"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Train it on the person's own pairs."""
+        rank = max((r for r in RANKS if r <= base.max_rank), default=base.max_rank)
+        layers = tuple(range(base.n_layers))
+        config = InjectionConfig(layers=layers, n_loras=MAX_LORAS, rank=rank)
+        trained = train_memory(person, base, budget, config)
         return fitted(person, base, budget, trained=trained)
