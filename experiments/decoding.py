@@ -24,7 +24,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from memories import over_people
+from memories import memories_of, over_people
 from torch import Tensor
 
 from lorecall import BaseModel, Memory, load_history, preset
@@ -44,7 +44,7 @@ SETTINGS = preset("laptop")
 
 def main() -> None:
     """Answer every person's test queries in every way, then compare."""
-    over_people(OUT, __doc__, of_person=of_person, report=report)
+    over_people(OUT, __doc__, among=memories_of, of_person=of_person, report=report)
 
 
 def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:

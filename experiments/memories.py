@@ -1,25 +1,55 @@
-"""What experiments over the memories of a bench share: whom they read, and where their rows go."""
+"""What experiments over the people of a bench share: whom they read, and where their rows go."""
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from machine import machine
 
-from lorecall import BaseModel, Memory
+from lorecall import BaseModel, InjectionConfig, Memory
 from lorecall.device import set_threads
+from lorecall.evaluate.bench.scores import finished_cells
+from lorecall.evaluate.searched import MEMORY
 from lorecall.files import write_json
 
 Row = dict[str, Any]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What one user's search chose."""
+
+    dataset: str
+    user: str
+    theta: InjectionConfig
+
+
+def memories_of(folder: Path) -> Iterator[tuple[str, Memory]]:
+    """Give every user's memory, of a bench's folder `memories`."""
+    for path in sorted(folder.iterdir()):
+        memory = Memory.load(path)
+        yield memory.manifest.training.user, memory
+
+
+def thetas_of(folder: Path) -> Iterator[tuple[str, Chosen]]:
+    """Give what every user's search chose, of a bench or a table of it; its cells must tell it."""
+    for scores in finished_cells(folder):
+        cell = scores.cell
+        if cell.system == MEMORY and scores.theta is not None:
+            yield cell.user, Chosen(dataset=cell.dataset, user=cell.user, theta=scores.theta)
 
 
 def over_people(
     out: Path,
     doc: str | None,
     *,
-    of_person: Callable[[BaseModel, Memory], Row],
+    among: Callable[[Path], Iterator[tuple[str, T]]],
+    of_person: Callable[[BaseModel, T], Row],
     report: Callable[[dict[str, Row], BaseModel], Mapping[str, object]],
 ) -> None:
     """Read every person that is not in the results yet, and write what is known after each.
@@ -27,20 +57,19 @@ def over_people(
     Args:
         out: The results; its `people` are kept.
         doc: What the command line says of itself.
+        among: Gives whom there are in the folder that the command line names.
         of_person: Gives a person's row, with its means as `mean`.
         report: Puts all rows together; the machine is added to it.
     """
     parser = argparse.ArgumentParser(description=doc)
-    parser.add_argument("memories", type=Path, help="the folder `memories` of a bench")
+    parser.add_argument("folder", type=Path, help="a bench's, or what the text above says of it")
     parser.add_argument("--people", type=int, help="at most so many")
     options = parser.parse_args()
     set_threads()
     base = BaseModel.load()
     known: dict[str, Row] = json.loads(out.read_text())["people"] if out.exists() else {}
-    for folder in sorted(options.memories.iterdir())[: options.people]:
-        memory = Memory.load(folder)
-        user = memory.manifest.training.user
+    for user, person in islice(among(options.folder), options.people):
         if user not in known:
-            known[user] = of_person(base, memory)
+            known[user] = of_person(base, person)
             write_json(out, {"machine": machine(), **report(known, base)})
             print(user, json.dumps(known[user]["mean"], indent=1), flush=True)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 
-from memories import Row, over_people
+from memories import Row, memories_of, over_people
 
 from lorecall import BaseModel, Memory, load_history, preset
 from lorecall.data.history import split_history
@@ -97,7 +97,7 @@ def fitted(answers: Answers, own: Lengths, excess: Callable[[Lengths, Lengths], 
 
 def main() -> None:
     """Answer for every person, then compare the rules."""
-    over_people(OUT, __doc__, of_person=of_person, report=report)
+    over_people(OUT, __doc__, among=memories_of, of_person=of_person, report=report)
 
 
 def of_person(base: BaseModel, memory: Memory) -> Row:

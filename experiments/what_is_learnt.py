@@ -11,7 +11,7 @@ For every person of a bench, at the theta that their search chose, and for the d
 Replies are as long as the person's own, as the bench has them. Writes `results/what_is_learnt.json`
 after every person, so that it may be stopped.
 
-    python experiments/what_is_learnt.py BENCH/memories
+    python experiments/what_is_learnt.py experiments/tables/chitchat-further
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
-from memories import Row, over_people
+from memories import Chosen, Row, over_people, thetas_of
 from torch import Tensor
 
-from lorecall import BaseModel, InjectionConfig, Memory, load_history, preset
+from lorecall import BaseModel, InjectionConfig, load_history, preset
 from lorecall.data.history import sample_id, split_history, training_statements
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import persona_tokens
@@ -42,15 +42,14 @@ Weights = Mapping[str, Tensor]
 
 def main() -> None:
     """Train and read every person in every way, then compare."""
-    over_people(OUT, __doc__, of_person=of_person, report=report)
+    over_people(OUT, __doc__, among=thetas_of, of_person=of_person, report=report)
 
 
-def of_person(base: BaseModel, memory: Memory) -> Row:
+def of_person(base: BaseModel, chosen: Chosen) -> Row:
     """Train and read one person in every way."""
-    training = memory.manifest.training
-    person = Tried(base, load_history(training.dataset, user=training.user))
+    person = Tried(base, load_history(chosen.dataset, user=chosen.user))
     systems = {
-        "memory": (memory.config, MEMORY_WAYS),
+        "memory": (chosen.theta, MEMORY_WAYS),
         "lora": (default_lora(base.n_layers), LORA_WAYS),
     }
     for name, (theta, ways) in systems.items():

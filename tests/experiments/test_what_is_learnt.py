@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from lorecall.lm.base import BaseModel
-from lorecall.memory.artefact import Memory
-from lorecall.records import History, Sample, Statement
+from lorecall.records import History, InjectionConfig, Sample, Statement
 from lorecall.settings import TrainSettings, preset
 
+TABLES = Path(__file__).parents[2] / "experiments" / "tables"
+THETA = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
 TRAIN = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
 WAYS = [f"memory, {way}" for way in ("pairs", "averaged", "statements", "twice", "refit")] + [
     f"lora, {way}" for way in ("pairs", "averaged", "refit")
@@ -44,10 +46,11 @@ def base(make_base: Callable[..., BaseModel]) -> BaseModel:
 
 
 def test_every_way_is_read_on_the_test_samples(
-    experiment: ModuleType, base: BaseModel, make_memory: Callable[..., Memory]
+    experiment: ModuleType, base: BaseModel, load: Callable[[str], ModuleType]
 ) -> None:
     """Each with a value a sample; what is trained on differs, and so do the losses."""
-    row = experiment.of_person(base, make_memory(base))
+    chosen = load("memories").Chosen(dataset="made up", user="user-0", theta=THETA)
+    row = experiment.of_person(base, chosen)
     assert list(row["scores"]) == WAYS
     assert row["n_statements"] == 1
     assert all(len(scores["loss"]) == row["n_test"] for scores in row["scores"].values())
@@ -60,27 +63,29 @@ def test_people_are_kept_and_put_together(
     experiment: ModuleType,
     load: Callable[[str], ModuleType],
     base: BaseModel,
-    make_memory: Callable[..., Memory],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A person that is known is not read again; differences are over all samples."""
     memories, out = load("memories"), tmp_path / "rows.json"
-    for seed in (0, 1):
-        make_memory(base, seed=seed).save(tmp_path / "memories" / f"m{seed}")
+    people = {
+        user: memories.Chosen(dataset="made up", user=user, theta=THETA)
+        for user in ("user-0", "user-1")
+    }
+    monkeypatch.setattr(experiment, "thetas_of", lambda _folder: iter(people.items()))
     monkeypatch.setattr(memories.BaseModel, "load", lambda: base)
     monkeypatch.setattr(experiment, "OUT", out)
     read: list[str] = []
     of_person = experiment.of_person
 
-    def noting(base: BaseModel, memory: Memory) -> object:
-        read.append(memory.manifest.training.user)
-        return of_person(base, memory)
+    def noting(base: BaseModel, chosen: Any) -> object:
+        read.append(chosen.user)
+        return of_person(base, chosen)
 
     monkeypatch.setattr(experiment, "of_person", noting)
-    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "memories"), "--people", "1"])
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path), "--people", "1"])
     experiment.main()
-    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "memories")])
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path)])
     experiment.main()
     assert read == ["user-0", "user-1"]
     whole = json.loads(out.read_text())
@@ -95,3 +100,12 @@ def test_people_are_kept_and_put_together(
     means = whole["means"]
     value = means["memory, averaged"]["loss"]["value"] - means["memory, pairs"]["loss"]["value"]
     assert found["value"] == pytest.approx(value)
+
+
+def test_thetas_are_those_of_a_table(load: Callable[[str], ModuleType]) -> None:
+    """Of the memory alone, a line a person; a table of before they were kept has none."""
+    thetas = dict(load("memories").thetas_of(TABLES / "chitchat-further"))
+    assert len(thetas) == 8
+    assert {chosen.theta.rank for chosen in thetas.values()} == {96}
+    assert all(chosen.user == user for user, chosen in thetas.items())
+    assert not dict(load("memories").thetas_of(TABLES / "chitchat"))
