@@ -43,8 +43,11 @@ class LargestLora:
 
     def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
-        rank = max((r for r in RANKS if r <= base.max_rank), default=base.max_rank)
-        layers = tuple(range(base.n_layers))
-        config = InjectionConfig(layers=layers, n_loras=MAX_LORAS, rank=rank)
-        trained = train_memory(person, base, budget, config)
+        trained = train_memory(person, base, budget, largest_lora(base))
         return fitted(person, base, budget, trained=trained)
+
+
+def largest_lora(base: BaseModel) -> InjectionConfig:
+    """Give the theta of most parameters that there is for a base (Table 2), over all its layers."""
+    rank = max((r for r in RANKS if r <= base.max_rank), default=base.max_rank)
+    return InjectionConfig(layers=tuple(range(base.n_layers)), n_loras=MAX_LORAS, rank=rank)

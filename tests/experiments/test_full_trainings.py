@@ -1,0 +1,64 @@
+"""Thetas trained in full: which ones, what is read of each, and how they are compared."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+
+from lorecall.lm.base import BaseModel
+from lorecall.records import History, InjectionConfig, Sample
+from lorecall.settings import TrainSettings, preset
+
+THETA = InjectionConfig(layers=(0,), n_loras=2, rank=4)
+NAMES = ["chosen x1", "chosen x4", "elsewhere x1", "largest x1", "largest x4"]
+NAMES += ["default x1", "default x8"]
+
+
+@pytest.fixture
+def experiment(
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[str], ModuleType],
+    one_epoch: TrainSettings,
+    make_samples: Callable[..., tuple[Sample, ...]],
+) -> ModuleType:
+    """Import the experiment, which is no package, for made-up people."""
+    module = load("full_trainings")
+    history = History(dataset="made up", user="ann", samples=make_samples(24))
+    monkeypatch.setattr(module, "SETTINGS", replace(preset("laptop"), train=one_epoch))
+    monkeypatch.setattr(module, "load_history", lambda _dataset, user: replace(history, user=user))
+    return module
+
+
+def test_every_theta_is_trained_and_compared(
+    experiment: ModuleType, load: Callable[[str], ModuleType], make_base: Callable[..., BaseModel]
+) -> None:
+    """Each reads the same samples; the chosen one differs from itself by nothing."""
+    base, chosen = make_base("llama", n_layers=3), load("memories").Chosen
+    people = {
+        user: experiment.of_person(base, chosen(dataset="made up", user=user, theta=THETA))
+        for user in ("ann", "bob")
+    }
+    rows = people["ann"]["thetas"]
+    assert list(rows) == NAMES
+    assert len({tuple(row["test"]) for row in rows.values()}) == len(NAMES)
+    assert rows["elsewhere x1"]["n_parameters"] == rows["chosen x1"]["n_parameters"]
+    assert rows["largest x1"]["n_parameters"] > rows["chosen x1"]["n_parameters"]
+    whole = experiment.report(people, base)
+    assert whole["n_people"] == 2
+    assert whole["test"]["chosen x1"]["less chosen x1"] == [0, 0, 0]
+    mean, less = (whole["test"]["default x8"][key][0] for key in ("mean", "less chosen x1"))
+    assert mean - whole["test"]["chosen x1"]["mean"][0] == pytest.approx(less)
+
+
+def test_elsewhere_is_on_other_layers_where_there_are_enough(
+    experiment: ModuleType, make_base: Callable[..., BaseModel]
+) -> None:
+    """As many of them, and of the same n and r."""
+    base = make_base("llama", n_layers=5)
+    elsewhere = experiment.thetas(base, replace(THETA, layers=(0, 3)))["elsewhere x1"]
+    assert len(elsewhere.layers) == 2
+    assert not {0, 3} & {*elsewhere.layers}
+    assert elsewhere == replace(THETA, layers=elsewhere.layers)
+    most = experiment.thetas(base, replace(THETA, layers=(0, 1, 3, 4), n_loras=4))
+    assert len({*most["elsewhere x1"].layers}) == 4
