@@ -118,7 +118,14 @@ def learn(  # noqa: PLR0913 - one parameter an option
     history: Annotated[Path | None, typer.Option(help="A JSONL file.")] = None,
     preset: Annotated[str, typer.Option(help="laptop or paper.")] = "laptop",
     trials: Annotated[int | None, typer.Option(help="Most trials of the search.")] = None,
-    initial: Annotated[int | None, typer.Option(help="Random trials among them.")] = None,
+    initial: Annotated[int | None, typer.Option(help="Trials before it suggests.")] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            help="What is tried first: known (the LoRAs that need no search), or random.",
+            show_default="the preset's",
+        ),
+    ] = None,
     samples: Annotated[int | None, typer.Option(help="Training samples a trial sees.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Cap on the epochs.")] = None,
     model: Model = None,
@@ -183,6 +190,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         seed=seed,
         trials=trials,
         initial=initial,
+        start=start,
         samples=samples,
         epochs=epochs,
         inject=inject,

@@ -66,7 +66,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
     preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     trials: Annotated[int | None, typer.Option(min=1, help="Most trials of a search.")] = None,
-    initial: Annotated[int | None, typer.Option(min=1, help="Random trials among them.")] = None,
+    initial: Annotated[int | None, typer.Option(min=1, help="Trials before it suggests.")] = None,
     samples: Annotated[int | None, typer.Option(help="Training samples a trial sees.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Cap on the epochs.")] = None,
     history_samples: Annotated[

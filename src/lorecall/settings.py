@@ -31,6 +31,7 @@ DROPOUTS = (0.0, 0.05, 0.1)
 MIN_SCALING, MAX_DROPOUT = 1e-3, 0.9
 MAX_SEED = 2**31 - 1
 PresetName = Literal["laptop", "paper"]
+Start = Literal["random", "known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,10 @@ class SearchSettings:
 
     Args:
         trials: Most trials, the random ones included.
-        initial: Random points before the first suggestion of the surrogate.
+        initial: Points before the first suggestion of the surrogate.
+        start: Which those are: `random` ones alone, or first the `known` designs, the LoRAs on all
+            layers that people train without a search; where other searches' trials are given,
+            the best of those instead.
         batch: q, suggestions made before the first of them is trained.
         together: Whether the trials of a batch are trained side by side: for a large device.
         budget_min: Minutes the search may take, beside its trials; None for any.
@@ -126,6 +130,7 @@ class SearchSettings:
 
     trials: int = 200
     initial: int = 100
+    start: Start = "random"
     batch: int = 1
     together: bool = False
     budget_min: float | None = None
@@ -161,6 +166,7 @@ class SearchSettings:
         check_range("the number of ranks", len(self.ranks), low=1)
         check_range("the lowest rank", min(self.ranks, default=1), low=1)
         choice("what a memory acts on", self.inject, get_args(Inject))
+        choice("the start of a search", self.start, get_args(Start))
         choice("the surrogate", self.surrogate, get_args(SurrogateKind))
         choice("what is searched", self.searched, get_args(Searched))
         check_levels("scalings", self.scalings, low=MIN_SCALING)
@@ -206,9 +212,9 @@ class LearnSettings:
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values.
 
-        A wider search or choice leaves its mark, and so does another decoding than the default's;
-        without them the settings, and so a run's identity and its study's name, are what they were
-        before there were such.
+        A wider search, another start or choice leaves its mark, and so does another decoding than
+        the default's; without them the settings, and so a run's identity and its study's name, are
+        what they were before there were such.
         """
         search = _unless_default(asdict(self.search), asdict(SearchSettings()), _WIDER)
         train = _unless_default(asdict(self.train), asdict(TrainSettings()), _DECODED)
@@ -238,6 +244,7 @@ class Changes(TypedDict, total=False):
     wide: Sequence[str]
     finalists: int | None
     third_objective: str | None
+    start: str | None
     reply_length: str | None
     no_repeat: int | None
 
@@ -274,10 +281,10 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
 _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
     *("searched", "budget_min", "early_stop", "screen", "surrogate"),
-    *("third_objective", "finalists"),
+    *("third_objective", "finalists", "start"),
 )
 _DECODED = ("reply_length", "no_repeat")
-_WIDER = ("scalings", "dropouts", "third_objective", "finalists")
+_WIDER = ("scalings", "dropouts", "third_objective", "finalists", "start")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
 
 
@@ -300,7 +307,9 @@ def _laptop() -> LearnSettings:
     return LearnSettings(
         preset="laptop",
         train=TrainSettings(max_epochs=3, patience=2),
-        search=SearchSettings(trials=8, initial=5, samples=32, epochs=2, finalists=2),
+        search=SearchSettings(
+            trials=8, initial=5, start="known", samples=32, epochs=2, finalists=2
+        ),
     )
 
 

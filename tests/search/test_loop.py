@@ -220,6 +220,48 @@ def test_the_best_of_another_search_is_tried_first(tmp_path: Path) -> None:
     assert len(outcome.trials) == 6
 
 
+def test_the_known_designs_are_tried_first(tmp_path: Path) -> None:
+    """They count among the first trials; random ones follow, and the surrogate suggests as ever."""
+    outcome = make_search(tmp_path, start="known").run(finding)
+    designs = [SPACE.config(params) for params in SPACE.known_designs()]
+    assert [trial.config for trial in outcome.trials[:2]] == designs
+    random = make_search(tmp_path / "random").run(finding)
+    assert not {*designs} & {trial.config for trial in random.trials}
+    assert [trial.seconds["suggest"] > 0 for trial in outcome.trials] == [False] * 2 + [True] * 3
+
+
+def test_a_search_that_stopped_between_the_designs_tries_each_once(tmp_path: Path) -> None:
+    """Gone on with, it tries the one that is left, and no more than fit among the first trials."""
+    with pytest.raises(RuntimeError, match="went away"):
+        make_search(tmp_path, start="known").run(failing_after(1))  # its second one is broken
+    outcome = make_search(tmp_path, start="known").run(finding)
+    designs = [SPACE.config(params) for params in SPACE.known_designs()]
+    assert {*designs} == {trial.config for trial in outcome.trials if trial.config in designs}
+    assert len(outcome.trials) == len({trial.config for trial in outcome.trials}) == 5
+    one = make_search(tmp_path / "one", start="known", trials=2, initial=1).run(finding)
+    assert one.trials[0].config == designs[0]
+    assert one.trials[1].config != designs[1]
+
+
+def test_the_best_of_others_goes_before_the_known_designs(tmp_path: Path) -> None:
+    """A prior's search has tried them already."""
+    prior = make_search(tmp_path / "a", trials=4, initial=4).run(finding)
+    before = make_search(tmp_path / "a", trials=4, initial=4)
+    settings = SearchSettings(
+        trials=2, initial=2, start="known", warmup_steps=8, posterior_samples=8
+    )
+    search = Search(
+        SPACE,
+        settings=settings,
+        seed=0,
+        storage=f"sqlite:///{tmp_path / 'b.db'}",
+        study_name="s",
+        priors=[before.as_prior()],
+    )
+    tried = {trial.config for trial in search.run(finding).trials}
+    assert tried <= {trial.config for trial in prior.trials}
+
+
 def test_a_wider_space_with_a_third_objective(tmp_path: Path) -> None:
     """Scaling, dropout and few parameters: searched, told, chosen, and gone on with."""
     space = replace(SPACE, scalings=(1.0, 2.0), dropouts=(0.0, 0.1))

@@ -1,6 +1,7 @@
 """Theta's space: parameters, configurations, and which of them are the same model."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorecall.errors import ConfigError
-from lorecall.records import InjectionConfig
+from lorecall.records import InjectionConfig, Searched, default_lora
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.space import InjectionSpace
 
@@ -260,3 +261,39 @@ def test_parameters_outside_are_refused() -> None:
     """A rank that is none of Table 2's is an error."""
     with pytest.raises(ConfigError, match="rank in"):
         InjectionSpace(n_layers=2).config(params_of("11", 2, 9))
+
+
+class TestKnownDesigns:
+    """What people train without a search, as points of the space."""
+
+    def test_the_largest_and_the_default(self) -> None:
+        """On all layers; the default is SPEC section 7's control."""
+        space = InjectionSpace(n_layers=30)
+        largest, default = (space.config(params) for params in space.known_designs())
+        assert (largest.n_loras, largest.rank, len(largest.layers)) == (32, 96, 30)
+        assert default == default_lora(30)
+
+    def test_every_layer_takes_all_with_the_other_placement(self) -> None:
+        """One module a layer is n = 1 there."""
+        space = InjectionSpace(n_layers=3, max_loras=2, placement="every")
+        largest, default = (space.config(params) for params in space.known_designs())
+        assert largest.ranks() == dict.fromkeys(range(3), 2 * 96)
+        assert default.ranks() == dict.fromkeys(range(3), 8)
+
+    @pytest.mark.parametrize(
+        ("row", "n_designs"), [("all", 2), ("layer", 1), ("n", 2), ("rank", 2), ("rank+layer", 2)]
+    )
+    def test_they_are_points_of_every_row(self, row: str, n_designs: int) -> None:
+        """One alone where nothing that differs is searched."""
+        space = InjectionSpace(n_layers=4, max_loras=6, searched=cast("Searched", row))
+        designs = space.known_designs()
+        assert len(designs) == n_designs
+        assert all(space.params(space.config(design)) == design for design in designs)
+
+    def test_further_factors_are_the_papers_where_they_may_be(self) -> None:
+        """The nearest there is otherwise, by the ratio."""
+        for design in WIDE.known_designs():
+            assert WIDE.config(design).beside == {}
+        space = InjectionSpace(n_layers=2, scalings=(0.2, 4.0), dropouts=(0.05, 0.1))
+        for design in space.known_designs():
+            assert space.config(design).beside == {"scaling": 4.0, "dropout": 0.05}

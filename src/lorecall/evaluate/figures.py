@@ -63,7 +63,7 @@ def hypervolume(result: RunResult) -> Figure:
         layout["xaxis"]["dtick"] = 1
     layout["yaxis"] = {**_axis("hypervolume"), "rangemode": "tozero"}
     if 0 < (initial := n_initial(result)) < len(trace):
-        layout |= _mark(initial + 0.5, "random ← → suggested")
+        layout |= _mark(initial + 0.5, "start ← → suggested")
     return {"data": [line], "layout": {**layout, "showlegend": False}}
 
 
@@ -95,7 +95,7 @@ def kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
 
 
 def n_initial(result: RunResult) -> int:
-    """Give how many of the trials were drawn at random; 0 when that is not known."""
+    """Give how many trials came before the first suggestion; 0 when that is not known."""
     search = result.settings.get("search")
     initial = search.get("initial") if isinstance(search, dict) else None
     return min(initial, len(result.trials)) if isinstance(initial, int) else 0

@@ -16,10 +16,11 @@ from statistics import median
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search.alive import beating, running
+from lorecall.search.discrete import Params
 from lorecall.search.first import FirstPoints
 from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
 from lorecall.search.local_search import SpaceExhaustedError
@@ -94,6 +95,9 @@ class Search:
             options=self.options,
         )
         self._n_initial = self._first.n or settings.initial
+        self._designs: tuple[Params, ...] = ()
+        if settings.start == "known" and not self._first.n:
+            self._designs = space.known_designs()[: settings.initial]
         sampler = SaasNehviSampler(
             search_space=space.distributions(),
             n_initial=self._n_initial,
@@ -144,12 +148,12 @@ class Search:
     def prepare(self) -> None:
         """Queue the first points and start the clock; once, before other processes join."""
         recover(self.study)
-        trials = self.study.get_trials(deepcopy=False)
-        known = {self.space.same_as(params) for t in trials if (params := known_params(t))}
-        wanted = self._first.ranked(seed=self.seed) if len(known) < self._first.n else []
-        for params in wanted:
-            if self.space.same_as(params) not in known:
-                self.study.enqueue_trial(params, skip_if_exists=True)
+        trials = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
+        asked = {self.space.same_as(params) for t in trials if (params := known_params(t))}
+        best = self._first.ranked(seed=self.seed) if len(asked) < self._first.n else []
+        for params in (*self._designs, *best):
+            if self.space.same_as(params) not in asked:
+                self.study.enqueue_trial(params)
         if self.settings.budget_min is not None:
             left = timedelta(minutes=self.settings.budget_min, seconds=-self.spent_s)
             self.study.set_user_attr(_DEADLINE, (datetime.now() + left).timestamp())  # noqa: DTZ005 - as Optuna's own

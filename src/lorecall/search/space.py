@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from math import log
 from typing import get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -153,6 +154,29 @@ class InjectionSpace:
                 and self._ranks(layers, n * rank // larger, larger) == ranks
             )
         return simplest
+
+    def known_designs(self) -> tuple[Params, ...]:
+        """Give what people train without a search: the largest LoRA there is, and the default.
+
+        Both are on all layers, at the scaling and the dropout that are nearest to the paper's. One
+        of them where they are one model in this space.
+        """
+        one_each = 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
+        common: Params = {
+            **dict.fromkeys(self._layer_names(), True),
+            "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPERS["scaling"]))),
+            "dropout": min(self.dropouts, key=lambda x: abs(x - PAPERS["dropout"])),
+        }
+        designs: list[Params] = [
+            common | {"n_loras": self.max_loras, "rank": self.ranks[-1]},
+            common | {"n_loras": one_each, "rank": self.ranks[0]},
+        ]
+        names = self.distributions()
+        once = {
+            self.same_as(params): params
+            for params in ({name: design[name] for name in names} for design in designs)
+        }
+        return tuple(once.values())
 
     def _config(self, params: Mapping[str, object]) -> InjectionConfig:
         layers, n, rank = self._theta(params)
