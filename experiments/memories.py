@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,11 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What one user's search chose."""
+    """What one user's search chose, and the test losses of all systems, the memory among them."""
 
     dataset: str
     user: str
     theta: InjectionConfig
+    losses: Mapping[str, tuple[float, ...]]
 
 
 def memories_of(folder: Path) -> Iterator[tuple[str, Memory]]:
@@ -38,10 +39,16 @@ def memories_of(folder: Path) -> Iterator[tuple[str, Memory]]:
 
 def thetas_of(folder: Path) -> Iterator[tuple[str, Chosen]]:
     """Give what every user's search chose, of a bench or a table of it; its cells must tell it."""
-    for scores in finished_cells(folder):
-        cell = scores.cell
-        if cell.system == MEMORY and scores.theta is not None:
-            yield cell.user, Chosen(dataset=cell.dataset, user=cell.user, theta=scores.theta)
+    cells = finished_cells(folder)
+    for scores in cells:
+        cell, theta = scores.cell, scores.theta
+        if cell.system == MEMORY and theta is not None:
+            of_user = [c for c in cells if replace(c.cell, system=MEMORY) == cell]
+            losses = {c.cell.system: c.scores.loss for c in of_user}
+            yield (
+                cell.user,
+                Chosen(dataset=cell.dataset, user=cell.user, theta=theta, losses=losses),
+            )
 
 
 def over_people(

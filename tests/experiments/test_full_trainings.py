@@ -6,13 +6,13 @@ from types import ModuleType
 
 import pytest
 
+from lorecall.data.history import split_history
 from lorecall.lm.base import BaseModel
 from lorecall.records import History, InjectionConfig, Sample
 from lorecall.settings import TrainSettings, preset
 
 THETA = InjectionConfig(layers=(0,), n_loras=2, rank=4)
-NAMES = ["chosen x1", "chosen x4", "elsewhere x1", "largest x1", "largest x4"]
-NAMES += ["default x1", "default x8"]
+NAMES = ["memory", "largest-lora", "elsewhere", "default x4", "default x8", "default x16"]
 
 
 @pytest.fixture
@@ -34,21 +34,25 @@ def test_every_theta_is_trained_and_compared(
     experiment: ModuleType, load: Callable[[str], ModuleType], make_base: Callable[..., BaseModel]
 ) -> None:
     """Each reads the same samples; the chosen one differs from itself by nothing."""
-    base, chosen = make_base("llama", n_layers=3), load("memories").Chosen
+    base = make_base("llama", n_layers=3)
+    n_test = len(split_history(experiment.load_history("made up", user="ann")).test)
+    losses = {"memory": (4.0,) * n_test, "largest-lora": (3.5,) * n_test}
     people = {
-        user: experiment.of_person(base, chosen(dataset="made up", user=user, theta=THETA))
+        user: experiment.of_person(
+            base, load("memories").Chosen(dataset="made up", user=user, theta=THETA, losses=losses)
+        )
         for user in ("ann", "bob")
     }
-    rows = people["ann"]["thetas"]
+    rows = people["ann"]["systems"]
     assert list(rows) == NAMES
     assert len({tuple(row["test"]) for row in rows.values()}) == len(NAMES)
-    assert rows["elsewhere x1"]["n_parameters"] == rows["chosen x1"]["n_parameters"]
-    assert rows["largest x1"]["n_parameters"] > rows["chosen x1"]["n_parameters"]
     whole = experiment.report(people, base)
     assert whole["n_people"] == 2
-    assert whole["test"]["chosen x1"]["less chosen x1"] == [0, 0, 0]
-    mean, less = (whole["test"]["default x8"][key][0] for key in ("mean", "less chosen x1"))
-    assert mean - whole["test"]["chosen x1"]["mean"][0] == pytest.approx(less)
+    assert whole["n_samples"] == 2 * n_test
+    assert whole["test"]["memory"]["less the memory"] == [0, 0, 0]
+    assert whole["test"]["largest-lora"]["less the memory"] == [-0.5, -0.5, -0.5]
+    mean = whole["test"]["default x8"]["mean"][0]
+    assert mean - 4 == pytest.approx(whole["test"]["default x8"]["less the memory"][0])
 
 
 def test_elsewhere_is_on_other_layers_where_there_are_enough(
@@ -56,9 +60,9 @@ def test_elsewhere_is_on_other_layers_where_there_are_enough(
 ) -> None:
     """As many of them, and of the same n and r."""
     base = make_base("llama", n_layers=5)
-    elsewhere = experiment.thetas(base, replace(THETA, layers=(0, 3)))["elsewhere x1"]
+    elsewhere = experiment.thetas(base, replace(THETA, layers=(0, 3)))["elsewhere"]
     assert len(elsewhere.layers) == 2
     assert not {0, 3} & {*elsewhere.layers}
     assert elsewhere == replace(THETA, layers=elsewhere.layers)
     most = experiment.thetas(base, replace(THETA, layers=(0, 1, 3, 4), n_loras=4))
-    assert len({*most["elsewhere x1"].layers}) == 4
+    assert len({*most["elsewhere"].layers}) == 4

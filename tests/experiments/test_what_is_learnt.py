@@ -49,7 +49,7 @@ def test_every_way_is_read_on_the_test_samples(
     experiment: ModuleType, base: BaseModel, load: Callable[[str], ModuleType]
 ) -> None:
     """Each with a value a sample; what is trained on differs, and so do the losses."""
-    chosen = load("memories").Chosen(dataset="made up", user="user-0", theta=THETA)
+    chosen = load("memories").Chosen(dataset="made up", user="user-0", theta=THETA, losses={})
     row = experiment.of_person(base, chosen)
     assert list(row["scores"]) == WAYS
     assert row["n_statements"] == 1
@@ -69,7 +69,7 @@ def test_people_are_kept_and_put_together(
     """A person that is known is not read again; differences are over all samples."""
     memories, out = load("memories"), tmp_path / "rows.json"
     people = {
-        user: memories.Chosen(dataset="made up", user=user, theta=THETA)
+        user: memories.Chosen(dataset="made up", user=user, theta=THETA, losses={})
         for user in ("user-0", "user-1")
     }
     monkeypatch.setattr(experiment, "thetas_of", lambda _folder: iter(people.items()))
@@ -107,5 +107,8 @@ def test_thetas_are_those_of_a_table(load: Callable[[str], ModuleType]) -> None:
     thetas = dict(load("memories").thetas_of(TABLES / "chitchat-further"))
     assert len(thetas) == 8
     assert {chosen.theta.rank for chosen in thetas.values()} == {96}
+    for chosen in thetas.values():
+        assert {"memory", "default-lora"} <= chosen.losses.keys()
+        assert len({len(losses) for losses in chosen.losses.values()}) == 1
     assert all(chosen.user == user for user, chosen in thetas.items())
     assert not dict(load("memories").thetas_of(TABLES / "chitchat"))
