@@ -133,7 +133,8 @@ def bench_render(
     *,
     judged: Judged = None,
     texts: Annotated[
-        bool, typer.Option("--texts/--no-texts", help="Show cases, with what users wrote.")
+        bool,
+        typer.Option("--texts/--no-texts", help="Cases, and pairs for a judge: what users wrote."),
     ] = True,
     as_json: Json = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -18,8 +19,10 @@ from lorecall.evaluate.bench.tables import tabulate
 from lorecall.evaluate.judge import StandInJudge
 from lorecall.evaluate.pairs import read_pairs
 from lorecall.evaluate.win_rate import judge_pairs, write_judged
+from lorecall.run_folder import RUN_FILE
 
 Make = Callable[..., Path]
+KEPT = sorted((Path(__file__).parents[3] / "experiments" / "tables").glob("*/"))
 
 
 class Tags(HTMLParser):
@@ -65,6 +68,19 @@ def test_every_table_is_there(finished_folder: Make) -> None:
     ]
     assert all(len(row) == len(g.columns) for g in view.datasets[0].grids for row in g.rows)
     assert len(list((folder / "pairs").iterdir())) == 9
+
+
+@pytest.mark.parametrize("table", KEPT, ids=lambda folder: folder.name)
+def test_a_kept_table_is_made_again_of_its_scores(table: Path, tmp_path: Path) -> None:
+    """Whoever has the plan and the scores, and no text, gets the same numbers."""
+    for name in (RUN_FILE, SCORES_FILE):
+        shutil.copy(table / name, tmp_path)
+    render_bench(tmp_path, texts=False)
+    numbers = [json.loads((folder / TABLES).read_text()) for folder in (table, tmp_path)]
+    assert numbers[0] == numbers[1]
+    assert not (tmp_path / "pairs").exists()
+    with pytest.raises(RunError, match="must be readable"):
+        render_bench(tmp_path)
 
 
 def test_texts_mean_nothing(finished_folder: Make) -> None:

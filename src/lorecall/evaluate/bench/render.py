@@ -39,7 +39,8 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
     Args:
         folder: The bench's.
         judged: Files of a judge's labels, from `lorecall judge run`.
-        texts: Whether to show cases, and with them what users wrote.
+        texts: Whether to show cases and to write the pairs, and with them what users wrote; without
+            it the plan and the scores are all that is read.
 
     Returns:
         What was written, to be shown elsewhere too.
@@ -52,7 +53,8 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
     labels = [label for path in judged for label in read_judged(path)]
     wanted = set(plan.cells())
     finished = [scores for scores in finished_cells(folder) if scores.cell in wanted]
-    write_pair_files(folder, plan, finished)
+    if texts:
+        write_pair_files(folder, plan, finished)
     tables = tabulate(plan, finished)
     versions = identity["versions"]
     view = View(
