@@ -3,13 +3,14 @@
 For every person of a table, thetas are trained on the whole training part as a memory is at the
 end, and the losses of the validation and the test samples read at the best point:
 
-- elsewhere: as many modules of the chosen rank as the memory has, on as many other layers, drawn
-  at random.
-- default x2, x4, ...: the LoRA of rank 8 on all layers, at a larger scaling than the paper's 1.
+- chosen: what the person's search chose; the table's memory.
+- elsewhere: as many modules of that rank on as many other layers, drawn at random.
+- largest: as large a LoRA as there may be, on all layers.
+- default x8: the LoRA of rank 8 on all layers, at scaling 8 instead of the paper's 1.
 
-They stand beside the test losses that the table has of its systems: the memory, which is of what
-was chosen, and the LoRAs that need no search. Writes `results/full_trainings.json` after every
-person, so that it may be stopped.
+They stand beside the test losses that the table has of its systems, and beside `picked`: of chosen
+and largest, whichever has the lower validation loss, as if both were a search's finalists. Writes
+`results/full_trainings.json` after every person, so that it may be stopped.
 
     python experiments/full_trainings.py experiments/tables/chitchat-further
 """
@@ -23,6 +24,7 @@ import numpy as np
 from memories import Chosen, Row, over_people, thetas_of
 
 from lorecall import BaseModel, InjectionConfig, load_history, preset
+from lorecall.baselines.lora import largest_lora
 from lorecall.data.history import split_history
 from lorecall.evaluate.searched import MEMORY
 from lorecall.lm.inject import Injection
@@ -32,7 +34,8 @@ from lorecall.trial.run import Trials
 
 OUT = Path(__file__).parent / "results" / "full_trainings.json"
 SETTINGS = preset("laptop")
-SCALINGS = (4.0, 8.0, 16.0)
+SCALING = 8.0
+FINALISTS = ("chosen", "largest")
 
 
 def main() -> None:
@@ -59,6 +62,7 @@ def of_person(base: BaseModel, chosen: Chosen) -> Row:
             "n_parameters": trained.n_parameters,
             "seconds": trained.report.seconds,
         }
+    rows["picked"] = min((rows[name] for name in FINALISTS), key=lambda row: row["valid"])
     return {"systems": rows, "mean": {name: fmean(row["test"]) for name, row in rows.items()}}
 
 
@@ -69,11 +73,11 @@ def thetas(base: BaseModel, chosen: InjectionConfig) -> dict[str, InjectionConfi
     # where too few are left, some of the chosen ones are drawn again
     pool = others if len(others) >= n else list(range(base.n_layers))
     drawn = np.random.default_rng(SETTINGS.seed).choice(pool, size=n, replace=False)
-    layers = tuple(sorted(int(i) for i in drawn))
-    default = default_lora(base.n_layers)
     return {
-        "elsewhere": replace(chosen, layers=layers),
-        **{f"default x{scaling:g}": replace(default, scaling=scaling) for scaling in SCALINGS},
+        "chosen": chosen,
+        "elsewhere": replace(chosen, layers=tuple(sorted(int(i) for i in drawn))),
+        "largest": largest_lora(base),
+        f"default x{SCALING:g}": replace(default_lora(base.n_layers), scaling=SCALING),
     }
 
 
