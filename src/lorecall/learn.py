@@ -223,7 +223,7 @@ class _Job:
 
     def memory(self, found: SearchOutcome, vanilla: SystemReading) -> SystemReading:
         """Train the search's finalists on all of the training samples and store the best."""
-        configs = [trial.config for trial in found.finalists(self.settings.search.finalists)]
+        configs = [trial.config for trial in self.searching.finalists(found)]
         line = "training the memory"
         return self._train_and_read("memory", line, configs, vanilla, cost=self.costs.memory)
 
@@ -232,7 +232,7 @@ class _Job:
     ) -> RunResult:
         """Score every system on the test samples, paired, and gather what was found."""
         persona = persona_tokens(self.split.own_content)
-        finalists = found.finalists(self.settings.search.finalists)
+        finalists = self.searching.finalists(found)
         taken = finalists[readings["memory"].taken]
         scored: dict[System, SampleScores] = {
             name: score_samples(

@@ -12,6 +12,7 @@ from lorecall.data.history import split_history, subset
 from lorecall.lm.base import BaseModel
 from lorecall.readings import finding_of
 from lorecall.records import History, InjectionConfig
+from lorecall.results import Trial
 from lorecall.search.early_stop import is_hopeless
 from lorecall.search.loop import Search
 from lorecall.search.outcome import Finding, SearchOutcome
@@ -124,6 +125,20 @@ class Searching:
         """Work on the search beside other processes, until it is over."""
         search = self._after_screening(plan, Search.work)
         search.work(self.objective(self.full, plan, search))
+
+    def finalists(self, found: SearchOutcome) -> tuple[Trial, ...]:
+        """Give the trials that are trained in full, each once.
+
+        The chosen one, those of the lowest loss and, of the known designs that a search started
+        from, the one of the lowest loss: trials are shorter than a full training, and what is
+        ahead in them need not be ahead at its end.
+        """
+        settings = self.settings.search
+        designs: list[InjectionConfig] = []
+        if settings.start == "known" and settings.finalists > 1:
+            space = space_of(self.base.n_layers, self.base.max_rank, settings)
+            designs = [space.config(params) for params in space.known_designs()]
+        return found.finalists(settings.finalists, designs=designs)
 
     def objective(
         self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None

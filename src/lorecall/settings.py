@@ -117,7 +117,8 @@ class SearchSettings:
         scalings: The scalings searched; the paper's alone by default.
         dropouts: The dropouts searched, likewise.
         finalists: How many trials are trained in full at most before one is taken: the chosen one
-            and, where they are others, the `finalists` - 1 of the lowest loss. The lowest
+            and, where they are others, the `finalists` - 1 of the lowest loss; where there are more
+            than one, the better of the known designs that a search started from, too. The lowest
             validation loss is kept.
         third_objective: What is traded beside loss and ROUGE-L; None for nothing.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
@@ -182,6 +183,11 @@ class SearchSettings:
             check_range("samples", self.samples, low=8)
         if self.epochs is not None:
             check_range("epochs", self.epochs, low=1)
+
+    @property
+    def most_finalists(self) -> int:
+        """How many trials may be trained in full, the known design among them."""
+        return self.finalists + (self.start == "known" and self.finalists > 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

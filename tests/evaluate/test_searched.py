@@ -14,8 +14,10 @@ from lorecall.evaluate.searched import ABLATIONS, SearchedMemory, search_in, sea
 from lorecall.learn import learn_memory
 from lorecall.lm.base import BaseModel
 from lorecall.memory.artefact import Memory
+from lorecall.records import default_lora
 from lorecall.results import Trial
-from lorecall.settings import LearnSettings
+from lorecall.searching import Searching
+from lorecall.settings import LearnSettings, Start
 from lorecall.trial.run import Trials
 
 
@@ -25,18 +27,22 @@ def only(folder: Path) -> Path:
     return found
 
 
-@pytest.mark.parametrize("finalists", [1, 2])
+@pytest.mark.parametrize(
+    ("finalists", "start"), [(1, "random"), (2, "random"), (1, "known"), (2, "known")]
+)
 def test_it_is_the_memory_that_learn_makes(
     llama: BaseModel,
     make_person: Callable[..., Person],
     quick: LearnSettings,
     tmp_path: Path,
     finalists: int,
+    start: Start,
 ) -> None:
     """The same theta, the same pairs to the bit, whatever else `learn_memory` does besides."""
     person = make_person()
-    quick = replace(quick, search=replace(quick.search, finalists=finalists))
+    quick = replace(quick, search=replace(quick.search, finalists=finalists, start=start))
     settings = replace(quick, seed=3)
+    in_full = Searching(llama, person.history, settings).finalists
     result = learn_memory(person.history, llama, out=tmp_path / "run", settings=settings)
     system = SearchedMemory(quick, folder=tmp_path / "bench")
     fitted = system.fit(person, llama, Budget(train=quick.train, seed=3))
@@ -52,11 +58,14 @@ def test_it_is_the_memory_that_learn_makes(
     kept = search_in(only(tmp_path / "bench"))
     taken = next(t for t in kept.trials if t.number == result.chosen_trial)
     assert taken.config == made.config
-    assert taken in kept.finalists(finalists)
+    assert taken in in_full(kept)
     losses = [loss for _, loss in result.curves["memory"]]
-    assert min(losses) == min(_full_losses(person, llama, settings, kept.finalists(finalists)))
+    alone = _full_losses(person, llama, settings, in_full(kept))  # sums in another order
+    assert min(losses) == pytest.approx(min(alone), rel=1e-6)
     assert [(t.config, t.loss) for t in kept.trials] == [(t.config, t.loss) for t in result.trials]
     assert isinstance(system, System)
+    default = default_lora(llama.n_layers)
+    assert (default in [trial.config for trial in kept.trials]) == (start == "known")
 
 
 def _full_losses(

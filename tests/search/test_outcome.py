@@ -41,3 +41,30 @@ def test_the_chosen_one_goes_first(n: int, numbers: list[int]) -> None:
     agreed = replace(found, chosen=3)
     assert [each.number for each in agreed.finalists(2)] == [3]  # choice and loss say the same
     assert [each.number for each in agreed.finalists(3)] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("n", "designs", "numbers"),
+    [
+        (2, (1,), [7, 3, 1]),
+        (2, (1, 5), [7, 3, 5]),
+        (2, (3, 5), [7, 3]),
+        (3, (7,), [7, 3, 5]),
+        (2, (8,), [7, 3]),
+        (4, (1,), [7, 3, 5, 1]),
+    ],
+)
+def test_the_better_design_is_trained_in_full_too(
+    n: int, designs: tuple[int, ...], numbers: list[int]
+) -> None:
+    """Once; one that was not tried is none."""
+    trials = (trial(1, 4.0), trial(3, 3.0), trial(5, 3.5), trial(7, 3.8))
+    found = SearchOutcome(
+        config=trials[3].config,
+        chosen=7,
+        trials=trials,
+        hypervolume=Hypervolume(reference=(5.0, 0.0), trace=(1.0,), stopped="trials"),
+        importance={},
+    )
+    known = [trial(number, 0.0).config for number in designs]
+    assert [each.number for each in found.finalists(n, designs=known)] == numbers

@@ -118,10 +118,12 @@ def final(result: RunResult) -> str:
     n = min(asked, len(result.trials)) if isinstance(asked, int) else 1
     if n < 2:  # noqa: PLR2004 - the choice alone
         return ""
+    known = search.get("start") == "known" if isinstance(search, dict) else False
+    last = ", and the better of the LoRAs that it started from" if known else ""
     lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
     return (
         f"Trained in full were the search's choice and, where another, its {lowest} of the lowest"
-        " loss; the memory is the best of them."
+        f" loss{last}; the memory is the best of them."
     )
 
 

@@ -1,6 +1,6 @@
 """What a finished search comes to: the chosen theta, every trial, what the surrogate learnt."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -93,11 +93,18 @@ class SearchOutcome:
     hypervolume: Hypervolume
     importance: dict[str, dict[str, Quartiles]]
 
-    def finalists(self, n: int) -> tuple[Trial, ...]:
-        """Give the chosen trial, and what it is not of the `n` - 1 trials of the lowest loss."""
+    def finalists(self, n: int, *, designs: Collection[InjectionConfig] = ()) -> tuple[Trial, ...]:
+        """Give the trials that are to be trained in full, each once, the chosen one first.
+
+        Args:
+            n: Beside the chosen one, the `n` - 1 of the lowest loss.
+            designs: Beside them the one of these that has the lowest loss, where there is any.
+        """
         chosen = next(trial for trial in self.trials if trial.number == self.chosen)
-        lowest = sorted(self.trials, key=lambda trial: trial.loss)[: n - 1]
-        return (chosen, *(trial for trial in lowest if trial is not chosen))
+        by_loss = sorted(self.trials, key=lambda trial: trial.loss)
+        design = [trial for trial in by_loss if trial.config in designs][:1]
+        others = (trial for trial in by_loss if trial in by_loss[: n - 1] or trial in design)
+        return (chosen, *(trial for trial in others if trial is not chosen))
 
 
 def outcome_of(
