@@ -21,7 +21,7 @@ from machine import machine
 
 from lorecall import BaseModel, load_history, preset
 from lorecall.baselines.contract import Budget
-from lorecall.baselines.isolation import check_isolation
+from lorecall.baselines.isolation import N_REFERENCES, check_isolation
 from lorecall.device import set_threads
 from lorecall.evaluate.bench.people import choose_users, newest
 from lorecall.evaluate.bench.systems import make_system, system_names
@@ -59,7 +59,11 @@ def isolation_of(name: str, histories: list[History], base: BaseModel) -> dict[s
         system = make_system(name, SETTINGS, folder=Path(folder))
         budget = Budget(train=SETTINGS.train, seed=SETTINGS.seed)
         (found,) = check_isolation(histories, [system], base, budget)
-    return asdict(found) | {"n_leaks": len(found.leaks), "seconds": perf_counter() - started}
+    return asdict(found) | {
+        "n_leaks": len(found.leaks),
+        "n_references": N_REFERENCES,
+        "seconds": perf_counter() - started,
+    }
 
 
 def report(
