@@ -101,12 +101,12 @@ def test_a_wider_space_from_a_narrower_run(tmp_path: Path, learn_command: Comman
     command = learn_command(second, *options, *cheap, "--warm-start", str(first))
     found = learnt(command, second)
     assert found["trials"][0]["config"] in [trial["config"] for trial in before["trials"]]
-    assert found["settings"]["search"]["scalings"] == [0.5, 1.0, 2.0, 4.0]
+    assert found["settings"]["search"]["scalings"] == [0.5, 1.0, 2.0, 4.0, 8.0]
     assert len(found["hypervolume"]["reference"]) == 3
     configs = [trial["config"] for trial in found["trials"]]
     factors = {(config["scaling"], config.get("dropout", 0)) for config in configs}
     assert len(factors) > 1
-    assert all(s in (0.5, 1, 2, 4) and d in (0, 0.05, 0.1) for s, d in factors)
+    assert all(s in (0.5, 1, 2, 4, 8) and d in (0, 0.05, 0.1) for s, d in factors)
     manifest = json.loads((second / "memory" / "manifest.json").read_text())
     assert manifest["theta"] == found["config"]
     assert "dropout" in invoke("show", str(second)).output
