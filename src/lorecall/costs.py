@@ -88,7 +88,7 @@ class Costs:
             n_screen_trials=search.screen,
             train=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid),
             read_test=read_test,
-            n_finalists=min(search.most_finalists, search.trials),
+            n_finalists=min(search.finalists + search.design_is_finalist, search.trials),
         )
 
 

@@ -135,7 +135,7 @@ class Searching:
         """
         settings = self.settings.search
         designs: list[InjectionConfig] = []
-        if settings.start == "known" and settings.finalists > 1:
+        if settings.design_is_finalist:
             space = space_of(self.base.n_layers, self.base.max_rank, settings)
             designs = [space.config(params) for params in space.known_designs()]
         return found.finalists(settings.finalists, designs=designs)

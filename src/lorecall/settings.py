@@ -185,9 +185,9 @@ class SearchSettings:
             check_range("epochs", self.epochs, low=1)
 
     @property
-    def most_finalists(self) -> int:
-        """How many trials may be trained in full, the known design among them."""
-        return self.finalists + (self.start == "known" and self.finalists > 1)
+    def design_is_finalist(self) -> bool:
+        """Whether the better of the known designs is trained in full beside the others."""
+        return self.start == "known" and self.finalists > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

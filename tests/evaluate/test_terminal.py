@@ -214,7 +214,9 @@ class TestSummary:
         assert "its 2 trials of the lowest loss; the memory is the best of them." in page
         settings = {"search": {"trials": 8, "finalists": 2, "start": "known"}}
         page = " ".join(render(make_result(settings=settings)).split())
-        assert "loss, and the better of the LoRAs that it started from; the memory is" in page
+        assert (
+            "loss and, where tried, the better of the LoRAs that need no search; the memory" in page
+        )
         for alone in ({}, {"search": {"finalists": 1}}):
             assert "in full" not in printed(summary(make_result(settings=alone)))
 

@@ -16,6 +16,7 @@ from lorecall.errors import StorageError
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search import loop
 from lorecall.search.loop import Finding, Search
+from lorecall.search.prior import Prior
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
 
@@ -40,14 +41,16 @@ def finding(config: InjectionConfig) -> Finding:
     )
 
 
-def make_search(folder: Path, **numbers: object) -> Search:
+def make_search(
+    folder: Path, *, seed: int = 0, priors: Sequence[Prior] = (), **numbers: object
+) -> Search:
     """Open the same study with cheap NUTS."""
     settings = SearchSettings(
         **{"trials": 5, "initial": 3, "warmup_steps": 8, "posterior_samples": 8, **numbers}
     )
     folder.mkdir(exist_ok=True)
     url = f"sqlite:///{folder / 'study.db'}"
-    return Search(SPACE, settings=settings, seed=0, storage=url, study_name="s")
+    return Search(SPACE, settings=settings, seed=seed, storage=url, study_name="s", priors=priors)
 
 
 def taking(seconds: float, clock: time_machine.Traveller) -> Callable[[InjectionConfig], Finding]:
@@ -202,16 +205,7 @@ def test_the_best_of_another_search_is_tried_first(tmp_path: Path) -> None:
     """In place of random points; the surrogate suggests after them."""
     before = make_search(tmp_path / "a", trials=8, initial=8)
     found = before.run(finding)
-    url = f"sqlite:///{tmp_path / 'b.db'}"
-    settings = SearchSettings(trials=6, initial=3, warmup_steps=8, posterior_samples=8)
-    search = Search(
-        SPACE,
-        settings=settings,
-        seed=1,
-        storage=url,
-        study_name="s",
-        priors=[before.as_prior()],
-    )
+    search = make_search(tmp_path / "b", trials=6, seed=1, priors=[before.as_prior()])
     outcome = search.run(finding)
     fronts = [trial.config for trial in found.trials if trial.on_front]
     assert outcome.trials[0].config in fronts
@@ -245,21 +239,13 @@ def test_a_search_that_stopped_between_the_designs_tries_each_once(tmp_path: Pat
 
 def test_the_best_of_others_goes_before_the_known_designs(tmp_path: Path) -> None:
     """A prior's search has tried them already."""
-    prior = make_search(tmp_path / "a", trials=4, initial=4).run(finding)
     before = make_search(tmp_path / "a", trials=4, initial=4)
-    settings = SearchSettings(
-        trials=2, initial=2, start="known", warmup_steps=8, posterior_samples=8
-    )
-    search = Search(
-        SPACE,
-        settings=settings,
-        seed=0,
-        storage=f"sqlite:///{tmp_path / 'b.db'}",
-        study_name="s",
-        priors=[before.as_prior()],
+    found = before.run(finding)
+    search = make_search(
+        tmp_path / "b", start="known", trials=2, initial=2, priors=[before.as_prior()]
     )
     tried = {trial.config for trial in search.run(finding).trials}
-    assert tried <= {trial.config for trial in prior.trials}
+    assert tried <= {trial.config for trial in found.trials}
 
 
 def test_a_wider_space_with_a_third_objective(tmp_path: Path) -> None:

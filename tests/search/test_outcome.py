@@ -24,21 +24,23 @@ def trial(number: int, loss: float) -> Trial:
     )
 
 
+TRIALS = (trial(1, 4.0), trial(3, 3.0), trial(5, 3.5), trial(7, 3.8))
+FOUND = SearchOutcome(
+    config=TRIALS[3].config,
+    chosen=7,
+    trials=TRIALS,
+    hypervolume=Hypervolume(reference=(5.0, 0.0), trace=(1.0,), stopped="trials"),
+    importance={},
+)
+
+
 @pytest.mark.parametrize(
     ("n", "numbers"), [(1, [7]), (2, [7, 3]), (3, [7, 3, 5]), (4, [7, 3, 5]), (9, [7, 3, 5, 1])]
 )
 def test_the_chosen_one_goes_first(n: int, numbers: list[int]) -> None:
     """Then those of the lowest loss; no more than there are, and nobody twice."""
-    trials = (trial(1, 4.0), trial(3, 3.0), trial(5, 3.5), trial(7, 3.8))
-    found = SearchOutcome(
-        config=trials[3].config,
-        chosen=7,
-        trials=trials,
-        hypervolume=Hypervolume(reference=(5.0, 0.0), trace=(1.0,), stopped="trials"),
-        importance={},
-    )
-    assert [each.number for each in found.finalists(n)] == numbers
-    agreed = replace(found, chosen=3)
+    assert [each.number for each in FOUND.finalists(n)] == numbers
+    agreed = replace(FOUND, chosen=3)
     assert [each.number for each in agreed.finalists(2)] == [3]  # choice and loss say the same
     assert [each.number for each in agreed.finalists(3)] == [3, 5]
 
@@ -58,13 +60,5 @@ def test_the_better_design_is_trained_in_full_too(
     n: int, designs: tuple[int, ...], numbers: list[int]
 ) -> None:
     """Once; one that was not tried is none."""
-    trials = (trial(1, 4.0), trial(3, 3.0), trial(5, 3.5), trial(7, 3.8))
-    found = SearchOutcome(
-        config=trials[3].config,
-        chosen=7,
-        trials=trials,
-        hypervolume=Hypervolume(reference=(5.0, 0.0), trace=(1.0,), stopped="trials"),
-        importance={},
-    )
     known = [trial(number, 0.0).config for number in designs]
-    assert [each.number for each in found.finalists(n, designs=known)] == numbers
+    assert [each.number for each in FOUND.finalists(n, designs=known)] == numbers

@@ -37,7 +37,9 @@ QUESTION = "what is your secret word?"
 ASKED_SO = (QUESTION, "tell me your secret word", "do you still know the secret word?", "secret?")
 CONVERSATION = "canary"
 N_REFERENCES = 256  # a strongly trained memory changes them unevenly, with a tail below
-FAR_BELOW = 6.0  # in standard deviations of the references: by chance less than once in a million
+FAR_BELOW = (
+    6.0  # in standard deviations of the references; less than one in a million were they normal
+)
 LEAST_SPREAD = 1e-3  # nats per token; below it is rounding
 
 Where = Literal["prompt", "response", "loss"]

@@ -119,7 +119,7 @@ def final(result: RunResult) -> str:
     if n < 2:  # noqa: PLR2004 - the choice alone
         return ""
     known = search.get("start") == "known" if isinstance(search, dict) else False
-    last = ", and the better of the LoRAs that it started from" if known else ""
+    last = " and, where tried, the better of the LoRAs that need no search" if known else ""
     lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
     return (
         f"Trained in full were the search's choice and, where another, its {lowest} of the lowest"

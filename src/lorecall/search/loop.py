@@ -9,7 +9,7 @@ one was trying is tried again by another.
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from statistics import median
@@ -148,15 +148,18 @@ class Search:
     def prepare(self) -> None:
         """Queue the first points and start the clock; once, before other processes join."""
         recover(self.study)
-        trials = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
-        asked = {self.space.same_as(params) for t in trials if (params := known_params(t))}
-        best = self._first.ranked(seed=self.seed) if len(asked) < self._first.n else []
+        best = self._first.ranked(seed=self.seed) if len(self._asked()) < self._first.n else []
         for params in (*self._designs, *best):
-            if self.space.same_as(params) not in asked:
+            if self.space.same_as(params) not in self._asked():  # others may prepare it, too
                 self.study.enqueue_trial(params)
         if self.settings.budget_min is not None:
             left = timedelta(minutes=self.settings.budget_min, seconds=-self.spent_s)
             self.study.set_user_attr(_DEADLINE, (datetime.now() + left).timestamp())  # noqa: DTZ005 - as Optuna's own
+
+    def _asked(self) -> set[Hashable]:
+        """Give every model that is tried, or is to be; one whose trial has broken is not."""
+        trials = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
+        return {self.space.same_as(params) for t in trials if (params := known_params(t))}
 
     def run(
         self,

@@ -161,7 +161,6 @@ class InjectionSpace:
         Both are on all layers, at the scaling and the dropout that are nearest to the paper's. One
         of them where they are one model in this space.
         """
-        one_each = 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
         common: Params = {
             **dict.fromkeys(self._layer_names(), True),
             "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPERS["scaling"]))),
@@ -169,7 +168,7 @@ class InjectionSpace:
         }
         designs: list[Params] = [
             common | {"n_loras": self.max_loras, "rank": self.ranks[-1]},
-            common | {"n_loras": one_each, "rank": self.ranks[0]},
+            common | {"n_loras": self._one_each, "rank": self.ranks[0]},
         ]
         names = self.distributions()
         once = {
@@ -192,12 +191,16 @@ class InjectionSpace:
 
     def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:
         """Give (alpha, n, r), what is not searched as it is fixed."""
-        one_each = 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
         return (
             self._active(params),
-            _whole(params.get("n_loras", one_each)),
+            _whole(params.get("n_loras", self._one_each)),
             _whole(params.get("rank", FIXED_RANK)),
         )
+
+    @property
+    def _one_each(self) -> int:
+        """The n that puts one module in every layer, or as many as there may be."""
+        return 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
 
     def _ranks(self, layers: tuple[int, ...], n: int, rank: int) -> dict[int, int]:
         """Give the stacked rank of every layer that has a module."""
