@@ -37,9 +37,7 @@ QUESTION = "what is your secret word?"
 ASKED_SO = (QUESTION, "tell me your secret word", "do you still know the secret word?", "secret?")
 CONVERSATION = "canary"
 N_REFERENCES = 256  # a strongly trained memory changes them unevenly, with a tail below
-FAR_BELOW = (
-    6.0  # in standard deviations of the references; less than one in a million were they normal
-)
+FAR_BELOW = 6.0  # in standard deviations of the references; were they normal, 1e-9 of them
 LEAST_SPREAD = 1e-3  # nats per token; below it is rounding
 
 Where = Literal["prompt", "response", "loss"]
