@@ -45,20 +45,22 @@ def main() -> None:
     users = choose_users(DATASET, (), str(options.people), seed=0)
     histories = [newest(load_history(DATASET, user=user), N_SAMPLES) for user in users]
     known: dict[str, Any] = json.loads(OUT.read_text())["systems"] if OUT.exists() else {}
-    for name in system_names(options.systems.split(",")):
-        if name not in known:
-            known[name] = isolation_of(name, histories, base)
-            write_json(OUT, report(known, histories, base))
-            print(name, json.dumps(known[name]), flush=True)
+    with TemporaryDirectory() as folder:  # a memory with retrieval is the memory made before
+        for name in system_names(options.systems.split(",")):
+            if name not in known:
+                known[name] = isolation_of(name, histories, base, Path(folder))
+                write_json(OUT, report(known, histories, base))
+                print(name, json.dumps(known[name]), flush=True)
 
 
-def isolation_of(name: str, histories: list[History], base: BaseModel) -> dict[str, object]:
+def isolation_of(
+    name: str, histories: list[History], base: BaseModel, folder: Path
+) -> dict[str, object]:
     """Make a system for everyone, and look for what it knows of others."""
     started = perf_counter()
-    with TemporaryDirectory() as folder:
-        system = make_system(name, SETTINGS, folder=Path(folder))
-        budget = Budget(train=SETTINGS.train, seed=SETTINGS.seed)
-        (found,) = check_isolation(histories, [system], base, budget)
+    system = make_system(name, SETTINGS, folder=folder)
+    budget = Budget(train=SETTINGS.train, seed=SETTINGS.seed)
+    (found,) = check_isolation(histories, [system], base, budget)
     return asdict(found) | {
         "n_leaks": len(found.leaks),
         "n_references": N_REFERENCES,
