@@ -3,7 +3,9 @@
 Thetas are drawn at random, as a search's first ones are. Each is tried on all training samples for
 three epochs (full), and in shorter ways: as the laptop preset tries it, the same in batches of two
 (four times the steps, the same tokens), as a screening, and that in batches of two. All are read at
-their best point. Writes `results/fidelity.json` after every theta, so that it may be stopped.
+their best point. With `--wide scaling` the thetas differ in their scaling, too. Writes
+`results/fidelity.json` after every theta, so that it may be stopped; spaces and models of another
+number format are not mixed in one file.
 
     python experiments/fidelity.py --users 6a3cfaab,0df2a726 --thetas 8
 """
@@ -25,6 +27,7 @@ from lorecall import BaseModel, load_history, preset
 from lorecall.data.history import split_history, subset
 from lorecall.device import set_threads
 from lorecall.files import write_json
+from lorecall.search.space import InjectionSpace
 from lorecall.searching import space_of
 from lorecall.trial.run import TrialData, Trials
 
@@ -46,29 +49,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", required=True, help="of chitchat, separated by commas")
     parser.add_argument("--thetas", type=int, default=8)
+    parser.add_argument("--wide", nargs="*", default=(), help="factors beside the paper's three")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     set_threads()
     base = BaseModel.load()
+    settings = settings_of(base, options.wide)
     people: dict[str, list[Row]] = {}
     if options.out.exists():
-        people = json.loads(options.out.read_text())["people"]
-    tried = {user: Person(base, user) for user in options.users.split(",")}
-    for i, params in enumerate(drawn(base, options.thetas)):
+        known = json.loads(options.out.read_text())
+        people = known["people"]
+        if known["settings"] != json.loads(json.dumps(settings)):
+            raise SystemExit(f"{options.out} is of other settings: take another file with --out")
+    search = preset("laptop", wide=tuple(options.wide)).search
+    space = space_of(base.n_layers, base.max_rank, search)
+    tried = {user: Person(base, user, space) for user in options.users.split(",")}
+    for i, params in enumerate(drawn(space, options.thetas)):
         for user, person in tried.items():
             rows = people.setdefault(user, [])
             if len(rows) > i:
                 continue
             rows.append({"params": params, **person.row(params)})
-            write_json(options.out, report(people, base))
+            write_json(options.out, report(people, settings))
             print(user, i, json.dumps(rows[-1]), flush=True)
 
 
 class Person:
     """One person's trials in every way."""
 
-    def __init__(self, base: BaseModel, user: str) -> None:
-        self.space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
+    def __init__(self, base: BaseModel, user: str, space: InjectionSpace) -> None:
+        self.space = space
         self.split = split_history(load_history("chitchat", user=user))
         self.ways: dict[str, tuple[Trials, TrialData]] = {}
         frozen = None
@@ -90,29 +100,45 @@ class Person:
                 "loss": result.objectives.loss,
                 "rougeL": result.objectives.rouge_l,
                 "train_tokens": result.trained.report.n_tokens,
+                "curve": list(result.trained.report.points),
             }
-        return {"vanilla_loss": self.vanilla_loss, "ways": found}
+        return {
+            "vanilla_loss": self.vanilla_loss,
+            "n_parameters": result.trained.n_parameters,
+            "ways": found,
+        }
 
 
-def report(people: Mapping[str, Sequence[Row]], base: BaseModel) -> dict[str, object]:
+def settings_of(base: BaseModel, wide: Sequence[str]) -> dict[str, object]:
+    """Say everything that a row depends on, but for the machine."""
+    return {
+        "model": base.name,
+        "dtype": str(base.dtype),
+        "dataset": "chitchat",
+        "wide": list(wide),
+        "ways": {name: list(way) for name, way in WAYS.items()},
+        "learn": SETTINGS.as_json(),
+    }
+
+
+def report(people: Mapping[str, Sequence[Row]], settings: Mapping[str, object]) -> Row:
     """Correlate every way with the full trials, person by person."""
     return {
         "machine": machine(),
-        "settings": {
-            "model": base.name,
-            "dtype": str(base.dtype),
-            "dataset": "chitchat",
-            "ways": {name: list(way) for name, way in WAYS.items()},
-            "learn": SETTINGS.as_json(),
-        },
+        "settings": settings,
         "correlations": {user: correlations(rows) for user, rows in people.items()},
         "people": people,
     }
 
 
 def correlations(rows: Sequence[Row]) -> dict[str, object]:
-    """Give each way's rank correlations with the full trials, and its share of their tokens."""
-    found: dict[str, object] = {}
+    """Give each way's rank correlations with the full trials, and its share of their tokens.
+
+    `size` ranks by the number of parameters, the largest first: what no trial is needed for.
+    """
+    full_losses = np.array([row["ways"][FULL]["loss"] for row in rows])
+    sizes = np.array([-row["n_parameters"] for row in rows])
+    found: dict[str, object] = {"size": {"loss": _as_json(spearman(sizes, full_losses))}}
     for name in WAYS:
         values = {
             key: np.array([[row["ways"][way][key] for row in rows] for way in (name, FULL)])

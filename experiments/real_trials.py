@@ -21,6 +21,7 @@ from lorecall.device import cpu_name, set_threads
 from lorecall.files import write_json
 from lorecall.readings import finding_of
 from lorecall.search.discrete import DiscreteSpace, Params
+from lorecall.search.space import InjectionSpace
 from lorecall.searching import Fidelity, Searching, space_of
 
 HERE = Path(__file__).parent
@@ -53,7 +54,7 @@ def main() -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {row["index"] for row in rows_of(path)}
     space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
-    for i, params in enumerate(drawn(base, options.rows)):
+    for i, params in enumerate(drawn(space, options.rows)):
         if i % n_parts != part or i in known:
             continue
 
@@ -73,9 +74,8 @@ def main() -> None:
             file.write(json.dumps(row | {"vanilla_loss": vanilla_loss, "made": made}) + "\n")
 
 
-def drawn(base: BaseModel, n: int) -> list[Params]:
-    """Draw different models of the space, always the same ones."""
-    space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
+def drawn(space: InjectionSpace, n: int) -> list[Params]:
+    """Draw different models of a space, always the same ones."""
     columns = DiscreteSpace(space.distributions())
     rng = np.random.default_rng(0)
     chosen: dict[object, Params] = {}

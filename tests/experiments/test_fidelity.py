@@ -47,3 +47,21 @@ def test_ways_are_correlated_over_what_is_known(
     assert both["full"]["tokens"] == 1.0
     assert both["trial"]["tokens"] < 0.5
     assert -1.0 <= both["trial"]["loss"]["value"] <= 1.0
+    assert -1.0 <= both["size"]["loss"]["value"] <= 1.0
+
+
+def test_a_wider_space_is_not_mixed_with_another(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Thetas of a wider space have its factors; a file of another space stays as it is."""
+    out = tmp_path / "fidelity.json"
+    chosen = ["x", "--users", "ann", "--thetas", "1", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", [*chosen, "--wide", "scaling"])
+    experiment.main()
+    kept = out.read_bytes()
+    (row,) = json.loads(kept)["people"]["ann"]
+    assert "scaling" in row["params"]
+    monkeypatch.setattr(sys, "argv", chosen)
+    with pytest.raises(SystemExit, match="another file"):
+        experiment.main()
+    assert out.read_bytes() == kept
