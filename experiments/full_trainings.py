@@ -55,8 +55,10 @@ def of_person(base: BaseModel, chosen: Chosen) -> Row:
         with Injection(base, theta) as injection:
             injection.load(trained.tensors)
             losses = trials.losses(test, injection=injection)
+            of_valid = trials.losses(data.valid, injection=injection)
         rows[name] = {
             "valid": trained.report.best.loss,
+            "valid_losses": list(of_valid),
             "test": list(losses),
             "curve": list(trained.report.points),
             "n_parameters": trained.n_parameters,
