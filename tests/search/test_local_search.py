@@ -39,6 +39,31 @@ def test_it_climbs_to_the_top() -> None:
     assert len(scored) == len(set(scored))
 
 
+def test_few_neighbours_at_once_come_to_the_same_top() -> None:
+    """A point moves on before all of its neighbours are scored, and none is missed at the top."""
+    space = DiscreteSpace({f"i{i}": IntDistribution(0, 8) for i in range(12)})
+    target = np.random.default_rng(1).integers(0, space.sizes)
+    n_scored: list[int] = []
+    for n_near in (10_000, 8):
+        scored: list[int] = []
+
+        def score(points: Points, scored: list[int] = scored) -> NDArray[np.float64]:
+            scored.append(len(points))
+            return -np.abs(points - target).sum(axis=1).astype(np.float64)
+
+        settings = AcquisitionSettings(n_pool=8, n_random=2, n_near=n_near)
+        best = maximise(
+            score,
+            untried(space),
+            starts=np.empty((0, 12), dtype=np.int64),
+            settings=settings,
+            rng=np.random.default_rng(0),
+        )
+        assert (best == target).all()
+        n_scored.append(sum(scored))
+    assert n_scored[1] < 0.75 * n_scored[0]
+
+
 def test_swaps_cross_what_single_exchanges_cannot() -> None:
     """With the number of booleans fixed by validity, only swaps can move."""
 

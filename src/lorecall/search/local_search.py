@@ -4,7 +4,7 @@ Everything stays on valid points, so what is suggested is what was scored. (The 
 builds on optimises in the cube and rounds: it evaluates one point and records another.)
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,15 +138,33 @@ def maximise(
         ]
         if not near:
             break
-        climb.visit(np.concatenate(near))
-        moves = [max(points, key=climb.value) for points in near]
-        paths = {
-            move.tobytes(): move
-            for move, point in zip(moves, active, strict=True)
-            if climb.value(move) > climb.value(point)
-        }  # paths that meet go on as one
-        active = list(paths.values())
+        if settings.n_near < max(map(len, near)):
+            near = [rng.permutation(points) for points in near]
+        moves = _moves(climb, active, near, at_once=settings.n_near)
+        active = list({move.tobytes(): move for move in moves}.values())  # paths that meet are one
     return climb.best() if climb.values else untried.random(rng)
+
+
+def _moves(
+    climb: "_Climb", active: Sequence[Points], near: Sequence[Points], *, at_once: int
+) -> list[Points]:
+    """Move every point to the best of its first neighbours of which any is better, if any is.
+
+    The rest of the neighbours is scored only where none of those before is better.
+    """
+    found: dict[int, Points] = {}
+    for first in range(0, max(map(len, near)), at_once):
+        few = {
+            i: points[first : first + at_once]
+            for i, points in enumerate(near)
+            if i not in found and first < len(points)
+        }
+        if not few:
+            break
+        climb.visit(np.concatenate([*few.values()]))
+        best = {i: max(points, key=climb.value) for i, points in few.items()}
+        found |= {i: p for i, p in best.items() if climb.value(p) > climb.value(active[i])}
+    return list(found.values())
 
 
 class _Climb:

@@ -42,6 +42,7 @@ class AcquisitionSettings:
         n_random: Random starts, the best of `n_pool`.
         n_pool: Random valid points scored before the local search.
         n_swaps: Swap moves (one boolean on, another off) tried at each step, drawn at random.
+        n_near: Most neighbours of a point scored at once; the others are where none is better.
         max_steps: Most moves from a start.
     """
 
@@ -50,10 +51,11 @@ class AcquisitionSettings:
     n_random: int = 4
     n_pool: int = 256
     n_swaps: int = 16
+    n_near: int = 96
     max_steps: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("mc_samples", "n_random", "n_pool", "max_steps"):
+        for name in ("mc_samples", "n_random", "n_pool", "n_near", "max_steps"):
             check_range(name, getattr(self, name), low=1)
         for name in ("n_pareto", "n_swaps"):
             check_range(name, getattr(self, name), low=0)
