@@ -13,14 +13,14 @@ number format are not mixed in one file.
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 from machine import machine
-from rank_correlation import spearman
+from rank_correlation import as_json, spearman
 from real_trials import drawn
 
 from lorecall import BaseModel, load_history, preset
@@ -138,7 +138,7 @@ def correlations(rows: Sequence[Row]) -> dict[str, object]:
     """
     full_losses = np.array([row["ways"][FULL]["loss"] for row in rows])
     sizes = np.array([-row["n_parameters"] for row in rows])
-    found: dict[str, object] = {"size": {"loss": _as_json(spearman(sizes, full_losses))}}
+    found: dict[str, object] = {"size": {"loss": as_json(spearman(sizes, full_losses))}}
     for name in WAYS:
         values = {
             key: np.array([[row["ways"][way][key] for row in rows] for way in (name, FULL)])
@@ -146,17 +146,11 @@ def correlations(rows: Sequence[Row]) -> dict[str, object]:
         }
         found[name] = {
             "tokens": float(values["train_tokens"][0].sum() / values["train_tokens"][1].sum()),
-            "loss": _as_json(spearman(*values["loss"])),
-            "rougeL": _as_json(spearman(*values["rougeL"])),
-            "rougeL with the full loss": _as_json(
-                spearman(values["rougeL"][0], -values["loss"][1])
-            ),
+            "loss": as_json(spearman(*values["loss"])),
+            "rougeL": as_json(spearman(*values["rougeL"])),
+            "rougeL with the full loss": as_json(spearman(values["rougeL"][0], -values["loss"][1])),
         }
     return found
-
-
-def _as_json(value: Any) -> Any:
-    return None if value is None else asdict(value)
 
 
 if __name__ == "__main__":

@@ -45,12 +45,12 @@ def main() -> None:
     users = choose_users(DATASET, (), str(options.people), seed=0)
     histories = [newest(load_history(DATASET, user=user), N_SAMPLES) for user in users]
     known: dict[str, Any] = json.loads(OUT.read_text())["systems"] if OUT.exists() else {}
+    missing = [name for name in system_names(options.systems.split(",")) if name not in known]
     with TemporaryDirectory() as folder:  # a memory with retrieval is the memory made before
-        for name in system_names(options.systems.split(",")):
-            if name not in known:
-                known[name] = isolation_of(name, histories, base, Path(folder))
-                write_json(OUT, report(known, histories, base))
-                print(name, json.dumps(known[name]), flush=True)
+        for name in missing:
+            known[name] = isolation_of(name, histories, base, Path(folder))
+            write_json(OUT, report(known, histories, base))
+            print(name, json.dumps(known[name]), flush=True)
 
 
 def isolation_of(

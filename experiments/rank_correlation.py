@@ -1,5 +1,7 @@
 """Spearman's rank correlation with a bootstrap interval: does a cheap score order as a dear one?"""
 
+from dataclasses import asdict
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -22,6 +24,11 @@ def spearman(a: Values, b: Values, *, n_resamples: int = 2_000, seed: int = 0) -
     low, high = np.percentile(rhos[np.isfinite(rhos)], (2.5, 97.5))
     (rho,) = _pearson(rankdata(a)[None], rankdata(b)[None])
     return Interval(value=float(rho), low=float(low), high=float(high))
+
+
+def as_json(rho: Interval | None) -> dict[str, float] | None:
+    """Give a coefficient as results hold it."""
+    return None if rho is None else asdict(rho)
 
 
 def _pearson(x: Values, y: Values) -> Values:

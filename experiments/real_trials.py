@@ -76,14 +76,21 @@ def main() -> None:
 
 def drawn(space: InjectionSpace, n: int) -> list[Params]:
     """Draw different models of a space, always the same ones."""
-    columns = DiscreteSpace(space.distributions())
     rng = np.random.default_rng(0)
     chosen: dict[object, Params] = {}
     while len(chosen) < n:
+        params = draw(space, rng)
+        chosen.setdefault(space.same_as(params), params)
+    return list(chosen.values())
+
+
+def draw(space: InjectionSpace, rng: np.random.Generator) -> Params:
+    """Draw one model, as a search's first points are drawn."""
+    columns = DiscreteSpace(space.distributions())
+    while True:
         params = columns.params(columns.random(1, rng)[0])
         if space.is_candidate(params):
-            chosen.setdefault(space.same_as(params), params)
-    return list(chosen.values())
+            return params
 
 
 def gather(user: str) -> None:

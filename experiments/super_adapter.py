@@ -27,8 +27,8 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from rank_correlation import spearman
-from real_trials import PARTS, SETTINGS, rows_of
+from rank_correlation import as_json, spearman
+from real_trials import PARTS, SETTINGS, draw, rows_of
 from super_weights import SuperAdapter
 
 from lorecall import BaseModel, load_history
@@ -36,8 +36,7 @@ from lorecall.device import set_threads
 from lorecall.files import write_json
 from lorecall.lm.inject import Injection
 from lorecall.metrics.overlap import rouge
-from lorecall.records import InjectionConfig
-from lorecall.search.discrete import DiscreteSpace, Params
+from lorecall.search.discrete import Params
 from lorecall.search.space import InjectionSpace
 from lorecall.searching import Searching, space_of
 from lorecall.trial.engine import FastEngine
@@ -140,7 +139,7 @@ def trained(setup: Setup) -> Iterator[int]:
             continue
         started = perf_counter()
         batch = [samples[j] for j in chosen]
-        theta = drawn(setup.space, np.random.default_rng([setup.seed, step]))
+        theta = setup.space.config(draw(setup.space, np.random.default_rng([setup.seed, step])))
         rate = settings.learning_rate * schedule(step, n_steps, settings.warmup_share)
         with Injection(setup.trials.base, theta) as injection:
             injection.load(adapter.part(theta))
@@ -156,15 +155,6 @@ def trained(setup: Setup) -> Iterator[int]:
                 adapter.save(weights_of(setup, epochs), setup.identity, whole=False)
             adapter.save(setup.work / "training.safetensors", setup.identity)
             yield step + 1
-
-
-def drawn(space: InjectionSpace, rng: np.random.Generator) -> InjectionConfig:
-    """Draw a theta as a search's first points are drawn."""
-    columns = DiscreteSpace(space.distributions())
-    while True:
-        params = columns.params(columns.random(1, rng)[0])
-        if space.is_candidate(params):
-            return space.config(params)
 
 
 def schedule(step: int, n_steps: int, warmup_share: float) -> float:
@@ -263,8 +253,7 @@ def correlations(
             "rougeL": np.array([rows[i]["rougeL"] for i in common]),
         }
         found[name] = {"n": len(common)} | {
-            target: None if (rho := spearman(known, values)) is None else asdict(rho)
-            for target, values in truth.items()
+            target: as_json(spearman(known, values)) for target, values in truth.items()
         }
     return found
 

@@ -17,14 +17,13 @@ For the loss and for ROUGE-L of the trials of a table (`real_trials.py`):
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rank_correlation import spearman
+from rank_correlation import as_json, spearman
 from scipy.stats import sem
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import r2_score
@@ -90,10 +89,7 @@ def told_by(trials: Sequence[Row]) -> dict[str, Any]:
 
 def ranked(guesses: Mapping[str, Values], values: Values) -> dict[str, object]:
     """Correlate every guess with what was found."""
-    return {
-        name: None if (rho := spearman(guess, values)) is None else asdict(rho)
-        for name, guess in guesses.items()
-    }
+    return {name: as_json(spearman(guess, values)) for name, guess in guesses.items()}
 
 
 def screened(trials: Sequence[Row], values: Values) -> dict[str, object]:

@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.space import InjectionSpace
 
 N_LAYERS, N_TRIALS = 6, 40
 
 
-def made_up(*, cheap_every: int = 2) -> list[dict[str, Any]]:
+@pytest.fixture
+def made_up(load: Callable[[str], ModuleType]) -> list[dict[str, Any]]:
     """Make trials whose loss is their size, and whose ROUGE-L is their first layer's and noise."""
-    space = InjectionSpace(n_layers=N_LAYERS, max_loras=8)
-    columns, rng = DiscreteSpace(space.distributions()), np.random.default_rng(0)
-    drawn = (columns.params(point) for point in columns.random(9 * N_TRIALS, rng))
+    space, rng = InjectionSpace(n_layers=N_LAYERS, max_loras=8), np.random.default_rng(0)
     trials: list[dict[str, Any]] = []
-    for params in [params for params in drawn if space.is_candidate(params)][:N_TRIALS]:
+    for params in load("real_trials").drawn(space, N_TRIALS):
         theta = space.config(params)
         n_parameters = 100 * sum(theta.ranks().values())
         loss = 4 - 0.1 * float(np.log(n_parameters))
@@ -35,20 +33,23 @@ def made_up(*, cheap_every: int = 2) -> list[dict[str, Any]]:
             "n_parameters": n_parameters,
             "curve": [[0.0, 4.0], [0.5, loss + 0.1], [1.0, loss]],
         }
-        if len(trials) % cheap_every == 0:
+        if len(trials) % 2 == 0:
             trial["cheap"] = {"loss": loss + 0.2, "rougeL": float(rng.normal())}
         trials.append(trial)
     return trials
 
 
 def test_what_they_depend_on_is_found(
-    load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    load: Callable[[str], ModuleType],
+    made_up: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """The loss is ranked by size and early readings; ROUGE-L is predicted from layers alone."""
     experiment = load("what_trials_tell")
     monkeypatch.setattr(experiment, "OUT", tmp_path / "out.json")
     path = tmp_path / "trials-ann.json"
-    path.write_text(json.dumps({"trials": made_up()}))
+    path.write_text(json.dumps({"trials": made_up}))
     monkeypatch.setattr(sys, "argv", ["x", str(path)])
     experiment.main()
     found = json.loads((tmp_path / "out.json").read_text())["trials-ann"]
@@ -62,10 +63,10 @@ def test_what_they_depend_on_is_found(
 
 
 def test_trials_without_screenings_rank_nothing_by_them(
-    load: Callable[[str], ModuleType],
+    load: Callable[[str], ModuleType], made_up: list[dict[str, Any]]
 ) -> None:
     """What is not known is not there, rather than made up."""
-    trials = [{key: value for key, value in trial.items() if key != "cheap"} for trial in made_up()]
+    trials = [{key: value for key, value in trial.items() if key != "cheap"} for trial in made_up]
     found = load("what_trials_tell").told_by(trials)
     assert found["loss"]["ranked by"]["screening's loss"] is None
     assert found["rougeL"]["ranked by"]["parameters"] is not None
