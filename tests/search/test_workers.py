@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -108,6 +109,32 @@ def test_a_model_given_to_two_is_given_back_by_one() -> None:
     assert {first.params["on"], second.params["on"]} == {False, True}
     withdrawn = [t for t in study.trials if WITHDRAWN in t.user_attrs]
     assert [t.state for t in withdrawn] == [TrialState.FAIL]
+
+
+def test_a_model_that_two_give_back_is_tried_all_the_same() -> None:
+    """Both look before either has given back: the last to look queues it again, as a retry."""
+    study = optuna.create_study(directions=["minimize"])
+    kinds = {"on": optuna.distributions.CategoricalDistribution([False, True])}
+    for params in ({"on": True}, {"on": True}, {"on": False}):
+        study.enqueue_trial(params, user_attrs={RETRY_OF: 7} if params["on"] else None)
+    others: list[optuna.Trial] = []
+    looked: list[bool] = []
+
+    def key(params: Mapping[str, object]) -> bool:
+        return bool(params["on"])
+
+    def meanwhile(params: Mapping[str, object]) -> bool:
+        looked.append(True)
+        if len(looked) == 2:  # the trials are read, and the second one is still in the queue
+            others.append(ask(study, kinds, same_as=key))
+        return key(params)
+
+    trial = ask(study, kinds, same_as=meanwhile)
+    assert (trial.params, others[0].params) == ({"on": True}, {"on": False})
+    assert trial.user_attrs[RETRY_OF] == 7
+    alive = [t for t in study.trials if t.state == TrialState.RUNNING]
+    assert [t.number for t in alive] == [others[0].number, trial.number]
+    assert [t.state for t in study.trials if WITHDRAWN in t.user_attrs] == [TrialState.FAIL] * 2
 
 
 @pytest.mark.parametrize(

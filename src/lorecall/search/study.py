@@ -92,7 +92,8 @@ def ask(
     """Ask for a trial that no other process works on, and sign it.
 
     Two processes that ask at once may be given the same model: whoever sees the other's gives its
-    own back and asks again. Where the space is exhausted, no trial is left running.
+    own back and asks again. Where both have, the model is queued again, so that it is not lost.
+    Where the space is exhausted, no trial is left running.
 
     Args:
         study: The study.
@@ -115,6 +116,9 @@ def ask(
         if same_as is None or not _has_twin(study, trial, same_as):
             return trial
         give_back(study, trial)
+        if not _has_twin(study, trial, same_as):  # the other has given its own back, too
+            of = {key: n for key, n in trial.user_attrs.items() if key == RETRY_OF}
+            study.enqueue_trial(trial.params, user_attrs=of)
 
 
 def give_back(study: optuna.Study, trial: optuna.Trial) -> None:
