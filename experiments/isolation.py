@@ -3,7 +3,8 @@
 Every system of `lorecall bench` is made for every person from a short history (the newest
 samples), trained as a bench trains it; the memory after a search of two trials. What is looked for
 is told in `lorecall.baselines.isolation`. Writes `results/isolation.json` after every system, so
-that it may be stopped; a system that is there is not made again.
+that it may be stopped; a system that is there is not made again, and each tells the machine it was
+made on.
 
     python experiments/isolation.py --people 20
 """
@@ -62,6 +63,8 @@ def isolation_of(
     budget = Budget(train=SETTINGS.train, seed=SETTINGS.seed)
     (found,) = check_isolation(histories, [system], base, budget)
     return asdict(found) | {
+        "machine": machine(),
+        "dtype": str(base.dtype),
         "n_leaks": len(found.leaks),
         "n_references": N_REFERENCES,
         "seconds": perf_counter() - started,
@@ -73,10 +76,8 @@ def report(
 ) -> dict[str, object]:
     """Put what was found beside what it depends on."""
     return {
-        "machine": machine(),
         "settings": {
             "model": base.name,
-            "dtype": str(base.dtype),
             "dataset": DATASET,
             "n_samples": N_SAMPLES,
             "users": [history.user for history in histories],
