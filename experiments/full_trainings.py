@@ -21,16 +21,16 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from memories import Chosen, Row, over_people, thetas_of
+from memories import Chosen, Row, compared, over_people, thetas_of
+from torch import Tensor
 
 from lorecall import BaseModel, InjectionConfig, load_history, preset
 from lorecall.baselines.lora import largest_lora
 from lorecall.data.history import split_history
 from lorecall.evaluate.searched import MEMORY
 from lorecall.lm.inject import Injection
-from lorecall.metrics.paired import Resampled, sign_flip_test
-from lorecall.records import Interval, default_lora
-from lorecall.trial.run import Trials
+from lorecall.records import default_lora
+from lorecall.trial.run import EncodedPart, Trained, Trials
 
 OUT = Path(__file__).parent / "results" / "full_trainings.json"
 SETTINGS = preset("laptop")
@@ -52,20 +52,36 @@ def of_person(base: BaseModel, chosen: Chosen) -> Row:
     rows: dict[str, Row] = {name: {"test": [*each]} for name, each in chosen.losses.items()}
     for name, theta in thetas(base, chosen.theta).items():
         trained = trials.train(theta, data)
-        with Injection(base, theta) as injection:
-            injection.load(trained.tensors)
-            losses = trials.losses(test, injection=injection)
-            of_valid = trials.losses(data.valid, injection=injection)
-        rows[name] = {
-            "valid": trained.report.best.loss,
-            "valid_losses": list(of_valid),
-            "test": list(losses),
-            "curve": list(trained.report.points),
-            "n_parameters": trained.n_parameters,
-            "seconds": trained.report.seconds,
-        }
+        rows[name] = read_in_full(trials, theta, trained.tensors, data.valid, test)
+        rows[name] |= facts_of(trained)
     rows["picked"] = min((rows[name] for name in FINALISTS), key=lambda row: row["valid"])
     return {"systems": rows, "mean": {name: fmean(row["test"]) for name, row in rows.items()}}
+
+
+def read_in_full(
+    trials: Trials,
+    theta: InjectionConfig,
+    tensors: Mapping[str, Tensor],
+    valid: EncodedPart,
+    test: EncodedPart,
+) -> Row:
+    """Read the losses of trained pairs: of every validation and test sample."""
+    with Injection(trials.base, theta) as injection:
+        injection.load(tensors)
+        of_valid = trials.losses(valid, injection=injection)
+        of_test = trials.losses(test, injection=injection)
+        n_parameters = injection.n_parameters
+    return {
+        "valid_losses": list(of_valid),
+        "test": list(of_test),
+        "n_parameters": n_parameters,
+    }
+
+
+def facts_of(trained: Trained) -> Row:
+    """Give what a training tells of itself, for a row."""
+    report = trained.report
+    return {"valid": report.best.loss, "curve": list(report.points), "seconds": report.seconds}
 
 
 def thetas(base: BaseModel, chosen: InjectionConfig) -> dict[str, InjectionConfig]:
@@ -85,31 +101,12 @@ def thetas(base: BaseModel, chosen: InjectionConfig) -> dict[str, InjectionConfi
 
 def report(people: Mapping[str, Row], base: BaseModel) -> dict[str, object]:
     """Compare the test losses of each with those of the memory, over people."""
-    names = list(next(iter(people.values()))["systems"])
-    tested = [
-        np.array([row["systems"][name]["test"] for name in names]).T for row in people.values()
-    ]
-    resampled = Resampled(tested)
-    memory = names.index(MEMORY)
     return {
         "settings": {"model": base.name, "dtype": str(base.dtype), "preset": "laptop"},
         "n_people": len(people),
-        "n_samples": sum(len(each) for each in tested),
-        "test": {
-            name: {
-                "mean": as_json(resampled.mean(i)),
-                "less the memory": as_json(resampled.difference(i, memory)),
-                "p": sign_flip_test([float((x[:, i] - x[:, memory]).mean()) for x in tested]),
-            }
-            for i, name in enumerate(names)
-        },
+        **compared(people, MEMORY),
         "people": dict(people),
     }
-
-
-def as_json(interval: Interval) -> list[float]:
-    """Give an interval as value, low and high."""
-    return [interval.value, interval.low, interval.high]
 
 
 if __name__ == "__main__":

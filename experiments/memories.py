@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from machine import machine
 
 from lorecall import BaseModel, InjectionConfig, Memory
@@ -15,6 +16,8 @@ from lorecall.device import set_threads
 from lorecall.evaluate.bench.scores import finished_cells
 from lorecall.evaluate.searched import MEMORY
 from lorecall.files import write_json
+from lorecall.metrics.paired import Resampled, sign_flip_test
+from lorecall.records import Interval
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -80,3 +83,34 @@ def over_people(
             known[user] = of_person(base, person)
             write_json(out, {"machine": machine(), **report(known, base)})
             print(user, json.dumps(known[user]["mean"], indent=1), flush=True)
+
+
+def compared(people: Mapping[str, Row], against: str) -> dict[str, object]:
+    """Compare the test losses of a person's systems with those of one of them, over people.
+
+    Args:
+        people: Rows whose `systems` have the same names, each with its losses as `test`.
+        against: The one that the others are compared with.
+    """
+    names = list(next(iter(people.values()))["systems"])
+    tested = [
+        np.array([row["systems"][name]["test"] for name in names]).T for row in people.values()
+    ]
+    resampled = Resampled(tested)
+    one = names.index(against)
+    return {
+        "n_samples": sum(len(each) for each in tested),
+        "test": {
+            name: {
+                "mean": as_json(resampled.mean(i)),
+                f"less the {against}": as_json(resampled.difference(i, one)),
+                "p": sign_flip_test([float((x[:, i] - x[:, one]).mean()) for x in tested]),
+            }
+            for i, name in enumerate(names)
+        },
+    }
+
+
+def as_json(interval: Interval) -> list[float]:
+    """Give an interval as value, low and high."""
+    return [interval.value, interval.low, interval.high]
