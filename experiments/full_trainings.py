@@ -52,8 +52,7 @@ def of_person(base: BaseModel, chosen: Chosen) -> Row:
     rows: dict[str, Row] = {name: {"test": [*each]} for name, each in chosen.losses.items()}
     for name, theta in thetas(base, chosen.theta).items():
         trained = trials.train(theta, data)
-        rows[name] = read_in_full(trials, theta, trained.tensors, data.valid, test)
-        rows[name] |= facts_of(trained)
+        rows[name] = read_in_full(trials, theta, trained.tensors, test) | facts_of(trained)
     rows["picked"] = min((rows[name] for name in FINALISTS), key=lambda row: row["valid"])
     return {"systems": rows, "mean": {name: fmean(row["test"]) for name, row in rows.items()}}
 
@@ -62,26 +61,24 @@ def read_in_full(
     trials: Trials,
     theta: InjectionConfig,
     tensors: Mapping[str, Tensor],
-    valid: EncodedPart,
     test: EncodedPart,
 ) -> Row:
-    """Read the losses of trained pairs: of every validation and test sample."""
+    """Read the test losses of trained pairs."""
     with Injection(trials.base, theta) as injection:
         injection.load(tensors)
-        of_valid = trials.losses(valid, injection=injection)
-        of_test = trials.losses(test, injection=injection)
-        n_parameters = injection.n_parameters
-    return {
-        "valid_losses": list(of_valid),
-        "test": list(of_test),
-        "n_parameters": n_parameters,
-    }
+        losses = trials.losses(test, injection=injection)
+        return {"test": list(losses), "n_parameters": injection.n_parameters}
 
 
 def facts_of(trained: Trained) -> Row:
     """Give what a training tells of itself, for a row."""
     report = trained.report
-    return {"valid": report.best.loss, "curve": list(report.points), "seconds": report.seconds}
+    return {
+        "valid": report.best.loss,
+        "valid_losses": list(trained.valid_losses),
+        "curve": list(report.points),
+        "seconds": report.seconds,
+    }
 
 
 def thetas(base: BaseModel, chosen: InjectionConfig) -> dict[str, InjectionConfig]:

@@ -68,10 +68,10 @@ def of_person(base: BaseModel, chosen: Chosen) -> Row:
     ):
         trained = trials.train(theta, data)
         made[name] = (theta, trained.tensors)
-        rows[name] = read_in_full(first, *made[name], data.valid, test) | facts_of(trained)
+        rows[name] = read_in_full(first, *made[name], test) | facts_of(trained)
     for name, parts in SOUPS.items():
         soup = soup_of([made[part] for part in parts])
-        rows[name] = read_in_full(first, *soup, data.valid, test)
+        rows[name] = read_in_full(first, *soup, test)
     return {"systems": rows, "mean": {name: fmean(row["test"]) for name, row in rows.items()}}
 
 

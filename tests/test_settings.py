@@ -173,6 +173,17 @@ def test_a_laptops_choice_is_between_two_finalists() -> None:
     assert preset("laptop", finalists=1).search.finalists == 1
 
 
+def test_the_smallest_of_level_finalists_is_an_option() -> None:
+    """Off, it leaves no trace; any other word is refused."""
+    assert preset().search.take == "lowest"
+    search = preset().as_json()["search"]
+    assert isinstance(search, dict)
+    assert "take" not in search
+    assert preset(take="smallest").as_json()["search"] == {**search, "take": "smallest"}
+    with pytest.raises(ConfigError, match="expected lowest or smallest, got 'best'"):
+        preset(take="best")
+
+
 def test_the_space_can_be_wider() -> None:
     """Factor by factor; off, they leave no trace, so a run begun without them goes on."""
     plain = preset("paper")

@@ -138,6 +138,10 @@ def learn(  # noqa: PLR0913 - one parameter an option
         str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
     ] = "all",
     finalists: Finalists = None,
+    take: Annotated[
+        str,
+        typer.Option(help="Which finalist: of the lowest loss, or the smallest level with it."),
+    ] = "lowest",
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
@@ -195,6 +199,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         epochs=epochs,
         inject=inject,
         finalists=finalists,
+        take=take,
         reply_length=reply_length,
         no_repeat=no_repeat,
         together=together,

@@ -288,7 +288,12 @@ class _Job:
     ) -> SystemReading:
         def work(advance: Callable[[float], None]) -> SystemReading:
             finals = train_finalists(
-                self.final, configs, self.data, vanilla_loss=vanilla.valid_loss, on_tokens=advance
+                self.final,
+                configs,
+                self.data,
+                vanilla_loss=vanilla.valid_loss,
+                take=self.settings.search.take,
+                on_tokens=advance,
             )
             config, trained = configs[finals.best], finals.trained
             with Injection(self.base, config) as injection:

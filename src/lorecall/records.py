@@ -32,6 +32,9 @@ Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer
 Factor = Literal["scaling", "dropout"]
 """What can be searched beside alpha, n and r."""
 
+Take = Literal["lowest", "smallest"]
+"""Which of several trained in full is taken: of the lowest loss, or the smallest level with it."""
+
 ThirdObjective = Literal["parameters"]
 """What a search can trade beside the validation loss and ROUGE-L."""
 

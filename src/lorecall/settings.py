@@ -18,6 +18,7 @@ from lorecall.records import (
     ReplyLength,
     Searched,
     SurrogateKind,
+    Take,
     ThirdObjective,
 )
 
@@ -118,8 +119,9 @@ class SearchSettings:
         dropouts: The dropouts searched, likewise.
         finalists: How many trials are trained in full at most before one is taken: the chosen one
             and, where they are others, the `finalists` - 1 of the lowest loss; where there are more
-            than one, the better of the known designs that a search started from, too. The lowest
-            validation loss is kept.
+            than one, the better of the known designs that a search started from, too.
+        take: Which of them is taken: the one of the `lowest` validation loss, or the `smallest` of
+            those that are level with it, within one standard error of the difference.
         third_objective: What is traded beside loss and ROUGE-L; None for nothing.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
         stop_gain: Relative gain below which the search stops.
@@ -149,6 +151,7 @@ class SearchSettings:
     scalings: tuple[float, ...] = (PAPERS["scaling"],)
     dropouts: tuple[float, ...] = (PAPERS["dropout"],)
     finalists: int = 1
+    take: Take = "lowest"
     third_objective: ThirdObjective | None = None
     stop_rounds: int = 5
     stop_gain: float = 0.01
@@ -170,6 +173,7 @@ class SearchSettings:
         choice("the start of a search", self.start, get_args(Start))
         choice("the surrogate", self.surrogate, get_args(SurrogateKind))
         choice("what is searched", self.searched, get_args(Searched))
+        choice("which finalist is taken", self.take, get_args(Take))
         check_levels("scalings", self.scalings, low=MIN_SCALING)
         check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
         if self.third_objective is not None:
@@ -249,6 +253,7 @@ class Changes(TypedDict, total=False):
     surrogate: str
     wide: Sequence[str]
     finalists: int | None
+    take: str | None
     third_objective: str | None
     start: str | None
     reply_length: str | None
@@ -287,10 +292,10 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
 _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
     *("searched", "budget_min", "early_stop", "screen", "surrogate"),
-    *("third_objective", "finalists", "start"),
+    *("third_objective", "finalists", "take", "start"),
 )
 _DECODED = ("reply_length", "no_repeat")
-_WIDER = ("scalings", "dropouts", "third_objective", "finalists", "start")
+_WIDER = ("scalings", "dropouts", "third_objective", "finalists", "take", "start")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
 
 

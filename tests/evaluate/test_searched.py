@@ -14,11 +14,12 @@ from lorecall.evaluate.searched import ABLATIONS, SearchedMemory, search_in, sea
 from lorecall.learn import learn_memory
 from lorecall.lm.base import BaseModel
 from lorecall.memory.artefact import Memory
-from lorecall.records import default_lora
+from lorecall.records import Take, default_lora
 from lorecall.search.outcome import SearchOutcome
 from lorecall.searching import Searching
 from lorecall.settings import LearnSettings, Start
-from lorecall.trial.run import Trials
+from lorecall.trial.finals import take_finalist
+from lorecall.trial.run import Trained, Trials
 
 
 def only(folder: Path) -> Path:
@@ -28,7 +29,14 @@ def only(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("finalists", "start"), [(1, "random"), (2, "random"), (1, "known"), (2, "known")]
+    ("finalists", "start", "take"),
+    [
+        (1, "random", "lowest"),
+        (2, "random", "lowest"),
+        (1, "known", "lowest"),
+        (2, "known", "lowest"),
+        (2, "known", "smallest"),
+    ],
 )
 def test_it_is_the_memory_that_learn_makes(
     llama: BaseModel,
@@ -37,10 +45,12 @@ def test_it_is_the_memory_that_learn_makes(
     tmp_path: Path,
     finalists: int,
     start: Start,
+    take: Take,
 ) -> None:
     """The same theta, the same pairs to the bit, whatever else `learn_memory` does besides."""
     person = make_person()
-    quick = replace(quick, search=replace(quick.search, finalists=finalists, start=start))
+    search = replace(quick.search, finalists=finalists, start=start, take=take)
+    quick = replace(quick, search=search)
     settings = replace(quick, seed=3)
     in_full = Searching(llama, person.history, settings).finalists
     result = learn_memory(person.history, llama, out=tmp_path / "run", settings=settings)
@@ -59,17 +69,18 @@ def test_it_is_the_memory_that_learn_makes(
     taken = next(t for t in kept.trials if t.number == result.chosen_trial)
     assert taken.config == made.config
     assert taken in in_full(kept)
+    ends = _trained_in_full(person, llama, settings, kept)
     losses = [loss for _, loss in result.curves["memory"]]
-    assert min(losses) == min(_full_losses(person, llama, settings, kept))
+    assert min(losses) == ends[take_finalist(ends, take)].report.best.loss
     assert [(t.config, t.loss) for t in kept.trials] == [(t.config, t.loss) for t in result.trials]
     assert isinstance(system, System)
     default = default_lora(llama.n_layers)
     assert (default in [trial.config for trial in kept.trials]) == (start == "known")
 
 
-def _full_losses(
+def _trained_in_full(
     person: Person, base: BaseModel, settings: LearnSettings, found: SearchOutcome
-) -> list[float]:
+) -> list[Trained]:
     """Train each finalist by itself, with what the search's trials keep for it, as they do."""
     trials = Trials(base, settings=settings.train, seed=settings.seed)
     searching = Searching(base, person.history, settings, frozen=trials.frozen)
@@ -77,7 +88,7 @@ def _full_losses(
     for each in found.trials:
         searching.full.trials.run(each.config, searching.full.data)
     finalists = searching.finalists(found)
-    return [trials.train(each.config, data).report.best.loss for each in finalists]
+    return [trials.train(each.config, data) for each in finalists]
 
 
 def test_it_is_made_once(

@@ -292,8 +292,9 @@ class TestKnownDesigns:
 
     def test_further_factors_are_the_papers_where_they_may_be(self) -> None:
         """The nearest there is otherwise, by the ratio."""
-        for design in WIDE.known_designs():
-            assert WIDE.config(design).beside == {}
+        largest, default, strong = (WIDE.config(design) for design in WIDE.known_designs())
+        assert largest.beside == default.beside == {}
+        assert strong == replace(default, scaling=WIDE.scalings[-1])
         space = InjectionSpace(n_layers=2, scalings=(0.2, 4.0), dropouts=(0.05, 0.1))
         for design in space.known_designs():
             assert space.config(design).beside == {"scaling": 4.0, "dropout": 0.05}

@@ -150,7 +150,9 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     )
     run.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
     configs = [trial.config for trial in searching.finalists(found)]
-    finals = train_finalists(final, configs, data, vanilla_loss=vanilla_loss)
+    finals = train_finalists(
+        final, configs, data, vanilla_loss=vanilla_loss, take=settings.search.take
+    )
     config, trained = configs[finals.best], finals.trained
     training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
     with Injection(base, config) as injection:

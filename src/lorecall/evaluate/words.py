@@ -114,16 +114,19 @@ def counts_parameters(result: RunResult) -> bool:
 def final(result: RunResult) -> str:
     """Say how the memory was taken from several trials trained in full; nothing of one alone."""
     search = result.settings.get("search")
-    asked: object = search.get("finalists") if isinstance(search, dict) else None
+    search = search if isinstance(search, dict) else {}
+    asked: object = search.get("finalists")
     n = min(asked, len(result.trials)) if isinstance(asked, int) else 1
     if n < 2:  # noqa: PLR2004 - the choice alone
         return ""
-    known = search.get("start") == "known" if isinstance(search, dict) else False
+    known = search.get("start") == "known"
     last = " and, where tried, the better of the LoRAs that need no search" if known else ""
+    small = search.get("take") == "smallest"
+    best = "the smallest of those that are level with the best" if small else "the best of them"
     lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
     return (
         f"Trained in full were the search's choice and, where another, its {lowest} of the lowest"
-        f" loss{last}; the memory is the best of them."
+        f" loss{last}; the memory is {best}."
     )
 
 

@@ -158,17 +158,21 @@ class InjectionSpace:
     def known_designs(self) -> tuple[Params, ...]:
         """Give what people train without a search: the largest LoRA there is, and the default.
 
-        Both are on all layers, at the scaling and the dropout that are nearest to the paper's. One
-        of them where they are one model in this space.
+        Both are on all layers, at the scaling and the dropout that are nearest to the paper's.
+        Where the scaling is searched, the default at the highest comes after them: as good as the
+        largest on the people it was tried on, and a twelfth of it (`experiments/LOG.md`). Each
+        model once.
         """
         common: Params = {
             **dict.fromkeys(self._layer_names(), True),
             "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPERS["scaling"]))),
             "dropout": min(self.dropouts, key=lambda x: abs(x - PAPERS["dropout"])),
         }
+        default = common | {"n_loras": self._one_each, "rank": self.ranks[0]}
         designs: list[Params] = [
             common | {"n_loras": self.max_loras, "rank": self.ranks[-1]},
-            common | {"n_loras": self._one_each, "rank": self.ranks[0]},
+            default,
+            default | {"scaling": self.scalings[-1]},
         ]
         names = self.distributions()
         once = {

@@ -51,11 +51,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """The pairs of one candidate at its best point, and how they got there."""
+    """The pairs of one candidate at its best point, and how they got there.
+
+    `valid_losses` has one value a validation sample, read at the best point; it is empty where that
+    is the base itself.
+    """
 
     report: TrainReport
     tensors: dict[str, Tensor]
     n_parameters: int
+    valid_losses: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -370,6 +375,7 @@ def _kept(injection: Injection, report: TrainReport) -> tuple[Trained, LossReadi
         report=replace(report, best_reading=None),
         tensors=injection.tensors(),
         n_parameters=injection.n_parameters,
+        valid_losses=report.best_reading.losses if report.best_reading else (),
     )
     return trained, report.best_reading
 
