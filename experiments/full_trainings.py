@@ -98,12 +98,7 @@ def thetas(base: BaseModel, chosen: InjectionConfig) -> dict[str, InjectionConfi
 
 def report(people: Mapping[str, Row], base: BaseModel) -> dict[str, object]:
     """Compare the test losses of each with those of the memory, over people."""
-    return {
-        "settings": {"model": base.name, "dtype": str(base.dtype), "preset": "laptop"},
-        "n_people": len(people),
-        **compared(people, MEMORY),
-        "people": dict(people),
-    }
+    return compared(people, MEMORY, base)
 
 
 if __name__ == "__main__":

@@ -85,12 +85,13 @@ def over_people(
             print(user, json.dumps(known[user]["mean"], indent=1), flush=True)
 
 
-def compared(people: Mapping[str, Row], against: str) -> dict[str, object]:
+def compared(people: Mapping[str, Row], against: str, base: BaseModel) -> dict[str, object]:
     """Compare the test losses of a person's systems with those of one of them, over people.
 
     Args:
         people: Rows whose `systems` have the same names, each with its losses as `test`.
         against: The one that the others are compared with.
+        base: What they were trained on, by the laptop preset.
     """
     names = list(next(iter(people.values()))["systems"])
     tested = [
@@ -99,6 +100,8 @@ def compared(people: Mapping[str, Row], against: str) -> dict[str, object]:
     resampled = Resampled(tested)
     one = names.index(against)
     return {
+        "settings": {"model": base.name, "dtype": str(base.dtype), "preset": "laptop"},
+        "n_people": len(people),
         "n_samples": sum(len(each) for each in tested),
         "test": {
             name: {
@@ -108,6 +111,7 @@ def compared(people: Mapping[str, Row], against: str) -> dict[str, object]:
             }
             for i, name in enumerate(names)
         },
+        "people": dict(people),
     }
 
 

@@ -111,12 +111,7 @@ def soup_of(
 
 def report(people: Mapping[str, Row], base: BaseModel) -> dict[str, object]:
     """Compare the test losses of each with those of the largest LoRA, over people."""
-    return {
-        "settings": {"model": base.name, "dtype": str(base.dtype), "preset": "laptop"},
-        "n_people": len(people),
-        **compared(people, LARGEST),
-        "people": dict(people),
-    }
+    return compared(people, LARGEST, base)
 
 
 if __name__ == "__main__":
