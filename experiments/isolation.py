@@ -2,17 +2,21 @@
 
 Every system of `lorecall bench` is made for every person from a short history (the newest
 samples), trained as a bench trains it; the memory after a search of two trials. What is looked for
-is told in `lorecall.baselines.isolation`. Writes `results/isolation.json` after every system, so
-that it may be stopped; a system that is there is not made again, and each tells the machine it was
-made on.
+is told in `lorecall.baselines.isolation`.
 
-    python experiments/isolation.py --people 20
+The people are gone through in parts. In a part all systems are made before the first is asked, as
+a server would hold them; everyone's canary is asked for. What a part told is kept in
+`results/isolation.jsonl`, so that a run that was stopped goes on there, and several, started with
+different `--first-part`, share the work. Where all parts of a system are there, what was found goes
+to `results/isolation.json`. Each row tells the machine it was made on.
+
+    python experiments/isolation.py --people 20 --parts 5
 """
 
 import argparse
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -22,17 +26,32 @@ from machine import machine
 
 from lorecall import BaseModel, load_history, preset
 from lorecall.baselines.contract import Budget
-from lorecall.baselines.isolation import N_REFERENCES, check_isolation
+from lorecall.baselines.isolation import N_REFERENCES, Told, ask_everyone, isolation_from
 from lorecall.device import set_threads
+from lorecall.errors import DataError
 from lorecall.evaluate.bench.people import choose_users, newest
 from lorecall.evaluate.bench.systems import make_system, system_names
+from lorecall.evaluate.lines import append_records, whole_records
 from lorecall.files import write_json
 from lorecall.records import History
 
 OUT = Path(__file__).parent / "results" / "isolation.json"
+ROWS = OUT.with_suffix(".jsonl")
 DATASET = "chitchat"
 N_SAMPLES = 24
 SETTINGS = preset("laptop", trials=2, initial=2, samples=16, reply_length="free")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRow:
+    """What the systems of one part of the people told."""
+
+    system: str
+    users: tuple[str, ...]
+    told: tuple[Told, ...]
+    machine: dict[str, object]
+    dtype: str
+    seconds: float
 
 
 def main() -> None:
@@ -40,34 +59,77 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=20, help="drawn, seed 0")
     parser.add_argument("--systems", default="all", help="as for lorecall bench")
+    parser.add_argument("--parts", type=int, default=1, help="that the people are gone through in")
+    parser.add_argument("--first-part", type=int, default=0, help="begin the work with this one")
     options = parser.parse_args()
     set_threads()
     base = BaseModel.load()
     users = choose_users(DATASET, (), str(options.people), seed=0)
     histories = [newest(load_history(DATASET, user=user), N_SAMPLES) for user in users]
-    known: dict[str, Any] = json.loads(OUT.read_text())["systems"] if OUT.exists() else {}
-    missing = [name for name in system_names(options.systems.split(",")) if name not in known]
+    parts = [histories[i :: options.parts] for i in range(options.parts)]
+    parts = parts[options.first_part :] + parts[: options.first_part]
     with TemporaryDirectory() as folder:  # a memory with retrieval is the memory made before
-        for name in missing:
-            known[name] = isolation_of(name, histories, base, Path(folder))
-            write_json(OUT, report(known, histories, base))
-            print(name, json.dumps(known[name]), flush=True)
+        for name in system_names(options.systems.split(",")):
+            for part in parts:
+                if name not in finished() and not told_by(part, name, histories):
+                    row = row_of(name, part, histories, base, Path(folder))
+                    append_records(ROWS, [row])
+                    print(name, row.users, f"{row.seconds:.0f} s", flush=True)
+            rows = rows_of(name, histories)
+            if name not in finished() and sum(len(row.told) for row in rows) == len(histories):
+                found = finished() | {name: found_of(name, rows, histories)}
+                write_json(OUT, report(found, histories, base))
+                print(name, json.dumps(found[name]), flush=True)
 
 
-def isolation_of(
-    name: str, histories: list[History], base: BaseModel, folder: Path
-) -> dict[str, object]:
-    """Make a system for everyone, and look for what it knows of others."""
+def finished() -> dict[str, Any]:
+    """Give the systems that all people were asked for."""
+    return json.loads(OUT.read_text())["systems"] if OUT.exists() else {}
+
+
+def rows_of(name: str, histories: Sequence[History]) -> list[PartRow]:
+    """Give what the systems of one name told so far, of the canaries of just these people."""
+    users = {history.user for history in histories}
+    rows = whole_records(ROWS, PartRow, error=DataError, next_step="Remove the line.")
+    return [row for row in rows if row.system == name and {*row.told[0].gaps} == users]
+
+
+def told_by(part: Sequence[History], name: str, histories: Sequence[History]) -> bool:
+    """Say whether someone of the part has been asked."""
+    asked = {user for row in rows_of(name, histories) for user in row.users}
+    return any(history.user in asked for history in part)
+
+
+def row_of(
+    name: str, part: Sequence[History], histories: Sequence[History], base: BaseModel, folder: Path
+) -> PartRow:
+    """Make a system for everyone of the part, and ask them for everyone's secret."""
     started = perf_counter()
+    users = tuple(history.user for history in part)
     system = make_system(name, SETTINGS, folder=folder)
     budget = Budget(train=SETTINGS.train, seed=SETTINGS.seed)
-    (found,) = check_isolation(histories, [system], base, budget)
+    told = ask_everyone(histories, system, base, budget, tellers=users)
+    return PartRow(
+        system=name,
+        users=users,
+        told=tuple(told),
+        machine=machine(),
+        dtype=str(base.dtype),
+        seconds=perf_counter() - started,
+    )
+
+
+def found_of(name: str, rows: Sequence[PartRow], histories: Sequence[History]) -> dict[str, object]:
+    """Put together what a system's parts told."""
+    told = [told for row in rows for told in row.told]
+    found = isolation_from(name, told, users=[history.user for history in histories])
     return asdict(found) | {
-        "machine": machine(),
-        "dtype": str(base.dtype),
+        "machine": rows[0].machine,
+        "dtype": rows[0].dtype,
+        "n_parts": len(rows),
         "n_leaks": len(found.leaks),
         "n_references": N_REFERENCES,
-        "seconds": perf_counter() - started,
+        "seconds": sum(row.seconds for row in rows),
     }
 
 

@@ -13,7 +13,13 @@ import torch
 from lorecall.baselines.catalog import BASELINES
 from lorecall.baselines.contract import Budget, Fitted, Person, System
 from lorecall.baselines.fitting import MatchingRecall, TrainedMemory, fitted, train_memory
-from lorecall.baselines.isolation import canaries, check_isolation, look_for_leaks, plant
+from lorecall.baselines.isolation import (
+    ask_for_secrets,
+    canaries,
+    check_isolation,
+    isolation_from,
+    plant,
+)
 from lorecall.baselines.lexical import Bm25
 from lorecall.baselines.lora import DefaultLora
 from lorecall.baselines.past import Past
@@ -307,7 +313,8 @@ class TestIsolation:
     def test_no_canary_is_told(self, system: System) -> None:
         """Each of 20 persons' responders is asked for the secrets of the 19 others."""
         everyone = everyone_by(system.name)
-        found = look_for_leaks(system.name, everyone.fits, everyone.words, QUICK)
+        told = ask_for_secrets(everyone.fits, everyone.words, QUICK)
+        found = isolation_from(system.name, told, users=[*everyone.words])
         assert found.leaks == ()
         assert found.n_asked == N_USERS * (N_USERS - 1)
         recalls = system.name not in WITHOUT_NOTES

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +26,7 @@ def experiment(
     """Import the experiment for two made-up people and a tiny base."""
     module = load_for("isolation", make_base("llama", n_layers=2))
     monkeypatch.setattr(module, "OUT", tmp_path / "isolation.json")
+    monkeypatch.setattr(module, "ROWS", tmp_path / "isolation.jsonl")
     monkeypatch.setattr(module, "SETTINGS", replace(module.SETTINGS, train=one_epoch))
     monkeypatch.setattr(module, "choose_users", lambda *_, **__: {"ann": 24, "ben": 24})
     monkeypatch.setattr(
@@ -44,18 +45,11 @@ def test_systems_are_checked_once_and_kept(
     experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One system, then another beside it; a memory is searched, and nobody knows another."""
-    checked: list[str] = []
-    isolation_of = experiment.isolation_of
-
-    def noting(name: str, *rest: object) -> object:
-        checked.append(name)
-        return isolation_of(name, *rest)
-
-    monkeypatch.setattr(experiment, "isolation_of", noting)
+    made = counting(experiment, monkeypatch)
     for systems in ("retrieval", "retrieval,memory"):
         monkeypatch.setattr(sys, "argv", ["x", "--systems", systems])
         experiment.main()
-    assert checked == ["retrieval", "memory"]
+    assert made == [("retrieval", ("ann", "ben")), ("memory", ("ann", "ben"))]
     found = json.loads(experiment.OUT.read_text())
     assert found["settings"]["users"] == ["ann", "ben"]
     assert {name: row["n_leaks"] for name, row in found["systems"].items()} == {
@@ -64,3 +58,67 @@ def test_systems_are_checked_once_and_kept(
     }
     assert found["systems"]["retrieval"]["n_own_told"] == 2
     assert all(row["n_asked"] == 2 for row in found["systems"].values())
+
+
+def test_parts_come_to_what_the_whole_does(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part, killed before the other, goes on there; the findings are those of one run."""
+    monkeypatch.setattr(sys, "argv", ["x", "--systems", "default-lora"])
+    experiment.main()
+    whole = json.loads(experiment.OUT.read_text())["systems"]["default-lora"]
+    experiment.OUT.unlink()
+    experiment.ROWS.unlink()
+
+    row_of = experiment.row_of
+    monkeypatch.setattr(sys, "argv", ["x", "--systems", "default-lora", "--parts", "2"])
+    with monkeypatch.context() as dying:
+        dying.setattr(
+            experiment,
+            "row_of",
+            lambda name, part, *rest: (
+                row_of(name, part, *rest) if part[0].user == "ann" else sys.exit("killed")
+            ),
+        )
+        with pytest.raises(SystemExit, match="killed"):
+            experiment.main()
+    assert not experiment.OUT.exists()
+
+    made = counting(experiment, monkeypatch)
+    experiment.main()
+    assert made == [("default-lora", ("ben",))]
+    parts = json.loads(experiment.OUT.read_text())["systems"]["default-lora"]
+    assert (whole["n_parts"], parts["n_parts"]) == (1, 2)
+    told_apart = {"seconds", "n_parts"}
+    assert without(parts, told_apart) == without(whole, told_apart)
+
+
+def test_another_process_begins_with_another_part(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts are gone through from the first that is named."""
+    made = counting(experiment, monkeypatch)
+    arguments = ["--systems", "retrieval", "--parts", "2", "--first-part", "1"]
+    monkeypatch.setattr(sys, "argv", ["x", *arguments])
+    experiment.main()
+    assert made == [("retrieval", ("ben",)), ("retrieval", ("ann",))]
+
+
+def counting(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Note the parts that are made."""
+    made: list[tuple[str, tuple[str, ...]]] = []
+    row_of = experiment.row_of
+
+    def noting(name: str, part: Sequence[History], *rest: object) -> object:
+        made.append((name, tuple(history.user for history in part)))
+        return row_of(name, part, *rest)
+
+    monkeypatch.setattr(experiment, "row_of", noting)
+    return made
+
+
+def without(row: Mapping[str, object], names: Collection[str]) -> dict[str, object]:
+    """Leave out what may differ."""
+    return {name: value for name, value in row.items() if name not in names}

@@ -16,7 +16,7 @@ Source: Carlini et al. (2019), "The Secret Sharer", whose exposure ranks a canar
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Literal
@@ -51,6 +51,21 @@ class Leak:
     owner: str
     told_by: str
     where: Where
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one person's system told when it was asked for everyone's secret.
+
+    Args:
+        teller: Whose system.
+        gaps: owner -> d_B(c_A) less the references' mean, in nats per token, for everyone.
+        wheres: owner -> where that one's words were found; only those of whom some were.
+    """
+
+    teller: str
+    gaps: Mapping[str, float]
+    wheres: Mapping[str, tuple[Where, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,67 +111,101 @@ def check_isolation(
         One finding a system, in order.
     """
     words = canaries(histories, seed=seed)
-    planted = [plant(history, words[history.user]) for history in histories]
-    persons = [Person(history=history, split=split_history(history)) for history in planted]
     found: list[Isolation] = []
     for system in systems:
-        fits = {p.history.user: system.fit(p, base, budget) for p in persons}
-        found.append(look_for_leaks(system.name, fits, words, budget.train, seed=seed))
+        told = ask_everyone(histories, system, base, budget, seed=seed)
+        found.append(isolation_from(system.name, told, users=[*words]))
     return found
 
 
-def look_for_leaks(
-    name: str,
-    fits: Mapping[str, Fitted],
-    words: Mapping[str, str],
-    settings: TrainSettings,
+def ask_everyone(
+    histories: Sequence[History],
+    system: System,
+    base: BaseModel,
+    budget: Budget,
     *,
+    tellers: Collection[str] | None = None,
     seed: int = 0,
-) -> Isolation:
-    """Ask everyone's responder for everyone's secret.
+) -> list[Told]:
+    """Plant everyone's canary, fit the system for everyone, then ask each for all canaries.
 
     Args:
-        name: The system's.
+        histories: Two persons' or more; they are not changed.
+        system: What is checked.
+        base: The frozen base it is fitted on.
+        budget: What it may spend.
+        tellers: Users whose systems are made here; the others' canaries are asked for all the
+            same. None for everyone.
+        seed: Seed of the canaries.
+
+    Returns:
+        What each teller's system told, in the order of the histories.
+    """
+    words = canaries(histories, seed=seed)
+    chosen = [h for h in histories if tellers is None or h.user in tellers]
+    planted = [plant(history, words[history.user]) for history in chosen]
+    persons = [Person(history=history, split=split_history(history)) for history in planted]
+    fits = {p.history.user: system.fit(p, base, budget) for p in persons}
+    return ask_for_secrets(fits, words, budget.train, seed=seed)
+
+
+def ask_for_secrets(
+    fits: Mapping[str, Fitted], words: Mapping[str, str], settings: TrainSettings, *, seed: int = 0
+) -> list[Told]:
+    """Ask each responder for everyone's secret.
+
+    Args:
         fits: user -> what was fitted with that user's canary planted, all on one base.
-        words: user -> canary, from `canaries`.
+        words: user -> canary, from `canaries`, of everyone.
         settings: The longest prompt and response.
         seed: Seed of the references.
     """
     references = list(invented(N_REFERENCES, avoid=" ".join(words.values()), seed=seed + 1))
-    told = {**words, **{f"reference {i}": word for i, word in enumerate(references)}}
+    asked = {**words, **{f"reference {i}": word for i, word in enumerate(references)}}
     alone = ModelResponder(next(iter(fits.values())).responder.base, limits=settings)
-    answers = {who: alone.encode(_probe(QUESTION, canary)) for who, canary in told.items()}
+    answers = {who: alone.encode(_probe(QUESTION, canary)) for who, canary in asked.items()}
     bare = _losses(alone, answers)
-    leaks: list[Leak] = []
-    gaps: dict[str, list[float]] = {user: [] for user in words}
-    own: list[float] = []
-    n_own_told = 0
+    told: list[Told] = []
     for teller, fit in fits.items():
         losses = _losses(fit.responder, answers)
-        changes = {who: losses[who] - bare[who] for who in told}
-        unknown = [changes[who] for who in told if who not in words]
+        changes = {who: losses[who] - bare[who] for who in asked}
+        unknown = [changes[who] for who in asked if who not in words]
         mean, spread = fmean(unknown), max(stdev(unknown), LEAST_SPREAD)
         wheres = _in_texts(fit.responder, words)
         for owner in words:
-            gap = changes[owner] - mean
-            if gap < -FAR_BELOW * spread and changes[owner] < min(unknown):
+            if changes[owner] - mean < -FAR_BELOW * spread and changes[owner] < min(unknown):
                 wheres[owner].append("loss")
-            if owner == teller:
-                own.append(gap)
-                n_own_told += bool(wheres[owner])
-                continue
-            gaps[owner].append(gap)
-            leaks += [
-                Leak(system=name, owner=owner, told_by=teller, where=where)
-                for where in wheres[owner]
-            ]
+        told.append(
+            Told(
+                teller=teller,
+                gaps={owner: changes[owner] - mean for owner in words},
+                wheres={owner: tuple(found) for owner, found in wheres.items() if found},
+            )
+        )
+    return told
+
+
+def isolation_from(name: str, told: Sequence[Told], *, users: Sequence[str]) -> Isolation:
+    """Put together what was found of one system.
+
+    Args:
+        name: The system's.
+        told: What was told by the systems of some users or all.
+        users: Everyone whose canary was asked for.
+    """
+    pairs = [(row, owner) for row in told for owner in users if owner != row.teller]
+    gaps = [[row.gaps[owner] for row in told if row.teller != owner] for owner in users]
     return Isolation(
         system=name,
-        n_asked=sum(len(values) for values in gaps.values()),
-        leaks=tuple(leaks),
-        others=bootstrap_mean([fmean(values) for values in gaps.values() if values]),
-        own=bootstrap_mean(own),
-        n_own_told=n_own_told,
+        n_asked=len(pairs),
+        leaks=tuple(
+            Leak(system=name, owner=owner, told_by=row.teller, where=where)
+            for row, owner in pairs
+            for where in row.wheres.get(owner, ())
+        ),
+        others=bootstrap_mean([fmean(values) for values in gaps if values]),
+        own=bootstrap_mean([row.gaps[row.teller] for row in told]),
+        n_own_told=sum(row.teller in row.wheres for row in told),
     )
 
 
