@@ -13,6 +13,7 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def main() -> None:
     part, n_parts = (int(n) for n in options.part.split("/"))
     path = PARTS / f"{options.user}-{part}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = {row["index"] for row in rows_of(path)}
+    known = {row["index"] for row in all_rows(options.user)}
     space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
     for i, params in enumerate(drawn(space, options.rows)):
         if i % n_parts != part or i in known:
@@ -94,9 +95,8 @@ def draw(space: InjectionSpace, rng: np.random.Generator) -> Params:
 
 
 def gather(user: str) -> None:
-    """Write the table of all parts."""
-    rows = [row for path in sorted(PARTS.glob(f"{user}-*.jsonl")) for row in rows_of(path)]
-    rows.sort(key=lambda row: row["index"])
+    """Write the table of what it has and of all parts."""
+    rows = all_rows(user)
     made = {json.dumps(row.pop("made")) for row in rows}
     if len(made) != 1:
         raise SystemExit(f"a table is of one model, number format and CPU, got {sorted(made)}")
@@ -113,11 +113,21 @@ def gather(user: str) -> None:
     write_json(TABLES / f"trials-{user}.json", table)
 
 
-def rows_of(path: Path) -> list[dict[str, object]]:
+def all_rows(user: str) -> list[dict[str, Any]]:
+    """Give the rows of the table and of its parts, each once, in the order they were drawn."""
+    path = TABLES / f"trials-{user}.json"
+    table = json.loads(path.read_text()) if path.exists() else {"trials": []}
+    rows = [row | {"made": table["settings"]["made"]} for row in table["trials"]]
+    rows += [row for part in sorted(PARTS.glob(f"{user}-*.jsonl")) for row in rows_of(part)]
+    by_index = {row["index"]: row for row in rows}
+    return [by_index[i] for i in sorted(by_index)]
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
     """Read finished rows; a line that was cut off is left out."""
     if not path.exists():
         return []
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for line in path.read_text().splitlines():
         try:
             rows.append(json.loads(line))

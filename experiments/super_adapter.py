@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from rank_correlation import as_json, spearman
-from real_trials import PARTS, SETTINGS, draw, rows_of
+from real_trials import SETTINGS, all_rows, draw, rows_of
 from super_weights import SuperAdapter
 
 from lorecall import BaseModel, load_history
@@ -112,18 +112,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     for _ in trained(setup):
         pass
-    rows = {row["index"]: row for path in parts_of(options.user) for row in rows_of(path)}
+    rows = {row["index"]: row for row in all_rows(options.user)}
     for rung in setup.rungs:
         for _ in scored(setup, rung, rows.values(), answers=options.answers):
             pass
     found = compared(setup, rows)
     write_json(OUT, {"user": options.user, **found})
     print(json.dumps(found["correlations"], indent=1))
-
-
-def parts_of(user: str) -> list[Path]:
-    """Name the files that stand-alone trials are written to."""
-    return sorted(PARTS.glob(f"{user}-*.jsonl"))
 
 
 def trained(setup: Setup) -> Iterator[int]:

@@ -60,6 +60,23 @@ def test_parts_make_one_table_that_can_be_searched(
     assert -problem.front[:, 0].max() == pytest.approx(best)
 
 
+def test_a_table_grows_where_its_parts_are_gone(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the table has is not tried again, and stays in it."""
+    run(experiment, monkeypatch, "--rows", "2")
+    run(experiment, monkeypatch, "--gather")
+    part = tmp_path / "trials" / "user-0-0.jsonl"
+    first = part.read_text().splitlines()
+    part.unlink()
+    run(experiment, monkeypatch, "--rows", "3")
+    (new,) = part.read_text().splitlines()
+    run(experiment, monkeypatch, "--gather")
+    table = json.loads((tmp_path / "tables" / "trials-user-0.json").read_text())
+    made = [json.loads(line) for line in [*first, new]]
+    assert table["trials"] == [{k: v for k, v in row.items() if k != "made"} for row in made]
+
+
 def test_rows_of_different_machines_are_no_table(
     experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
