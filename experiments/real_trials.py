@@ -11,6 +11,7 @@ may work on one table (`--part 0/2`, `--part 1/2`). `--gather` makes the table o
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -45,19 +46,36 @@ def main() -> None:
         return
     set_threads()
     base = BaseModel.load()
-    history = load_history("chitchat", user=options.user)
-    searching = Searching(base, history, SETTINGS)
-    vanilla = searching.full.trials.losses(searching.full.data.valid)
-    vanilla_loss = sum(vanilla) / len(vanilla)
-    made = {"model": base.name, "dtype": str(base.dtype), "cpu": cpu_name()}
     part, n_parts = (int(n) for n in options.part.split("/"))
-    path = PARTS / f"{options.user}-{part}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     known = {row["index"] for row in all_rows(options.user)}
     space = space_of(base.n_layers, base.max_rank, SETTINGS.search)
-    for i, params in enumerate(drawn(space, options.rows)):
-        if i % n_parts != part or i in known:
-            continue
+    thetas = dict(enumerate(drawn(space, options.rows)))
+    try_thetas(
+        {i: params for i, params in thetas.items() if i % n_parts == part and i not in known},
+        Searching(base, load_history("chitchat", user=options.user), SETTINGS),
+        path=PARTS / f"{options.user}-{part}.jsonl",
+        cheap_every=options.cheap_every,
+    )
+
+
+def try_thetas(
+    thetas: Mapping[int, Params], searching: Searching, *, path: Path, cheap_every: int = 0
+) -> None:
+    """Try thetas as a search would, and add a row for each to a file.
+
+    Args:
+        thetas: By their index.
+        searching: Whose trials.
+        path: The file.
+        cheap_every: Every so many are tried at the screening's fidelity, too; 0 for none.
+    """
+    base, full = searching.base, searching.full
+    vanilla = full.trials.losses(full.data.valid)
+    vanilla_loss = sum(vanilla) / len(vanilla)
+    made = {"model": base.name, "dtype": str(base.dtype), "cpu": cpu_name()}
+    space = space_of(base.n_layers, base.max_rank, searching.settings.search)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for i, params in thetas.items():
 
         def tried(fidelity: Fidelity, params: Params = params) -> dict[str, object]:
             config = space.config(params)
@@ -68,8 +86,8 @@ def main() -> None:
                 key: value for key, value in asdict(found).items() if key != "objectives"
             }
 
-        row = {"index": i, "params": params, **tried(searching.full)}
-        if i % options.cheap_every == 0:
+        row = {"index": i, "params": params, **tried(full)}
+        if cheap_every and i % cheap_every == 0:
             row["cheap"] = tried(searching.cheap)
         with path.open("a") as file:
             file.write(json.dumps(row | {"vanilla_loss": vanilla_loss, "made": made}) + "\n")
