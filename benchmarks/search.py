@@ -61,9 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = settings_of(options, chosen, cells, missing) | {"threads": n_threads}
     write_result(path, machine=machine(device), settings=settings, rows=rows)
     counts = [len(band.cells) for band in bands.values()]
-    seeds = (
-        f"{max(counts)} seeds" if len({*counts}) == 1 else f"{min(counts)} to {max(counts)} seeds"
-    )
+    range_of = f"{counts[0]}" if len({*counts}) == 1 else f"{min(counts)} to {max(counts)}"
+    seeds = f"{range_of} seed{'s' if max(counts) > 1 else ''}"
     title = f"Share of the true front's hypervolume, median and quartiles of {seeds}"
     path.with_suffix(".svg").write_text(plot(bands, title=title), encoding="utf-8")
     console = Console(width=None if Console().is_terminal else 180)
@@ -80,6 +79,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=0, help="begin the work with this one")
     parser.add_argument("--trials", type=int, default=200, help="or the table's end")
+    parser.add_argument("--ours-trials", type=int, help="fewer of ours: it is asked for in half")
     parser.add_argument("--initial", type=int, default=10, help="random trials, common to all")
     parser.add_argument("--threads", type=int, help="torch's; all cores when left out")
     parser.add_argument("--data", type=Path, default=Path("benchmarks/data"))
@@ -91,6 +91,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("there must be a seed, and the first one among them")
     if not 2 <= options.initial <= options.trials:
         parser.error("there must be 2 initial trials, and no more of them than trials")
+    options.ours_trials = options.ours_trials or options.trials
+    if not options.initial <= options.ours_trials <= options.trials:
+        parser.error("ours has the initial trials or more of them, and not more than the others")
     return options
 
 
@@ -101,7 +104,7 @@ def run(options: argparse.Namespace, chosen: Mapping[str, Problem], remembered: 
         for name, problem in chosen.items():
             for method in options.methods:
                 key = (name, problem.fingerprint(), method, seed, options.initial)
-                n_trials = n_trials_of(options, problem)
+                n_trials = n_trials_of(options, problem, method)
                 known = load_cells(remembered).get(key)
                 if known is not None and len(known.hypervolume) >= n_trials:
                     continue
@@ -118,20 +121,20 @@ def run(options: argparse.Namespace, chosen: Mapping[str, Problem], remembered: 
 
 def cells_of(options: argparse.Namespace, problem: Problem, remembered: Path) -> list[Cell]:
     """Give a problem's finished cells among what was asked for, each cut to as many trials."""
-    n_trials = n_trials_of(options, problem)
     wanted = [
         (problem.name, problem.fingerprint(), method, seed, options.initial)
         for method in options.methods
         for seed in range(options.seeds)
     ]
     known = load_cells(remembered)
-    long = [known[key] for key in wanted if key in known]
-    return [cell.first(n_trials) for cell in long if len(cell.hypervolume) >= n_trials]
+    found = [(known[key], n_trials_of(options, problem, key[2])) for key in wanted if key in known]
+    return [cell.first(n) for cell, n in found if len(cell.hypervolume) >= n]
 
 
-def n_trials_of(options: argparse.Namespace, problem: Problem) -> int:
+def n_trials_of(options: argparse.Namespace, problem: Problem, method: str) -> int:
     """Give the budget, or the table's rows where they are fewer."""
-    return options.trials if problem.rows is None else min(options.trials, len(problem.rows))
+    n_trials = options.ours_trials if method == OURS else options.trials
+    return n_trials if problem.rows is None else min(n_trials, len(problem.rows))
 
 
 def settings_of(
@@ -144,7 +147,10 @@ def settings_of(
     seeds = {name: sorted({c.seed for c in cells if c.problem == name}) for name in chosen}
     return {
         "packages": {name: version(name) for name in PACKAGES},
-        "trials": {name: n_trials_of(options, problem) for name, problem in chosen.items()},
+        "trials": {
+            name: {method: n_trials_of(options, problem, method) for method in options.methods}
+            for name, problem in chosen.items()
+        },
         "initial": options.initial,
         "methods": list(options.methods),
         "seeds": seeds,

@@ -62,7 +62,7 @@ Bands = Mapping[tuple[str, str], Band]
 
 
 def bands_of(cells: Sequence[Cell]) -> dict[tuple[str, str], Band]:
-    """Sum the seeds up; a problem's cells have equally many trials."""
+    """Sum the seeds up; a method's cells on a problem have equally many trials."""
     grouped: dict[tuple[str, str], list[Cell]] = {}
     for cell in cells:
         grouped.setdefault((cell.problem, cell.method), []).append(cell)
@@ -105,9 +105,11 @@ def headline(bands: Bands, problem: str) -> list[Row]:
         return []
     best = max(others, key=lambda name: others[name].median[-1])
     aim = float(others[best].median[-1])
-    n, reached = len(ours.median), trials_to(ours.median, aim)
+    n, reached = len(others[best].median), trials_to(ours.median, aim)
     text = f"the best other is {best}: {aim:.4f} after {n} trials"
-    note = text if reached else f"not reached: {ours.median[-1]:.4f} of {aim:.4f}; {text}"
+    note = (
+        text if reached else f"not reached: {ours.median[-1]:.4f} after {len(ours.median)}; {text}"
+    )
 
     def row(variant: str, metric: str, value: float | None, note: str = "") -> Row:
         values = [] if value is None else [value]
@@ -133,7 +135,8 @@ def trials_to(trace: Values, aim: float) -> int | None:
 
 def below_random(ours: Values, random: Values) -> list[int]:
     """List the numbers of trials, past the first 30, after which random's median is above ours."""
-    return [t for t in range(SETTLED + 1, len(ours) + 1) if ours[t - 1] < random[t - 1] - _SLACK]
+    last = min(len(ours), len(random))
+    return [t for t in range(SETTLED + 1, last + 1) if ours[t - 1] < random[t - 1] - _SLACK]
 
 
 def tables(bands: Bands, rows: Sequence[Row], *, title: str) -> list[Table]:

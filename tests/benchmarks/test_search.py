@@ -280,7 +280,28 @@ def test_the_headline_counts_trials_and_what_is_below_random(load: Any) -> None:
     worse = rows.bands_of([cell_of(load, "ours", 0, tpe), cell_of(load, "tpe", 0, ours)])
     note = rows.headline(worse, "a problem")[0]
     assert note.median is None
-    assert note.note.startswith("not reached: 0.7000 of 0.8000")
+    assert note.note.startswith("not reached: 0.7000 after 60; the best other is tpe: 0.8000")
+
+
+def test_ours_may_have_fewer_trials(load: Any) -> None:
+    """The share is of the others' trials; random is compared with as far as both went."""
+    rows = load("search_rows")
+    cells = [
+        cell_of(load, "ours", 0, np.r_[np.full(9, 0.2), np.full(31, 0.8)]),
+        cell_of(load, "random", 0, np.r_[np.full(30, 0.1), np.full(50, 0.9)]),
+        cell_of(load, "tpe", 0, np.full(80, 0.7)),
+    ]
+    found = {(r.variant, r.metric): r for r in rows.headline(rows.bands_of(cells), "a problem")}
+    share = found["ours", "trials_to_best_other_share"]
+    assert share.median is None
+    assert share.note == (
+        "not reached: 0.8000 after 40; the best other is random: 0.9000 after 80 trials"
+    )
+    assert found["ours", "trials_below_random_past_30"].median == 10
+    without = {
+        (r.variant, r.metric): r for r in rows.headline(rows.bands_of(cells[::2]), "a problem")
+    }
+    assert without["ours", "trials_to_best_other_share"].median == pytest.approx(10 / 80)
 
 
 def test_a_band_on_the_clock_is_of_all_seeds(load: Any) -> None:
@@ -300,7 +321,18 @@ def test_a_run_writes_table_json_and_plot_and_goes_on(
 ) -> None:
     """With initial points alone ours fits nothing; what is finished is not run again."""
     chosen = ["--problems", "table-tiny", "zdt1", "--methods", "ours", "random", "botorch"]
-    sizes = ["--seeds", "2", "--trials", "6", "--initial", "6", "--threads", "1"]
+    sizes = [
+        "--seeds",
+        "2",
+        "--trials",
+        "7",
+        "--ours-trials",
+        "6",
+        "--initial",
+        "6",
+        "--threads",
+        "1",
+    ]
     where = ["--data", str(table), "--out", str(tmp_path / "out")]
     before = torch.get_num_threads()
     try:
@@ -316,9 +348,11 @@ def test_a_run_writes_table_json_and_plot_and_goes_on(
     (file,) = (tmp_path / "out").glob("search-cpu-*.json")
     result = json.loads(file.read_text())
     assert set(result) == {"machine", "settings", "rows"}
-    assert result["settings"]["trials"] == {"table-tiny": 6, "zdt1": 6}
+    assert result["settings"]["trials"] == {
+        name: {"ours": 6, "random": 7, "botorch": 7} for name in ("table-tiny", "zdt1")
+    }
     rows = {(row["case"], row["variant"], row["metric"]): row for row in result["rows"]}
-    random = rows["zdt1", "random", "hypervolume_at_6"]
+    random = rows["zdt1", "random", "hypervolume_at_7"]
     assert 0 < random["min"] <= random["median"] <= random["max"] < 1
     assert random["equivalence"] == {"initial_hypervolume": 0}
     assert ("zdt1", "ours", "trials_to_best_other") in rows
