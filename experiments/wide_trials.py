@@ -9,7 +9,7 @@ from it hold, for k as many as a short and a long search try.
 - predicted: R^2 over trials left out, from the paper's factors, and from those and the further.
 - drawn: the expected lowest loss and hypervolume (loss and ROUGE-L, above one reference point) of k
   thetas of either space, over `N_SETS` sets without replacement, and the wider less the paper's
-  with a 95% interval over the trials there are.
+  with a 95% interval over the trials there are; k no larger than their number.
 - smallest: the fewest parameters whose trial comes within `LEVEL` of the paper's lowest loss.
 
 Trials are kept in `results/wide_trials-USER.jsonl` as they are finished; it goes on where it was.
@@ -99,6 +99,7 @@ def compared(wide: Sequence[Row], paper: Sequence[Row], space: InjectionSpace) -
                 "hypervolume": apart(values, k, lambda y: hypervolume(y, reference)),
             }
             for k in DRAWN
+            if k <= min(len(each) for each in values.values())
         },
         "lowest loss": {"wide": min(row["loss"] for row in wide), "paper": lowest},
         "smallest": {
@@ -159,7 +160,6 @@ def expected(
     n_sets: int = N_SETS,
 ) -> float:
     """Average the best of k trials over sets drawn without replacement."""
-    k = min(k, len(values))
     sets = [values[rng.permutation(len(values))[:k]] for _ in range(n_sets)]
     return float(np.mean([best(chosen) for chosen in sets]))
 
