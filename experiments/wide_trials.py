@@ -51,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--user", default="ed4e9769")
     parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--only-compare", action="store_true", help="what is finished")
     options = parser.parse_args()
     set_threads()
     base = BaseModel.load()
@@ -58,8 +59,10 @@ def main() -> None:
     thetas = dict(enumerate(drawn(space, options.rows)))
     path = OUT.with_name(f"{OUT.stem}-{options.user}.jsonl")
     known = {row["index"] for row in rows_of(path)}
-    searching = Searching(base, load_history("chitchat", user=options.user), SETTINGS)
-    try_thetas({i: theta for i, theta in thetas.items() if i not in known}, searching, path=path)
+    missing = {i: theta for i, theta in thetas.items() if i not in known}
+    if not options.only_compare:
+        searching = Searching(base, load_history("chitchat", user=options.user), SETTINGS)
+        try_thetas(missing, searching, path=path)
     table = json.loads((TABLES / f"trials-{options.user}.json").read_text())
     wide = [row for row in rows_of(path) if row["index"] in thetas]
     if any(row["made"] != table["settings"]["made"] for row in wide):

@@ -109,7 +109,9 @@ def test_it_goes_on_where_it_was(
     assert not experiment.OUT.exists()
     paper = [{k: v for k, v in row.items() if k != "made"} for row in made]
     table.write_text(json.dumps({"settings": {"made": made[0]["made"]}, "trials": paper}))
+    monkeypatch.setattr(sys, "argv", [*sys.argv[:-1], "9", "--only-compare"])
     experiment.main()
+    assert len(path.read_text().splitlines()) == 4
     found = json.loads(experiment.OUT.read_text())
     assert found["n_trials"] == {"wide": 4, "paper": 4}
     assert found["made"]["dtype"] == "torch.float32"
