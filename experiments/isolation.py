@@ -70,16 +70,17 @@ def main() -> None:
     parts = parts[options.first_part :] + parts[: options.first_part]
     with TemporaryDirectory() as folder:  # a memory with retrieval is the memory made before
         for name in system_names(options.systems.split(",")):
+            if name in finished():
+                continue
             for part in parts:
-                if name not in finished() and not told_by(part, name, histories):
-                    row = row_of(name, part, histories, base, Path(folder))
+                told = told_in(rows_of(name, histories))
+                if left := [history for history in part if history.user not in told]:
+                    row = row_of(name, left, histories, base, Path(folder))
                     append_records(ROWS, [row])
                     print(name, row.users, f"{row.seconds:.0f} s", flush=True)
-            rows = rows_of(name, histories)
-            if name not in finished() and sum(len(row.told) for row in rows) == len(histories):
-                found = finished() | {name: found_of(name, rows, histories)}
-                write_json(OUT, report(found, histories, base))
-                print(name, json.dumps(found[name]), flush=True)
+            found = finished() | {name: found_of(name, rows_of(name, histories), histories)}
+            write_json(OUT, report(found, histories, base))
+            print(name, json.dumps(found[name]), flush=True)
 
 
 def finished() -> dict[str, Any]:
@@ -94,10 +95,9 @@ def rows_of(name: str, histories: Sequence[History]) -> list[PartRow]:
     return [row for row in rows if row.system == name and {*row.told[0].gaps} == users]
 
 
-def told_by(part: Sequence[History], name: str, histories: Sequence[History]) -> bool:
-    """Say whether someone of the part has been asked."""
-    asked = {user for row in rows_of(name, histories) for user in row.users}
-    return any(history.user in asked for history in part)
+def told_in(rows: Sequence[PartRow]) -> dict[str, Told]:
+    """Give what each person's system told, once where two processes met in a part."""
+    return {told.teller: told for row in rows for told in row.told}
 
 
 def row_of(
@@ -121,8 +121,8 @@ def row_of(
 
 def found_of(name: str, rows: Sequence[PartRow], histories: Sequence[History]) -> dict[str, object]:
     """Put together what a system's parts told."""
-    told = [told for row in rows for told in row.told]
-    found = isolation_from(name, told, users=[history.user for history in histories])
+    users, told = [history.user for history in histories], told_in(rows)
+    found = isolation_from(name, [told[user] for user in users], users=users)
     return asdict(found) | {
         "machine": rows[0].machine,
         "dtype": rows[0].dtype,

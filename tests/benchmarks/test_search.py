@@ -321,18 +321,7 @@ def test_a_run_writes_table_json_and_plot_and_goes_on(
 ) -> None:
     """With initial points alone ours fits nothing; what is finished is not run again."""
     chosen = ["--problems", "table-tiny", "zdt1", "--methods", "ours", "random", "botorch"]
-    sizes = [
-        "--seeds",
-        "2",
-        "--trials",
-        "7",
-        "--ours-trials",
-        "6",
-        "--initial",
-        "6",
-        "--threads",
-        "1",
-    ]
+    sizes = ["--seeds=2", "--trials=7", "--ours-trials=6", "--initial=6", "--threads=1"]
     where = ["--data", str(table), "--out", str(tmp_path / "out")]
     before = torch.get_num_threads()
     try:

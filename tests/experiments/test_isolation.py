@@ -93,6 +93,28 @@ def test_parts_come_to_what_the_whole_does(
     assert without(parts, told_apart) == without(whole, told_apart)
 
 
+def test_people_are_asked_once_however_they_are_parted(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of which some were asked goes on with the others; who was asked twice counts once."""
+    users = ("ann", "ben", "cem")
+    monkeypatch.setattr(experiment, "choose_users", lambda *_, **__: dict.fromkeys(users, 24))
+    made = counting(experiment, monkeypatch)
+    arguments = ["--systems", "retrieval", "--parts"]
+    monkeypatch.setattr(sys, "argv", ["x", *arguments, "3"])
+    experiment.main()
+    first = json.loads(experiment.OUT.read_text())["systems"]["retrieval"]
+    lines = experiment.ROWS.read_text().splitlines(keepends=True)
+    experiment.ROWS.write_text(lines[1] + lines[1])
+    experiment.OUT.unlink()
+    monkeypatch.setattr(sys, "argv", ["x", *arguments, "2"])
+    experiment.main()
+    assert made == [("retrieval", (user,)) for user in users] + [("retrieval", ("ann", "cem"))]
+    again = json.loads(experiment.OUT.read_text())["systems"]["retrieval"]
+    told_apart = {"seconds", "n_parts"}
+    assert without(again, told_apart) == without(first, told_apart)
+
+
 def test_another_process_begins_with_another_part(
     experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
