@@ -1,0 +1,227 @@
+"""What a memory is trained on: the person's answers alone, or more of what the history holds.
+
+The largest LoRA (what a search from known designs mostly ends with) is trained in full for every
+person, its best point found by the validation answers alone, whatever it was trained on:
+
+- pairs: the answers of the training part, as a memory is.
+- statements: these, and what the person wrote in it that answers nobody (openers, short replies).
+- whole: the loss is of the prompts' tokens too, the partner's turns and the person's earlier ones,
+  after what all prompts begin with. Source: Shi et al. (2024), "Instruction tuning with loss over
+  instructions", who find it to help where there are few samples with long prompts.
+- contexts: every answer twice, after its earlier turns and without them.
+
+They are read on the test samples: loss, and ROUGE-L and Persona F1 of replies as long as the
+person's own. People are those of the tables with the fewest training samples, whom more to learn
+from should help most. Trainings are kept in `results/trained_on.jsonl` as they end, so that it may
+be stopped, and shared by processes that begin with different people; `results/trained_on.json`
+holds the comparison over those who have all.
+
+    python experiments/trained_on.py experiments/tables/chitchat experiments/tables/chitchat-further
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+from machine import machine
+from memories import as_json
+
+from lorecall import BaseModel, load_history, preset
+from lorecall.baselines.lora import largest_lora
+from lorecall.data.history import split_history, training_statements
+from lorecall.device import set_threads
+from lorecall.errors import DataError
+from lorecall.evaluate.bench.render import read_plan
+from lorecall.evaluate.lines import append_records, whole_records
+from lorecall.files import write_json
+from lorecall.lm.inject import Injection
+from lorecall.lm.prompts import Encoded
+from lorecall.metrics.overlap import persona_tokens
+from lorecall.metrics.paired import Resampled, sign_flip_test
+from lorecall.metrics.scores import METRICS, SampleScores, score_samples
+from lorecall.records import History, Sample, Split
+from lorecall.trial.run import EncodedPart, TrialData, Trials
+
+OUT = Path(__file__).parent / "results" / "trained_on.json"
+ROWS = OUT.with_suffix(".jsonl")
+SETTINGS = preset("laptop")
+PAIRS = "pairs"
+WAYS = (PAIRS, "statements", "whole", "contexts")
+ASKED = "Tell me something."  # what a statement is made the answer to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One person's memory, trained on one kind of thing."""
+
+    user: str
+    way: str
+    n_pairs: int
+    n_trained_on: int
+    n_loss_tokens: int
+    valid_loss: float
+    curve: tuple[tuple[float, float], ...]
+    scores: SampleScores
+    seconds: float
+    machine: dict[str, object]
+    dtype: str
+
+
+def main() -> None:
+    """Train and read what is not there yet, then compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", type=Path, nargs="+")
+    parser.add_argument("--people", type=int, default=8, help="with the fewest training samples")
+    parser.add_argument("--first", type=int, default=0, help="begin with this one of them")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    options = parser.parse_args()
+    set_threads()
+    base = BaseModel.load()
+    people = scarcest(options.tables, options.people)
+    for history in people[options.first :] + people[: options.first]:
+        for way in options.ways:
+            if (history.user, way) not in {(row.user, row.way) for row in rows()}:
+                row = row_of(base, history, way)
+                append_records(ROWS, [row])
+                print(row.user, way, row.valid_loss, f"{row.seconds:.0f} s", flush=True)
+    found = compared(rows(), users=[h.user for h in people], ways=options.ways)
+    write_json(OUT, {"model": base.name, "learn": SETTINGS.as_json(), **found})
+    print(json.dumps(found, indent=1))
+
+
+def scarcest(tables: Sequence[Path], n: int) -> list[History]:
+    """Give the people of some tables who have the fewest training samples."""
+    sources = [source for table in tables for source in read_plan(table)[1].sources]
+    people = [load_history(source.name, user=user) for source in sources for user in source.users]
+    return sorted(people, key=lambda history: len(split_history(history).train))[:n]
+
+
+def rows() -> list[Row]:
+    """Give what is trained so far, once where two processes met."""
+    found = whole_records(ROWS, Row, error=DataError, next_step="Remove the line.")
+    return [*{(row.user, row.way): row for row in reversed(found)}.values()][::-1]
+
+
+def row_of(base: BaseModel, history: History, way: str) -> Row:
+    """Train one memory in full, and answer the test prompts with it."""
+    split = split_history(history)
+    trials = Trials(base, settings=SETTINGS.train, seed=SETTINGS.seed)
+    pairs = trials.data(split, split.train)
+    learnt = trained_on(way, trials, history, split, pairs)
+    theta = largest_lora(base)
+    trained = trials.train(theta, replace(pairs, train=replace(pairs.train, encoded=learnt)))
+    with Injection(base, theta) as injection:
+        injection.load(trained.tensors)
+        reading = trials.read(
+            trials.encode(split.test, past=split.train),
+            max_new_tokens=pairs.max_new_tokens,
+            injection=injection,
+            decoding=trials.fit_length(pairs, injection=injection).decoding,
+        )
+    return Row(
+        user=history.user,
+        way=way,
+        n_pairs=len(split.train),
+        n_trained_on=len(learnt),
+        n_loss_tokens=sum(len(each.response) for each in learnt),
+        valid_loss=trained.report.best.loss,
+        curve=trained.report.points,
+        scores=score_samples(
+            reading.losses,
+            reading.responses,
+            references=[sample.response for sample in split.test],
+            persona=persona_tokens(split.own_content),
+        ),
+        seconds=trained.report.seconds,
+        machine=machine(),
+        dtype=str(base.dtype),
+    )
+
+
+def trained_on(
+    way: str, trials: Trials, history: History, split: Split, pairs: TrialData
+) -> tuple[Encoded, ...]:
+    """Give what the loss is of: the response of each, whatever stands there."""
+    own = pairs.train.encoded
+    match way:
+        case "statements":
+            return own + trials.encode(statements(history, split)).encoded
+        case "whole":
+            return whole(own)
+        case "contexts":
+            return own + without_turns(trials, split).encoded
+        case _:
+            return own
+
+
+def statements(history: History, split: Split) -> list[Sample]:
+    """Make answers of what the person wrote in the training part that is no answer yet."""
+    answers = [sample.response for sample in split.train]
+    said = training_statements(history, train=split.train, held_out=split.valid + split.test)
+    new = {each.text: each for each in said if not any(each.text in answer for answer in answers)}
+    return [
+        Sample(
+            id=f"statement {i}",
+            user=history.user,
+            conversation=each.conversation,
+            query=ASKED,
+            response=text,
+        )
+        for i, (text, each) in enumerate(new.items())
+    ]
+
+
+def whole(encoded: Sequence[Encoded]) -> tuple[Encoded, ...]:
+    """Move all of the prompts but what they begin with alike to where the loss is."""
+    columns = zip(*(each.prompt for each in encoded), strict=False)
+    alike = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    n = max(1, alike)  # nothing comes before a first token to predict it by
+    return tuple(
+        Encoded(prompt=each.prompt[:n], response=each.prompt[n:] + each.response)
+        for each in encoded
+    )
+
+
+def without_turns(trials: Trials, split: Split) -> EncodedPart:
+    """Encode the answers that have earlier turns again, without them."""
+    return trials.encode([replace(each, earlier=()) for each in split.train if each.earlier])
+
+
+def compared(
+    found: Sequence[Row], *, users: Sequence[str], ways: Sequence[str]
+) -> dict[str, object]:
+    """Compare each way with the pairs alone, over the people who have all of them."""
+    by_key = {(row.user, row.way): row for row in found}
+    complete = [user for user in users if all((user, way) in by_key for way in ways)]
+    people = [[by_key[user, way] for way in ways] for user in complete]
+    test: dict[str, object] = {}
+    for metric in METRICS if people else ():
+        values = [np.array([getattr(row.scores, metric) for row in person]).T for person in people]
+        resampled, one = Resampled(values), ways.index(PAIRS)
+        test[metric] = {
+            way: {
+                "mean": as_json(resampled.mean(i)),
+                f"less {PAIRS}": as_json(resampled.difference(i, one)),
+                "p": sign_flip_test([float((x[:, i] - x[:, one]).mean()) for x in values]),
+                "more than": sum(float((x[:, i] - x[:, one]).mean()) > 0 for x in values),
+            }
+            for i, way in enumerate(ways)
+        }
+    return {
+        "users": complete,
+        "n_test": sum(len(person[0].scores.loss) for person in people),
+        "test": test,
+        "trained on": [
+            {key: value for key, value in asdict(row).items() if key not in ("scores", "curve")}
+            for person in people
+            for row in person
+        ],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What memories are trained on: each way's tokens, and a comparison made once for everyone."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from lorecall.data.history import split_history
+from lorecall.evaluate.bench.plan import BenchPlan, Source
+from lorecall.lm.base import BaseModel
+from lorecall.lm.prompts import Encoded
+from lorecall.records import History, Sample, Statement, Turn
+from lorecall.settings import TrainSettings
+from lorecall.trial.run import Trials
+
+
+@pytest.fixture
+def base(make_base: Callable[..., BaseModel]) -> BaseModel:
+    """Give a tiny base."""
+    return make_base("llama", n_layers=2)
+
+
+@pytest.fixture
+def ann(make_samples: Callable[..., tuple[Sample, ...]]) -> History:
+    """Make up a person: every other answer has an earlier turn; some is said to nobody."""
+    samples = tuple(
+        replace(sample, earlier=(Turn(by_author=True, text="well then"),) if i % 2 else ())
+        for i, sample in enumerate(make_samples(24))
+    )
+    first, last = samples[0], samples[-1]
+    said = (
+        Statement(conversation=first.conversation, text="the moon", time=1.0),
+        Statement(conversation=first.conversation, text="the moon", time=1.0),
+        Statement(conversation=first.conversation, text=first.response, time=1.0),
+        Statement(conversation=last.conversation, text="nobody may know", time=2.0),
+    )
+    return History(dataset="made up", user="ann", samples=samples, statements=said)
+
+
+@pytest.fixture
+def experiment(
+    monkeypatch: pytest.MonkeyPatch,
+    load_for: Callable[[str, BaseModel], ModuleType],
+    base: BaseModel,
+    one_epoch: TrainSettings,
+    tmp_path: Path,
+) -> ModuleType:
+    """Import the experiment for a tiny base and short trainings."""
+    module = load_for("trained_on", base)
+    monkeypatch.setattr(module, "OUT", tmp_path / "trained_on.json")
+    monkeypatch.setattr(module, "ROWS", tmp_path / "trained_on.jsonl")
+    monkeypatch.setattr(module, "SETTINGS", replace(module.SETTINGS, train=one_epoch))
+    return module
+
+
+def learnt(
+    experiment: ModuleType, base: BaseModel, history: History, way: str
+) -> tuple[Encoded, ...]:
+    """Give what a way trains on."""
+    split = split_history(history)
+    trials = Trials(base, settings=experiment.SETTINGS.train, seed=0)
+    pairs = trials.data(split, split.train)
+    found: tuple[Encoded, ...] = experiment.trained_on(way, trials, history, split, pairs)
+    return found
+
+
+def test_statements_are_new_and_of_the_training_part(
+    experiment: ModuleType, base: BaseModel, ann: History
+) -> None:
+    """One said twice counts once; an answer's words and what is held out do not count."""
+    pairs = learnt(experiment, base, ann, "pairs")
+    both = learnt(experiment, base, ann, "statements")
+    assert both[: len(pairs)] == pairs
+    (added,) = both[len(pairs) :]
+    assert base.tokenizer.decode(list(added.response)).startswith("the mo")
+
+
+def test_the_whole_is_the_same_tokens_with_more_of_them_counted(
+    experiment: ModuleType, base: BaseModel, ann: History
+) -> None:
+    """What all prompts begin with stays a prompt; nothing is lost, nothing comes twice."""
+    pairs = learnt(experiment, base, ann, "pairs")
+    whole = learnt(experiment, base, ann, "whole")
+    assert [w.prompt + w.response for w in whole] == [p.prompt + p.response for p in pairs]
+    assert {len(each.prompt) for each in whole} == {1}  # turns begin differently here
+    alike = experiment.whole(pairs[:1] + pairs[:1])
+    assert alike[0].prompt == pairs[0].prompt
+    assert all(len(w.response) > len(p.response) for w, p in zip(whole, pairs, strict=True))
+
+
+def test_contexts_are_the_answers_with_turns_once_more_without(
+    experiment: ModuleType, base: BaseModel, ann: History
+) -> None:
+    """Answers that have none are not doubled."""
+    pairs = learnt(experiment, base, ann, "pairs")
+    both = learnt(experiment, base, ann, "contexts")
+    turned = [p for p, s in zip(pairs, split_history(ann).train, strict=True) if s.earlier]
+    again = both[len(pairs) :]
+    assert [each.response for each in again] == [each.response for each in turned]
+    assert all(len(a.prompt) < len(t.prompt) for a, t in zip(again, turned, strict=True))
+
+
+def test_trainings_are_made_once_and_compared(
+    experiment: ModuleType,
+    ann: History,
+    make_samples: Callable[..., tuple[Sample, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Of three people the two with the fewest samples; what is there is not trained again."""
+    people = {
+        "ann": ann,
+        "ben": replace(ann, user="ben", samples=make_samples(40)),
+        "cat": replace(ann, user="cat", samples=make_samples(32)),
+    }
+    monkeypatch.setattr(experiment, "load_history", lambda _, user: people[user])
+    source = Source(name="made up", users=tuple(people))
+    plan = BenchPlan(
+        sources=(source,), systems=("vanilla",), seeds=(0,), settings=experiment.SETTINGS
+    )
+    monkeypatch.setattr(experiment, "read_plan", lambda _: ({}, plan))
+    trained: list[tuple[str, str]] = []
+    row_of = experiment.row_of
+
+    def counting(base: BaseModel, history: History, way: str) -> object:
+        trained.append((history.user, way))
+        return row_of(base, history, way)
+
+    monkeypatch.setattr(experiment, "row_of", counting)
+    for first in ("1", "0"):
+        asked = ["x", str(tmp_path), "--people", "2", "--first", first, "--ways", "pairs", "whole"]
+        monkeypatch.setattr(sys, "argv", asked)
+        experiment.main()
+    assert trained == [("cat", "pairs"), ("cat", "whole"), ("ann", "pairs"), ("ann", "whole")]
+    found = json.loads(experiment.OUT.read_text())
+    assert found["users"] == ["ann", "cat"]
+    loss = found["test"]["loss"]
+    assert loss["pairs"]["less pairs"] == [0, 0, 0]
+    assert loss["whole"]["less pairs"][0] != 0
+    rows = [asdict(row) for row in experiment.rows()]
+    assert found["n_test"] == sum(len(r["scores"]["loss"]) for r in rows if r["way"] == "pairs")
+
+
+def test_a_person_who_lacks_a_way_is_not_compared(experiment: ModuleType) -> None:
+    """Nobody is there yet: no numbers, no error."""
+    assert experiment.compared([], users=["ann"], ways=["pairs"])["test"] == {}
