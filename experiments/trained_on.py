@@ -5,9 +5,8 @@ person, its best point found by the validation answers alone, whatever it was tr
 
 - pairs: the answers of the training part, as a memory is.
 - statements: these, and what the person wrote in it that answers nobody (openers, short replies).
-- whole: the loss is of the prompts' tokens too, the partner's turns and the person's earlier ones,
-  after what all prompts begin with. Source: Shi et al. (2024), "Instruction tuning with loss over
-  instructions", who find it to help where there are few samples with long prompts.
+- whole: the loss is of the prompts' tokens too, the partner's turns and the person's earlier ones
+  (`--loss-on conversation`).
 - contexts: every answer twice, after its earlier turns and without them.
 
 They are read on the test samples: loss, and ROUGE-L and Persona F1 of replies as long as the
@@ -23,7 +22,6 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +37,7 @@ from lorecall.evaluate.bench.render import read_plan
 from lorecall.evaluate.lines import append_records, whole_records
 from lorecall.files import write_json
 from lorecall.lm.inject import Injection
-from lorecall.lm.prompts import Encoded
+from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.paired import Resampled, sign_flip_test
 from lorecall.metrics.scores import METRICS, SampleScores, score_samples
@@ -77,18 +75,19 @@ def main() -> None:
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--people", type=int, default=8, help="with the fewest training samples")
     parser.add_argument("--first", type=int, default=0, help="begin with this one of them")
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="beside pairs")
     options = parser.parse_args()
+    ways = [PAIRS, *(way for way in options.ways if way != PAIRS)]
     set_threads()
     base = BaseModel.load()
     people = scarcest(options.tables, options.people)
     for history in people[options.first :] + people[: options.first]:
-        for way in options.ways:
+        for way in ways:
             if (history.user, way) not in {(row.user, row.way) for row in rows()}:
                 row = row_of(base, history, way)
                 append_records(ROWS, [row])
                 print(row.user, way, row.valid_loss, f"{row.seconds:.0f} s", flush=True)
-    found = compared(rows(), users=[h.user for h in people], ways=options.ways)
+    found = compared(rows(), users=[h.user for h in people], ways=ways)
     write_json(OUT, {"model": base.name, "learn": SETTINGS.as_json(), **found})
     print(json.dumps(found, indent=1))
 
@@ -151,7 +150,7 @@ def trained_on(
         case "statements":
             return own + trials.encode(statements(history, split)).encoded
         case "whole":
-            return whole(own)
+            return with_prompts(own)
         case "contexts":
             return own + without_turns(trials, split).encoded
         case _:
@@ -173,17 +172,6 @@ def statements(history: History, split: Split) -> list[Sample]:
         )
         for i, (text, each) in enumerate(new.items())
     ]
-
-
-def whole(encoded: Sequence[Encoded]) -> tuple[Encoded, ...]:
-    """Move all of the prompts but what they begin with alike to where the loss is."""
-    columns = zip(*(each.prompt for each in encoded), strict=False)
-    alike = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
-    n = max(1, alike)  # nothing comes before a first token to predict it by
-    return tuple(
-        Encoded(prompt=each.prompt[:n], response=each.prompt[n:] + each.response)
-        for each in encoded
-    )
 
 
 def without_turns(trials: Trials, split: Split) -> EncodedPart:

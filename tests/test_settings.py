@@ -144,6 +144,19 @@ def test_replies_of_free_length_are_an_option() -> None:
         preset("laptop", no_repeat=-1)
 
 
+def test_the_loss_of_a_conversation_is_an_option() -> None:
+    """It leaves its mark; not for a memory on the response side."""
+    assert preset("laptop").train.loss_on == "response"
+    written: Any = preset("laptop").as_json()
+    assert "loss_on" not in written["train"]
+    written = preset("laptop", loss_on="conversation").as_json()
+    assert written["train"]["loss_on"] == "conversation"
+    with pytest.raises(ConfigError, match="what the loss is of must be known"):
+        preset(loss_on="prompt")
+    with pytest.raises(ConfigError, match="learns from responses"):
+        preset(loss_on="conversation", inject="response")
+
+
 def test_trials_side_by_side_are_a_batch() -> None:
     """As many are suggested at once; one by one otherwise."""
     assert (preset().search.batch, preset().search.together) == (1, False)

@@ -13,7 +13,16 @@ import typer
 
 from lorecall.cli_bench import bench_app, scorecard
 from lorecall.cli_judge import judge_app
-from lorecall.cli_output import Device, Finalists, FourBit, Json, Model, NoRepeat, ReplyLength
+from lorecall.cli_output import (
+    Device,
+    Finalists,
+    FourBit,
+    Json,
+    LossOn,
+    Model,
+    NoRepeat,
+    ReplyLength,
+)
 from lorecall.cli_output import load_base as _load_base
 from lorecall.cli_output import show as _show
 from lorecall.errors import ConfigError, LorecallError
@@ -144,6 +153,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     ] = "lowest",
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
+    loss_on: LossOn = "response",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     storage: Annotated[
         str | None, typer.Option(help="Optuna storage URL; a file in the folder otherwise.")
@@ -202,6 +212,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         take=take,
         reply_length=reply_length,
         no_repeat=no_repeat,
+        loss_on=loss_on,
         together=together,
         searched=searched,
         budget_min=budget,

@@ -12,6 +12,7 @@ from lorecall.cli_output import (
     Finalists,
     FourBit,
     Json,
+    LossOn,
     Model,
     NoRepeat,
     ReplyLength,
@@ -76,6 +77,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
     finalists: Finalists = None,
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
+    loss_on: LossOn = "response",
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
     judged: Judged = None,
     model: Model = None,
@@ -105,6 +107,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         finalists=finalists,
         reply_length=reply_length,
         no_repeat=no_repeat,
+        loss_on=loss_on,
     )
     plan, n_samples = make_plan(
         data or ["chitchat"],

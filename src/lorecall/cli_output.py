@@ -31,6 +31,9 @@ Finalists = Annotated[
 NoRepeat = Annotated[
     int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
 ]
+LossOn = Annotated[
+    str, typer.Option(help="What is learnt: response, or conversation, the prompts too.")
+]
 
 
 def load_base(model: str | None, device: str, *, four_bit: bool) -> "BaseModel":

@@ -20,6 +20,9 @@ Placement = Literal["deal", "every"]
 ReplyLength = Literal["own", "free"]
 """How long replies are: as the person's own are in the mean, or as decoding leaves them."""
 
+LossOn = Literal["response", "conversation"]
+"""What a training's loss is of: responses, as in the paper, or their prompts' tokens, too."""
+
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 

@@ -14,6 +14,7 @@ from lorecall.records import (
     PAPERS,
     Factor,
     Inject,
+    LossOn,
     Placement,
     ReplyLength,
     Searched,
@@ -56,6 +57,7 @@ class TrainSettings:
         reply_length: Whether replies to test queries, and a memory's from then on, are in the mean
             as long as the person's own, or end where greedy decoding ends them.
         no_repeat: How many tokens in a row an answer never has twice; 0 lets it.
+        loss_on: What is learnt: responses, or their prompts, too; validation is of responses.
     """
 
     learning_rate: float = 5e-4
@@ -73,6 +75,7 @@ class TrainSettings:
     plain: bool = False
     reply_length: ReplyLength = "own"
     no_repeat: int = 3
+    loss_on: LossOn = "response"
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_epochs", "patience", "max_response_tokens"):
@@ -87,6 +90,7 @@ class TrainSettings:
         check_range("clip_norm", self.clip_norm, low=0)
         check_range("warmup_share", self.warmup_share, low=0, high=1)
         choice("the length of replies", self.reply_length, get_args(ReplyLength))
+        choice("what the loss is of", self.loss_on, get_args(LossOn))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +211,13 @@ class LearnSettings:
     def __post_init__(self) -> None:
         check_range("seed", self.seed, low=0, high=MAX_SEED)
         check_range("n_bootstrap", self.n_bootstrap, low=1)
+        if (self.search.inject, self.train.loss_on) == ("response", "conversation"):
+            raise ConfigError(
+                "a memory on the response side learns from responses",
+                expected="the loss on the response, or a memory that acts on all tokens",
+                got="the loss on the conversation",
+                next_step="Leave out one of the two.",
+            )
 
     @property
     def trial_train(self) -> TrainSettings:
@@ -222,12 +233,12 @@ class LearnSettings:
     def as_json(self) -> dict[str, object]:
         """Give the settings as plain JSON values.
 
-        A wider search, another start or choice leaves its mark, and so does another decoding than
-        the default's; without them the settings, and so a run's identity and its study's name, are
-        what they were before there were such.
+        A wider search, another start or choice leaves its mark, and so does another decoding or
+        loss than the default's; without them the settings, and so a run's identity and its study's
+        name, are what they were before there were such.
         """
         search = _unless_default(asdict(self.search), asdict(SearchSettings()), _WIDER)
-        train = _unless_default(asdict(self.train), asdict(TrainSettings()), _DECODED)
+        train = _unless_default(asdict(self.train), asdict(TrainSettings()), _OTHERWISE)
         return {**asdict(self), "search": search, "train": train}
 
 
@@ -258,6 +269,7 @@ class Changes(TypedDict, total=False):
     start: str | None
     reply_length: str | None
     no_repeat: int | None
+    loss_on: str | None
 
 
 def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
@@ -274,19 +286,14 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
     base = presets[choice("the preset", name, tuple(presets))]()
     given = {key: value for key, value in changes.items() if value is not None}
     if "epochs" in given:
-        train = replace(base.train, max_epochs=changes.get("epochs") or 0)
-        base = replace(base, train=train)
-    if (wanted := changes.get("reply_length")) is not None:
-        length = choice("the length of replies", wanted, get_args(ReplyLength))
-        base = replace(base, train=replace(base.train, reply_length=length))
-    if (n_tokens := changes.get("no_repeat")) is not None:
-        base = replace(base, train=replace(base.train, no_repeat=n_tokens))
+        base = replace(base, train=replace(base.train, max_epochs=changes.get("epochs") or 0))
+    train = replace(base.train, **{k: v for k, v in given.items() if k in _OTHERWISE})
     search = replace(base.search, **{k: v for k, v in given.items() if k in _SEARCH_CHANGES})
     factors = {choice("a factor", name, get_args(Factor)) for name in changes.get("wide", ())}
     search = replace(search, **{_LADDERS[name][0]: _LADDERS[name][1] for name in factors})
     if changes.get("together", 1) > 1:
         search = replace(search, batch=changes.get("together", 1), together=True)
-    return replace(base, seed=changes.get("seed", base.seed), search=search)
+    return replace(base, seed=changes.get("seed", base.seed), train=train, search=search)
 
 
 _SEARCH_CHANGES = (
@@ -294,7 +301,7 @@ _SEARCH_CHANGES = (
     *("searched", "budget_min", "early_stop", "screen", "surrogate"),
     *("third_objective", "finalists", "take", "start"),
 )
-_DECODED = ("reply_length", "no_repeat")
+_OTHERWISE = ("reply_length", "no_repeat", "loss_on")
 _WIDER = ("scalings", "dropouts", "third_objective", "finalists", "take", "start")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
 

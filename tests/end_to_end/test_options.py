@@ -40,6 +40,17 @@ def test_a_memory_on_responses_trained_side_by_side(tmp_path: Path, learn_comman
     assert answered.exit_code == 0, answered.output
 
 
+def test_a_memory_of_whole_conversations(tmp_path: Path, learn_command: Command) -> None:
+    """`--loss-on conversation`: told in the result; refused with `--inject response`."""
+    out = tmp_path / "run"
+    found = learnt(learn_command(out, "--loss-on", "conversation"), out)
+    assert found["settings"]["train"]["loss_on"] == "conversation"
+    both = ("--loss-on", "conversation", "--inject", "response")
+    refused = invoke(*learn_command(tmp_path / "other", *both))
+    assert isinstance(refused.exception, LorecallError)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_final_of_two(tmp_path: Path, learn_command: Command) -> None:
     """`--finalists 2`: what becomes the memory is one of two trained in full, and is named."""
     out = tmp_path / "run"

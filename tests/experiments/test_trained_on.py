@@ -12,7 +12,7 @@ import pytest
 from lorecall.data.history import split_history
 from lorecall.evaluate.bench.plan import BenchPlan, Source
 from lorecall.lm.base import BaseModel
-from lorecall.lm.prompts import Encoded
+from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.records import History, Sample, Statement, Turn
 from lorecall.settings import TrainSettings
 from lorecall.trial.run import Trials
@@ -79,17 +79,12 @@ def test_statements_are_new_and_of_the_training_part(
     assert base.tokenizer.decode(list(added.response)).startswith("the mo")
 
 
-def test_the_whole_is_the_same_tokens_with_more_of_them_counted(
+def test_the_whole_is_what_a_conversation_s_loss_is_of(
     experiment: ModuleType, base: BaseModel, ann: History
 ) -> None:
-    """What all prompts begin with stays a prompt; nothing is lost, nothing comes twice."""
-    pairs = learnt(experiment, base, ann, "pairs")
+    """As `--loss-on conversation` has it."""
     whole = learnt(experiment, base, ann, "whole")
-    assert [w.prompt + w.response for w in whole] == [p.prompt + p.response for p in pairs]
-    assert {len(each.prompt) for each in whole} == {1}  # turns begin differently here
-    alike = experiment.whole(pairs[:1] + pairs[:1])
-    assert alike[0].prompt == pairs[0].prompt
-    assert all(len(w.response) > len(p.response) for w, p in zip(whole, pairs, strict=True))
+    assert whole == with_prompts(learnt(experiment, base, ann, "pairs"))
 
 
 def test_contexts_are_the_answers_with_turns_once_more_without(
@@ -132,7 +127,7 @@ def test_trainings_are_made_once_and_compared(
 
     monkeypatch.setattr(experiment, "row_of", counting)
     for first in ("1", "0"):
-        asked = ["x", str(tmp_path), "--people", "2", "--first", first, "--ways", "pairs", "whole"]
+        asked = ["x", str(tmp_path), "--people", "2", "--first", first, "--ways", "whole"]
         monkeypatch.setattr(sys, "argv", asked)
         experiment.main()
     assert trained == [("cat", "pairs"), ("cat", "whole"), ("ann", "pairs"), ("ann", "whole")]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lorecall.lm.base import BaseModel
 from lorecall.lm.decode import respond
@@ -13,7 +14,8 @@ from lorecall.lm.tiny import tiny_base
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Sample, Split, Turn
 from lorecall.settings import TrainSettings
-from lorecall.trial.run import Trials
+from lorecall.trial.run import TrialData, Trials
+from lorecall.trial.train import all_batches
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 StateHash = Callable[[BaseModel], str]
@@ -38,6 +40,21 @@ def split(make_samples: MakeSamples) -> Split:
 def trials_of(base: BaseModel, **changed: int) -> Trials:
     """Make the trials of a base."""
     return Trials(base, settings=replace(SETTINGS, **changed), seed=0)
+
+
+def first_loss(trials: Trials, data: TrialData) -> float:
+    """Compute what the first step's loss over whole conversations must be, without the engines."""
+    prompts = [each.prompt for each in data.train.encoded]
+    alike = next(i for i in range(len(prompts[0])) if len({prompt[i] for prompt in prompts}) > 1)
+    order = next(iter(all_batches(data.train.encoded, trials.settings, trials.seed)))
+    losses: list[float] = []
+    for i in order:
+        sample = data.train.encoded[i]
+        ids = torch.tensor([[*sample.prompt, *sample.response]])
+        with torch.no_grad():
+            logits = trials.base.model(ids).logits[0, :-1]
+        losses.append(float(F.cross_entropy(logits[alike - 1 :], ids[0, alike:])))
+    return sum(losses) / len(losses)
 
 
 class TestData:
@@ -133,6 +150,24 @@ class TestRun:
         alone, run = trials.train(CONFIG, data), trials.run(CONFIG, data).trained
         assert alone.report.curve == run.report.curve
         assert all(torch.equal(alone.tensors[name], run.tensors[name]) for name in run.tensors)
+
+    def test_the_loss_of_a_conversation_is_the_prompts_too(self, split: Split) -> None:
+        """Another memory, the same alone, side by side and on the plain path; replies stay."""
+        base = tiny_base()
+        settings = replace(SETTINGS, loss_on="conversation", reply_length="free")
+        trials = Trials(base, settings=settings, seed=0)
+        data = trials.data(split, split.train)
+        assert data == trials_of(base).data(split, split.train)
+        alone = trials.train(CONFIG, data)
+        other = trials_of(base).train(CONFIG, data)
+        assert alone.report.train_losses[0] != pytest.approx(other.report.train_losses[0], rel=1e-3)
+        assert alone.report.curve[0].loss == pytest.approx(other.report.curve[0].loss)
+        (together,) = trials.run_together([CONFIG], data)
+        plain = Trials(base, settings=replace(settings, plain=True), seed=0).train(CONFIG, data)
+        for report in (together.trained.report, plain.report):
+            assert report.train_losses == pytest.approx(alone.report.train_losses, abs=1e-4)
+        first = first_loss(trials, data)
+        assert alone.report.train_losses[0] == pytest.approx(first, abs=1e-4)
 
     def test_a_known_vanilla_loss_is_taken_over(self, split: Split) -> None:
         """It is measured once for all trials."""

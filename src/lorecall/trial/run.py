@@ -11,7 +11,7 @@ from lorecall.lm.base import BaseModel
 from lorecall.lm.body import body_of
 from lorecall.lm.choose import GreedyChooser, MarginChooser, ends_at
 from lorecall.lm.inject import Injection, InjectionGroup
-from lorecall.lm.prompts import Encoded, Recall, format_for
+from lorecall.lm.prompts import Encoded, Recall, format_for, with_prompts
 from lorecall.metrics.overlap import rouge
 from lorecall.records import Decoding, InjectionConfig, Objectives, Sample, Split
 from lorecall.settings import TrainSettings
@@ -201,7 +201,7 @@ class Trials:
         with InjectionGroup(self.base, configs, seed=self.seed) as group:
             reports = train_together(
                 GroupEngine(group, self.frozen),
-                data.train.encoded,
+                self._learnt(data.train),
                 data.valid.encoded,
                 settings=self.settings,
                 seed=self.seed,
@@ -327,7 +327,7 @@ class Trials:
     ) -> tuple[Trained, LossReading | None]:
         report = train(
             injection,
-            data.train.encoded,
+            self._learnt(data.train),
             data.valid.encoded,
             settings=self.settings,
             seed=self.seed,
@@ -337,6 +337,9 @@ class Trials:
             engine=self._engine(injection),
         )
         return _kept(injection, report)
+
+    def _learnt(self, part: EncodedPart) -> tuple[Encoded, ...]:
+        return part.encoded if self.settings.loss_on == "response" else with_prompts(part.encoded)
 
     def _answers(
         self, engine: Engine, part: EncodedPart, reading: LossReading | None, *, max_new_tokens: int

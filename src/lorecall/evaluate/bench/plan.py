@@ -165,6 +165,7 @@ class Changes(TypedDict, total=False):
     finalists: int | None
     reply_length: str | None
     no_repeat: int | None
+    loss_on: str | None
 
 
 def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
@@ -200,6 +201,7 @@ def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
         finalists=changes.get("finalists"),
         reply_length=changes.get("reply_length"),
         no_repeat=changes.get("no_repeat"),
+        loss_on=changes.get("loss_on"),
     )
     return BenchSettings(preset=chosen, learn=learn, history_samples=n_history, test_samples=n_test)
 
@@ -221,6 +223,7 @@ def _smoke(changes: Changes) -> LearnSettings:
         finalists=changes.get("finalists") or 1,
         reply_length=changes.get("reply_length"),
         no_repeat=changes.get("no_repeat"),
+        loss_on=changes.get("loss_on"),
     )
     return replace(
         learn,
