@@ -13,7 +13,7 @@ They are read on the test samples: loss, and ROUGE-L and Persona F1 of replies a
 person's own. People are those of the tables with the fewest training samples, whom more to learn
 from should help most. Trainings are kept in `results/trained_on.jsonl` as they end, so that it may
 be stopped, and shared by processes that begin with different people; `results/trained_on.json`
-holds the comparison over those who have all.
+holds the comparison over those who have all, of every group of people that was asked for.
 
     python experiments/trained_on.py experiments/tables/chitchat experiments/tables/chitchat-further
 """
@@ -74,13 +74,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", type=Path, nargs="+")
     parser.add_argument("--people", type=int, default=8, help="with the fewest training samples")
+    parser.add_argument("--after", type=int, default=0, help="so many with fewer are left out")
     parser.add_argument("--first", type=int, default=0, help="begin with this one of them")
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="beside pairs")
     options = parser.parse_args()
     ways = [PAIRS, *(way for way in options.ways if way != PAIRS)]
     set_threads()
     base = BaseModel.load()
-    people = scarcest(options.tables, options.people)
+    people = scarcest(options.tables)[options.after :][: options.people]
     for history in people[options.first :] + people[: options.first]:
         for way in ways:
             if (history.user, way) not in {(row.user, row.way) for row in rows()}:
@@ -88,15 +89,18 @@ def main() -> None:
                 append_records(ROWS, [row])
                 print(row.user, way, row.valid_loss, f"{row.seconds:.0f} s", flush=True)
     found = compared(rows(), users=[h.user for h in people], ways=ways)
-    write_json(OUT, {"model": base.name, "learn": SETTINGS.as_json(), **found})
+    known = json.loads(OUT.read_text()) if OUT.exists() else {}
+    group = f"people {options.after + 1} to {options.after + len(people)}"
+    settings = {"model": base.name, "learn": SETTINGS.as_json()}
+    write_json(OUT, known | settings | {group: found})
     print(json.dumps(found, indent=1))
 
 
-def scarcest(tables: Sequence[Path], n: int) -> list[History]:
-    """Give the people of some tables who have the fewest training samples."""
+def scarcest(tables: Sequence[Path]) -> list[History]:
+    """Give the people of some tables, those with the fewest training samples first."""
     sources = [source for table in tables for source in read_plan(table)[1].sources]
     people = [load_history(source.name, user=user) for source in sources for user in source.users]
-    return sorted(people, key=lambda history: len(split_history(history).train))[:n]
+    return sorted(people, key=lambda history: len(split_history(history).train))
 
 
 def rows() -> list[Row]:
