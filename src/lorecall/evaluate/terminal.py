@@ -42,6 +42,7 @@ _SETTINGS = (
     "train.learning_rate",
     "train.batch_size",
     "train.max_epochs",
+    "train.loss_on",
     "search.trials",
     "search.initial",
     "search.samples",

@@ -227,6 +227,9 @@ def test_the_control_says_what_is_personal(card: Scorecard) -> None:
     shared = replace(card, style=style, control=moved(card.control, -0.6))
     assert shared.personal_share == pytest.approx(0.25)
     assert "25% of the gain is the person's own" in shared.verdicts[-1]
+    more = replace(card, style=style, control=moved(card.control, -1.0))
+    assert more.personal_share == 0
+    assert "; 0% of the gain is the person's own" in more.verdicts[-1]
     apart = replace(card, style=style, control=moved(card.control, 0.2))
     assert apart.personal_share == 1
     assert apart.verdicts[-1].endswith("any better")

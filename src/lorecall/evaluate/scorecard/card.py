@@ -96,9 +96,12 @@ class Scorecard:
 
     @property
     def personal_share(self) -> float | None:
-        """Share of the gain on the person's own responses that others' do not have as well."""
+        """Share of the gain on the person's own responses that others' do not have as well.
+
+        0 where others' responses gained more; None where the person's own gained nothing.
+        """
         gain, elsewhere = -self.style.loss.change.value, -self.control.change.value
-        return None if gain <= 0 else 1 - max(0.0, elsewhere) / gain
+        return None if gain <= 0 else max(0.0, 1 - max(0.0, elsewhere) / gain)
 
     @property
     def verdicts(self) -> tuple[str, ...]:
