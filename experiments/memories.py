@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from machine import machine
+from numpy.typing import NDArray
 
 from lorecall import BaseModel, InjectionConfig, Memory
 from lorecall.device import set_threads
@@ -97,21 +98,39 @@ def compared(people: Mapping[str, Row], against: str, base: BaseModel) -> dict[s
     tested = [
         np.array([row["systems"][name]["test"] for name in names]).T for row in people.values()
     ]
-    resampled = Resampled(tested)
-    one = names.index(against)
     return {
         "settings": {"model": base.name, "dtype": str(base.dtype), "preset": "laptop"},
         "n_people": len(people),
         "n_samples": sum(len(each) for each in tested),
-        "test": {
-            name: {
-                "mean": as_json(resampled.mean(i)),
-                f"less the {against}": as_json(resampled.difference(i, one)),
-                "p": sign_flip_test([float((x[:, i] - x[:, one]).mean()) for x in tested]),
-            }
-            for i, name in enumerate(names)
-        },
+        "test": apart(tested, names, against=against, label=f"less the {against}"),
         "people": dict(people),
+    }
+
+
+def apart(
+    tested: Sequence[NDArray[np.float64]], names: Sequence[str], *, against: str, label: str
+) -> dict[str, Row]:
+    """Give the mean of each name over people, and its difference to one of them.
+
+    Args:
+        tested: One a person. *Shape:* (samples, names).
+        names: Theirs.
+        against: The one that the others are compared with.
+        label: What the difference is called.
+
+    Returns:
+        name -> means with intervals, p, and for how many people it is the higher one.
+    """
+    resampled, one = Resampled(tested), names.index(against)
+    own = [[float((x[:, i] - x[:, one]).mean()) for x in tested] for i in range(len(names))]
+    return {
+        name: {
+            "mean": as_json(resampled.mean(i)),
+            label: as_json(resampled.difference(i, one)),
+            "p": sign_flip_test(own[i]),
+            "more than": sum(difference > 0 for difference in own[i]),
+        }
+        for i, name in enumerate(names)
     }
 
 

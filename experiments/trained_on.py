@@ -26,11 +26,12 @@ from pathlib import Path
 
 import numpy as np
 from machine import machine
-from memories import as_json
+from memories import apart
+from what_is_learnt import statement_samples, without_turns
 
 from lorecall import BaseModel, load_history, preset
 from lorecall.baselines.lora import largest_lora
-from lorecall.data.history import split_history, training_statements
+from lorecall.data.history import split_history
 from lorecall.device import set_threads
 from lorecall.errors import DataError
 from lorecall.evaluate.bench.render import read_plan
@@ -39,17 +40,15 @@ from lorecall.files import write_json
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.metrics.overlap import persona_tokens
-from lorecall.metrics.paired import Resampled, sign_flip_test
 from lorecall.metrics.scores import METRICS, SampleScores, score_samples
 from lorecall.records import History, Sample, Split
-from lorecall.trial.run import EncodedPart, TrialData, Trials
+from lorecall.trial.run import TrialData, Trials
 
 OUT = Path(__file__).parent / "results" / "trained_on.json"
 ROWS = OUT.with_suffix(".jsonl")
 SETTINGS = preset("laptop")
 PAIRS = "pairs"
 WAYS = (PAIRS, "statements", "whole", "contexts")
-ASKED = "Tell me something."  # what a statement is made the answer to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,31 +155,17 @@ def trained_on(
         case "whole":
             return with_prompts(own)
         case "contexts":
-            return own + without_turns(trials, split).encoded
+            return own + trials.encode(without_turns(split)).encoded
         case _:
             return own
 
 
 def statements(history: History, split: Split) -> list[Sample]:
-    """Make answers of what the person wrote in the training part that is no answer yet."""
+    """Give the statements that are no part of an answer, each once, as answers to the cue."""
     answers = [sample.response for sample in split.train]
-    said = training_statements(history, train=split.train, held_out=split.valid + split.test)
-    new = {each.text: each for each in said if not any(each.text in answer for answer in answers)}
-    return [
-        Sample(
-            id=f"statement {i}",
-            user=history.user,
-            conversation=each.conversation,
-            query=ASKED,
-            response=text,
-        )
-        for i, (text, each) in enumerate(new.items())
-    ]
-
-
-def without_turns(trials: Trials, split: Split) -> EncodedPart:
-    """Encode the answers that have earlier turns again, without them."""
-    return trials.encode([replace(each, earlier=()) for each in split.train if each.earlier])
+    said = statement_samples(history, split)
+    new = {s.response: s for s in said if not any(s.response in answer for answer in answers)}
+    return list(new.values())
 
 
 def compared(
@@ -190,19 +175,15 @@ def compared(
     by_key = {(row.user, row.way): row for row in found}
     complete = [user for user in users if all((user, way) in by_key for way in ways)]
     people = [[by_key[user, way] for way in ways] for user in complete]
-    test: dict[str, object] = {}
-    for metric in METRICS if people else ():
-        values = [np.array([getattr(row.scores, metric) for row in person]).T for person in people]
-        resampled, one = Resampled(values), ways.index(PAIRS)
-        test[metric] = {
-            way: {
-                "mean": as_json(resampled.mean(i)),
-                f"less {PAIRS}": as_json(resampled.difference(i, one)),
-                "p": sign_flip_test([float((x[:, i] - x[:, one]).mean()) for x in values]),
-                "more than": sum(float((x[:, i] - x[:, one]).mean()) > 0 for x in values),
-            }
-            for i, way in enumerate(ways)
-        }
+    test = {
+        metric: apart(
+            [np.array([getattr(row.scores, metric) for row in person]).T for person in people],
+            ways,
+            against=PAIRS,
+            label=f"less {PAIRS}",
+        )
+        for metric in (METRICS if people else ())
+    }
     return {
         "users": complete,
         "n_test": sum(len(person[0].scores.loss) for person in people),

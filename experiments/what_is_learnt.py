@@ -93,8 +93,7 @@ class Tried:
             more = self._with(self.data, self.statements)
             self._score(f"{name}, statements", theta, self._train(theta, more)[1])
         if "twice" in ways:
-            bare = [replace(sample, earlier=()) for sample in self.split.train if sample.earlier]
-            twice = self._with(self.data, bare)
+            twice = self._with(self.data, without_turns(self.split))
             self._score(f"{name}, twice", theta, self._train(theta, twice)[1])
         if "refit" in ways:
             whole = self._with(self.data, self.split.valid)
@@ -166,6 +165,11 @@ def statement_samples(history: History, split: Split) -> list[Sample]:
         )
         for i, one in enumerate(said)
     ]
+
+
+def without_turns(split: Split) -> list[Sample]:
+    """Give the training part's pairs that have earlier turns, without them."""
+    return [replace(sample, earlier=()) for sample in split.train if sample.earlier]
 
 
 def _mean(seen: Sequence[Weights]) -> Weights:

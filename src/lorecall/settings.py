@@ -285,9 +285,9 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
     presets = {"laptop": _laptop, "paper": _paper}
     base = presets[choice("the preset", name, tuple(presets))]()
     given = {key: value for key, value in changes.items() if value is not None}
-    if "epochs" in given:
-        base = replace(base, train=replace(base.train, max_epochs=changes.get("epochs") or 0))
     train = replace(base.train, **{k: v for k, v in given.items() if k in _OTHERWISE})
+    if "epochs" in given:
+        train = replace(train, max_epochs=changes.get("epochs") or 0)
     search = replace(base.search, **{k: v for k, v in given.items() if k in _SEARCH_CHANGES})
     factors = {choice("a factor", name, get_args(Factor)) for name in changes.get("wide", ())}
     search = replace(search, **{_LADDERS[name][0]: _LADDERS[name][1] for name in factors})
