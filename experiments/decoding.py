@@ -1,36 +1,44 @@
-"""How replies are decoded, and what that does to ROUGE and Persona F1, on a bench's memories.
+"""How replies are decoded, and what that does to ROUGE and Persona F1, for a bench's systems.
 
-Greedy decoding writes shorter than people do once it is tuned, and rambles when it is not. For the
-base, the default LoRA and the memory of every person, the same weights answer the test queries:
+Everyone's systems are made as the bench makes them (a searched memory is the bench's own), and the
+same weights answer the test queries in two ways:
 
-- greedy: its length left free.
-- length: greedy, as long as the person's own replies (`stop_bias`): as the bench does.
-- mbr: minimum Bayes risk: of 8 samples, the one that agrees best with the others by ROUGE-L.
-- mbr+length: the same, sampled with the stop's number.
+- likeliest: greedily, as long as the person's own replies, as the bench does.
+- consensus: minimum Bayes risk (Kumar and Byrne, 2004): of 8 samples at temperature 0.7, with the
+  same number on stopping, the one that agrees best with the others by ROUGE-L.
 
-People are appended one by one, so that it may be stopped.
+Systems are compared within a way, and ways within a system. Rows are kept in
+`results/decoding.jsonl` as they come, so that it may be stopped, and shared by processes that begin
+with different people; `results/decoding.json` holds the comparison of the people who have all.
 
-    python experiments/decoding.py BENCH/memories
-
-The entry of 2026-11-26 in LOG.md was measured with a fit of the length of this script's own, which
-`lorecall.trial.length` has replaced; the results here are to be made again.
+    python experiments/decoding.py BENCH
 """
 
+import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from time import perf_counter
 
+import numpy as np
 import torch
-from memories import memories_of, over_people
+from machine import machine
+from memories import apart
 from torch import Tensor
 
-from lorecall import BaseModel, Memory, load_history, preset
-from lorecall.baselines.catalog import baseline
+from lorecall import BaseModel
 from lorecall.baselines.contract import Budget, Person
-from lorecall.data.history import split_history
+from lorecall.device import set_threads
+from lorecall.errors import DataError
+from lorecall.evaluate.bench.people import load_person
+from lorecall.evaluate.bench.plan import BenchPlan, Source
+from lorecall.evaluate.bench.render import read_plan
+from lorecall.evaluate.bench.systems import make_system
+from lorecall.evaluate.lines import append_records, whole_records
+from lorecall.evaluate.searched import MEMORY
+from lorecall.files import write_json
 from lorecall.lm.body import body_of
 from lorecall.lm.decode import respond
 from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
@@ -38,63 +46,122 @@ from lorecall.records import Sample
 from lorecall.reply.responder import ModelResponder
 
 OUT = Path(__file__).parent / "results" / "decoding.json"
+ROWS = OUT.with_suffix(".jsonl")
 N_DRAWN, TEMPERATURE = 8, 0.7
-SETTINGS = preset("laptop")
+LIKELIEST, CONSENSUS = "likeliest", "consensus"
+METRICS = ("rouge1", "rougeL", "persona_f1")
+SHORTEST = 24  # tokens a reply may have, however short the person's are
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One person's system, its replies decoded in one way: a value a test sample, times 100."""
+
+    user: str
+    system: str
+    way: str
+    rouge1: tuple[float, ...]
+    rougeL: tuple[float, ...]  # noqa: N815 - the metric's own name
+    persona_f1: tuple[float, ...]
+    words: float
+    own_words: float
+    stop_bias: float
+    seconds: float
+    machine: dict[str, object]
+    dtype: str
 
 
 def main() -> None:
-    """Answer every person's test queries in every way, then compare."""
-    over_people(OUT, __doc__, among=memories_of, of_person=of_person, report=report)
-
-
-def of_person(base: BaseModel, memory: Memory) -> dict[str, Any]:
-    """Answer one person's test queries by every system in every way."""
-    training = memory.manifest.training
-    history = load_history(training.dataset, user=training.user)
-    person = Person(history=history, split=split_history(history))
-    budget = Budget(train=SETTINGS.train, seed=training.seed)
-    systems = {
-        "vanilla": baseline("vanilla").fit(person, base, budget).responder,
-        "default-lora": baseline("default-lora").fit(person, base, budget).responder,
-        "memory": ModelResponder(base, memory=memory, limits=budget.train),
+    """Answer what is not there yet in both ways, then compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bench", type=Path, help="a bench's folder")
+    parser.add_argument("--systems", nargs="+", help="of the bench's; all of them when left out")
+    parser.add_argument("--first", type=int, default=0, help="begin with this one of its people")
+    options = parser.parse_args()
+    set_threads()
+    base = BaseModel.load()
+    plan = read_plan(options.bench)[1]
+    systems = options.systems or plan.systems
+    people = [(source, user) for source in plan.sources for user in source.users]
+    for source, user in people[options.first :] + people[: options.first]:
+        for system in systems:
+            if (user, system) not in {(row.user, row.system) for row in rows()}:
+                found = rows_of(base, plan, source, user=user, system=system, folder=options.bench)
+                append_records(ROWS, found)
+                print(user, system, f"{found[0].seconds:.0f} and {found[1].seconds:.0f} s")
+    users = [user for _, user in people]
+    settings = {
+        "n_drawn": N_DRAWN,
+        "temperature": TEMPERATURE,
+        "learn": plan.settings.learn.as_json(),
     }
+    found = compared(rows(), users=users, systems=systems)
+    write_json(OUT, {"model": base.name, "settings": settings} | found)
+
+
+def rows() -> list[Row]:
+    """Give what is there so far, once where two processes met."""
+    found = whole_records(ROWS, Row, error=DataError, next_step="Remove the line.")
+    return list({(row.user, row.system, row.way): row for row in found}.values())
+
+
+def rows_of(
+    base: BaseModel, plan: BenchPlan, source: Source, *, user: str, system: str, folder: Path
+) -> list[Row]:
+    """Make one person's system and let it answer the test queries in both ways."""
+    learn = plan.settings.learn
+    person = load_person(source, user, plan.settings)
+    made = make_system(system, learn, folder=folder / "memories")
+    budget = Budget(train=learn.train, seed=plan.seeds[0])
+    responder = made.fit(person, base, budget).responder
+    assert isinstance(responder, ModelResponder)
+    asked = Asked(responder, max_new_tokens=longest(base, person))
+    ways: dict[str, Callable[[Sequence[Sample]], list[str]]] = {
+        LIKELIEST: asked.likeliest,
+        CONSENSUS: asked.consensus,
+    }
+    return [row_of(person, asked, answer, system=system, way=way) for way, answer in ways.items()]
+
+
+def longest(base: BaseModel, person: Person) -> int:
+    """Give the most tokens that a reply may have: as many as the person's longest."""
+    own = [len(base.tokenizer.encode(s.response)) for s in person.split.train]
+    return max(SHORTEST, *own)
+
+
+def row_of(
+    person: Person,
+    asked: "Asked",
+    answer: Callable[[Sequence[Sample]], list[str]],
+    *,
+    system: str,
+    way: str,
+) -> Row:
+    """Let a system answer the test queries in one way."""
+    test = person.split.test
     persona = persona_tokens(person.split.own_content)
-    lengths = [len(base.tokenizer.encode(s.response)) for s in person.split.train]
-    means: dict[str, Any] = {}
-    scored: dict[str, Any] = {}
-    for name, responder in systems.items():
-        asked = Asked(responder, max_new_tokens=max(lengths))
-        bias = responder.decoding.stop_bias
-        ways: dict[str, Callable[[Sequence[Sample]], list[str]]] = {
-            "greedy": lambda samples, asked=asked: asked.greedy(samples, 0.0),
-            "length": lambda samples, asked=asked, bias=bias: asked.greedy(samples, bias),
-            "mbr": lambda samples, asked=asked: asked.agreed(samples, 0.0),
-            "mbr+length": lambda samples, asked=asked, bias=bias: asked.agreed(samples, bias),
-        }
-        for way, answer in ways.items():
-            responses = answer(person.split.test)
-            overlap = rouge(responses, [sample.response for sample in person.split.test])
-            scored[f"{name}, {way}"] = {
-                "rouge1": list(overlap.rouge1),
-                "rougeL": list(overlap.rouge_l),
-                "persona_f1": [persona_f1(response, persona) for response in responses],
-            }
-            means[f"{name}, {way}"] = {
-                metric: round(fmean(values), 2)
-                for metric, values in scored[f"{name}, {way}"].items()
-            } | {
-                "words": round(fmean(len(r.split()) for r in responses), 1),
-                "bias": round(bias, 2),
-            }
-    return {
-        "true words": fmean(len(s.response.split()) for s in person.split.test),
-        "mean": means,
-        "scores": scored,
-    }
+    began = perf_counter()
+    replies = answer(test)
+    seconds = perf_counter() - began
+    overlap = rouge(replies, [sample.response for sample in test])
+    return Row(
+        user=person.history.user,
+        system=system,
+        way=way,
+        rouge1=overlap.rouge1,
+        rougeL=overlap.rouge_l,
+        persona_f1=tuple(persona_f1(reply, persona) for reply in replies),
+        words=fmean(len(reply.split()) for reply in replies),
+        own_words=fmean(len(sample.response.split()) for sample in test),
+        stop_bias=asked.responder.decoding.stop_bias,
+        seconds=seconds,
+        machine=machine(),
+        dtype=str(asked.responder.base.dtype),
+    )
 
 
 class Asked:
-    """One system, asked in different ways.
+    """One system, asked in both ways.
 
     Args:
         responder: The system.
@@ -104,62 +171,99 @@ class Asked:
     def __init__(self, responder: ModelResponder, *, max_new_tokens: int) -> None:
         self.responder, self.max_new_tokens = responder, max_new_tokens
 
-    def greedy(self, samples: Sequence[Sample], bias: float) -> list[str]:
-        """Answer with the likeliest tokens, `bias` added to the logits of stopping."""
-        return self._answer(samples, bias)
-
-    def agreed(self, samples: Sequence[Sample], bias: float) -> list[str]:
-        """Draw several answers to each and give the one that agrees best with the others."""
-        generator = torch.Generator().manual_seed(0)
-
-        def noisy(logits: Tensor) -> Tensor:
-            noise = torch.empty_like(logits).exponential_(generator=generator)
-            return logits / TEMPERATURE - noise.log()
-
-        with self._logits(noisy):
-            drawn = [self._answer(samples, bias / TEMPERATURE) for _ in range(N_DRAWN)]
-        return [_consensus(each) for each in zip(*drawn, strict=True)]
-
-    def _answer(self, samples: Sequence[Sample], stop_bias: float) -> list[str]:
+    def likeliest(self, samples: Sequence[Sample], *, times: int = 1) -> list[str]:
+        """Answer greedily, each sample so many times in a row."""
         responder = self.responder
+        prompts = [responder.encode(sample).prompt for sample in samples for _ in range(times)]
         with responder.worn():
             return respond(
                 responder.base,
                 responder.format,
-                [responder.encode(sample).prompt for sample in samples],
+                prompts,
                 max_new_tokens=self.max_new_tokens,
-                decoding=replace(responder.decoding, stop_bias=stop_bias),
+                decoding=responder.decoding,
+                inject=responder.inject,
             )
 
+    def consensus(self, samples: Sequence[Sample]) -> list[str]:
+        """Draw several answers to each and give the one that agrees best with the others."""
+        with self._drawing():
+            drawn = self.likeliest(samples, times=N_DRAWN)
+        return [most_agreed(drawn[at : at + N_DRAWN]) for at in range(0, len(drawn), N_DRAWN)]
+
     @contextmanager
-    def _logits(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    def _drawing(self) -> Iterator[None]:
+        """Let the likeliest token be one that is drawn (Gumbel's maximum)."""
         body = body_of(self.responder.base)
-        plain = body.logits
-        body.logits = lambda h: change(plain(h))
+        plain, generator = body.logits, torch.Generator().manual_seed(0)
+
+        def noisy(h: Tensor) -> Tensor:
+            logits = plain(h).float()
+            noise = torch.empty_like(logits).exponential_(generator=generator)
+            return logits - TEMPERATURE * noise.log()
+
+        body.logits = noisy
         try:
             yield
         finally:
             del body.logits
 
 
-def _consensus(drawn: Sequence[str]) -> str:
+def most_agreed(drawn: Sequence[str]) -> str:
+    """Give the answer whose ROUGE-L to all of them is the highest in the mean."""
     agreement = [fmean(rouge([one] * len(drawn), drawn).rouge_l) for one in drawn]
     return drawn[agreement.index(max(agreement))]
 
 
-def report(people: dict[str, Any], base: BaseModel) -> dict[str, Any]:
-    """Put everything together, with means over people."""
-    names = next(iter(people.values()))["mean"]
+def compared(
+    found: Sequence[Row], *, users: Sequence[str], systems: Sequence[str]
+) -> dict[str, object]:
+    """Compare systems within a way with the memory, or the last; and ways within a system."""
+    by_key = {(row.user, row.system, row.way): row for row in found}
+    ways = (LIKELIEST, CONSENSUS)
+    complete = [u for u in users if all((u, s, w) in by_key for s in systems for w in ways)]
+    if not complete:
+        return {"users": []}
+    against = MEMORY if MEMORY in systems else systems[-1]
+
+    def values(metric: str, keys: Sequence[tuple[str, str]]) -> list[np.ndarray]:
+        return [
+            np.array([getattr(by_key[user, *key], metric) for key in keys]).T for user in complete
+        ]
+
     return {
-        "settings": {"model": base.name, "n_drawn": N_DRAWN, "temperature": TEMPERATURE},
-        "over people": {
-            name: {
-                key: round(fmean(person["mean"][name][key] for person in people.values()), 2)
-                for key in names[name]
-            }
-            for name in names
+        "users": complete,
+        "n_test": sum(len(by_key[user, systems[0], LIKELIEST].rougeL) for user in complete),
+        "words": {
+            f"{system}, {way}": fmean(by_key[user, system, way].words for user in complete)
+            for system in systems
+            for way in ways
         },
-        "people": people,
+        "own words": fmean(by_key[user, systems[0], LIKELIEST].own_words for user in complete),
+        "systems": {
+            way: {
+                metric: apart(
+                    values(metric, [(system, way) for system in systems]),
+                    systems,
+                    against=against,
+                    label=f"less the {against}",
+                )
+                for metric in METRICS
+            }
+            for way in ways
+        },
+        "ways": {
+            system: {
+                metric: apart(
+                    values(metric, [(system, way) for way in ways]),
+                    ways,
+                    against=LIKELIEST,
+                    label=f"less the {LIKELIEST}",
+                )
+                for metric in METRICS
+            }
+            for system in systems
+        },
     }
 
 
