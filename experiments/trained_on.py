@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=8, help="with the fewest training samples")
     parser.add_argument("--after", type=int, default=0, help="so many with fewer are left out")
     parser.add_argument("--first", type=int, default=0, help="begin with this one of them")
+    parser.add_argument("--name", help="what their comparison is called in the results")
     parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="beside pairs")
     options = parser.parse_args()
     ways = [PAIRS, *(way for way in options.ways if way != PAIRS)]
@@ -89,7 +90,7 @@ def main() -> None:
                 print(row.user, way, row.valid_loss, f"{row.seconds:.0f} s", flush=True)
     found = compared(rows(), users=[h.user for h in people], ways=ways)
     known = json.loads(OUT.read_text()) if OUT.exists() else {}
-    group = f"people {options.after + 1} to {options.after + len(people)}"
+    group = options.name or f"people {options.after + 1} to {options.after + len(people)}"
     settings = {"model": base.name, "learn": SETTINGS.as_json()}
     write_json(OUT, known | settings | {group: found})
     print(json.dumps(found, indent=1))

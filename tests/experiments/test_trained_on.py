@@ -137,12 +137,14 @@ def test_trainings_are_made_once_and_compared(
     assert loss["pairs"]["less pairs"] == [0, 0, 0]
     assert loss["whole"]["less pairs"][0] != 0
     asked = ["x", str(tmp_path), "--people", "2", "--after", "2", "--ways", "pairs"]
-    monkeypatch.setattr(sys, "argv", asked)
-    experiment.main()
+    for named in ([], ["--name", "ben alone"]):
+        monkeypatch.setattr(sys, "argv", [*asked, *named])
+        experiment.main()
     assert trained[4:] == [("ben", "pairs")]
     groups = json.loads(experiment.OUT.read_text())
     assert groups["people 1 to 2"] == found
-    assert groups["people 3 to 3"]["users"] == ["ben"]
+    assert groups["people 3 to 3"] == groups["ben alone"]
+    assert groups["ben alone"]["users"] == ["ben"]
     rows = [asdict(row) for row in experiment.rows() if row.user != "ben"]
     assert found["n_test"] == sum(len(r["scores"]["loss"]) for r in rows if r["way"] == "pairs")
 
