@@ -8,6 +8,10 @@ person, its best point found by the validation answers alone, whatever it was tr
 - whole: the loss is of the prompts' tokens too, the partner's turns and the person's earlier ones
   (`--loss-on conversation`).
 - contexts: every answer twice, after its earlier turns and without them.
+- reworded: every answer twice, its query once with 15% of its words left out.
+- negatives: the base's own replies to the same prompts are made less likely than the answers, by
+  the odds ratio that ORPO adds to the loss (Hong et al., 2024, eq. 6 and 7), a quarter of it.
+- refit: trained once more, for as many epochs, on the validation part too.
 
 They are read on the test samples: loss, and ROUGE-L and Persona F1 of replies as long as the
 person's own. People are those of the tables with the fewest training samples, whom more to learn
@@ -20,13 +24,17 @@ holds the comparison over those who have all, of every group of people that was 
 
 import argparse
 import json
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from machine import machine
 from memories import apart
+from torch import Tensor
+from torch.nn.functional import logsigmoid
 from what_is_learnt import statement_samples, without_turns
 
 from lorecall import BaseModel, load_history, preset
@@ -37,18 +45,25 @@ from lorecall.errors import DataError
 from lorecall.evaluate.bench.render import read_plan
 from lorecall.evaluate.lines import append_records, whole_records
 from lorecall.files import write_json
+from lorecall.lm.decode import decode_greedily
 from lorecall.lm.inject import Injection
 from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, score_samples
 from lorecall.records import History, Sample, Split
+from lorecall.trial.engine import Engine, FastEngine
 from lorecall.trial.run import TrialData, Trials
+from lorecall.trial.train import TrainReport, train
 
 OUT = Path(__file__).parent / "results" / "trained_on.json"
 ROWS = OUT.with_suffix(".jsonl")
 SETTINGS = preset("laptop")
 PAIRS = "pairs"
-WAYS = (PAIRS, "statements", "whole", "contexts")
+REFIT, NEGATIVES = "refit", "negatives"
+WAYS = (PAIRS, "statements", "whole", "contexts", "reworded", NEGATIVES, REFIT)
+LEFT_OUT = 0.15  # of a query's words
+ODDS_WEIGHT = 0.25
+MIN_LOSS = 1e-3  # nats a token; where the odds would have no end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +131,8 @@ def row_of(base: BaseModel, history: History, way: str) -> Row:
     pairs = trials.data(split, split.train)
     learnt = trained_on(way, trials, history, split, pairs)
     theta = largest_lora(base)
-    trained = trials.train(theta, replace(pairs, train=replace(pairs.train, encoded=learnt)))
-    with Injection(base, theta) as injection:
-        injection.load(trained.tensors)
+    with Injection(base, theta, seed=SETTINGS.seed) as injection:
+        report = train_on(injection, trials, way=way, learnt=learnt, valid=pairs.valid.encoded)
         reading = trials.read(
             trials.encode(split.test, past=split.train),
             max_new_tokens=pairs.max_new_tokens,
@@ -131,15 +145,15 @@ def row_of(base: BaseModel, history: History, way: str) -> Row:
         n_pairs=len(split.train),
         n_trained_on=len(learnt),
         n_loss_tokens=sum(len(each.response) for each in learnt),
-        valid_loss=trained.report.best.loss,
-        curve=trained.report.points,
+        valid_loss=report.best.loss,
+        curve=report.points,
         scores=score_samples(
             reading.losses,
             reading.responses,
             references=[sample.response for sample in split.test],
             persona=persona_tokens(split.own_content),
         ),
-        seconds=trained.report.seconds,
+        seconds=report.seconds,
         machine=machine(),
         dtype=str(base.dtype),
     )
@@ -157,8 +171,92 @@ def trained_on(
             return with_prompts(own)
         case "contexts":
             return own + trials.encode(without_turns(split)).encoded
+        case "reworded":
+            return own + trials.encode(with_words_left_out(split.train)).encoded
         case _:
             return own
+
+
+def train_on(
+    injection: Injection,
+    trials: Trials,
+    *,
+    way: str,
+    learnt: tuple[Encoded, ...],
+    valid: tuple[Encoded, ...],
+) -> TrainReport:
+    """Train the pairs in place, to their best point or, refitted, for as long as that took."""
+    plain = FastEngine(trials.base, injection, frozen=trials.frozen)
+    engine: Engine = plain
+    if way == NEGATIVES:
+        engine = Contrasting(plain, negatives_of(trials, learnt))
+    settings, seed = trials.settings, trials.seed
+    untrained = injection.tensors()
+    report = train(injection, learnt, valid, settings=settings, seed=seed, engine=engine)
+    n_readings = report.curve.index(report.best)
+    if way == REFIT and n_readings:
+        injection.load(untrained)
+        again = train(
+            injection,
+            learnt + valid,
+            valid,
+            settings=replace(settings, patience=len(report.curve)),
+            seed=seed,
+            stop=lambda losses: len(losses) > n_readings,
+            engine=engine,
+        )
+        report = replace(report, seconds=report.seconds + again.seconds)
+    return report
+
+
+class Contrasting:
+    """The plain engine, whose losses also want each answer likelier than another of its prompt.
+
+    Args:
+        plain: What computes.
+        negatives: A sample -> its prompt with the answer that is not wanted.
+    """
+
+    def __init__(self, plain: FastEngine, negatives: Mapping[Encoded, Encoded]) -> None:
+        self.plain, self.negatives = plain, negatives
+        self.base, self.read, self.answer = plain.base, plain.read, plain.answer
+
+    def losses(self, samples: Sequence[Encoded]) -> Tensor:
+        """Compute each sample's cross entropy and add what is due to its odds ratio."""
+        wanted = self.plain.losses(samples)
+        unwanted = self.plain.losses([self.negatives[sample] for sample in samples])
+        return wanted - ODDS_WEIGHT * logsigmoid(log_odds(wanted) - log_odds(unwanted))
+
+
+def log_odds(losses: Tensor) -> Tensor:
+    """Give log p / (1 - p) of answers whose mean log p a token is minus the loss."""
+    return -losses - torch.log(-torch.expm1(-losses.clamp_min(MIN_LOSS)))
+
+
+def negatives_of(trials: Trials, learnt: Sequence[Encoded]) -> dict[Encoded, Encoded]:
+    """Let the base alone, with the untrained pairs on it, answer every prompt."""
+    answers = decode_greedily(
+        trials.base,
+        [each.prompt for each in learnt],
+        max_new_tokens=max(len(each.response) for each in learnt),
+        stop_ids=trials.format.stop_ids,
+    )
+    end = trials.format.end_id
+    return {
+        each: replace(each, response=(*answer, end))
+        for each, answer in zip(learnt, answers, strict=True)
+    }
+
+
+def with_words_left_out(samples: Sequence[Sample]) -> list[Sample]:
+    """Leave some words of every query out, at least one of them kept; seeded."""
+    rng = random.Random(SETTINGS.seed)
+    changed: list[Sample] = []
+    for sample in samples:
+        words = sample.query.split()
+        kept = [word for word in words if rng.random() >= LEFT_OUT] or words[:1]
+        changed.append(replace(sample, query=" ".join(kept)))
+    return changed
 
 
 def statements(history: History, split: Split) -> list[Sample]:

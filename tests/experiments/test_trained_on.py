@@ -1,6 +1,7 @@
 """What memories are trained on: each way's tokens, and a comparison made once for everyone."""
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from lorecall.data.history import split_history
 from lorecall.evaluate.bench.plan import BenchPlan, Source
@@ -15,6 +17,7 @@ from lorecall.lm.base import BaseModel
 from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.records import History, Sample, Statement, Turn
 from lorecall.settings import TrainSettings
+from lorecall.trial.engine import PlainEngine
 from lorecall.trial.run import Trials
 
 
@@ -97,6 +100,53 @@ def test_contexts_are_the_answers_with_turns_once_more_without(
     again = both[len(pairs) :]
     assert [each.response for each in again] == [each.response for each in turned]
     assert all(len(a.prompt) < len(t.prompt) for a, t in zip(again, turned, strict=True))
+
+
+def test_reworded_queries_lack_words_and_keep_their_answers(
+    experiment: ModuleType, base: BaseModel, ann: History
+) -> None:
+    """Each pair once more; at least a word is kept, the same ones every time."""
+    pairs = learnt(experiment, base, ann, "pairs")
+    both = learnt(experiment, base, ann, "reworded")
+    assert [each.response for each in both] == [each.response for each in pairs] * 2
+    assert both == learnt(experiment, base, ann, "reworded")
+    queries = [replace(s, query="a b c d e f g h i j") for s in split_history(ann).train]
+    left = [s.query.split() for s in experiment.with_words_left_out(queries)]
+    assert 8 < sum(map(len, left)) / len(left) < 9.5
+    assert all(experiment.with_words_left_out([replace(queries[0], query="yes")] * 99))
+
+
+def test_negatives_are_the_base_s_own_replies_and_cost_what_their_odds_say(
+    experiment: ModuleType, base: BaseModel, ann: History
+) -> None:
+    """The loss is the answer's and a quarter of the odds ratio's, by hand."""
+    split = split_history(ann)
+    trials = Trials(base, settings=experiment.SETTINGS.train, seed=0)
+    pairs = trials.data(split, split.train).train.encoded[:3]
+    negatives = experiment.negatives_of(trials, pairs)
+    assert all(negatives[each].prompt == each.prompt for each in pairs)
+    assert all(negatives[each].response[-1] == trials.format.end_id for each in pairs)
+    plain = PlainEngine(base)
+    wanted = plain.losses(pairs).tolist()
+    unwanted = plain.losses([negatives[each] for each in pairs]).tolist()
+    assert all(u < w for u, w in zip(unwanted, wanted, strict=True)), "greedy is likelier"
+    found = experiment.Contrasting(plain, negatives).losses(pairs).tolist()
+    for w, u, f in zip(wanted, unwanted, found, strict=True):
+        odds = [math.exp(-x) / (1 - math.exp(-x)) for x in (w, u)]
+        ratio = odds[0] / odds[1]
+        assert f == pytest.approx(w - 0.25 * math.log(ratio / (1 + ratio)), rel=1e-4)
+    assert experiment.log_odds(torch.zeros(1)).isfinite().all(), "certain of every token"
+
+
+@pytest.mark.parametrize("way", ["negatives", "refit", "reworded"])
+def test_every_way_trains_a_memory_of_its_own(
+    experiment: ModuleType, base: BaseModel, ann: History, way: str
+) -> None:
+    """Its losses are others than the pairs' alone, on the same test samples."""
+    pairs, other = (experiment.row_of(base, ann, each) for each in ("pairs", way))
+    assert len(other.scores.loss) == len(pairs.scores.loss)
+    assert other.scores.loss != pairs.scores.loss
+    assert (other.valid_loss == pairs.valid_loss) is (way == "refit")
 
 
 def test_trainings_are_made_once_and_compared(
