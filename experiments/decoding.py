@@ -15,7 +15,7 @@ with different people; `results/decoding.json` holds the comparison of the peopl
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,7 +192,7 @@ class Asked:
         return [most_agreed(drawn[at : at + N_DRAWN]) for at in range(0, len(drawn), N_DRAWN)]
 
     @contextmanager
-    def _drawing(self) -> Iterator[None]:
+    def _drawing(self) -> Generator[None]:
         """Let the likeliest token be one that is drawn (Gumbel's maximum)."""
         body = body_of(self.responder.base)
         plain, generator = body.logits, torch.Generator().manual_seed(0)
