@@ -224,44 +224,39 @@ def compared(
     complete = [u for u in users if all((u, s, w) in by_key for s in systems for w in ways)]
     if not complete:
         return {"users": []}
-    against = MEMORY if MEMORY in systems else systems[-1]
 
-    def values(metric: str, keys: Sequence[tuple[str, str]]) -> list[np.ndarray]:
-        return [
-            np.array([getattr(by_key[user, *key], metric) for key in keys]).T for user in complete
-        ]
+    def among(
+        names: Sequence[str], keys: Sequence[tuple[str, str]], *, against: str
+    ) -> dict[str, dict[str, object]]:
+        """Compare some systems' replies in some ways by every metric."""
+        rows_each = [[by_key[user, *key] for key in keys] for user in complete]
+        return {
+            metric: apart(
+                [np.array([getattr(row, metric) for row in each]).T for each in rows_each],
+                names,
+                against=against,
+                label=f"less the {against}",
+            )
+            for metric in METRICS
+        }
 
+    main_system = MEMORY if MEMORY in systems else systems[-1]
+    firsts = [by_key[user, systems[0], LIKELIEST] for user in complete]
     return {
         "users": complete,
-        "n_test": sum(len(by_key[user, systems[0], LIKELIEST].rougeL) for user in complete),
+        "n_test": sum(len(row.rougeL) for row in firsts),
+        "own words": fmean(row.own_words for row in firsts),
         "words": {
             f"{system}, {way}": fmean(by_key[user, system, way].words for user in complete)
             for system in systems
             for way in ways
         },
-        "own words": fmean(by_key[user, systems[0], LIKELIEST].own_words for user in complete),
         "systems": {
-            way: {
-                metric: apart(
-                    values(metric, [(system, way) for system in systems]),
-                    systems,
-                    against=against,
-                    label=f"less the {against}",
-                )
-                for metric in METRICS
-            }
+            way: among(systems, [(system, way) for system in systems], against=main_system)
             for way in ways
         },
         "ways": {
-            system: {
-                metric: apart(
-                    values(metric, [(system, way) for way in ways]),
-                    ways,
-                    against=LIKELIEST,
-                    label=f"less the {LIKELIEST}",
-                )
-                for metric in METRICS
-            }
+            system: among(ways, [(system, way) for way in ways], against=LIKELIEST)
             for system in systems
         },
     }
