@@ -25,6 +25,7 @@ from time import perf_counter
 import numpy as np
 import torch
 from machine import machine
+from memories import Row as MeanRow
 from memories import apart
 from torch import Tensor
 
@@ -227,7 +228,7 @@ def compared(
 
     def among(
         names: Sequence[str], keys: Sequence[tuple[str, str]], *, against: str
-    ) -> dict[str, dict[str, object]]:
+    ) -> dict[str, dict[str, MeanRow]]:
         """Compare some systems' replies in some ways by every metric."""
         rows_each = [[by_key[user, *key] for key in keys] for user in complete]
         return {
