@@ -211,13 +211,7 @@ class LearnSettings:
     def __post_init__(self) -> None:
         check_range("seed", self.seed, low=0, high=MAX_SEED)
         check_range("n_bootstrap", self.n_bootstrap, low=1)
-        if (self.search.inject, self.train.loss_on) == ("response", "conversation"):
-            raise ConfigError(
-                "a memory on the response side learns from responses",
-                expected="the loss on the response, or a memory that acts on all tokens",
-                got="the loss on the conversation",
-                next_step="Leave out one of the two.",
-            )
+        check_learnable(self.search.inject, self.train.loss_on)
 
     @property
     def trial_train(self) -> TrainSettings:
@@ -349,6 +343,21 @@ def choice(name: str, given: str, known: tuple[T, ...]) -> T:
         got=repr(given),
         next_step="Choose one of them.",
     )
+
+
+def check_learnable(inject: Inject, loss_on: LossOn) -> None:
+    """Refuse to learn prompts where a memory does not act on them.
+
+    Raises:
+        ConfigError: It acts on the response side alone, and the loss is the conversation's.
+    """
+    if (inject, loss_on) == ("response", "conversation"):
+        raise ConfigError(
+            "a memory on the response side learns from responses",
+            expected="the loss on the response, or a memory that acts on all tokens",
+            got="the loss on the conversation",
+            next_step="Leave out one of the two.",
+        )
 
 
 def check_levels(

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lorecall.errors import ConfigError
 from lorecall.lm.base import BaseModel
 from lorecall.lm.decode import respond
 from lorecall.lm.inject import Injection
@@ -168,6 +169,21 @@ class TestRun:
             assert report.train_losses == pytest.approx(alone.report.train_losses, abs=1e-4)
         first = first_loss(trials, data)
         assert alone.report.train_losses[0] == pytest.approx(first, abs=1e-4)
+
+    def test_prompts_are_not_learnt_on_the_response_side(
+        self, split: Split, state_hash: StateHash
+    ) -> None:
+        """Where a memory does not act nothing is learnt: refused, the base left as it was."""
+        base = tiny_base()
+        before = state_hash(base)
+        trials = Trials(base, settings=replace(SETTINGS, loss_on="conversation"), seed=0)
+        data = trials.data(split, split.train)
+        responses = replace(CONFIG, inject="response")
+        with pytest.raises(ConfigError, match="learns from responses"):
+            trials.train(responses, data)
+        with pytest.raises(ConfigError, match="learns from responses"):
+            trials.run_together([responses, responses], data)
+        assert state_hash(base) == before
 
     def test_a_known_vanilla_loss_is_taken_over(self, split: Split) -> None:
         """It is measured once for all trials."""

@@ -14,7 +14,7 @@ from lorecall.lm.inject import Injection, InjectionGroup
 from lorecall.lm.prompts import Encoded, Recall, format_for, with_prompts
 from lorecall.metrics.overlap import rouge
 from lorecall.records import Decoding, InjectionConfig, Objectives, Sample, Split
-from lorecall.settings import TrainSettings
+from lorecall.settings import TrainSettings, check_learnable
 from lorecall.trial.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.trial.frozen import Frozen
 from lorecall.trial.length import LOWEST, FittedLength, fit_stop_bias
@@ -201,7 +201,7 @@ class Trials:
         with InjectionGroup(self.base, configs, seed=self.seed) as group:
             reports = train_together(
                 GroupEngine(group, self.frozen),
-                self._learnt(data.train),
+                self._learnt(data.train, configs[0]),
                 data.valid.encoded,
                 settings=self.settings,
                 seed=self.seed,
@@ -327,7 +327,7 @@ class Trials:
     ) -> tuple[Trained, LossReading | None]:
         report = train(
             injection,
-            self._learnt(data.train),
+            self._learnt(data.train, injection.config),
             data.valid.encoded,
             settings=self.settings,
             seed=self.seed,
@@ -338,7 +338,8 @@ class Trials:
         )
         return _kept(injection, report)
 
-    def _learnt(self, part: EncodedPart) -> tuple[Encoded, ...]:
+    def _learnt(self, part: EncodedPart, config: InjectionConfig) -> tuple[Encoded, ...]:
+        check_learnable(config.inject, self.settings.loss_on)
         return part.encoded if self.settings.loss_on == "response" else with_prompts(part.encoded)
 
     def _answers(
