@@ -111,6 +111,23 @@ def test_a_model_given_to_two_is_given_back_by_one() -> None:
     assert [t.state for t in withdrawn] == [TrialState.FAIL]
 
 
+def test_a_trial_whose_parameters_are_being_written_is_no_twin_yet(tmp_path: Path) -> None:
+    """Another process's trial may be read between two of its parameters; nobody stumbles."""
+    search = slow_worker.open_search(f"sqlite:///{tmp_path / 'study.db'}", trials=6)
+    space, study = slow_worker.SPACE, search.study
+    whole = space.params(InjectionConfig(layers=(0, 1), n_loras=2, rank=8))
+    name, kind = next(iter(space.distributions().items()))
+    half = optuna.trial.create_trial(
+        state=TrialState.RUNNING, params={name: whole[name]}, distributions={name: kind}
+    )
+    study.add_trial(half)
+    search.prepare()  # reads what others ask for, too
+    study.enqueue_trial(whole)
+    trial = ask(study, space.distributions(), same_as=space.same_as)
+    assert trial.params == whole
+    assert WITHDRAWN not in trial.user_attrs
+
+
 def test_a_model_that_two_give_back_is_tried_all_the_same() -> None:
     """Both look before either has given back: the last to look queues it again, as a retry."""
     study = optuna.create_study(directions=["minimize"])

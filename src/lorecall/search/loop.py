@@ -24,7 +24,7 @@ from lorecall.search.discrete import Params
 from lorecall.search.first import FirstPoints
 from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
 from lorecall.search.local_search import SpaceExhaustedError
-from lorecall.search.observations import known_params
+from lorecall.search.observations import whole_params
 from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
     FINDING,
@@ -159,7 +159,8 @@ class Search:
     def _asked(self) -> set[Hashable]:
         """Give every model that is tried, or is to be; one whose trial has broken is not."""
         trials = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
-        return {self.space.same_as(params) for t in trials if (params := known_params(t))}
+        known = (whole_params(trial, self.space.distributions()) for trial in trials)
+        return {self.space.same_as(params) for params in known if params is not None}
 
     def run(
         self,

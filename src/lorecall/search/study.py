@@ -24,7 +24,7 @@ from lorecall.errors import StorageError
 from lorecall.results import without_password
 from lorecall.search.alive import GRACE_S, HEARTBEAT_S, Lost, lost_in, sign
 from lorecall.search.local_search import SpaceExhaustedError
-from lorecall.search.observations import RETRY_OF, is_finished, known_params
+from lorecall.search.observations import RETRY_OF, is_finished, known_params, whole_params
 
 WITHDRAWN = "withdrawn"
 """User attribute of a trial that two processes were given at once, and this one gave back."""
@@ -167,11 +167,12 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 def _has_twin(
     study: optuna.Study, trial: optuna.Trial, same_as: Callable[[Mapping[str, object]], Hashable]
 ) -> bool:
-    own = same_as(trial.params)
+    asked = trial.params
+    own = same_as(asked)
     return any(
         other.number != trial.number
         and other.state in _ALIVE
-        and (params := known_params(other))
+        and (params := whole_params(other, asked)) is not None
         and same_as(params) == own
         for other in study.get_trials(deepcopy=False)
     )
