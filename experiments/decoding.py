@@ -26,18 +26,18 @@ import numpy as np
 import torch
 from machine import machine
 from memories import Row as MeanRow
-from memories import apart
+from memories import apart, kept_rows
 from torch import Tensor
 
 from lorecall import BaseModel
 from lorecall.baselines.contract import Budget, Person
 from lorecall.device import set_threads
-from lorecall.errors import DataError
 from lorecall.evaluate.bench.people import load_person
 from lorecall.evaluate.bench.plan import BenchPlan, Source
 from lorecall.evaluate.bench.render import read_plan
 from lorecall.evaluate.bench.systems import make_system
-from lorecall.evaluate.lines import append_records, whole_records
+from lorecall.evaluate.lines import append_records
+from lorecall.evaluate.reading import longest_response
 from lorecall.evaluate.searched import MEMORY
 from lorecall.files import write_json
 from lorecall.lm.body import body_of
@@ -51,7 +51,6 @@ ROWS = OUT.with_suffix(".jsonl")
 N_DRAWN, TEMPERATURE = 8, 0.7
 LIKELIEST, CONSENSUS = "likeliest", "consensus"
 METRICS = ("rouge1", "rougeL", "persona_f1")
-SHORTEST = 24  # tokens a reply may have, however short the person's are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +101,7 @@ def main() -> None:
 
 def rows() -> list[Row]:
     """Give what is there so far, once where two processes met."""
-    found = whole_records(ROWS, Row, error=DataError, next_step="Remove the line.")
-    return list({(row.user, row.system, row.way): row for row in found}.values())
+    return kept_rows(ROWS, Row, lambda row: (row.user, row.system, row.way))
 
 
 def rows_of(
@@ -116,18 +114,12 @@ def rows_of(
     budget = Budget(train=learn.train, seed=plan.seeds[0])
     responder = made.fit(person, base, budget).responder
     assert isinstance(responder, ModelResponder)
-    asked = Asked(responder, max_new_tokens=longest(base, person))
+    asked = Asked(responder, max_new_tokens=longest_response(person, base, learn.train))
     ways: dict[str, Callable[[Sequence[Sample]], list[str]]] = {
         LIKELIEST: asked.likeliest,
         CONSENSUS: asked.consensus,
     }
     return [row_of(person, asked, answer, system=system, way=way) for way, answer in ways.items()]
-
-
-def longest(base: BaseModel, person: Person) -> int:
-    """Give the most tokens that a reply may have: as many as the person's longest."""
-    own = [len(base.tokenizer.encode(s.response)) for s in person.split.train]
-    return max(SHORTEST, *own)
 
 
 def row_of(

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from lorecall import BaseModel, InjectionConfig, Memory
 from lorecall.device import set_threads
+from lorecall.errors import DataError
 from lorecall.evaluate.bench.scores import finished_cells
+from lorecall.evaluate.lines import whole_records
 from lorecall.evaluate.searched import MEMORY
 from lorecall.files import write_json
 from lorecall.metrics.paired import Resampled, sign_flip_test
@@ -53,6 +55,23 @@ def thetas_of(folder: Path) -> Iterator[tuple[str, Chosen]]:
                 cell.user,
                 Chosen(dataset=cell.dataset, user=cell.user, theta=theta, losses=losses),
             )
+
+
+def kept_rows(path: Path, kind: type[T], key: Callable[[T], object]) -> list[T]:
+    """Give what is there of rows that processes share, the first where two of them met.
+
+    Args:
+        path: Lines of `append_records`.
+        kind: What a line holds.
+        key: What a row is of.
+
+    Raises:
+        DataError: A line is no such row.
+    """
+    found: dict[object, T] = {}
+    for row in whole_records(path, kind, error=DataError, next_step="Remove the line."):
+        found.setdefault(key(row), row)
+    return list(found.values())
 
 
 def over_people(

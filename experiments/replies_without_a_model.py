@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+from decoding import most_agreed
 from memories import apart
 from numpy.typing import NDArray
 
@@ -80,8 +81,7 @@ def without_a_model(split: Split, other: Split) -> Scores:
     true = [sample.response for sample in split.test]
     # rows: replies of the training part; columns: what they are held against
     to_test = np.array([rouge([reply] * len(true), true).rouge_l for reply in own])
-    among = np.array([rouge([reply] * len(own), own).rouge_l for reply in own])
-    constant = int(among.mean(axis=1).argmax())
+    constant = own.index(most_agreed(own))
     f1 = np.array([persona_f1(reply, persona) for reply in own])
     words = np.array([float(len(reply.split())) for reply in own])
     nearest, alike = to_test.argmax(axis=0), np.full(len(true), constant)

@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import machine
-from memories import apart
+from memories import apart, kept_rows
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 from what_is_learnt import statement_samples, without_turns
@@ -41,9 +41,8 @@ from lorecall import BaseModel, load_history, preset
 from lorecall.baselines.lora import largest_lora
 from lorecall.data.history import split_history
 from lorecall.device import set_threads
-from lorecall.errors import DataError
 from lorecall.evaluate.bench.render import read_plan
-from lorecall.evaluate.lines import append_records, whole_records
+from lorecall.evaluate.lines import append_records
 from lorecall.files import write_json
 from lorecall.lm.decode import decode_greedily
 from lorecall.lm.inject import Injection
@@ -120,8 +119,7 @@ def scarcest(tables: Sequence[Path]) -> list[History]:
 
 def rows() -> list[Row]:
     """Give what is trained so far, once where two processes met."""
-    found = whole_records(ROWS, Row, error=DataError, next_step="Remove the line.")
-    return [*{(row.user, row.way): row for row in reversed(found)}.values()][::-1]
+    return kept_rows(ROWS, Row, lambda row: (row.user, row.way))
 
 
 def row_of(base: BaseModel, history: History, way: str) -> Row:
@@ -210,14 +208,14 @@ def train_on(
 
 
 class Contrasting:
-    """The plain engine, whose losses also want each answer likelier than another of its prompt.
+    """An engine, whose losses also want each answer likelier than another of its prompt.
 
     Args:
-        plain: What computes.
+        plain: What computes the losses.
         negatives: A sample -> its prompt with the answer that is not wanted.
     """
 
-    def __init__(self, plain: FastEngine, negatives: Mapping[Encoded, Encoded]) -> None:
+    def __init__(self, plain: Engine, negatives: Mapping[Encoded, Encoded]) -> None:
         self.plain, self.negatives = plain, negatives
         self.base, self.read, self.answer = plain.base, plain.read, plain.answer
 

@@ -14,11 +14,19 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Import an experiment, or a part of a benchmark, by its name."""
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], ModuleType]:
+    """Import an experiment, or a part of a benchmark, by its name; its results go elsewhere."""
     for folder in ("benchmarks", "experiments"):
         monkeypatch.syspath_prepend(ROOT / folder)
-    return importlib.import_module
+
+    def loaded(name: str) -> ModuleType:
+        module = importlib.import_module(name)
+        for kept in ("OUT", "ROWS"):
+            if isinstance(path := getattr(module, kept, None), Path):
+                monkeypatch.setattr(module, kept, tmp_path / path.name)
+        return module
+
+    return loaded
 
 
 @pytest.fixture

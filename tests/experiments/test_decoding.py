@@ -32,12 +32,9 @@ def experiment(
     make_samples: Callable[..., tuple[Sample, ...]],
     base: BaseModel,
     one_epoch: TrainSettings,
-    tmp_path: Path,
 ) -> ModuleType:
     """Import the experiment for a tiny base, two people and short trainings."""
     module = load_for("decoding", base)
-    monkeypatch.setattr(module, "OUT", tmp_path / "decoding.json")
-    monkeypatch.setattr(module, "ROWS", tmp_path / "decoding.jsonl")
     histories = {
         user: History(dataset="made up", user=user, samples=make_samples(n))
         for user, n in (("ann", 24), ("ben", 32))

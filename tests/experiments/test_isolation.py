@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -21,12 +20,9 @@ def experiment(
     make_base: Callable[..., BaseModel],
     make_samples: Callable[..., tuple[Sample, ...]],
     one_epoch: TrainSettings,
-    tmp_path: Path,
 ) -> ModuleType:
     """Import the experiment for two made-up people and a tiny base."""
     module = load_for("isolation", make_base("llama", n_layers=2))
-    monkeypatch.setattr(module, "OUT", tmp_path / "isolation.json")
-    monkeypatch.setattr(module, "ROWS", tmp_path / "isolation.jsonl")
     monkeypatch.setattr(module, "SETTINGS", replace(module.SETTINGS, train=one_epoch))
     monkeypatch.setattr(module, "choose_users", lambda *_, **__: {"ann": 24, "ben": 24})
     monkeypatch.setattr(

@@ -50,12 +50,9 @@ def experiment(
     load_for: Callable[[str, BaseModel], ModuleType],
     base: BaseModel,
     one_epoch: TrainSettings,
-    tmp_path: Path,
 ) -> ModuleType:
     """Import the experiment for a tiny base and short trainings."""
     module = load_for("trained_on", base)
-    monkeypatch.setattr(module, "OUT", tmp_path / "trained_on.json")
-    monkeypatch.setattr(module, "ROWS", tmp_path / "trained_on.jsonl")
     monkeypatch.setattr(module, "SETTINGS", replace(module.SETTINGS, train=one_epoch))
     return module
 

@@ -47,12 +47,11 @@ def test_what_they_depend_on_is_found(
 ) -> None:
     """The loss is ranked by size and early readings; ROUGE-L is predicted from layers alone."""
     experiment = load("what_trials_tell")
-    monkeypatch.setattr(experiment, "OUT", tmp_path / "out.json")
     path = tmp_path / "trials-ann.json"
     path.write_text(json.dumps({"trials": made_up}))
     monkeypatch.setattr(sys, "argv", ["x", str(path)])
     experiment.main()
-    found = json.loads((tmp_path / "out.json").read_text())["trials-ann"]
+    found = json.loads(experiment.OUT.read_text())["trials-ann"]
     assert found["n_trials"] == N_TRIALS
     for guess in ("parameters", "loss at epoch 0.5", "screening's loss"):
         assert found["loss"]["ranked by"][guess]["value"] == pytest.approx(1.0)

@@ -86,7 +86,6 @@ def experiment(
     module = load_for("wide_trials", make_base("llama", n_layers=LAYERS))
     history = History(dataset="made up", user="ann", samples=make_samples(24))
     settings = preset("laptop", wide=("scaling", "dropout"))
-    monkeypatch.setattr(module, "OUT", tmp_path / "wide_trials.json")
     monkeypatch.setattr(module, "TABLES", tmp_path)
     monkeypatch.setattr(module, "SETTINGS", replace(settings, train=one_epoch))
     monkeypatch.setattr(module, "load_history", lambda *_, **__: history)

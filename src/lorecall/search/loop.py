@@ -159,7 +159,8 @@ class Search:
     def _asked(self) -> set[Hashable]:
         """Give every model that is tried, or is to be; one whose trial has broken is not."""
         trials = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
-        known = (whole_params(trial, self.space.distributions()) for trial in trials)
+        names = self.space.distributions()
+        known = (whole_params(trial, names) for trial in trials)
         return {self.space.same_as(params) for params in known if params is not None}
 
     def run(

@@ -1,6 +1,6 @@
 """What a study's trials say to the sampler: data, pending points, what is taken."""
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,14 +82,14 @@ def known_params(trial: FrozenTrial) -> Mapping[str, object]:
     return {**trial.system_attrs.get(SUGGESTED, {}), **queued_params(trial), **trial.params}
 
 
-def whole_params(trial: FrozenTrial, names: Collection[str]) -> Mapping[str, object] | None:
+def whole_params(trial: FrozenTrial, names: Iterable[str]) -> Mapping[str, object] | None:
     """Give a trial's parameters where all of them are known.
 
     Another process's trial may be read while its parameters are written, one by one: it has none
     yet, and its own process will look for others of its kind when they are there.
     """
     params = known_params(trial)
-    return params if params.keys() >= set(names) else None
+    return params if all(name in params for name in names) else None
 
 
 def queued_params(trial: FrozenTrial) -> Mapping[str, object]:
