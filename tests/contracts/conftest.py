@@ -16,6 +16,7 @@ _WORDS = (
 )
 _START = 1_400_000_000
 _DAY = 86_400
+_APART = 5 * 3600  # beyond a conversation's gap; a million of them stay within 11 digits
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August")
 
 
@@ -207,7 +208,7 @@ def openai_export(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
 
 
 def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
-    """Write one chat, a day between pairs, with a bot that only opens."""
+    """Write one chat, five hours between pairs, with a bot that only opens."""
 
     def messages() -> Iterator[object]:
         for i in range(n_users * n_pairs):
@@ -217,7 +218,7 @@ def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
                     "id": 2 * i + k,
                     "type": "message",
                     "date": "2020-01-01T10:00:00",
-                    "date_unixtime": str(_START + _DAY * i + k),
+                    "date_unixtime": str(_START + _APART * i + k),
                     "from": name,
                     "from_id": f"user{0 if name == 'bot' else 1 + u}",
                     "text": [text(said, u, p), {"type": "link", "text": " x.org"}],
