@@ -271,7 +271,8 @@ class DatasetContract:
         small = write_files(self.files, tmp_path / "small", 8, n_pairs)
         size = sum(path.stat().st_size for path in small) / 8
         n_users = int(FILE_MB * 2**20 / size)
-        n_users, n_pairs = (n_users, 5) if self.files != "reddit_users" else (4, n_users)
+        if self.files == "reddit_users":  # a file each, of about a megabyte
+            n_users, n_pairs = max(4, FILE_MB), n_users * n_pairs // max(4, FILE_MB)
         large = write_files(self.files, tmp_path / "large", n_users, n_pairs)
         peaks = [self.peak_mb(paths) for paths in (small, large)]
         for path in large:
