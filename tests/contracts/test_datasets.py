@@ -95,6 +95,8 @@ class DatasetContract:
     files: str
     """What writes the files, as in `conftest`."""
     authored_by: Authorship = "user"
+    file_a_user: bool = False
+    """Whether each user has a file of its own."""
 
     @pytest.fixture
     def paths(self, write_files: WriteFiles, tmp_path: Path) -> list[Path]:
@@ -271,8 +273,9 @@ class DatasetContract:
         small = write_files(self.files, tmp_path / "small", 8, n_pairs)
         size = sum(path.stat().st_size for path in small) / 8
         n_users = int(FILE_MB * 2**20 / size)
-        if self.files == "reddit_users":  # a file each, of about a megabyte
-            n_users, n_pairs = max(4, FILE_MB), n_users * n_pairs // max(4, FILE_MB)
+        if self.file_a_user:  # fewer users of about a megabyte, not millions of files
+            n_files = max(4, FILE_MB)
+            n_users, n_pairs = n_files, n_users * n_pairs // n_files
         large = write_files(self.files, tmp_path / "large", n_users, n_pairs)
         peaks = [self.peak_mb(paths) for paths in (small, large)]
         for path in large:
@@ -333,7 +336,7 @@ class TestReddit(DatasetContract):
 class TestRedditUsers(DatasetContract):
     """A file a user."""
 
-    name, files = "reddit", "reddit_users"
+    name, files, file_a_user = "reddit", "reddit_users", True
 
 
 class TestMedDialogue(DatasetContract):
