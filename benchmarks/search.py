@@ -22,7 +22,6 @@ from time import perf_counter
 
 import optuna
 import torch
-from report import command, machine, result_name, write_result
 from rich.console import Console
 from search_cells import Cell, append_cell, forget, load_cells, run_cell
 from search_methods import METHODS, OURS
@@ -30,7 +29,8 @@ from search_plot import plot
 from search_problems import NOISE, Problem, problems
 from search_rows import bands_of, rows_of, tables
 
-from lorecall.device import set_threads
+from lorecall.lm.device import set_threads
+from report import command, machine, result_name, write_result
 
 PACKAGES = ("optuna", "botorch", "gpytorch", "jax", "numpyro", "torch")
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from report import Row
 from rich.table import Table
 from search_cells import Cell
 from search_methods import OURS, RANDOM
 
 from lorecall.search.front import Values
+from report import Row
 
 SETTLED = 30  # trials past which ours must not be below random
 _AT = (30, 50, 100, 200)

@@ -18,18 +18,18 @@ import optuna
 import torch
 from botorch.fit import fit_fully_bayesian_model_nuts
 from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
-from report import Row, command, comparison, machine, result_name, write_result
 from rich.console import Console
 from search_problems import Problem, problems
 from torch import Tensor
 
-from lorecall.device import set_threads
+from lorecall.lm.device import set_threads
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.front import to_maximise
 from lorecall.search.options import McmcSettings
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.study import ask, finished
 from lorecall.search.surrogate import Surrogate, fit
+from report import Row, command, comparison, machine, result_name, write_result
 
 OURS, STOCK = "ours", "stock BoTorch"
 MCMC = McmcSettings()

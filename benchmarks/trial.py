@@ -24,7 +24,6 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import torch
-from report import Row, command, comparison, machine, result_name, write_result
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 from trial_bench import OUT_OF_MEMORY, Bench, Repeats, cpu_roofline, gpu_roofline, progress
@@ -43,8 +42,9 @@ from trial_work import (
     load_work,
 )
 
-from lorecall.device import choose_compute, set_threads
 from lorecall.lm.base import DEFAULT_BASE, BaseModel
+from lorecall.lm.device import choose_compute, set_threads
+from report import Row, command, comparison, machine, result_name, write_result
 
 OURS, TRAINER, LOOP_BF16, LOOP_FP32 = "ours", "peft + Trainer", "peft bf16", "peft fp32"
 NO_BF16 = "not measured: this CPU has no bf16 instructions"

@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import TypeVar
 
 import torch
-from report import Row
 from torch import Tensor
 from trial_ours import Ours
 from trial_work import (
@@ -23,6 +22,7 @@ from trial_work import (
 )
 
 from lorecall.lm.base import BaseModel
+from report import Row
 
 OUT_OF_MEMORY = "not measured: out of memory"
 N_COMPARED = 2

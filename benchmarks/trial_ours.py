@@ -8,16 +8,16 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from trial_work import Batch, Task
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.body import body_of
-from lorecall.lm.choose import GreedyChooser
-from lorecall.lm.inject import Injection
+from lorecall.lm.engine.body import body_of
+from lorecall.lm.sampling import GreedyChooser
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig
 from lorecall.settings import preset
-from lorecall.trial.engine import FastEngine
-from lorecall.trial.frozen import Frozen
-from lorecall.trial.train import read_batches
+from lorecall.train.activation_cache import Frozen
+from lorecall.train.engine import FastEngine
+from lorecall.train.loop import read_batches
 
 SETTINGS = preset().train
 
@@ -72,7 +72,7 @@ class Ours:
         self.frozen.known(self.injection.first_layer, samples)
 
     def train(self, batch: Batch) -> float:
-        """Take one step, as `lorecall.trial.train` does."""
+        """Take one step, as `lorecall.train.loop` does."""
         synchronise(self.base.device)
         started = perf_counter()
         loss = self.engine.losses(batch).mean()
@@ -100,7 +100,7 @@ class Ours:
         return list(self.engine.read(samples).losses)
 
     def evaluate(self, task: Task) -> tuple[float, list[list[int]]]:
-        """Read losses and answers, as `lorecall.trial.run.Trials.read` does."""
+        """Read losses and answers, as `lorecall.train.trial.Trials.read` does."""
         synchronise(self.base.device)
         started = perf_counter()
         answers: list[list[int]] = [[] for _ in task.encoded]

@@ -14,15 +14,15 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lorecall.data.catalog import load_history
 from lorecall.data.history import split_history
-from lorecall.device import DTypeName, choose_compute
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import DEFAULT_BASE, BaseModel
-from lorecall.lm.ffn import ffn_linear, linear_shape
-from lorecall.lm.inject import Injection
+from lorecall.lm.device import DTypeName, choose_compute
+from lorecall.lm.families.family import ffn_linear, linear_shape
+from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Encoded, PromptFormat, format_for
-from lorecall.lm.tiny import tiny_base
 from lorecall.records import InjectionConfig, Sample, evenly_spaced
 from lorecall.settings import preset
-from lorecall.trial.batches import epoch_batches
+from lorecall.train.batches import epoch_batches
 
 USER = "ed4e9769"
 BATCH_SIZE = 8

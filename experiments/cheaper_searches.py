@@ -32,18 +32,18 @@ from machine import machine
 from scipy.stats import spearmanr
 
 from lorecall import BaseModel, Memory, load_history, preset
-from lorecall.device import set_threads
-from lorecall.evaluate.searched import search_in
-from lorecall.files import write_json
-from lorecall.readings import prior_of_trials
+from lorecall.core.files import write_json
+from lorecall.learn.readings import prior_of_trials
+from lorecall.learn.result import Hypervolume, Trial
+from lorecall.learn.search import Plan, Searching, space_of
+from lorecall.lm.device import set_threads
 from lorecall.records import History
-from lorecall.results import Hypervolume, Trial
 from lorecall.search.early_stop import is_hopeless
 from lorecall.search.front import hypervolume
 from lorecall.search.outcome import Aims, SearchOutcome
 from lorecall.search.prior import Prior
-from lorecall.searching import Plan, Searching, space_of
 from lorecall.settings import LearnSettings
+from lorecall.systems.searched import search_in
 
 OUT = Path(__file__).parent / "results" / "cheaper_searches.json"
 SCREEN = 6

@@ -30,21 +30,21 @@ from memories import apart, kept_rows
 from torch import Tensor
 
 from lorecall import BaseModel
-from lorecall.baselines.contract import Budget, Person
-from lorecall.device import set_threads
-from lorecall.evaluate.bench.people import load_person
-from lorecall.evaluate.bench.plan import BenchPlan, Source
-from lorecall.evaluate.bench.render import read_plan
-from lorecall.evaluate.bench.systems import make_system
-from lorecall.evaluate.lines import append_records
-from lorecall.evaluate.reading import longest_response
-from lorecall.evaluate.searched import MEMORY
-from lorecall.files import write_json
-from lorecall.lm.body import body_of
-from lorecall.lm.decode import respond
+from lorecall.bench.people import load_person
+from lorecall.bench.plan import BenchPlan, Source
+from lorecall.bench.reading import longest_response
+from lorecall.bench.render import read_plan
+from lorecall.bench.systems import make_system
+from lorecall.core.files import write_json
+from lorecall.core.jsonl import append_records
+from lorecall.lm.device import set_threads
+from lorecall.lm.engine.body import body_of
+from lorecall.lm.generate import respond
 from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
 from lorecall.records import Sample
 from lorecall.reply.responder import ModelResponder
+from lorecall.systems.contract import Budget, Person
+from lorecall.systems.searched import MEMORY
 
 OUT = Path(__file__).parent / "results" / "decoding.json"
 ROWS = OUT.with_suffix(".jsonl")

@@ -24,12 +24,12 @@ from rank_correlation import as_json, spearman
 from real_trials import drawn
 
 from lorecall import BaseModel, load_history, preset
+from lorecall.core.files import write_json
 from lorecall.data.history import split_history, subset
-from lorecall.device import set_threads
-from lorecall.files import write_json
+from lorecall.learn.search import space_of
+from lorecall.lm.device import set_threads
 from lorecall.search.space import InjectionSpace
-from lorecall.searching import space_of
-from lorecall.trial.run import TrialData, Trials
+from lorecall.train.trial import TrialData, Trials
 
 OUT = Path(__file__).parent / "results" / "fidelity.json"
 SETTINGS = preset("laptop")

@@ -25,12 +25,12 @@ from memories import Chosen, Row, compared, over_people, thetas_of
 from torch import Tensor
 
 from lorecall import BaseModel, InjectionConfig, load_history, preset
-from lorecall.baselines.lora import largest_lora
 from lorecall.data.history import split_history
-from lorecall.evaluate.searched import MEMORY
-from lorecall.lm.inject import Injection
+from lorecall.lm.attach import Injection
 from lorecall.records import default_lora
-from lorecall.trial.run import EncodedPart, Trained, Trials
+from lorecall.systems.lora import largest_lora
+from lorecall.systems.searched import MEMORY
+from lorecall.train.trial import EncodedPart, Trained, Trials
 
 OUT = Path(__file__).parent / "results" / "full_trainings.json"
 SETTINGS = preset("laptop")

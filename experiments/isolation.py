@@ -2,7 +2,7 @@
 
 Every system of `lorecall bench` is made for every person from a short history (the newest
 samples), trained as a bench trains it; the memory after a search of two trials. What is looked for
-is told in `lorecall.baselines.isolation`.
+is told in `lorecall.systems.isolation`.
 
 The people are gone through in parts. In a part all systems are made before the first is asked, as
 a server would hold them; everyone's canary is asked for. What a part told is kept in
@@ -25,15 +25,15 @@ from typing import Any
 from machine import machine
 
 from lorecall import BaseModel, load_history, preset
-from lorecall.baselines.contract import Budget
-from lorecall.baselines.isolation import N_REFERENCES, Told, ask_everyone, isolation_from
-from lorecall.device import set_threads
+from lorecall.bench.people import choose_users, newest
+from lorecall.bench.systems import make_system, system_names
+from lorecall.core.files import write_json
+from lorecall.core.jsonl import append_records, whole_records
 from lorecall.errors import DataError
-from lorecall.evaluate.bench.people import choose_users, newest
-from lorecall.evaluate.bench.systems import make_system, system_names
-from lorecall.evaluate.lines import append_records, whole_records
-from lorecall.files import write_json
+from lorecall.lm.device import set_threads
 from lorecall.records import History
+from lorecall.systems.contract import Budget
+from lorecall.systems.isolation import N_REFERENCES, Told, ask_everyone, isolation_from
 
 OUT = Path(__file__).parent / "results" / "isolation.json"
 ROWS = OUT.with_suffix(".jsonl")

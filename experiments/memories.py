@@ -13,14 +13,14 @@ from machine import machine
 from numpy.typing import NDArray
 
 from lorecall import BaseModel, InjectionConfig, Memory
-from lorecall.device import set_threads
+from lorecall.bench.scores import finished_cells
+from lorecall.core.files import write_json
+from lorecall.core.jsonl import whole_records
 from lorecall.errors import DataError
-from lorecall.evaluate.bench.scores import finished_cells
-from lorecall.evaluate.lines import whole_records
-from lorecall.evaluate.searched import MEMORY
-from lorecall.files import write_json
+from lorecall.lm.device import set_threads
 from lorecall.metrics.paired import Resampled, sign_flip_test
 from lorecall.records import Interval
+from lorecall.systems.searched import MEMORY
 
 Row = dict[str, Any]
 T = TypeVar("T")

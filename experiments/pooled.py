@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lorecall.evaluate.bench.markdown import to_markdown
-from lorecall.evaluate.bench.plan import BenchPlan
-from lorecall.evaluate.bench.render import dataset_view, read_plan
-from lorecall.evaluate.bench.scores import finished_cells
-from lorecall.evaluate.bench.tables import tabulate
-from lorecall.evaluate.bench.view import View
+from lorecall.bench.markdown import to_markdown
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.render import dataset_view, read_plan
+from lorecall.bench.scores import finished_cells
+from lorecall.bench.tables import tabulate
+from lorecall.bench.view import View
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from lorecall import BaseModel, load_history, preset
-from lorecall.device import cpu_name, set_threads
-from lorecall.files import write_json
-from lorecall.readings import finding_of
+from lorecall.core.files import write_json
+from lorecall.learn.readings import finding_of
+from lorecall.learn.search import Fidelity, Searching, space_of
+from lorecall.lm.device import cpu_name, set_threads
 from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.search.space import InjectionSpace
-from lorecall.searching import Fidelity, Searching, space_of
 
 HERE = Path(__file__).parent
 PARTS = HERE / "results" / "trials"

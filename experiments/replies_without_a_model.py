@@ -25,13 +25,13 @@ from memories import apart
 from numpy.typing import NDArray
 
 from lorecall import load_history
+from lorecall.bench.render import read_plan
+from lorecall.bench.scores import finished_cells
+from lorecall.core.files import write_json
 from lorecall.data.history import split_history
-from lorecall.evaluate.bench.render import read_plan
-from lorecall.evaluate.bench.scores import finished_cells
-from lorecall.evaluate.searched import MEMORY
-from lorecall.files import write_json
 from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
 from lorecall.records import Split
+from lorecall.systems.searched import MEMORY
 
 OUT = Path(__file__).parent / "results" / "replies_without_a_model.json"
 N_DRAWS = 20

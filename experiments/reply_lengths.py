@@ -25,15 +25,15 @@ from memories import Row, memories_of, over_people
 
 from lorecall import BaseModel, Memory, load_history, preset
 from lorecall.data.history import split_history
-from lorecall.lm.body import body_of
-from lorecall.lm.choose import MarginChooser, ends_at
-from lorecall.lm.decode import continue_answers
-from lorecall.lm.inject import Injection
-from lorecall.lm.prefill import read_prompts
+from lorecall.lm.attach import Injection
+from lorecall.lm.engine.body import body_of
+from lorecall.lm.engine.prefill import read_prompts
+from lorecall.lm.generate import continue_answers
+from lorecall.lm.sampling import MarginChooser, ends_at
 from lorecall.metrics.intervals import paired_difference
 from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
 from lorecall.records import Split
-from lorecall.trial.run import EncodedPart, TrialData, Trials
+from lorecall.train.trial import EncodedPart, TrialData, Trials
 
 OUT = Path(__file__).parent / "results" / "reply_lengths.json"
 SETTINGS = preset("laptop")
@@ -80,7 +80,7 @@ RULES: Mapping[str, Callable[[Lengths, Lengths], float]] = {
 def fitted(answers: Answers, own: Lengths, excess: Callable[[Lengths, Lengths], float]) -> float:
     """Find the number that a rule asks for, by halving; 0 where 0 will do.
 
-    Over a wider range than `lorecall.trial.length`, to see whether that one is wide enough.
+    Over a wider range than `lorecall.train.reply_length`, to see whether that one is wide enough.
     """
     at_0 = excess(answers.lengths(0.0), own)
     if at_0 == 0:

@@ -17,15 +17,15 @@ from typing import Any
 from machine import machine
 
 from lorecall import BaseModel, InjectionConfig, load_history, preset
+from lorecall.core.files import write_json
 from lorecall.data.catalog import list_users
 from lorecall.data.history import split_history
-from lorecall.device import set_threads
-from lorecall.files import write_json
-from lorecall.lm.inject import Injection
+from lorecall.lm.attach import Injection
+from lorecall.lm.device import set_threads
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, mean_scores, paired_scores, score_samples
 from lorecall.records import Inject, Interval
-from lorecall.trial.run import Trials
+from lorecall.train.trial import Trials
 
 OUT = Path(__file__).parent / "results" / "response_side.json"
 Row = dict[str, Any]

@@ -29,10 +29,10 @@ from memories import Chosen, Row, compared, over_people, thetas_of
 from torch import Tensor
 
 from lorecall import BaseModel, InjectionConfig, load_history
-from lorecall.baselines.lora import largest_lora
 from lorecall.data.history import split_history
 from lorecall.records import default_lora
-from lorecall.trial.run import Trials
+from lorecall.systems.lora import largest_lora
+from lorecall.train.trial import Trials
 
 OUT = Path(__file__).parent / "results" / "soups.json"
 LARGEST, SMALL, AGAIN = "largest", f"default x{SCALING:g}", "again"

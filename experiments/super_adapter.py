@@ -32,16 +32,16 @@ from real_trials import SETTINGS, all_rows, draw, rows_of
 from super_weights import SuperAdapter
 
 from lorecall import BaseModel, load_history
-from lorecall.device import set_threads
-from lorecall.files import write_json
-from lorecall.lm.inject import Injection
+from lorecall.core.files import write_json
+from lorecall.learn.search import Searching, space_of
+from lorecall.lm.attach import Injection
+from lorecall.lm.device import set_threads
 from lorecall.metrics.overlap import rouge
 from lorecall.search.discrete import Params
 from lorecall.search.space import InjectionSpace
-from lorecall.searching import Searching, space_of
-from lorecall.trial.engine import FastEngine
-from lorecall.trial.run import TrialData, Trials
-from lorecall.trial.train import all_batches, read
+from lorecall.train.engine import FastEngine
+from lorecall.train.loop import all_batches, read
+from lorecall.train.trial import TrialData, Trials
 
 OUT = Path(__file__).parent / "results" / "super_adapter.json"
 Row = dict[str, Any]

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lorecall import BaseModel, InjectionConfig
-from lorecall.files import write_bytes
-from lorecall.lm.inject import Injection
+from lorecall.core.files import write_bytes
+from lorecall.lm.attach import Injection
 from lorecall.settings import TrainSettings
 
 _STATE = ("exp_avg", "exp_avg_sq", "step")

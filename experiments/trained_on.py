@@ -38,21 +38,21 @@ from torch.nn.functional import logsigmoid
 from what_is_learnt import statement_samples, without_turns
 
 from lorecall import BaseModel, load_history, preset
-from lorecall.baselines.lora import largest_lora
+from lorecall.bench.render import read_plan
+from lorecall.core.files import write_json
+from lorecall.core.jsonl import append_records
 from lorecall.data.history import split_history
-from lorecall.device import set_threads
-from lorecall.evaluate.bench.render import read_plan
-from lorecall.evaluate.lines import append_records
-from lorecall.files import write_json
-from lorecall.lm.decode import decode_greedily
-from lorecall.lm.inject import Injection
+from lorecall.lm.attach import Injection
+from lorecall.lm.device import set_threads
+from lorecall.lm.generate import decode_greedily
 from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, score_samples
 from lorecall.records import History, Sample, Split
-from lorecall.trial.engine import Engine, FastEngine
-from lorecall.trial.run import TrialData, Trials
-from lorecall.trial.train import TrainReport, train
+from lorecall.systems.lora import largest_lora
+from lorecall.train.engine import Engine, FastEngine
+from lorecall.train.loop import TrainReport, train
+from lorecall.train.trial import TrialData, Trials
 
 OUT = Path(__file__).parent / "results" / "trained_on.json"
 ROWS = OUT.with_suffix(".jsonl")

@@ -24,13 +24,13 @@ from torch import Tensor
 
 from lorecall import BaseModel, InjectionConfig, load_history, preset
 from lorecall.data.history import sample_id, split_history, training_statements
-from lorecall.lm.inject import Injection
+from lorecall.lm.attach import Injection
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, mean_scores, paired_scores, score_samples
 from lorecall.records import History, Interval, Sample, Split, default_lora
-from lorecall.trial.engine import FastEngine
-from lorecall.trial.run import TrialData, Trials
-from lorecall.trial.train import TrainReport, train
+from lorecall.train.engine import FastEngine
+from lorecall.train.loop import TrainReport, train
+from lorecall.train.trial import TrialData, Trials
 
 OUT = Path(__file__).parent / "results" / "what_is_learnt.json"
 SETTINGS = preset("laptop")

@@ -31,7 +31,7 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lorecall.files import write_json
+from lorecall.core.files import write_json
 from lorecall.search.space import InjectionSpace
 
 OUT = Path(__file__).parent / "results" / "what_trials_tell.json"

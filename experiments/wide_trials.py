@@ -30,11 +30,11 @@ from real_trials import TABLES, drawn, rows_of, try_thetas
 from what_trials_tell import predicted
 
 from lorecall import BaseModel, load_history, preset
-from lorecall.device import set_threads
-from lorecall.files import write_json
+from lorecall.core.files import write_json
+from lorecall.learn.search import Searching, space_of
+from lorecall.lm.device import set_threads
 from lorecall.search.front import hypervolume, reference_point
 from lorecall.search.space import InjectionSpace
-from lorecall.searching import Searching, space_of
 
 OUT = Path(__file__).parent / "results" / "wide_trials.json"
 SETTINGS = preset("laptop", wide=("scaling", "dropout"))

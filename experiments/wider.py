@@ -27,9 +27,9 @@ from lorecall import (
     load_history,
     preset,
 )
+from lorecall.core.files import write_json
 from lorecall.data.history import split_history
-from lorecall.device import set_threads
-from lorecall.files import write_json
+from lorecall.lm.device import set_threads
 from lorecall.metrics.intervals import N_RESAMPLES
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import METRICS, SampleScores, paired_scores, score_samples

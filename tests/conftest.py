@@ -16,22 +16,23 @@ from beartype.claw import beartype_packages
 # `jaxtyping.install_import_hook` decorates methods one by one, where beartype refuses `Self`; this
 # hook decorates the classes.
 beartype_packages(
-    ("lorecall.lm", "lorecall.trial", "lorecall.memory", "lorecall.reply", "lorecall.baselines")
+    ("lorecall.lm", "lorecall.train", "lorecall.memory", "lorecall.reply", "lorecall.systems")
 )
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.inject import Injection
+from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.tiny import tiny_base
-from lorecall.memory.artefact import Manifest, Memory, Training
+from lorecall.memory.memory import Manifest, Memory, Training
 from lorecall.records import InjectionConfig, Sample
-from lorecall.trial.storing import base_identity
+from lorecall.train.storing import base_identity
 
 FAMILIES = ("llama", "gpt2", "roberta")
+pytest_plugins = ("made_up",)
 TEXT = "the cat sat on a mat and saw nine old dogs run by in rain"
 
 torch.set_num_threads(1)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lorecall.data.catalog import list_users, load_history
     from lorecall.errors import InputError, LorecallError
-    from lorecall.evaluate.report import write_report
-    from lorecall.learn import learn_memory
+    from lorecall.learn.pipeline import learn_memory
+    from lorecall.learn.result import RunResult
     from lorecall.lm.base import BaseModel
-    from lorecall.memory.artefact import Memory
-    from lorecall.memory.peft_export import export_peft
+    from lorecall.memory.memory import Memory
+    from lorecall.memory.peft import export_peft
     from lorecall.records import History, InjectionConfig, Sample, Turn
     from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
-    from lorecall.results import RunResult
+    from lorecall.report.html import write_report
     from lorecall.search.sampler import SaasNehviSampler
     from lorecall.settings import LearnSettings, preset
 
@@ -52,20 +52,20 @@ _HOMES = {
     "InputError": "errors",
     "LearnSettings": "settings",
     "LorecallError": "errors",
-    "Memory": "memory.artefact",
+    "Memory": "memory.memory",
     "MemoryResponder": "reply.responder",
     "Responder": "reply.responder",
-    "RunResult": "results",
+    "RunResult": "learn.result",
     "SaasNehviSampler": "search.sampler",
     "Sample": "records",
     "Turn": "records",
     "VanillaResponder": "reply.responder",
-    "export_peft": "memory.peft_export",
-    "learn_memory": "learn",
+    "export_peft": "memory.peft",
+    "learn_memory": "learn.pipeline",
     "list_users": "data.catalog",
     "load_history": "data.catalog",
     "preset": "settings",
-    "write_report": "evaluate.report",
+    "write_report": "report.html",
 }
 
 

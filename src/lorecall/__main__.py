@@ -1,5 +1,5 @@
 """`python -m lorecall`."""
 
-from lorecall.cli import main
+from lorecall.cli.app import main
 
 main()

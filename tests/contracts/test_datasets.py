@@ -18,7 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lorecall.data import catalog, jsonl, loading
+from lorecall.data import catalog, loading
+from lorecall.data.formats import jsonl
 from lorecall.data.history import split_history
 from lorecall.data.loading import NOT_DRAWN
 from lorecall.errors import DataError

@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lorecall.evaluate.judge import Judge, Shown, StandInJudge
-from lorecall.evaluate.judge_endpoint import EndpointJudge
-from lorecall.evaluate.judge_local import LocalJudge
-from lorecall.lm.tiny import tiny_base
+from lorecall.judge.endpoint import EndpointJudge
+from lorecall.judge.judge import Judge, Shown, StandInJudge
+from lorecall.judge.local import LocalJudge
+from lorecall.lm.families.tiny import tiny_base
 
 SHOWN = [
     Shown(earlier=(), query=query, user_content=content, first=first, second=second)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from lorecall.lm.base import BaseModel
-from lorecall.memory.artefact import Memory
+from lorecall.memory.memory import Memory
 from lorecall.records import Sample, Turn
 from lorecall.reply.responder import (
     MemoryResponder,

@@ -10,28 +10,28 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorecall.baselines.catalog import BASELINES
-from lorecall.baselines.contract import Budget, Fitted, Person, System
-from lorecall.baselines.fitting import MatchingRecall, TrainedMemory, fitted, train_memory
-from lorecall.baselines.isolation import (
+from lorecall.data.history import samples_hash, split_history
+from lorecall.errors import ConfigError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.families.tiny import tiny_base
+from lorecall.memory.memory import Memory
+from lorecall.records import History, Sample, Split, Statement, default_lora
+from lorecall.reply.responder import ModelResponder
+from lorecall.settings import TrainSettings
+from lorecall.systems.catalog import BASELINES
+from lorecall.systems.contract import Budget, Fitted, Person, System
+from lorecall.systems.fitting import MatchingRecall, TrainedMemory, fitted, train_memory
+from lorecall.systems.isolation import (
     ask_for_secrets,
     canaries,
     check_isolation,
     isolation_from,
     plant,
 )
-from lorecall.baselines.lexical import Bm25
-from lorecall.baselines.lora import DefaultLora
-from lorecall.baselines.past import Past
-from lorecall.baselines.retrieval import WithRetrieval
-from lorecall.data.history import samples_hash, split_history
-from lorecall.errors import ConfigError
-from lorecall.lm.base import BaseModel
-from lorecall.lm.tiny import tiny_base
-from lorecall.memory.artefact import Memory
-from lorecall.records import History, Sample, Split, Statement, default_lora
-from lorecall.reply.responder import ModelResponder
-from lorecall.settings import TrainSettings
+from lorecall.systems.lexical import Bm25
+from lorecall.systems.lora import DefaultLora
+from lorecall.systems.past import Past
+from lorecall.systems.retrieval import WithRetrieval
 
 SYSTEMS: Mapping[str, System] = {
     **BASELINES,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lorecall.core.files import sha256_of
 from lorecall.data.catalog import DATASETS
-from lorecall.files import sha256_of
 
 _SHARED = Path(__file__).parents[3] / "shared" / "data"
 

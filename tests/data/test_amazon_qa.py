@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.data.amazon_qa import ITEM_WORDS, day
 from lorecall.data.catalog import DATASETS, check, load_history, summarise
+from lorecall.data.formats.amazon_qa import ITEM_WORDS, day
 from lorecall.data.history import samples_hash, split_history
 from lorecall.errors import DataError
 

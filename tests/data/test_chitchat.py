@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.data import chitchat
 from lorecall.data.catalog import DATASETS, list_users, load_history, summarise
 from lorecall.data.events import Dialogue, Dropped
+from lorecall.data.formats import chitchat
 from lorecall.data.history import MIN_SAMPLES, samples_hash, split_history
 from lorecall.data.loading import Summary
 from lorecall.errors import DataError, MissingExtraError
@@ -119,7 +119,9 @@ class TestMadeUpFiles:
 def read_installed(folder: Path, *, before: str = "") -> str:
     """Read the installed dataset in a fresh interpreter and give what it raises."""
     before_it = [path for path in [os.environ.get("PYTHONPATH")] if path]
-    code = f"import sys\n{before}\nfrom lorecall.data import chitchat\nchitchat.dataset_file()"
+    code = (
+        f"import sys\n{before}\nfrom lorecall.data.formats import chitchat\nchitchat.dataset_file()"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -18,10 +18,10 @@ from lorecall.data.events import (
     with_assistant,
 )
 from lorecall.data.history import split_history
-from lorecall.data.kept import Kept
 from lorecall.data.loading import NOT_DRAWN, Loader, load_history, summarise
 from lorecall.data.pool import merged
 from lorecall.data.samples import Rules
+from lorecall.data.user_filter import Kept
 from lorecall.errors import DataError
 from lorecall.records import History, Sample, Statement, Turn
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lorecall.data.catalog import DATASETS, check, load_history, summarise
+from lorecall.data.formats.med_dialogue import ASSISTANT, CONTRADICTS, USER, clean
 from lorecall.data.history import samples_hash, split_history
-from lorecall.data.med_dialogue import ASSISTANT, CONTRADICTS, USER, clean
 from lorecall.errors import DataError
 from lorecall.records import Turn
 

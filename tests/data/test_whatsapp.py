@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lorecall.data.catalog import check, load_history, summarise
-from lorecall.data.whatsapp import MAX_TEXT, day_first
+from lorecall.data.formats.whatsapp import MAX_TEXT, day_first
 from lorecall.errors import DataError
 
 

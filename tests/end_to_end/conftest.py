@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.lm.tiny import tiny_base
+from lorecall.lm.families.tiny import tiny_base
 
 _WORDS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", "the moon")
 

@@ -132,7 +132,7 @@ def test_two_sources_are_refused(tmp_path: Path, learn_command: Command) -> None
 def test_help_loads_nothing_heavy() -> None:
     """`--help` and the data commands start without torch, transformers or optuna."""
     code = (
-        "import sys; from typer.testing import CliRunner; from lorecall.cli import app;"
+        "import sys; from typer.testing import CliRunner; from lorecall.cli.app import app;"
         "r = CliRunner().invoke(app, ['--help']); assert r.exit_code == 0;"
         "r = CliRunner().invoke(app, ['data', 'list', '--json']); assert r.exit_code == 0;"
         "heavy = {'torch', 'transformers', 'optuna', 'botorch', 'jax'} & set(sys.modules);"

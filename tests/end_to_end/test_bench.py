@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lorecall.cli import app
-from lorecall.device import cpu_name
+from lorecall.cli.app import app
 from lorecall.errors import ConfigError, DataError, LorecallError, RunError
+from lorecall.lm.device import cpu_name
 
 Command = Callable[..., list[str]]
 SYSTEMS = ("vanilla", "retrieval", "default-lora", "memory", "memory-with-retrieval")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lorecall.cli import app
+from lorecall.cli.app import app
 from lorecall.data.catalog import DATASETS
 
 

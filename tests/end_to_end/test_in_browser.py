@@ -16,7 +16,7 @@ import optuna
 import pytest
 from typer.testing import CliRunner
 
-from lorecall.cli import app
+from lorecall.cli.app import app
 from lorecall.records import InjectionConfig, Objectives
 from lorecall.search.loop import Finding, Search
 from lorecall.search.space import InjectionSpace

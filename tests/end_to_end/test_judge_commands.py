@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lorecall.cli import app
+from lorecall.cli.app import app
 from lorecall.errors import LorecallError
-from lorecall.evaluate.pairs import Pair, write_pairs
+from lorecall.judge.pairs import Pair, write_pairs
 
 N = 24
 STAND_IN = ("--judge", "stand-in")
@@ -170,6 +170,6 @@ def test_a_local_base_judges(pairs: Path, tmp_path: Path, model_folder: Path) ->
 
 def test_help_is_instant() -> None:
     """`judge --help` loads no model library."""
-    code = "import sys; from lorecall.cli import app; sys.exit('torch' in sys.modules)"
+    code = "import sys; from lorecall.cli.app import app; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert "sheet" in invoke("judge", "--help").stdout

@@ -13,11 +13,11 @@ import pytest
 
 from lorecall.data.catalog import load_history
 from lorecall.errors import LorecallError
+from lorecall.learn.search import Plan
+from lorecall.learn.workers import Workers
 from lorecall.lm.base import BaseModel
-from lorecall.lm.tiny import tiny_base
-from lorecall.searching import Plan
+from lorecall.lm.families.tiny import tiny_base
 from lorecall.settings import preset
-from lorecall.worker import Workers
 
 N_TRIALS = 40
 
@@ -32,7 +32,7 @@ def child_of(process: int, *, within_s: float) -> int:
                 command = (folder / "cmdline").read_bytes()
             except (OSError, IndexError):
                 continue
-            if int(parent) == process and b"lorecall.worker" in command:
+            if int(parent) == process and b"lorecall.learn.workers" in command:
                 return int(folder.name)
         time.sleep(0.1)
     raise AssertionError("no worker was started")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lorecall.cli import app
+from lorecall.cli.app import app
 from lorecall.errors import LorecallError
 
 Command = Callable[..., list[str]]

@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 from typer.testing import CliRunner, Result
 
-from lorecall.cli import app
+from lorecall.cli.app import app
 from lorecall.errors import LorecallError
 
 Command = Callable[..., list[str]]

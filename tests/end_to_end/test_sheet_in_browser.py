@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lorecall.cli import app
-from lorecall.evaluate.pairs import Pair, write_pairs
-from lorecall.evaluate.sheet import Key, make_sheet, read_key, render
+from lorecall.cli.app import app
+from lorecall.judge.pairs import Pair, write_pairs
+from lorecall.judge.sheet import Key, make_sheet, read_key, render
 from lorecall.records import Turn
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -10,13 +10,13 @@ from types import ModuleType
 
 import pytest
 
-from lorecall.baselines.contract import Person
+from lorecall.bench.plan import BenchPlan, BenchSettings, Source
 from lorecall.data.history import split_history
-from lorecall.evaluate.bench.plan import BenchPlan, BenchSettings, Source
 from lorecall.lm.base import BaseModel
 from lorecall.records import History, Sample
 from lorecall.reply.responder import VanillaResponder
 from lorecall.settings import TrainSettings
+from lorecall.systems.contract import Person
 
 
 @pytest.fixture

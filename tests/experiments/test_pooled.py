@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from lorecall.evaluate.bench.plan import BenchPlan, BenchSettings, Source
+from lorecall.bench.plan import BenchPlan, BenchSettings, Source
 
 TABLES = Path(__file__).parents[2] / "experiments" / "tables"
 

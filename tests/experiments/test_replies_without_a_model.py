@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from lorecall.evaluate.bench.render import read_plan
-from lorecall.evaluate.bench.scores import finished_cells
+from lorecall.bench.render import read_plan
+from lorecall.bench.scores import finished_cells
 from lorecall.records import Sample, Split
 
 TABLES = Path(__file__).parents[2] / "experiments" / "tables"

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from lorecall.data.history import split_history
 from lorecall.errors import ArtefactError
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.inject import Injection
 from lorecall.records import History, InjectionConfig, Sample
 from lorecall.settings import TrainSettings, preset
 

@@ -13,15 +13,15 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from lorecall.learn.readings import finding_of
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.inject import Injection
-from lorecall.readings import finding_of
 from lorecall.records import InjectionConfig, Sample
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import TrainSettings
-from lorecall.trial.engine import FastEngine
-from lorecall.trial.run import TrialData, Trials
+from lorecall.train.engine import FastEngine
+from lorecall.train.trial import TrialData, Trials
 
 SPACE = InjectionSpace(n_layers=3, max_loras=4, ranks=(2, 4))
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)

@@ -11,14 +11,14 @@ from types import ModuleType
 import pytest
 import torch
 
+from lorecall.bench.plan import BenchPlan, Source
 from lorecall.data.history import split_history
-from lorecall.evaluate.bench.plan import BenchPlan, Source
 from lorecall.lm.base import BaseModel
 from lorecall.lm.prompts import Encoded, with_prompts
 from lorecall.records import History, Sample, Statement, Turn
 from lorecall.settings import TrainSettings
-from lorecall.trial.engine import PlainEngine
-from lorecall.trial.run import Trials
+from lorecall.train.engine import PlainEngine
+from lorecall.train.trial import Trials
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorecall.lm.attention import Past, attend, attend_fused
-from lorecall.lm.packing import Pack, pack, unpacked_rows
+from lorecall.lm.engine.attention import Past, attend, attend_fused
+from lorecall.lm.engine.packing import Pack, pack, unpacked_rows
 
 WIDTH, SCALING = 8, 0.3
 START = [9, 8, 7, 6]

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, OPTConfig
 
 from lorecall.errors import ModelError
 from lorecall.lm.base import BaseModel
-from lorecall.lm.tiny import tiny_base, tiny_tokenizer
+from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
 
 MakeBase = Callable[..., BaseModel]
 ROWS = [[5, 9, 30, 77, 8, 200, 11], [6, 101, 12], [40]]

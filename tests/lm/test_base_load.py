@@ -10,7 +10,7 @@ import torch
 
 from lorecall.errors import ModelError
 from lorecall.lm.base import BaseModel, find_base
-from lorecall.lm.tiny import tiny_base
+from lorecall.lm.families.tiny import tiny_base
 
 StateHash = Callable[[BaseModel], str]
 WEIGHTS = "model.safetensors"

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.body import Body, KeysValues, body_of
-from lorecall.lm.inject import Injection
-from lorecall.lm.packing import Pack, unpacked_rows
-from lorecall.lm.prefill import bare_past
-from lorecall.lm.tiny import tiny_base
+from lorecall.lm.engine.body import Body, KeysValues, body_of
+from lorecall.lm.engine.packing import Pack, unpacked_rows
+from lorecall.lm.engine.prefill import bare_past
+from lorecall.lm.families.tiny import tiny_base
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from lorecall.lm import kernels
+from lorecall.lm.engine import kernels
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.head import token_losses
-from lorecall.lm.tiny import tiny_tokenizer
+from lorecall.lm.engine.head import token_losses
+from lorecall.lm.families.tiny import tiny_tokenizer
 
 WIDTH, LARGE = 16, 2**16
 CLOSE = {"atol": 5e-5, "rtol": 1e-5}

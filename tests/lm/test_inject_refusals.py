@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lorecall.errors import ArtefactError, ConfigError
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.inject import Injection
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lorecall.lm.kernels import gated, merging_pays, paired_linear, rms_norm, rotated
+from lorecall.lm.engine.kernels import gated, merging_pays, paired_linear, rms_norm, rotated
 
 K, D, R, ROWS = 12, 20, 4, 7
 MERGED = {"rank": 24, "rows": 64}  # enough for the sum of the weights to be cheaper

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from lorecall.lm.linears import FEW_ROWS, Linears, bias_of, can_reorder, weight_of
+from lorecall.lm.engine.linears import FEW_ROWS, Linears, bias_of, can_reorder, weight_of
 from lorecall.lm.lora import LoraLinear
 
 K = 12

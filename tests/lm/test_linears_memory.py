@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from lorecall.lm.attach import Injection, InjectionGroup
 from lorecall.lm.base import BaseModel
-from lorecall.lm.body import Body
-from lorecall.lm.inject import Injection, InjectionGroup
-from lorecall.lm.linears import can_reorder
+from lorecall.lm.engine.body import Body
+from lorecall.lm.engine.linears import can_reorder
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lorecall.lm.packing import Geometry, Pack, pack, packed_rows, unpacked_rows
+from lorecall.lm.engine.packing import Geometry, Pack, pack, packed_rows, unpacked_rows
 
 CPU = torch.device("cpu")
 START = [9, 8, 7]

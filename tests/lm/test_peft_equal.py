@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.inject import Injection
-from lorecall.lm.tiny import tiny_base
+from lorecall.lm.families.tiny import tiny_base
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]

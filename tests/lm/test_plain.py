@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.choose import GreedyChooser
-from lorecall.lm.inject import Injection
-from lorecall.lm.plain import act_on, answer_plainly, pad_left
+from lorecall.lm.engine.plain import act_on, answer_plainly, pad_left
+from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import InjectionConfig
 
 MEMORY = InjectionConfig(layers=(0, 2), n_loras=2, rank=4, inject="response")

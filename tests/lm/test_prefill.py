@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from lorecall.lm.attention import Past
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.body import Body, KeysValues
-from lorecall.lm.choose import GreedyChooser
-from lorecall.lm.decode import continue_answers
-from lorecall.lm.inject import Injection
-from lorecall.lm.plain import act_on, answer_plainly
-from lorecall.lm.prefill import bare_past, prompt_past, read_prompts, with_first_rows
+from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.body import Body, KeysValues
+from lorecall.lm.engine.plain import act_on, answer_plainly
+from lorecall.lm.engine.prefill import bare_past, prompt_past, read_prompts, with_first_rows
+from lorecall.lm.generate import continue_answers
+from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]

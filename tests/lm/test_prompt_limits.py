@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorecall.lm.families.tiny import tiny_tokenizer
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.tiny import tiny_tokenizer
 from lorecall.records import Turn
 
 LIMIT = 48

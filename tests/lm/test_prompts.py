@@ -6,8 +6,8 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from lorecall.errors import ModelError
+from lorecall.lm.families.tiny import tiny_tokenizer
 from lorecall.lm.prompts import Encoded, PromptFormat, with_prompts
-from lorecall.lm.tiny import tiny_tokenizer
 from lorecall.records import Sample, Turn
 
 OTHER = Turn(by_author=False, text="one")

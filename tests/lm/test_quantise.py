@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from lorecall.errors import ConfigError, MissingExtraError, ModelError
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.choose import GreedyChooser
-from lorecall.lm.inject import Injection
+from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.quantise import quantise
-from lorecall.lm.tiny import tiny_base
+from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import InjectionConfig, Sample
-from lorecall.trial.engine import FastEngine, PlainEngine
+from lorecall.train.engine import FastEngine, PlainEngine
 
 bitsandbytes = pytest.importorskip("bitsandbytes", reason="the extra four-bit is not installed")
 CONFIG = InjectionConfig(layers=(1, 2), n_loras=2, rank=4)

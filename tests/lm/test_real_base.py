@@ -5,9 +5,9 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from lorecall.files import cache_folder
+from lorecall.core.files import cache_folder
 from lorecall.lm.base import DEFAULT_BASE, BaseModel, find_base
-from lorecall.lm.decode import decode_greedily
+from lorecall.lm.generate import decode_greedily
 from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Turn
 

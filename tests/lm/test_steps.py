@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from lorecall.lm.base import BaseModel
-from lorecall.lm.body import Body
-from lorecall.lm.choose import GreedyChooser
-from lorecall.lm.plain import answer_plainly
-from lorecall.lm.prefill import read_prompts
-from lorecall.lm.steps import FixedSteps, GrowingSteps, Steps
+from lorecall.lm.engine.body import Body
+from lorecall.lm.engine.plain import answer_plainly
+from lorecall.lm.engine.prefill import read_prompts
+from lorecall.lm.engine.steps import FixedSteps, GrowingSteps, Steps
+from lorecall.lm.sampling import GreedyChooser
 
 LENGTHS = (30, 29, 12, 11, 3, 1)  # longest first, in three groups
 N_NEW = 8

@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from lorecall.core.files import sha256_of
 from lorecall.errors import ArtefactError
-from lorecall.files import sha256_of
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.inject import Injection
-from lorecall.memory.artefact import Memory
+from lorecall.memory.memory import Memory
 from lorecall.reply.responder import MemoryResponder
 
 MakeMemory = Callable[..., Memory]

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from lorecall.errors import ArtefactError, ConfigError, InputError, ModelError
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.choose import GreedyChooser
-from lorecall.lm.decode import decode_greedily
-from lorecall.lm.inject import Injection
-from lorecall.lm.plain import answer_plainly
-from lorecall.lm.tiny import tiny_base
-from lorecall.memory.artefact import Memory
+from lorecall.lm.engine.plain import answer_plainly
+from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.generate import decode_greedily
+from lorecall.lm.sampling import GreedyChooser
+from lorecall.memory.memory import Memory
 from lorecall.records import Decoding, InjectionConfig, Turn
 from lorecall.reply.responder import MemoryResponder, ModelResponder, VanillaResponder
 from lorecall.settings import TrainSettings

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from lorecall.learn.result import Hypervolume, Trial
 from lorecall.records import InjectionConfig
-from lorecall.results import Hypervolume, Trial
 from lorecall.search.outcome import SearchOutcome
 
 

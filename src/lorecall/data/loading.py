@@ -13,9 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from lorecall.data.events import Dropped, Event, Reply, Said
-from lorecall.data.kept import Kept
 from lorecall.data.pool import POOLED, merged
 from lorecall.data.samples import Rules, history_of
+from lorecall.data.user_filter import Kept
 from lorecall.data.users import Totals, Users, UserSummary, resolve_user
 from lorecall.errors import DataError
 from lorecall.records import History

@@ -25,10 +25,10 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from lorecall.device import DTypeName, choose_compute
+from lorecall.core.files import cache_folder, locked, new_folder, read_json, sha256_of
 from lorecall.errors import MissingExtraError, ModelError
-from lorecall.files import cache_folder, locked, new_folder, read_json, sha256_of
-from lorecall.lm.ffn import check_supported, family_of, ffn_linear, linear_shape
+from lorecall.lm.device import DTypeName, choose_compute
+from lorecall.lm.families.family import check_supported, family_of, ffn_linear, linear_shape
 from lorecall.lm.quantise import quantise
 
 DEFAULT_BASE = "smollm2-135m-instruct"

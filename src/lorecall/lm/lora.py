@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorecall.errors import ConfigError
-from lorecall.lm.ffn import linear_shape, weight_of
+from lorecall.lm.families.family import linear_shape, weight_of
 
 
 class LoraLinear(nn.Module):

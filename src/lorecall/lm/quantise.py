@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from lorecall.errors import MissingExtraError, ModelError
-from lorecall.lm.ffn import bias_of
+from lorecall.lm.families.family import bias_of
 
 
 def quantise(model: PreTrainedModel, device: torch.device) -> None:

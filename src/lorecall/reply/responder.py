@@ -8,12 +8,12 @@ from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseModel
-from lorecall.lm.body import body_of
-from lorecall.lm.decode import respond
-from lorecall.lm.inject import Injection
+from lorecall.lm.engine.body import body_of
+from lorecall.lm.generate import respond
 from lorecall.lm.prompts import Encoded, Recall, format_for
-from lorecall.memory.artefact import Memory
+from lorecall.memory.memory import Memory
 from lorecall.records import Decoding, Inject, Sample, Turn
 from lorecall.settings import TrainSettings
 

@@ -10,9 +10,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
+from lorecall.learn.result import Hypervolume, Quartiles, Trial
 from lorecall.metrics.intervals import standard_error
 from lorecall.records import InjectionConfig, Objectives, ThirdObjective
-from lorecall.results import Hypervolume, Quartiles, Trial
 from lorecall.search.front import (
     Candidate,
     Values,

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from numpyro.infer import MCMC, NUTS
 from threadpoolctl import threadpool_limits
 
-from lorecall.files import cache_folder
+from lorecall.core.files import cache_folder
 from lorecall.search.chains import ChainState
 from lorecall.search.options import McmcSettings
 

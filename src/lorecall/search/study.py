@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from lorecall.errors import StorageError
-from lorecall.results import without_password
+from lorecall.learn.result import without_password
 from lorecall.search.alive import GRACE_S, HEARTBEAT_S, Lost, lost_in, sign
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import RETRY_OF, is_finished, known_params, whole_params

@@ -1,0 +1,147 @@
+"""What the systems answered: pairs for a judge, and a few cases to read.
+
+```
+DIR/pairs/DATASET--A--B.jsonl     A is the memory and B another system, or A another and B vanilla
+```
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorecall.bench.people import Shown, read_shown
+from lorecall.bench.plan import VANILLA, BenchPlan, Cell
+from lorecall.bench.scores import CellScores, responses_of
+from lorecall.judge.pairs import Pair, write_pairs
+from lorecall.metrics.overlap import persona_tokens
+from lorecall.report.words import masked_line
+from lorecall.systems.searched import MEMORY
+
+N_CASES = 5
+N_ABOUT = 2
+_APART = " | "  # between the parts of a pair's id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One test query with the true answer and every system's, masked, each on one line.
+
+    `about` holds what of the user's own content shares most words with the query.
+    """
+
+    user: str
+    about: tuple[str, ...]
+    query: str
+    truth: str
+    responses: Mapping[str, str]
+
+
+def write_pair_files(folder: Path, plan: BenchPlan, finished: Sequence[CellScores]) -> list[Path]:
+    """Write a file of pairs for each two systems whose answers a judge is to compare.
+
+    Not masked: a judge masks what it is shown.
+
+    Args:
+        folder: The bench's.
+        plan: The bench.
+        finished: Its finished cells.
+
+    Returns:
+        The files.
+    """
+    done = {scores.cell for scores in finished}
+    written: list[Path] = []
+    for source in plan.sources:
+        for a, b in _compared(plan.systems):
+            pairs = [
+                pair
+                for cell in plan.cells()
+                if (cell.dataset, cell.system) == (source.name, a)
+                for pair in _pairs(folder, cell, b, done)
+            ]
+            if pairs:
+                name = re.sub(r"[^\w.:+-]+", "_", f"{Path(source.name).stem}--{a}--{b}")
+                path = folder / "pairs" / f"{name}.jsonl"
+                write_pairs(path, pairs)
+                written.append(path)
+    return written
+
+
+def dataset_of(pair_id: str) -> str:
+    """Read off a pair's id which dataset it is of."""
+    return pair_id.partition(_APART)[0]
+
+
+def cases(
+    folder: Path, plan: BenchPlan, dataset: str, finished: Sequence[CellScores]
+) -> tuple[Case, ...]:
+    """Give a few cases: the middle test query of one user after another, picked by no answer.
+
+    Args:
+        folder: The bench's.
+        plan: The bench.
+        dataset: Whose.
+        finished: The finished cells.
+    """
+    own = [s.cell for s in finished if (s.cell.dataset, s.cell.seed) == (dataset, plan.seeds[0])]
+    users = [user for user in plan.source(dataset).users if any(c.user == user for c in own)]
+    rounds = -(-N_CASES // max(1, len(users)))
+    chosen: dict[tuple[str, int], Case] = {}
+    for i in range(N_CASES if users else 0):
+        user, turn = users[i % len(users)], i // len(users)
+        cells = [cell for cell in plan.cells() if cell in own and cell.user == user]
+        shown = read_shown(folder, cells[0])
+        at = len(shown.tested) * (turn + 1) // (rounds + 1)
+        chosen[user, at] = _case(folder, shown, at, cells)
+    return tuple(chosen.values())
+
+
+def _case(folder: Path, shown: Shown, at: int, cells: Sequence[Cell]) -> Case:
+    sample = shown.tested[at]
+    return Case(
+        user=shown.user,
+        about=tuple(map(masked_line, _related(shown.own_content, sample.query))),
+        query=masked_line(sample.query),
+        truth=masked_line(sample.response),
+        responses={cell.system: masked_line(responses_of(folder, cell)[at]) for cell in cells},
+    )
+
+
+def _related(content: Sequence[str], query: str) -> list[str]:
+    wanted = persona_tokens([query])
+    shared = {text: len(wanted & persona_tokens([text])) for text in content}
+    ranked = sorted((text for text, n in shared.items() if n), key=lambda text: -shared[text])
+    return ranked[:N_ABOUT]
+
+
+def _compared(systems: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give the memory against every other, and every other but ablated ones against vanilla."""
+    main = [system for system in systems if ":" not in system]
+    if MEMORY in main:
+        yield from ((MEMORY, system) for system in main if system != MEMORY)
+    if VANILLA in main:
+        yield from ((system, VANILLA) for system in main if system not in (VANILLA, MEMORY))
+
+
+def _pairs(folder: Path, cell: Cell, other: str, done: set[Cell]) -> Iterator[Pair]:
+    beside = Cell(dataset=cell.dataset, user=cell.user, seed=cell.seed, system=other)
+    if not {cell, beside} <= done:
+        return
+    shown = read_shown(folder, cell)
+    answers = zip(responses_of(folder, cell), responses_of(folder, beside), strict=True)
+    for sample, (mine, theirs) in zip(shown.tested, answers, strict=True):
+        parts = (cell.dataset, cell.user, str(cell.seed), sample.id, cell.system, other)
+        yield Pair(
+            id=_APART.join(parts),
+            user=cell.user,
+            query=sample.query,
+            truth=sample.response,
+            system_a=cell.system,
+            system_b=other,
+            response_a=mine,
+            response_b=theirs,
+            earlier=sample.earlier,
+            user_content=shown.own_content,
+            authored_by=sample.authored_by,
+        )

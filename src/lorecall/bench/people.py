@@ -1,0 +1,223 @@
+"""Who is evaluated: users chosen, their histories loaded and cut, and what is kept to show them.
+
+`DIR/people/USER.json` holds what tables and judges need of a user, so that they need no dataset.
+"""
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from lorecall.bench.plan import BenchSettings, Cell, Source
+from lorecall.core.files import write_json
+from lorecall.core.jsonl import read_record
+from lorecall.data.catalog import find_users, list_users, load_history
+from lorecall.data.history import (
+    MIN_CONVERSATIONS,
+    MIN_SAMPLES,
+    samples_hash,
+    split_history,
+)
+from lorecall.data.pool import POOLED
+from lorecall.data.users import UserSummary
+from lorecall.errors import DataError, RunError
+from lorecall.records import History, Sample, evenly_spaced
+from lorecall.systems.contract import Person
+
+LONG_SAMPLES, LONG_CONVERSATIONS = 100, 5  # of whom a number of users is drawn (SPEC section 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is kept of a user for tables and judges.
+
+    Args:
+        dataset: The user's dataset.
+        user: The full id.
+        n_train: Training samples.
+        samples_sha256: Hash of them.
+        tested: The test samples that are read.
+        own_content: What the user wrote in the training part, and the profile.
+    """
+
+    dataset: str
+    user: str
+    n_train: int
+    samples_sha256: str
+    tested: tuple[Sample, ...]
+    own_content: tuple[str, ...]
+
+
+def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> dict[str, int]:
+    """Choose whom of a dataset to evaluate, and say how many samples each has.
+
+    Args:
+        name: The dataset's name, or a JSONL file.
+        paths: Files of its format.
+        wanted: Ids, or the starts of them, separated by commas; a number, to draw so many of the
+            users with at least 100 samples in 5 conversations, and where there are too few, take
+            those with the most samples; or `most:N` for the N with the most samples.
+        seed: Seed of the draw.
+
+    Returns:
+        user id -> number of samples; 0 where that is not known.
+
+    Raises:
+        DataError: A user is not there or has too few samples, or there are too few users.
+    """
+    if wanted == POOLED:
+        return {POOLED: 0}
+    known = list_users(name, path=_paths(paths))
+    usable = _with_enough(known)
+    if count := re.fullmatch(r"(most:)?(\d+)", wanted):
+        return _drawn(usable, int(count[2]), seed=None if count[1] else seed, name=name)
+    counts = {user.user: user.n_samples for user in known}
+    starts = [each.strip() for each in wanted.split(",")]
+    chosen = {u: counts.get(u, 0) for u in find_users(name, starts, path=_paths(paths))}
+    short = set(chosen) - {user.user for user in usable}
+    if short:
+        raise DataError(
+            "every user must have samples enough to learn from and to test on",
+            expected=f"at least {MIN_SAMPLES} in {MIN_CONVERSATIONS} conversations",
+            got=f"{chosen[min(short)]} samples of user {min(short)!r}",
+            next_step=f"Choose among the {len(usable)} users of {name} with enough.",
+        )
+    return chosen
+
+
+def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
+    """Give the users with samples enough to learn from and to test on, most samples first.
+
+    Args:
+        name: The dataset's name, or a JSONL file.
+        paths: Files of its format.
+    """
+    return _with_enough(list_users(name, path=_paths(paths)))
+
+
+def load_person(source: Source, user: str, settings: BenchSettings) -> Person:
+    """Load a user's history and split it; whoever asks again gets the same one."""
+    return _load(source, user, settings.history_samples)
+
+
+def another_user(source: Source, user: str) -> str | None:
+    """Give the user whose content is this one's control: the next in the bench, if any."""
+    after = source.users[(source.users.index(user) + 1) % len(source.users)]
+    return None if after == user else after
+
+
+def read_samples(person: Person, settings: BenchSettings) -> tuple[Sample, ...]:
+    """Give the test samples that are read: all, or some of them, evenly spaced."""
+    test = person.split.test
+    n = min(len(test), settings.test_samples or len(test))
+    return evenly_spaced(test, n)
+
+
+def shown_of(person: Person, settings: BenchSettings) -> Shown:
+    """Say what is kept of a user."""
+    return Shown(
+        dataset=person.history.dataset,
+        user=person.history.user,
+        n_train=len(person.split.train),
+        samples_sha256=samples_hash(person.split.train),
+        tested=read_samples(person, settings),
+        own_content=person.split.own_content,
+    )
+
+
+def keep(folder: Path, cell: Cell, shown: Shown) -> None:
+    """Keep what is shown of a user; a bench goes on with the samples it began with.
+
+    Raises:
+        RunError: Other samples of this user are kept.
+    """
+    path = _file(folder, cell)
+    if not path.exists():
+        write_json(path, asdict(shown))
+        return
+    if read_shown(folder, cell) != shown:
+        raise RunError(
+            "a bench goes on with the histories it began with",
+            expected=f"the samples in {path}",
+            got=f"others of user {cell.user!r}: the data have changed",
+            next_step="Bring the old data back, or choose another --out.",
+        )
+
+
+def read_shown(folder: Path, cell: Cell) -> Shown:
+    """Read what is kept of a cell's user.
+
+    Raises:
+        RunError: It is not there, or not as it was written.
+    """
+    return read_record(
+        _file(folder, cell),
+        Shown,
+        what="what a bench keeps of a user",
+        error=RunError,
+        next_step="Remove the file, and run the bench again with the same data.",
+    )
+
+
+def newest(history: History, n_samples: int) -> History:
+    """Keep the newest whole conversations with at most so many samples, and what belongs to them.
+
+    As many conversations and samples as a split needs stay in any case.
+    """
+    groups: dict[str, list[Sample]] = {}
+    for sample in history.samples:
+        groups.setdefault(sample.conversation, []).append(sample)
+    kept: list[str] = []
+    total = 0
+    for name in reversed(groups):
+        enough = len(kept) >= MIN_CONVERSATIONS and total >= MIN_SAMPLES
+        if enough and total + len(groups[name]) > n_samples:
+            break
+        kept.append(name)
+        total += len(groups[name])
+    return replace(
+        history,
+        samples=tuple(s for s in history.samples if s.conversation in kept),
+        statements=tuple(s for s in history.statements if s.conversation in kept),
+    )
+
+
+@lru_cache(maxsize=4)
+def _load(source: Source, user: str, history_samples: int | None) -> Person:
+    history = load_history(source.name, user=user, path=_paths(source.paths))
+    if history_samples is not None:
+        history = newest(history, history_samples)
+    return Person(history=history, split=split_history(history))
+
+
+def _drawn(usable: Sequence[UserSummary], n: int, *, seed: int | None, name: str) -> dict[str, int]:
+    if not 0 < n <= len(usable):
+        raise DataError(
+            "there must be so many users with samples enough",
+            expected=f"1 to {len(usable)} users of {name}",
+            got=str(n),
+            next_step="Ask for fewer, or for others by their ids.",
+        )
+    long = [u for u in usable if _has(u, LONG_SAMPLES, LONG_CONVERSATIONS)]
+    by_rank = seed is None or len(long) < n  # those with the most samples come first
+    drawn = usable[:n] if by_rank else random.Random(seed).sample(long, n)
+    return {user.user: user.n_samples for user in drawn}
+
+
+def _with_enough(users: Sequence[UserSummary]) -> list[UserSummary]:
+    return [user for user in users if _has(user, MIN_SAMPLES, MIN_CONVERSATIONS)]
+
+
+def _has(user: UserSummary, n_samples: int, n_conversations: int) -> bool:
+    return user.n_samples >= n_samples and user.n_conversations >= n_conversations
+
+
+def _paths(paths: Sequence[str]) -> list[Path] | None:
+    return [Path(path) for path in paths] or None
+
+
+def _file(folder: Path, cell: Cell) -> Path:
+    user = replace(cell, seed=0, system="user")
+    return folder / "people" / f"{user.id}.json"

@@ -1,0 +1,131 @@
+"""One way to read any system on a person's test samples: quality and cost, sample by sample.
+
+All systems of a person are read with the same samples, limits and decoding, whatever they have in
+the weights or put in the prompt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+from lorecall.lm.base import BaseModel
+from lorecall.lm.prompts import Encoded, format_for
+from lorecall.records import Sample, evenly_spaced
+from lorecall.reply.responder import Responder
+from lorecall.settings import TrainSettings
+from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.train.activation_cache import Frozen
+from lorecall.train.trial import EncodedPart, Trials
+
+N_TIMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReading:
+    """What one system made of test samples; one value a sample.
+
+    Args:
+        losses: Cross entropy of the true responses, in nats per token.
+        responses: What was answered, greedily.
+        prompt_tokens: Length of the prompts.
+        extra_prompt_tokens: By how much they are longer than those of the base alone.
+        seconds: Time to read and answer all, in batches.
+        latency_s: Median time of one reply by itself, putting the memory on among it.
+    """
+
+    losses: tuple[float, ...]
+    responses: tuple[str, ...]
+    prompt_tokens: tuple[int, ...]
+    extra_prompt_tokens: tuple[int, ...]
+    seconds: float
+    latency_s: float
+
+
+def read_fitted(
+    fitted: Fitted,
+    samples: Sequence[Sample],
+    *,
+    person: Person,
+    budget: Budget,
+    n_timed: int = N_TIMED,
+) -> PartReading:
+    """Read one person's system on test samples.
+
+    Args:
+        fitted: The system.
+        samples: What to read; none of the training part.
+        person: Whose they are; the longest response outside the test caps all responses.
+        budget: The longest prompt and response.
+        n_timed: How many replies to time one by one, evenly spaced over the samples.
+    """
+    responder = fitted.responder
+    base = responder.base
+    encoded = [responder.encode(sample) for sample in samples]
+    part = EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
+    trials = Trials(base, settings=budget.train, seed=budget.seed)
+    with responder.worn() as injection:
+        reading = trials.read(
+            part,
+            max_new_tokens=longest_response(person, base, budget.train),
+            injection=injection,
+            decoding=responder.decoding,
+        )
+    bare = plain_encoded(samples, base, budget.train)
+    return PartReading(
+        losses=reading.losses,
+        responses=reading.responses,
+        prompt_tokens=tuple(len(e.prompt) for e in encoded),
+        extra_prompt_tokens=tuple(
+            len(e.prompt) - len(b.prompt) for e, b in zip(encoded, bare, strict=True)
+        ),
+        seconds=reading.seconds,
+        latency_s=_latency_s(responder, samples, n=n_timed),
+    )
+
+
+def read_losses(
+    responder: Responder,
+    encoded: Sequence[Encoded],
+    *,
+    settings: TrainSettings | None = None,
+    frozen: Frozen | None = None,
+) -> tuple[float, ...]:
+    """Read the losses of anything in tokens, with what the responder has in its weights.
+
+    Args:
+        responder: Who reads.
+        encoded: What is read.
+        settings: Whether on the plain path.
+        frozen: Where to keep what no memory changes.
+    """
+    trials = Trials(responder.base, settings=settings or TrainSettings(), seed=0, frozen=frozen)
+    part = EncodedPart(samples=(), encoded=tuple(encoded))
+    with responder.worn() as injection:
+        return trials.losses(part, injection=injection)
+
+
+def plain_encoded(
+    samples: Sequence[Sample], base: BaseModel, settings: TrainSettings
+) -> list[Encoded]:
+    """Give samples as the base alone reads them: without any notes."""
+    form = format_for(base, settings)
+    return [form.encode(sample, earlier=settings.earlier_turns) for sample in samples]
+
+
+def longest_response(person: Person, base: BaseModel, settings: TrainSettings) -> int:
+    """Give the longest response outside the test, in tokens: no system answers at more length."""
+    seen = (*person.split.train, *person.split.valid)
+    return max(len(e.response) for e in plain_encoded(seen, base, settings))
+
+
+def _latency_s(responder: Responder, samples: Sequence[Sample], *, n: int) -> float:
+    """Time replies one at a time, after one that does not count."""
+    times: list[float] = []
+    timed = evenly_spaced(samples, min(n, len(samples)))
+    for i, sample in enumerate((timed[0], *timed)):
+        started = perf_counter()
+        responder.reply(sample.query, earlier=sample.earlier)
+        if i:
+            times.append(perf_counter() - started)
+    return median(times)

@@ -1,0 +1,184 @@
+"""A whole bench: its folder taken, its cells done by so many processes, its tables written.
+
+```
+DIR/run.json       what the bench computes; another bench is refused in its folder
+DIR/scores.jsonl   and the rest of `lorecall.bench.scores`
+DIR/people/        what is kept of each user
+DIR/memories/      searches and memories
+DIR/workers/       logs
+DIR/pairs/         pairs of responses for a judge
+DIR/bench.md, bench.html, tables.json
+```
+"""
+
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+from pydantic import TypeAdapter
+
+from lorecall.bench.costs import cell_costs
+from lorecall.bench.plan import BenchPlan, Cell
+from lorecall.bench.scores import (
+    FAILURES_FILE,
+    Failure,
+    failed_cells,
+    settled_cells,
+)
+from lorecall.bench.systems import make_system
+from lorecall.bench.work import Bench
+from lorecall.core.processes import BaseAt, Processes, check_loadable
+from lorecall.core.progress import Ledger, Reporter, SilentReporter
+from lorecall.errors import RunError
+from lorecall.learn.folder import open_run
+from lorecall.learn.result import versions
+from lorecall.lm.base import BaseModel
+from lorecall.report.words import counted
+from lorecall.settings import check_range
+from lorecall.systems.contract import System
+
+_LOOK_S = 1.0
+WORKER = "lorecall.bench.worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one process beside the first is to do."""
+
+    plan: BenchPlan
+    folder: Path
+    base: BaseAt
+    session: str
+
+
+def run_bench(
+    plan: BenchPlan,
+    base: BaseModel,
+    *,
+    out: Path,
+    workers: int = 1,
+    n_samples: Mapping[str, int] | None = None,
+    reporter: Reporter | None = None,
+) -> list[Failure]:
+    """Do what is left of a bench.
+
+    Killed at any moment and called again with the same arguments, it goes on with what is finished.
+
+    Args:
+        plan: What is computed.
+        base: The frozen base.
+        out: The bench's folder, new or of the same bench.
+        workers: Processes that do cells, this one among them. They share its cores.
+        n_samples: Samples of each user, as far as known, for telling the time left.
+        reporter: Who is told how far it is.
+
+    Returns:
+        The cells that could not be done.
+
+    Raises:
+        RunError: `out` holds something else, or another process works in it.
+        ModelError: More than one worker, and the base cannot be loaded by its name.
+    """
+    check_range("workers", workers, low=1)
+    if workers > 1:
+        check_loadable(base)
+    reporter = reporter or SilentReporter()
+    session = uuid.uuid4().hex
+    with open_run(out, identity_of(plan, base)):
+        bench = Bench(plan=plan, folder=out, base=base, make=systems_of(plan, out), session=session)
+        jobs = [
+            TypeAdapter(Job).dump_json(
+                Job(plan=plan, folder=out.resolve(), base=BaseAt.of(base, k), session=session)
+            )
+            for k in range(1, workers)
+        ]
+        with (
+            Processes(WORKER, jobs, folder=out / "workers", say=reporter.say) as beside,
+            _watched(bench, beside, reporter, cell_costs(plan, n_samples or {})),
+        ):
+            bench.work(on_cell=lambda cell: reporter.doing(str(cell)))
+    return list(failed_cells(out, session=session).values())
+
+
+def check_failures(failures: Sequence[Failure], folder: Path) -> None:
+    """Refuse to call a bench done of which cells could not be done.
+
+    Raises:
+        RunError: There are such cells.
+    """
+    if failures:
+        first = failures[0]
+        raise RunError(
+            "every cell of a bench must be done",
+            expected="no failure",
+            got=f"{counted(len(failures), 'failure')}, the first: {first.cell}: {first.reason}",
+            next_step=f"See {folder / FAILURES_FILE}; the same command tries them again.",
+        )
+
+
+def systems_of(plan: BenchPlan, folder: Path) -> Callable[[str], System]:
+    """Give what makes a bench's systems by their names."""
+    return lambda name: make_system(name, plan.settings.learn, folder=folder / "memories")
+
+
+def identity_of(plan: BenchPlan, base: BaseModel) -> dict[str, object]:
+    """Say what a bench computes; the same command gives the same identity."""
+    return {
+        "kind": "bench",
+        "base": base.name,
+        "base_fingerprint": base.fingerprint,
+        "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
+        "n_layers": base.n_layers,
+        "versions": versions(),
+        **plan.as_json(),
+    }
+
+
+@contextmanager
+def _watched(
+    bench: Bench, beside: Processes, reporter: Reporter, costs: Mapping[Cell, float]
+) -> Generator[None]:
+    """Tend the other processes and tell of every cell that is settled, whoever did it."""
+    watch = _Watch(bench, reporter, costs)
+    over = Event()
+
+    def look() -> None:
+        while not over.wait(_LOOK_S):
+            beside.tend()
+            watch.look()
+
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        watch.look()
+
+
+class _Watch:
+    """Tells of cells as they are settled, once each."""
+
+    def __init__(self, bench: Bench, reporter: Reporter, costs: Mapping[Cell, float]) -> None:
+        self._bench, self._costs = bench, costs
+        self._ledger = Ledger(reporter, sum(costs.values()))
+        self._told: set[Cell] = set()
+        self.look(silently=True)
+
+    def look(self, *, silently: bool = False) -> None:
+        """Tell of what was settled since the last look."""
+        folder, session = self._bench.folder, self._bench.session
+        failed = failed_cells(folder, session=session)
+        for cell in settled_cells(folder, session=session) - self._told:
+            self._told.add(cell)
+            self._ledger.skip(self._costs.get(cell, 0.0))
+            if cell in failed:
+                self._ledger.reporter.say(f"FAILED {cell}: {failed[cell].reason}")
+            elif not silently:
+                self._ledger.reporter.say(f"{len(self._told)} of {len(self._costs)}  {cell}")
+        if silently and self._told:
+            self._ledger.reporter.say(f"{counted(len(self._told), 'cell')} finished before")

@@ -1,0 +1,157 @@
+"""What is finished: a line a cell in `scores.jsonl`, each cell's answers in a file of its own.
+
+```
+DIR/scores.jsonl          a line a finished cell, only ever added to
+DIR/failures.jsonl        a line a cell that failed; it is tried again by the next start
+DIR/cells/CELL.json       the answers of a finished cell, not masked
+DIR/claims/CELL.lock      held by the process that works on a cell, for as long as it lives
+```
+
+A line that was torn off by a killing does not count: its cell is done again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from lorecall.bench.plan import Cell
+from lorecall.core.files import read_json, write_json
+from lorecall.core.jsonl import append_records, whole_records
+from lorecall.errors import RunError
+from lorecall.metrics.scores import SampleScores
+from lorecall.records import InjectionConfig
+
+SCORES_FILE = "scores.jsonl"
+FAILURES_FILE = "failures.jsonl"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellScores:
+    """What one finished cell found; values of samples are in the order of `sample_ids`.
+
+    Args:
+        cell: Which.
+        sample_ids: The test samples.
+        scores: Loss, ROUGE and Persona F1 of each.
+        persona_f1_other: Persona F1 against the content of another user; empty without one.
+        n_persona: |H|.
+        n_persona_other: |H| of the other user.
+        prompt_tokens: Of each sample.
+        extra_prompt_tokens: By how much the prompts are longer than the base's.
+        latency_s: Median time of one reply.
+        read_s: Time to read and answer all samples.
+        fit_s: Time to make the system, all told.
+        train_s: What of it was training or searching.
+        n_bytes: What is stored for the user.
+        facts: What else the system reports.
+        n_train: Training samples.
+        samples_sha256: Hash of them.
+        finished_at: In UTC, ISO 8601.
+        machine: What it ran on; empty in lines of before this was kept.
+        theta: Where and how a memory was injected; None without one, or before this was kept.
+    """
+
+    cell: Cell
+    sample_ids: tuple[str, ...]
+    scores: SampleScores
+    persona_f1_other: tuple[float, ...]
+    n_persona: int
+    n_persona_other: int
+    prompt_tokens: tuple[int, ...]
+    extra_prompt_tokens: tuple[int, ...]
+    latency_s: float
+    read_s: float
+    fit_s: float
+    train_s: float
+    n_bytes: int
+    facts: dict[str, float]
+    n_train: int
+    samples_sha256: str
+    finished_at: str
+    machine: str = ""
+    theta: InjectionConfig | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A cell that could not be done, in which session of work, and why."""
+
+    cell: Cell
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OfCell:
+    """Any line about a cell; what else is in it is passed over."""
+
+    cell: Cell
+
+
+def finished_cells(folder: Path) -> list[CellScores]:
+    """Read what is finished, each cell once.
+
+    Raises:
+        RunError: A line that is no cell's.
+    """
+    found: dict[Cell, CellScores] = {}
+    for scores in _read(folder / SCORES_FILE, CellScores):
+        found.setdefault(scores.cell, scores)
+    return list(found.values())
+
+
+def settled_cells(folder: Path, *, session: str) -> set[Cell]:
+    """Say which cells are finished, or failed in this session, without reading their scores.
+
+    Raises:
+        RunError: A line that is no cell's.
+    """
+    finished = {line.cell for line in _read(folder / SCORES_FILE, _OfCell)}
+    return finished | set(failed_cells(folder, session=session))
+
+
+def failed_cells(folder: Path, *, session: str) -> dict[Cell, Failure]:
+    """Read what failed in this session.
+
+    Raises:
+        RunError: A line that is no failure.
+    """
+    failures = _read(folder / FAILURES_FILE, Failure)
+    return {failure.cell: failure for failure in failures if failure.session == session}
+
+
+def finish(folder: Path, scores: CellScores, responses: Sequence[str]) -> None:
+    """Keep a cell's answers, then count it as finished."""
+    write_json(answers_file(folder, scores.cell), {"responses": list(responses)})
+    append_records(folder / SCORES_FILE, [scores])
+
+
+def fail(folder: Path, failure: Failure) -> None:
+    """Note a cell that failed."""
+    append_records(folder / FAILURES_FILE, [failure])
+
+
+def responses_of(folder: Path, cell: Cell) -> tuple[str, ...]:
+    """Read the answers of a finished cell, in the order of its samples.
+
+    Raises:
+        RunError: They are not there.
+    """
+    path = answers_file(folder, cell)
+    again = f"Take the cell's line out of {folder / SCORES_FILE} to have it done again."
+    value = read_json(path, what="a cell's answers", error=RunError, next_step=again)
+    return TypeAdapter(tuple[str, ...]).validate_python(value["responses"])
+
+
+def answers_file(folder: Path, cell: Cell) -> Path:
+    """Say where a cell's answers are."""
+    return folder / "cells" / f"{cell.id}.json"
+
+
+def _read(path: Path, kind: type[_T]) -> list[_T]:
+    again = "Take the line out: its cell is then done again."
+    return whole_records(path, kind, error=RunError, next_step=again)

@@ -1,0 +1,170 @@
+"""Cells done, by any number of processes: claim one, make its system, read it, add its line.
+
+A claim is a lock that the operating system lets go of when its process ends, however it ends; so
+what a killed process was doing is done by another, and nothing is done twice.
+"""
+
+import contextlib
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lorecall.bench.people import Shown, another_user, keep, load_person, shown_of
+from lorecall.bench.plan import BenchPlan, Cell
+from lorecall.bench.reading import PartReading, read_fitted
+from lorecall.bench.scores import (
+    CellScores,
+    Failure,
+    fail,
+    finish,
+    settled_cells,
+)
+from lorecall.core.files import locked
+from lorecall.errors import ConfigError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.device import machine_name
+from lorecall.metrics.overlap import persona_f1, persona_tokens
+from lorecall.metrics.scores import score_samples
+from lorecall.systems.contract import Budget, Fitted, System
+
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """A bench at work in one process.
+
+    Args:
+        plan: What is computed.
+        folder: Where it goes.
+        base: The frozen base.
+        make: Gives a system by its name.
+        session: Names this start of the bench: what failed in it is not tried again in it.
+    """
+
+    plan: BenchPlan
+    folder: Path
+    base: BaseModel
+    make: Callable[[str], System]
+    session: str
+
+    def left(self) -> list[Cell]:
+        """Give the cells still to be done, those that someone works on among them."""
+        settled = settled_cells(self.folder, session=self.session)
+        return [cell for cell in self.plan.cells() if cell not in settled]
+
+    def work(
+        self,
+        *,
+        on_cell: Callable[[Cell], None] | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> None:
+        """Do cells until none is left, waiting for those that others work on.
+
+        A cell that cannot be done is noted, and the others are done all the same.
+
+        Args:
+            on_cell: Called with each cell that this process begins.
+            on_wait: Called every time that others are waited for.
+        """
+        while left := self.left():
+            if not any(self._try(cell, on_cell) for cell in left):
+                if on_wait is not None:
+                    on_wait()
+                time.sleep(_POLL_S)
+
+    def do(self, cell: Cell) -> None:
+        """Do one cell: make its system for its user, read it, and count it as finished."""
+        settings, source = self.plan.settings, self.plan.source(cell.dataset)
+        person = load_person(source, cell.user, settings)
+        shown = shown_of(person, settings)
+        keep(self.folder, cell, shown)
+        other = another_user(source, cell.user)
+        theirs = () if other is None else load_person(source, other, settings).split.own_content
+        budget = Budget(train=settings.learn.train, seed=cell.seed)
+        started = time.perf_counter()
+        fitted = self.make(cell.system).fit(person, self.base, budget)
+        fit_s = time.perf_counter() - started
+        _check_trained_on(shown, fitted)
+        reading = read_fitted(
+            fitted, shown.tested, person=person, budget=budget, n_timed=settings.n_timed
+        )
+        scores = _scored(cell, shown, fitted, reading, theirs=theirs, fit_s=fit_s)
+        scores = replace(scores, machine=machine_name(self.base.device))
+        finish(self.folder, scores, reading.responses)
+
+    def _try(self, cell: Cell, on_cell: Callable[[Cell], None] | None) -> bool:
+        """Do a cell unless someone else is at it; say whether it is settled now."""
+        with contextlib.ExitStack() as claim:
+            try:
+                claim.enter_context(self._claimed(cell))
+            except BlockingIOError:
+                return False
+            if cell not in self.left():  # it was finished between the look and the claim
+                return True
+            if on_cell is not None:
+                on_cell(cell)
+            try:
+                self.do(cell)
+            except Exception as reason:  # noqa: BLE001 - one cell's failure leaves the others be
+                traceback.print_exc(file=sys.stderr)
+                line = f"{type(reason).__name__}: {reason}"
+                fail(self.folder, Failure(cell=cell, session=self.session, reason=line))
+        return True
+
+    def _claimed(self, cell: Cell) -> contextlib.AbstractContextManager[None]:
+        claims = self.folder / "claims"
+        claims.mkdir(exist_ok=True)
+        return locked(claims / f"{cell.claim}.lock", wait=False)
+
+
+def _check_trained_on(shown: Shown, fitted: Fitted) -> None:
+    if fitted.samples_sha256 != shown.samples_sha256:
+        raise ConfigError(
+            "a system learns from the user's own training samples and from nothing else",
+            expected=f"samples with the hash {shown.samples_sha256[:12]}",
+            got=fitted.samples_sha256[:12] or "none",
+            next_step="Correct the system: its artefact names other samples.",
+        )
+
+
+def _scored(
+    cell: Cell,
+    shown: Shown,
+    fitted: Fitted,
+    reading: PartReading,
+    *,
+    theirs: tuple[str, ...],
+    fit_s: float,
+) -> CellScores:
+    """Score what was read, against the user's own content and another's."""
+    own, other = persona_tokens(shown.own_content), persona_tokens(theirs)
+    return CellScores(
+        cell=cell,
+        sample_ids=tuple(sample.id for sample in shown.tested),
+        scores=score_samples(
+            reading.losses,
+            reading.responses,
+            references=[sample.response for sample in shown.tested],
+            persona=own,
+        ),
+        persona_f1_other=tuple(persona_f1(r, other) for r in reading.responses) if theirs else (),
+        n_persona=len(own),
+        n_persona_other=len(other),
+        prompt_tokens=reading.prompt_tokens,
+        extra_prompt_tokens=reading.extra_prompt_tokens,
+        latency_s=reading.latency_s,
+        read_s=reading.seconds,
+        fit_s=fit_s,
+        train_s=fitted.train_s,
+        n_bytes=fitted.n_bytes,
+        facts=dict(fitted.facts),
+        n_train=shown.n_train,
+        samples_sha256=shown.samples_sha256,
+        finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        theta=fitted.theta,
+    )

@@ -1,0 +1,1 @@
+"""What everything stands on: files, lines of JSON, processes, progress."""

@@ -1,0 +1,147 @@
+"""Records in files, a frozen dataclass a line or one a file: types are checked when it is read.
+
+A file that is only ever added to (`append_records`) is read with `whole_records`: a line counts
+with its end. One that was torn off by a killing is passed over, and cut away before the next is
+added.
+"""
+
+import codecs
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from lorecall.core.files import locked, read_json, write_text
+from lorecall.data.rows import explain
+from lorecall.errors import DataError, InputError
+
+_Record = TypeVar("_Record")
+
+
+def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:
+    """Read a file of records; blank lines and a byte order mark are passed over.
+
+    Args:
+        path: The file.
+        kind: The dataclass a line holds.
+        what: What a line is, for the message: `a pair`.
+
+    Raises:
+        DataError: The file cannot be read or holds none, or a line is no such record.
+    """
+    adapter = TypeAdapter(kind)
+    try:
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
+    except OSError as reason:
+        raise _refused(path, what, got=f"{type(reason).__name__}: {reason}") from reason
+    records: list[_Record] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            line.decode("utf-8")
+            records.append(adapter.validate_json(line.strip()))
+        except UnicodeDecodeError as reason:
+            raise _refused(path, what, got=f"line {number}: not UTF-8") from reason
+        except ValidationError as reason:
+            raise _refused(path, what, got=f"line {number}: {explain(reason)}") from reason
+    if not records:
+        raise _refused(path, what, got="an empty file")
+    return records
+
+
+def read_record(
+    path: Path, kind: type[_Record], *, what: str, error: type[InputError], next_step: str
+) -> _Record:
+    """Read a file that holds one record.
+
+    Args:
+        path: The file.
+        kind: The record's dataclass.
+        what: What the file is, for the message: `a sheet's key`.
+        error: The class of error to raise.
+        next_step: What the caller can do about it.
+
+    Raises:
+        InputError: (of class `error`) it cannot be read, or it is no such record.
+    """
+    value = read_json(path, what=what, error=error, next_step=next_step)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as reason:
+        raise error(
+            f"{what} must be whole",
+            expected=f"{path}, read as it was written",
+            got=explain(reason),
+            next_step=next_step,
+        ) from reason
+
+
+def write_records(path: Path, records: Iterable[Any]) -> None:
+    """Write dataclasses, one a line; the file is replaced whole, or left as it was."""
+    lines = (json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
+    write_text(path, "".join(lines))
+
+
+def append_records(path: Path, records: Iterable[Any]) -> None:
+    """Add dataclasses, one a line, after what is whole; several processes may."""
+    lines = (
+        json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n" for record in records
+    )
+    added = "".join(lines).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_suffix(".lock"), wait=True), path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(len(_whole(file.read())))
+        file.write(added)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def whole_records(
+    path: Path, kind: type[_Record], *, error: type[InputError], next_step: str
+) -> list[_Record]:
+    """Read what `append_records` wrote; none where there is no file.
+
+    Args:
+        path: The file.
+        kind: The dataclass a line holds, or one of fewer fields.
+        error: The class of error to raise.
+        next_step: What the caller can do about a line that is no record.
+
+    Raises:
+        InputError: (of class `error`) a whole line is no such record.
+    """
+    if not path.exists():
+        return []
+    adapter = TypeAdapter(kind)
+    found: list[_Record] = []
+    for number, line in enumerate(_whole(path.read_bytes()).split(b"\n")[:-1], start=1):
+        try:
+            found.append(adapter.validate_json(line))
+        except ValidationError as reason:
+            raise error(
+                f"every line of {path.name} must be whole",
+                expected="what was written there",
+                got=f"line {number} of {path}: {explain(reason)}",
+                next_step=next_step,
+            ) from reason
+    return found
+
+
+def _whole(content: bytes) -> bytes:
+    """Give what ends with a newline; the rest was torn off."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _refused(path: Path, what: str, *, got: str) -> DataError:
+    return DataError(
+        f"each line must be {what}, as a JSON object",
+        expected=f"such lines in {path}",
+        got=got,
+        next_step="Correct it, or make the file again.",
+    )

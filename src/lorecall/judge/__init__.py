@@ -1,0 +1,1 @@
+"""Judges, the pairs they are shown, and people's labels."""

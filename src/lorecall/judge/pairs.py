@@ -1,0 +1,88 @@
+"""Pairs of responses to judge: a JSONL file, one pair a line.
+
+    {"id": "s17", "user": "ann", "query": "Fancy a film?", "truth": "Only a western.",
+     "system_a": "memory", "response_a": "A western!", "system_b": "vanilla", "response_b": "Sure.",
+     "earlier": [{"by_author": true, "text": "I am bored."}],
+     "user_content": ["I love westerns."], "authored_by": "user"}
+
+`earlier`, `user_content` and `authored_by` may be left out. `user_content` is what the user wrote
+in the training part, and the profile: the source of H (SPEC section 6).
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from lorecall.core.jsonl import read_records, write_records
+from lorecall.errors import DataError
+from lorecall.records import Authorship, Turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two systems' responses to one query.
+
+    Args:
+        id: Names the pair; no other in the file has it.
+        user: Whose history it is from.
+        query: What was said to the author of the response.
+        truth: What the author answered; no judge of the pair is shown it.
+        system_a: The system that is to win.
+        system_b: The system it is compared to.
+        response_a: What the first system answered.
+        response_b: What the second system answered.
+        earlier: Earlier turns of the conversation, oldest first.
+        user_content: The user's own content, oldest first, without any test sample; what
+            `judge.related_content` keeps of it is all that is shown.
+        authored_by: Who wrote the truth: the user, or an assistant serving the user.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+
+    id: str
+    user: str
+    query: str
+    truth: str
+    system_a: str
+    system_b: str
+    response_a: str
+    response_b: str
+    earlier: tuple[Turn, ...] = ()
+    user_content: tuple[str, ...] = ()
+    authored_by: Authorship = "user"
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Read a file of pairs.
+
+    Raises:
+        DataError: It cannot be read or holds none, a line is no pair, two have one id,
+            or one compares a system with itself.
+    """
+    pairs = read_records(path, Pair, what="a pair of responses")
+    twice = [name for name, count in Counter(pair.id for pair in pairs).items() if count > 1]
+    if twice:
+        raise DataError(
+            "each pair must have an id of its own",
+            expected=f"{len(pairs)} ids in {path}",
+            got=f"{twice[0]!r} more than once",
+            next_step="Put the systems' names into the ids.",
+        )
+    alone = [pair.id for pair in pairs if pair.system_a == pair.system_b]
+    if alone:
+        raise DataError(
+            "a pair compares two systems",
+            expected="two names",
+            got=f"one in pair {alone[0]!r}",
+            next_step="Name the systems apart.",
+        )
+    return pairs
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    """Write a file of pairs; it is replaced whole, or left as it was."""
+    write_records(path, pairs)

@@ -1,0 +1,166 @@
+"""The folder of one run: whose it is, who is working in it, and what is finished.
+
+```
+DIR/run.json          what the run computes: user, data, base, settings (its identity)
+DIR/study.db          the trials (an Optuna study), unless another storage was given
+DIR/stages/*.json     what each finished stage read, raw
+DIR/memory/           the memory
+DIR/result.json       the result; the run is finished when it is there
+DIR/.lock             held while a process works in the folder
+```
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from lorecall.core.files import locked, read_json, write_json
+from lorecall.errors import RunError
+
+RUN_FILE = "run.json"
+RESULT_FILE = "result.json"
+STUDY_FILE = "study.db"
+
+
+def stage_file(run: Path, name: str) -> Path:
+    """Give the file of what a finished stage of a run left."""
+    return run / "stages" / f"{name}.json"
+
+
+class RunFolder:
+    """One run's folder; make it with `open_run`.
+
+    Args:
+        path: The folder.
+        identity: What the run computes, as plain JSON values.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
+        self.path = path
+        self.identity = identity
+
+    @property
+    def id(self) -> str:
+        """Hash of what the run computes: the same for the same command, anywhere."""
+        canonical = json.dumps(self.identity, sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def storage_url(self) -> str:
+        """Where the trials go unless the caller says otherwise."""
+        database = str(self.path.resolve() / STUDY_FILE)
+        return URL.create("sqlite", database=database).render_as_string()  # quotes ? and %
+
+    @property
+    def memory(self) -> Path:
+        """Folder of the memory."""
+        return self.path / "memory"
+
+    @property
+    def result(self) -> Path:
+        """File of the result."""
+        return self.path / RESULT_FILE
+
+    def stage(self, name: str) -> dict[str, object] | None:
+        """Read what a finished stage left; None when it has not finished."""
+        path = stage_file(self.path, name)
+        if not path.exists():
+            return None
+        again = f"Delete {path}: the stage is then done again."
+        return read_json(path, what=f"stage {name}", error=RunError, next_step=again)
+
+    def forget_stage(self, name: str) -> None:
+        """Let a stage be done again, and the result with it."""
+        self.result.unlink(missing_ok=True)
+        stage_file(self.path, name).unlink(missing_ok=True)
+
+    def save_stage(self, name: str, value: Mapping[str, object]) -> None:
+        """Write what a stage found; from then on it is finished."""
+        write_json(stage_file(self.path, name), value)
+
+
+@contextmanager
+def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder, None, None]:
+    """Take a folder for a run: a new one, or the same run's to go on with.
+
+    Args:
+        path: The folder; made when it is not there.
+        identity: What the run computes.
+
+    Raises:
+        RunError: The folder holds something else, or another process works in it.
+    """
+    _check_usable(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as reason:
+        raise _occupied(path) from reason
+    with _locked(path):
+        recorded = path / RUN_FILE
+        if recorded.exists():
+            again = "Choose another --out; nothing says any more whose run this is."
+            known = read_json(recorded, what="a run", error=RunError, next_step=again)
+            _check_same(known, identity, path)
+        else:
+            write_json(recorded, identity)
+        yield RunFolder(path, identity)
+
+
+def _check_usable(path: Path) -> None:
+    if not path.exists() or (path / RUN_FILE).is_file():
+        return
+    if not path.is_dir() or not all(_is_trace(file.name) for file in path.iterdir()):
+        raise _occupied(path)
+
+
+def _is_trace(name: str) -> bool:
+    """Know what a run leaves that was killed before its first file was whole."""
+    return name == ".lock" or name.startswith(f".{RUN_FILE}.")
+
+
+def _occupied(path: Path) -> RunError:
+    return RunError(
+        "a run goes to a folder of its own",
+        expected="a new or empty folder, or one that holds the same run",
+        got=f"{path}, which holds something else or lies below a file",
+        next_step="Choose another --out.",
+    )
+
+
+def _check_same(recorded: Mapping[str, object], identity: Mapping[str, object], path: Path) -> None:
+    wanted: dict[str, object] = json.loads(json.dumps(identity))  # as a reader would see it
+    differing = sorted(key for key in {*recorded, *wanted} if recorded.get(key) != wanted.get(key))
+    if differing:
+        key = differing[0]
+        raise RunError(
+            "a folder holds one run",
+            expected=f"the run in {path} ({key}: {_short(recorded.get(key))})",
+            got=f"{key}: {_short(wanted.get(key))}"
+            + (f" (also differing: {', '.join(differing[1:])})" if differing[1:] else ""),
+            next_step="Choose another --out, or give the same command again to go on with it.",
+        )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - width of a message
+
+
+@contextmanager
+def _locked(path: Path) -> Generator[None, None, None]:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(path / ".lock", wait=False))
+        except BlockingIOError as reason:
+            raise RunError(
+                "one process at a time works in a run's folder",
+                expected=f"{path} to be free",
+                got="another process working in it",
+                next_step="Wait for it to end, or choose another --out.",
+            ) from reason
+        yield

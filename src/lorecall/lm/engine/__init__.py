@@ -1,0 +1,1 @@
+"""The fast path through a base, and the plain one it is tested against."""

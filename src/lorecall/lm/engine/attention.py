@@ -1,0 +1,163 @@
+"""Attention of packed rows, with a backward pass that keeps no attention weights.
+
+Notation:
+    Q, K, V   queries, keys, values. *Shape:* (rows, heads, head width); K and V may have fewer
+              heads, each then serves a group of Q's
+    P         attention weights, computed again on the way back
+    s         scaling of the scores
+"""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+from lorecall.lm.engine.packing import Geometry, Group
+
+Past = tuple[Tensor, Tensor]
+"""Keys and values of what came before, padded. *Shape:* (batch, past, key heads, head width)"""
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, geometry: Geometry, *, scaling: float, past: Past | None = None
+) -> Tensor:
+    """Let the asking rows attend to what they see.
+
+    Args:
+        q: Queries of the asking rows. *Shape:* (asking rows, heads, head width)
+        k: Keys of all rows. *Shape:* (rows, key heads, head width)
+        v: Values of all rows. *Shape:* (rows, key heads, head width)
+        geometry: Who sees whom.
+        scaling: s.
+        past: Keys and values from outside; no gradient goes there.
+
+    Returns:
+        Mixed values. *Shape:* (asking rows, heads * head width)
+    """
+    if q.device.type == "cuda":
+        return attend_fused(q, k, v, geometry, scaling=scaling, past=past)
+    past_k, past_v = past or (None, None)
+    return cast("Tensor", _Attention.apply(q, k, v, geometry, scaling, past_k, past_v))
+
+
+def attend_fused(
+    q: Tensor, k: Tensor, v: Tensor, geometry: Geometry, *, scaling: float, past: Past | None = None
+) -> Tensor:
+    """The same by torch's fused kernels, which a GPU is fastest with; arguments as `attend`."""
+    parts: list[Tensor] = []
+    for group in geometry.groups:
+        K, V = (_seen(x, group, past and past[i]) for i, x in enumerate((k, v)))
+        mixed = F.scaled_dot_product_attention(
+            q[group.asking].transpose(1, 2),
+            K.transpose(1, 2),
+            V.transpose(1, 2),
+            attn_mask=group.bias,
+            scale=scaling,
+            enable_gqa=True,
+        )
+        parts.append(mixed.transpose(1, 2).flatten(2).flatten(0, 1))
+    return torch.cat(parts)[geometry.asked_at]
+
+
+class _Attention(Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        q, k, v, geometry, scaling, past_k, past_v = inputs
+        ctx.geometry, ctx.scaling = geometry, scaling
+        ctx.save_for_backward(q, k, v, past_k, past_v)
+        parts = [
+            _mix(q[g.asking], _seen(k, g, past_k), _seen(v, g, past_v), g.bias, scaling)
+            for g in geometry.groups
+        ]
+        return torch.cat([part.flatten(0, 1) for part in parts])[geometry.asked_at]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, past_k, past_v = ctx.saved_tensors
+        geometry: Geometry = ctx.geometry
+        dout = grads[0].view(len(q), *q.shape[1:])
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        for g in geometry.groups:
+            wanted = dout[g.asking].masked_fill_(g.padding[:, :, None, None], 0)
+            K, V = _seen(k, g, past_k), _seen(v, g, past_v)
+            dq, dk, dv = _mix_back(q[g.asking], K, V, (g.bias, ctx.scaling), wanted)
+            parts.append((dq, dk[:, _n_past(g) :], dv[:, _n_past(g) :]))
+        dq = torch.cat([part[0].flatten(0, 1) for part in parts])[geometry.asked_at]
+        dk, dv = (_at_rows([part[i] for part in parts], geometry) for i in (1, 2))
+        return dq, dk, dv, None, None, None, None
+
+
+def _seen(rows: Tensor, group: Group, past: Tensor | None) -> Tensor:
+    own = rows[group.seen]
+    if past is None:
+        return own
+    before = past[list(group.members), : _n_past(group)]
+    return torch.cat([before, own], dim=1)
+
+
+def _n_past(group: Group) -> int:
+    return group.bias.shape[-1] - group.seen.shape[1]
+
+
+def _at_rows(grads: list[Tensor], geometry: Geometry) -> Tensor:
+    """Bring the groups' gradients at their keys to the rows; the common start's add up."""
+    rows = torch.cat([grad.flatten(0, 1) for grad in grads])[geometry.seen_at]
+    groups = geometry.groups
+    n_common = groups[-1].n_common
+    if n_common:
+        shared = [
+            x[:, :n_common].sum(dim=0) for g, x in zip(groups, grads, strict=True) if g.n_common
+        ]
+        alone = (
+            0 if len(shared) == len(groups) else rows[:n_common]
+        )  # -1 stands for no own gradient
+        rows[:n_common] = alone + torch.stack(shared).sum(dim=0)
+    return rows
+
+
+def _by_head(x: Tensor, n_groups: int) -> Tensor:
+    """Bring (batch, rows, heads, width) to (batch * groups, heads a group * rows, width)."""
+    batch, rows, heads, width = x.shape
+    split = x.view(batch, rows, n_groups, heads // n_groups, width)
+    return split.permute(0, 2, 3, 1, 4).reshape(batch * n_groups, -1, width)
+
+
+def _by_row(x: Tensor, shape: torch.Size) -> Tensor:
+    """Undo `_by_head` for a tensor of this shape."""
+    batch, rows, heads, width = shape
+    n_groups = len(x) // batch
+    split = x.view(batch, n_groups, heads // n_groups, rows, width)
+    return split.permute(0, 3, 1, 2, 4).reshape(shape)
+
+
+def _weights(q: Tensor, k: Tensor, shape: torch.Size, bias: Tensor) -> Tensor:
+    """Softmax of the scores, in fp32; q is scaled already."""
+    batch, rows, heads, _ = shape
+    scores = torch.bmm(q, k.mT).view(batch, heads, rows, -1)
+    scores += bias
+    return (
+        torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype).view(len(q), -1, k.shape[1])
+    )
+
+
+def _mix(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scaling: float) -> Tensor:
+    n = k.shape[2]
+    weights = _weights(_by_head(q * scaling, n), _by_head(k, n), q.shape, bias)
+    return _by_row(torch.bmm(weights, _by_head(v, n)), q.shape).flatten(2)
+
+
+def _mix_back(
+    q: Tensor, k: Tensor, v: Tensor, scored: tuple[Tensor, float], dout: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    bias, scaling = scored
+    n = k.shape[2]
+    Q, K, V, D = _by_head(q * scaling, n), _by_head(k, n), _by_head(v, n), _by_head(dout, n)
+    P = _weights(Q, K, q.shape, bias)
+    dV = torch.bmm(P.mT, D)
+    dP = torch.bmm(D, V.mT)
+    dS = torch.ops.aten._softmax_backward_data(dP, P, -1, P.dtype)  # noqa: SLF001
+    dQ = torch.bmm(dS, K).mul_(scaling)
+    dK = torch.bmm(dS.mT, Q)
+    return _by_row(dQ, q.shape), _by_row(dK, k.shape), _by_row(dV, v.shape)

@@ -1,0 +1,206 @@
+"""One token a row through the model, with the keys and values of what came before.
+
+Both kinds keep them in tensors with room for what is to come, each row's tokens without a gap. On a
+CPU, which waits for memory, rows of like length attend together and no more is read than is there.
+On a GPU, which waits for the next call, a step has fixed shapes and is replayed as one CUDA graph.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.body import Body
+from lorecall.lm.engine.prefill import Prefilled
+
+_ALIKE = 0.8  # the shortest row of a group against its longest
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """Takes a batch forward token by token; `shrink` is the share of rows below which to `keep`."""
+
+    shrink: float
+
+    def next(self, tokens: Tensor) -> Tensor:
+        """Read one token a row and give the logits of the next, until the next call.
+
+        *Shape:* (batch,) to (batch, vocabulary)
+        """
+        ...
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some rows alone, moved together."""
+        ...
+
+
+class GrowingSteps:
+    """Steps that read what is there and no more.
+
+    Args:
+        body: The base.
+        prefilled: The prompts.
+        rows: Their order here, longest first.
+        n_new: Most new tokens a row.
+    """
+
+    shrink = 0.75
+
+    def __init__(self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
+        self._body, self._device = body, prefilled.last.device
+        self._lengths = [prefilled.lengths[i] for i in rows]
+        self._layers = _with_room(prefilled, rows, n_new)
+
+    def next(self, tokens: Tensor) -> Tensor:
+        """Read one token a row and give the logits of the next."""
+        places = torch.tensor(self._lengths, device=self._device)
+        self._lengths = [n + 1 for n in self._lengths]
+        cuts = _alike(self._lengths)
+        after = (places + 1).split([b - a for a, b in cuts])
+        groups = [
+            (a, b, _bias(n, self._lengths[a], self._layers[0][0].dtype))
+            for (a, b), n in zip(cuts, after, strict=True)
+        ]
+        blocks = self._body.blocks
+        positions = places + self._body.base.first_position
+        h = blocks.embed(tokens, positions)
+        for layer, (keys, values) in enumerate(self._layers):
+            q, k, v = blocks.heads(layer, h, positions)
+            _write(keys, values, places, k, v)
+            q = q * blocks.scaling(layer)
+            mixed = [
+                _attend_one(q[a:b], keys[a:b, :, :n], values[a:b, :, :n], bias)
+                for a, b, bias in groups
+                if (n := bias.shape[-1])
+            ]
+            whole = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
+            h = blocks.feed(layer, blocks.mixed(layer, h, whole))
+        return self._body.logits(blocks.end(h))
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some rows alone, moved together."""
+        self._lengths = [self._lengths[i] for i in rows]
+        index = torch.tensor(rows, device=self._device)
+        self._layers = [(k[index], v[index]) for k, v in self._layers]
+
+
+class FixedSteps:
+    """Steps of fixed shapes: one CUDA graph on a GPU, called plainly elsewhere.
+
+    Arguments as `GrowingSteps`.
+    """
+
+    shrink = 0.5  # a smaller batch is another graph
+
+    def __init__(self, body: Body, prefilled: Prefilled, rows: Sequence[int], n_new: int) -> None:
+        device = prefilled.last.device
+        self._body = body
+        self._layers = _with_room(prefilled, rows, n_new)
+        self._lengths = torch.tensor([prefilled.lengths[i] for i in rows], device=device)
+        self._tokens = torch.zeros_like(self._lengths)
+        self._graph: tuple[torch.cuda.CUDAGraph, Tensor] | None = None
+
+    def next(self, tokens: Tensor) -> Tensor:
+        """Read one token a row and give the logits of the next, until the next call."""
+        self._tokens.copy_(tokens)
+        if tokens.device.type != "cuda":
+            return self._run()
+        if self._graph is None:
+            self._graph = self._captured()
+        graph, logits = self._graph
+        graph.replay()
+        return logits
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with some rows alone, moved together."""
+        index = torch.tensor(rows, device=self._lengths.device)
+        self._lengths, self._tokens = self._lengths[index], self._tokens[index]
+        self._layers = [(k[index], v[index]) for k, v in self._layers]
+        self._graph = None
+
+    def _run(self) -> Tensor:
+        """Take one step on the tensors at hand, in place: nothing here waits for the device."""
+        places = self._lengths.clone()
+        self._lengths += 1
+        keys = self._layers[0][0]
+        bias = _bias(self._lengths, keys.shape[2], keys.dtype)
+        blocks = self._body.blocks
+        positions = places + self._body.base.first_position
+        h = blocks.embed(self._tokens, positions)
+        for layer, (keys, values) in enumerate(self._layers):
+            q, k, v = blocks.heads(layer, h, positions)
+            _write(keys, values, places, k, v)
+            mixed = _attend_one(q * blocks.scaling(layer), keys, values, bias)
+            h = blocks.feed(layer, blocks.mixed(layer, h, mixed))
+        return self._body.logits(blocks.end(h))
+
+    def _captured(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        """Record a step, and where its logits will be; what the warm-up changes is put back."""
+        lengths = self._lengths.clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            self._run()
+        torch.cuda.current_stream().wait_stream(side)
+        self._lengths.copy_(lengths)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            logits = self._run()
+        self._lengths.copy_(lengths)
+        return graph, logits
+
+
+def _with_room(prefilled: Prefilled, rows: Sequence[int], n_new: int) -> list[Past]:
+    """Bring (batch, tokens, heads, width) to (batch, heads, room, width), layer by layer."""
+    order = torch.tensor(rows, device=prefilled.last.device)
+    size = max(prefilled.lengths) + n_new
+    layers: list[Past] = []
+    for halves in prefilled.layers:
+        batch, n, heads, width = halves[0].shape
+        # zeros, not empty: what is masked must still be a number
+        k, v = (x.new_zeros(batch, heads, size, width) for x in halves)
+        for room, x in zip((k, v), halves, strict=True):
+            room[:, :, :n] = x[order].transpose(1, 2)
+        layers.append((k, v))
+    return layers
+
+
+def _write(keys: Tensor, values: Tensor, places: Tensor, k: Tensor, v: Tensor) -> None:
+    """Write the new token of each row at its place. *Shape:* k, v (batch, heads, width)."""
+    batch = torch.arange(len(places), device=places.device)
+    keys[batch, :, places] = k
+    values[batch, :, places] = v
+
+
+def _bias(lengths: Tensor, room: int, dtype: torch.dtype) -> Tensor:
+    """Give 0 for a row's first tokens, -inf for the rest: *shape* (batch, 1, 1, room)."""
+    sees = torch.arange(room, device=lengths.device) < lengths[:, None]
+    bias = torch.zeros(sees.shape, dtype=dtype, device=lengths.device)
+    return bias.masked_fill_(~sees, float("-inf"))[:, None, None]
+
+
+def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Attend from one row a sequence.
+
+    Args:
+        q: Scaled queries. *Shape:* (batch, heads, head width)
+        k: Keys. *Shape:* (batch, key heads, tokens, head width)
+        v: Values, likewise.
+        bias: 0 for tokens, -inf for what is not written yet. *Shape:* (batch, 1, 1, tokens)
+    """
+    batch, n_groups, _, width = k.shape
+    grouped = q.view(batch, n_groups, -1, width)
+    scores = grouped @ k.mT + bias
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+    return (weights @ v).view(batch, -1)
+
+
+def _alike(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Cut rows, longest first, into groups of like length: padding is read from memory too."""
+    cuts = [0]
+    for i, n in enumerate(lengths):
+        if n < _ALIKE * lengths[cuts[-1]]:
+            cuts.append(i)
+    return list(zip(cuts, [*cuts[1:], len(lengths)], strict=True))

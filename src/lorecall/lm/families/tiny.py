@@ -1,0 +1,131 @@
+"""Tiny models of every family, built on the spot from a configuration: for tests and examples.
+
+They answer nonsense, at once and without a download; everything else about them is real.
+"""
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+)
+
+from lorecall.errors import ModelError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.families.family import FAMILIES
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+_SPECIAL = ("<pad>", "<s>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
+
+
+def tiny_base(
+    family: str = "llama",
+    *,
+    n_layers: int = 3,
+    width: int = 32,
+    seed: int = 0,
+    chat: bool | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> BaseModel:
+    """Build a random model of a family, with a byte-level tokeniser.
+
+    Args:
+        family: `llama`, `gpt2` or `roberta`.
+        n_layers: L.
+        width: Hidden size, a multiple of 4.
+        seed: Seed of the weights.
+        chat: Whether there is a chat template; None for llama alone.
+        dtype: The weights' number format.
+
+    Raises:
+        ModelError: The family is unknown.
+    """
+    configs = {"llama": _llama, "gpt2": _gpt2, "roberta": _roberta}
+    if family not in configs:
+        raise ModelError(
+            "the architecture must be supported",
+            expected=", ".join(FAMILIES),
+            got=repr(family),
+            next_step="Choose one of them.",
+        )
+    tokenizer = tiny_tokenizer(chat=family == "llama" if chat is None else chat)
+    config = configs[family](n_layers, width, len(tokenizer))
+    state = torch.random.get_rng_state()
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="eager")
+    torch.random.set_rng_state(state)
+    return BaseModel(model, tokenizer, name=f"tiny-{family}")
+
+
+def tiny_tokenizer(*, chat: bool) -> PreTrainedTokenizerFast:
+    """Build a tokeniser whose tokens are the bytes and a few special ones."""
+    vocabulary = [*_SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    bpe = models.BPE(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[])
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in _SPECIAL])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=_SPECIAL[0],
+        bos_token=_SPECIAL[1],
+        eos_token=_SPECIAL[2],
+    )
+    if chat:
+        fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def _llama(n_layers: int, width: int, vocabulary: int) -> PretrainedConfig:
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=n_layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        tie_word_embeddings=True,
+    )
+
+
+def _gpt2(n_layers: int, width: int, vocabulary: int) -> PretrainedConfig:
+    return GPT2Config(
+        vocab_size=vocabulary,
+        n_embd=width,
+        n_layer=n_layers,
+        n_head=4,
+        n_positions=1024,
+        bos_token_id=2,
+        eos_token_id=2,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
+
+
+def _roberta(n_layers: int, width: int, vocabulary: int) -> PretrainedConfig:
+    return RobertaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=n_layers,
+        num_attention_heads=4,
+        max_position_embeddings=1026,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        is_decoder=True,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )

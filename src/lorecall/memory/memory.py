@@ -1,0 +1,246 @@
+"""A memory as it is stored: the trained pairs, theta, and where they came from.
+
+A memory is a folder of two files: `memory.safetensors` holds the pairs, `manifest.json` says which
+base they belong to, what they were trained on and how. Nothing is ever unpickled.
+
+This module knows nothing of models; `lorecall.lm.attach` puts the pairs on one.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Self
+
+import safetensors
+from pydantic import BaseModel as Schema
+from pydantic import ConfigDict, Field, ValidationError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from lorecall.core.files import json_bytes, new_folder, read_json, sha256_of, write_bytes
+from lorecall.errors import ArtefactError, ConfigError, ModelError
+from lorecall.learn.result import Theta
+from lorecall.records import Decoding, InjectionConfig
+
+FORMAT = 1
+WEIGHTS_FILE = "memory.safetensors"
+MANIFEST_FILE = "manifest.json"
+_AGAIN = "Train the memory again, or restore the folder from a copy."
+
+
+class BaseIdentity(Schema):
+    """The base a memory belongs to, and where its linears are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    fingerprint: str
+    family: str
+    n_layers: int
+    paths: dict[str, str]
+    peft_targets: dict[str, str]
+    fan_in_fan_out: bool = False
+
+
+class Training(Schema):
+    """What a memory was trained on: ids and a hash, never the text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user: str
+    dataset: str
+    seed: int
+    sample_ids: tuple[str, ...]
+    samples_sha256: str
+    split: dict[str, int]
+
+
+class Manifest(Schema):
+    """`manifest.json`.
+
+    `stop_bias` is what is added, when replies are decoded, to the logits of `stop_ids`, the tokens
+    that end one, so that they are as long as the person's; 0 where their length is left free.
+    `no_repeat` is how many tokens in a row no reply has twice; 0 where it may.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = FORMAT
+    base: BaseIdentity
+    theta: Theta
+    training: Training
+    versions: dict[str, str]
+    stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    no_repeat: Annotated[int, Field(ge=0)] = 0
+    weights_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """The trained pairs of one person, with their manifest.
+
+    `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to fp32 tensors.
+    """
+
+    manifest: Manifest
+    tensors: Mapping[str, Tensor] = field(repr=False)
+
+    @property
+    def config(self) -> InjectionConfig:
+        """Give theta as the record the rest of the package uses."""
+        return self.manifest.theta
+
+    @property
+    def linears(self) -> tuple[str, ...]:
+        """Which linears carry a pair."""
+        names = {key.split(".", 2)[2].rpartition(".")[0] for key in self.tensors}
+        return tuple(name for name in self.manifest.base.paths if name in names)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    @property
+    def decoding(self) -> Decoding:
+        """Say how its replies are decoded."""
+        return Decoding(stop_bias=self.manifest.stop_bias, no_repeat=self.manifest.no_repeat)
+
+    def decoded(self, decoding: Decoding) -> Self:
+        """Give the same memory with replies decoded another way."""
+        manifest = self.manifest.model_copy(update=asdict(decoding))
+        return replace(self, manifest=manifest)
+
+    def check_base(self, name: str, fingerprint: str) -> None:
+        """Refuse a base that this memory was not trained for.
+
+        Raises:
+            ModelError: The hashes differ.
+        """
+        own = self.manifest.base
+        if fingerprint != own.fingerprint:
+            raise ModelError(
+                "a memory works on the base it was trained for",
+                expected=f"{own.name} ({own.fingerprint[:12]})",
+                got=f"{name} ({fingerprint[:12]})",
+                next_step=f"Load {own.name}, or train a memory for {name}.",
+            )
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole: it is there with both files, or as it was before."""
+        with new_folder(folder) as temporary:
+            for name, content in self._files().items():
+                write_bytes(temporary / name, content)
+
+    @property
+    def n_bytes(self) -> int:
+        """What the folder takes when it is saved."""
+        return sum(len(content) for content in self._files().values())
+
+    def _files(self) -> dict[str, bytes]:
+        """Give the content of each file; the manifest holds the hash of the weights."""
+        weights = save_safetensors({k: v.contiguous() for k, v in self.tensors.items()})
+        digest = hashlib.sha256(weights).hexdigest()
+        manifest = self.manifest.model_copy(update={"weights_sha256": digest})
+        return {WEIGHTS_FILE: weights, MANIFEST_FILE: json_bytes(manifest.model_dump(mode="json"))}
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a memory folder, or the run directory that holds one.
+
+        Raises:
+            ArtefactError: It is missing, corrupt, truncated or of another version.
+        """
+        path = find_memory(Path(folder))
+        manifest = _read_manifest(path / MANIFEST_FILE)
+        return cls(manifest=manifest, tensors=_read_weights(path / WEIGHTS_FILE, manifest))
+
+
+def find_memory(folder: Path) -> Path:
+    """Find the memory folder: the folder itself, or its `memory/`.
+
+    Raises:
+        ArtefactError: There is none.
+    """
+    for path in (folder, folder / "memory"):
+        if (path / MANIFEST_FILE).is_file():
+            return path
+    raise ArtefactError(
+        "a memory must be there",
+        expected=f"{folder}/{MANIFEST_FILE} or {folder}/memory/{MANIFEST_FILE}",
+        got="no such folder" if not folder.is_dir() else "a folder without one",
+        next_step="Run `lorecall learn` to its end, or check the path.",
+    )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    raw = read_json(path, what="a memory's manifest", error=ArtefactError)
+    if raw.get("format") != FORMAT:
+        raise ArtefactError(
+            "the memory must be of this version's format",
+            expected=f"format {FORMAT}",
+            got=f"format {json.dumps(raw.get('format'))}",
+            next_step="Use the lorecall that wrote it, or train the memory again.",
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except (ValidationError, ConfigError) as reason:
+        raise ArtefactError(
+            "a memory's manifest must be whole",
+            expected="every field of its format",
+            got=_first_line(reason),
+            next_step=_AGAIN,
+        ) from reason
+
+
+def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:
+    try:
+        content = path.read_bytes()
+    except OSError as reason:
+        raise _corrupt(path, reason) from reason
+    try:
+        tensors = load_safetensors(content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as reason:
+        raise _corrupt(path, reason) from reason
+    if sha256_of(path) != manifest.weights_sha256:
+        raise ArtefactError(
+            "a memory's weights must be those of its manifest",
+            expected=f"sha256 {manifest.weights_sha256[:12]}",
+            got=f"sha256 {sha256_of(path)[:12]}",
+            next_step=_AGAIN,
+        )
+    if not all(_is_pair(name, manifest) for name in tensors):
+        odd = next(name for name in tensors if not _is_pair(name, manifest))
+        raise ArtefactError(
+            "a memory's tensors must be named for its base's linears",
+            expected="layers.{layer}.{linear}.down or .up",
+            got=repr(odd),
+            next_step=_AGAIN,
+        )
+    return tensors
+
+
+def _is_pair(name: str, manifest: Manifest) -> bool:
+    linear = re.fullmatch(r"layers\.\d+\.(.+)\.(?:down|up)", name)
+    return linear is not None and linear[1] in manifest.base.paths
+
+
+def _corrupt(path: Path, reason: Exception) -> ArtefactError:
+    return ArtefactError(
+        "a memory's weights must be a whole safetensors file",
+        expected=str(path),
+        got=f"{type(reason).__name__}: {_first_line(reason)}",
+        next_step=_AGAIN,
+    )
+
+
+def _first_line(reason: Exception) -> str:
+    if isinstance(reason, ValidationError):
+        first = reason.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(reason).splitlines()[0][:160]

@@ -1,0 +1,128 @@
+"""Write a memory as a standard PEFT adapter, which `peft` and vLLM load.
+
+PEFT knows one rank and one scaling for all layers of an adapter, so both are normalised: every
+pair is padded with zeros to the largest rank R, the scaling is folded into B, and
+`lora_alpha = r = R` makes PEFT's own factor 1. The logits stay the same.
+
+What makes replies as long as the person's is no part of an adapter. It goes beside it, as the
+`sequence_bias` of a generation configuration, which `transformers` reads; its keys are the tokens
+that vLLM takes a `logit_bias` for.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from lorecall.core.files import new_folder, write_bytes, write_json
+from lorecall.errors import ConfigError, RunError
+from lorecall.memory.memory import Memory
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+GENERATION_FILE = "generation_config.json"
+
+
+def export_peft(memory: Memory, folder: Path) -> None:
+    """Write `adapter_config.json` and `adapter_model.safetensors`.
+
+    Where the memory's replies have a length of their own, `generation_config.json` too.
+
+    Args:
+        memory: The memory.
+        folder: A new or empty folder, or one that holds an earlier export.
+
+    Raises:
+        RunError: The folder holds something else.
+        ConfigError: The memory acts on responses alone.
+    """
+    if memory.config.inject != "all":
+        raise ConfigError(
+            "a PEFT adapter acts on every token",
+            expected="a memory that acts on all tokens",
+            got="one that acts on the response side alone",
+            next_step="Learn it with --inject all to export it.",
+        )
+    if folder.exists() and not _may_replace(folder):
+        raise RunError(
+            "an export goes to a folder of its own",
+            expected="a new or empty folder, or an earlier export",
+            got=str(folder),
+            next_step="Choose another folder.",
+        )
+    rank = max(memory.config.ranks().values())
+    with new_folder(folder) as temporary:
+        write_bytes(temporary / WEIGHTS_FILE, save_safetensors(adapter_tensors(memory, rank)))
+        write_json(temporary / CONFIG_FILE, adapter_config(memory, rank))
+        if biases := stop_biases(memory):
+            write_json(temporary / GENERATION_FILE, {"sequence_bias": biases})
+
+
+def adapter_tensors(memory: Memory, rank: int) -> dict[str, Tensor]:
+    """Name, pad and scale the pairs as PEFT expects them.
+
+    Args:
+        memory: The memory.
+        rank: R, at least the largest rank of a layer.
+
+    Returns:
+        `...lora_A.weight` (R x k) and `...lora_B.weight` (d x R) for every linear.
+    """
+    tensors: dict[str, Tensor] = {}
+    for key, tensor in memory.tensors.items():
+        linear, _, half = key.rpartition(".")
+        _, layer, name = linear.split(".", 2)
+        path = f"base_model.model.{memory.manifest.base.paths[name].format(layer=layer)}"
+        if half == "down":
+            tensors[f"{path}.lora_A.weight"] = _pad(tensor, (rank, tensor.shape[1]))
+        else:
+            scaled = memory.config.scaling * tensor
+            tensors[f"{path}.lora_B.weight"] = _pad(scaled, (tensor.shape[0], rank))
+    return tensors
+
+
+def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
+    """Make the configuration; layers without a module are left out of `layers_to_transform`.
+
+    An empty `layers_to_transform` would adapt every layer; theta always has a layer, so the list
+    is never empty.
+    """
+    base = memory.manifest.base
+    layers = sorted(memory.config.ranks())
+    targets = {base.peft_targets[name].format(layer=i) for name in memory.linears for i in layers}
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base.name,
+        "inference_mode": True,
+        "r": rank,
+        "lora_alpha": rank,
+        "lora_dropout": memory.config.dropout,
+        "bias": "none",
+        "use_rslora": False,
+        "fan_in_fan_out": base.fan_in_fan_out,
+        "target_modules": sorted(targets),
+        "layers_to_transform": layers,
+    }
+
+
+def stop_biases(memory: Memory) -> list[tuple[tuple[int, ...], float]]:
+    """Give what is added to the logits of the tokens that end a reply; none where that is 0.
+
+    A memory of before its manifest named those tokens gives none either.
+    """
+    bias = memory.manifest.stop_bias
+    return [((token,), bias) for token in memory.manifest.stop_ids if bias]
+
+
+def _pad(tensor: Tensor, shape: tuple[int, int]) -> Tensor:
+    padded = torch.zeros(shape, dtype=tensor.dtype)
+    padded[: tensor.shape[0], : tensor.shape[1]] = tensor
+    return padded
+
+
+def _may_replace(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    return {file.name for file in folder.iterdir()} <= {WEIGHTS_FILE, CONFIG_FILE, GENERATION_FILE}

@@ -1,0 +1,231 @@
+"""The page's figures, as plotly's plain dictionaries. Each works without colour as well."""
+
+from collections.abc import Mapping, Sequence
+
+from lorecall.learn.result import SYSTEMS, Quartiles, RunResult, System, Trial
+from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
+
+Figure = dict[str, object]
+Curve = Sequence[tuple[float, float]]
+
+# Okabe and Ito's palette, told apart with every kind of colour vision.
+GREY, BLUE, ORANGE, INK = "#767676", "#0072B2", "#D55E00", "#1f2328"
+_PALE_BLUE, _PALE_ORANGE = "#9fcbe6", "#f2bf9d"  # a whisker is seen on them
+_LINES: Mapping[System, tuple[str, str]] = {
+    "vanilla": (GREY, "dot"),
+    "default_lora": (BLUE, "dash"),
+    "memory": (ORANGE, "solid"),
+}
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+_TICK = 5
+_FEW_TRIALS = 10
+_OBJECTIVES = {
+    "loss": "validation loss",
+    "rougeL": "validation ROUGE-L",
+    "log2_parameters": "number of parameters",
+}
+_NOT_LAYERS = {"n_loras": "n", "rank": "r", "scaling": "scaling", "dropout": "dropout"}
+
+
+def pareto(result: RunResult) -> Figure:
+    """Draw every trial by loss and ROUGE-L, the front and the chosen one marked.
+
+    A front of three objectives is no line in a picture of two of them.
+    """
+    others, front, chosen = kinds(result)
+    joined = "markers" if counts_parameters(result) else "lines+markers"
+    data = [
+        _points(others, result, name="other trials", mode="markers")
+        | {"marker": {"color": GREY, "size": 9, "symbol": "circle-open"}},
+        _points(front, result, name="Pareto front", mode=joined)
+        | {"line": {"color": BLUE, "width": 2}, "marker": {"color": BLUE, "size": 10}},
+        _points(chosen, result, name="chosen", mode="markers")
+        | {"marker": {"color": ORANGE, "size": 17, "symbol": "star"}},
+    ]
+    layout = _layout(x="validation loss (lower is better)", y="ROUGE-L (higher is better)")
+    return {"data": data, "layout": layout}
+
+
+def hypervolume(result: RunResult) -> Figure:
+    """Draw how the front's hypervolume grew, trial by trial."""
+    trace = result.hypervolume.trace
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": list(range(1, len(trace) + 1)),
+        "y": list(trace),
+        "line": {"color": BLUE, "width": 2, "shape": "hv"},
+        "hovertemplate": "after %{x} trials: %{y:.3f}<extra></extra>",
+    }
+    layout = _layout(x="finished trials", y="hypervolume")
+    layout["xaxis"] = {**_axis("finished trials"), "rangemode": "tozero"}
+    if len(trace) <= _FEW_TRIALS:  # left alone, plotly puts ticks at halves
+        layout["xaxis"]["dtick"] = 1
+    layout["yaxis"] = {**_axis("hypervolume"), "rangemode": "tozero"}
+    if 0 < (initial := n_initial(result)) < len(trace):
+        layout |= _mark(initial + 0.5, "start ← → suggested")
+    return {"data": [line], "layout": {**layout, "showlegend": False}}
+
+
+def importance(result: RunResult) -> dict[str, Figure]:
+    """Draw the share of each input in an objective, a figure an objective."""
+    return {
+        _OBJECTIVES.get(objective, objective): _shares(quartiles)
+        for objective, quartiles in result.importance.items()
+    }
+
+
+def loss_curves(result: RunResult) -> Figure:
+    """Draw the validation loss while the default LoRA and the memory were trained."""
+    curves: dict[System, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
+    trained = [curve for system, curve in curves.items() if system != "vanilla"]
+    if trained and "vanilla" not in curves:  # where every curve starts: the base, untrained
+        last = max(epoch for curve in trained for epoch, _ in curve)
+        curves = {"vanilla": ((0.0, trained[0][0][1]), (last, trained[0][0][1])), **curves}
+    data = [_curve(system, curve) for system, curve in curves.items()]
+    data += [_lowest(curve) for curve in trained]
+    return {"data": data, "layout": _layout(x="epoch", y="validation loss")}
+
+
+def kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
+    """Give the trials off the front, those on it by their loss, and the chosen one."""
+    front = sorted((t for t in result.trials if t.on_front), key=lambda trial: trial.loss)
+    others = [t for t in result.trials if not t.on_front]
+    return others, front, [t for t in result.trials if t.number == result.chosen_trial]
+
+
+def n_initial(result: RunResult) -> int:
+    """Give how many trials came before the first suggestion; 0 when that is not known."""
+    search = result.settings.get("search")
+    initial = search.get("initial") if isinstance(search, dict) else None
+    return min(initial, len(result.trials)) if isinstance(initial, int) else 0
+
+
+def describe(trial: Trial, n_layers: int) -> str:
+    """Write a trial's number and its theta, as lines of HTML."""
+    layers = layer_ranges(tuple(trial.config.modules_per_layer()))
+    return f"trial {trial.number}<br>{theta_words(trial.config, n_layers)}<br>layers {layers}"
+
+
+def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str) -> Figure:
+    return {
+        "type": "scatter",
+        "name": name,
+        "mode": mode,
+        "x": [trial.loss for trial in trials],
+        "y": [trial.rougeL for trial in trials],
+        "text": [_hover(trial, result) for trial in trials],
+        "hovertemplate": "%{text}<br>loss %{x:.3f}, ROUGE-L %{y:.2f}<extra></extra>",
+    }
+
+
+def _hover(trial: Trial, result: RunResult) -> str:
+    text = describe(trial, result.n_layers)
+    size = f"<br>{trial.trainable_parameters:,} parameters"
+    return text + size if counts_parameters(result) else text
+
+
+def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
+    values = list(quartiles.values())
+    names = [_input_name(name) for name in quartiles]
+    bars = {
+        "type": "bar",
+        "x": names,
+        "y": [q.median for q in values],
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [q.high - q.median for q in values],
+            "arrayminus": [q.median - q.low for q in values],
+            "color": INK,
+            "thickness": 1,
+            "width": 2,
+        },
+        "customdata": [[q.low, q.high] for q in values],
+        "marker": {
+            "color": [_PALE_BLUE if name.isdecimal() else _PALE_ORANGE for name in names],
+            "line": {"color": [BLUE if name.isdecimal() else ORANGE for name in names], "width": 1},
+        },
+        "hovertemplate": "%{x}: %{y:.1%}, quartiles %{customdata[0]:.1%} to "
+        "%{customdata[1]:.1%}<extra></extra>",
+    }
+    wider = [name for name in names if name in ("scaling", "dropout")]
+    title = ", ".join(["layer, then n", "r", *wider]) if wider else "layer, then n and r"
+    layout = _layout(x=title, y="share")
+    ticks = [name for i, name in enumerate(names) if i % _TICK == 0 or not name.isdecimal()]
+    layout["xaxis"] = {
+        **_axis(title),
+        "type": "category",
+        "tickvals": ticks,
+        "tickangle": 0,
+        "showgrid": False,
+    }
+    layout["yaxis"] = {**_axis("share"), "tickformat": ".0%", "rangemode": "tozero"}
+    margin = {"l": 60, "r": 15, "t": 10, "b": 50}
+    return {"data": [bars], "layout": {**layout, "height": 245, "margin": margin}}
+
+
+def _input_name(name: str) -> str:
+    if name.startswith("layer_"):
+        return str(int(name.removeprefix("layer_")))
+    return _NOT_LAYERS.get(name, name)
+
+
+def _curve(system: System, curve: Curve) -> Figure:
+    color, dash = _LINES[system]
+    return {
+        "type": "scatter",
+        "name": SYSTEM_NAMES[system],
+        "mode": "lines" if system == "vanilla" else "lines+markers",
+        "x": [epoch for epoch, _ in curve],
+        "y": [loss for _, loss in curve],
+        "line": {"color": color, "dash": dash, "width": 2},
+        "hovertemplate": "epoch %{x:.2f}: %{y:.3f}",
+    }
+
+
+def _lowest(curve: Curve) -> Figure:
+    epoch, loss = min(curve, key=lambda point: point[1])
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [epoch],
+        "y": [loss],
+        "showlegend": False,
+        "marker": {"size": 15, "symbol": "circle-open", "color": INK, "line": {"width": 2}},
+        "hovertemplate": "kept: epoch %{x:.2f}, %{y:.3f}<extra></extra>",
+    }
+
+
+def _mark(x: float, text: str) -> Figure:
+    """Draw an upright line with a word at its top."""
+    line = {"color": GREY, "width": 1, "dash": "dot"}
+    shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
+    note = {"x": x, "y": 1, "yref": "paper", "text": text, "showarrow": False}
+    return {"shapes": [shape], "annotations": [{**note, "yanchor": "bottom"}]}
+
+
+def _layout(*, x: str, y: str) -> Figure:
+    return {
+        "height": 380,
+        "margin": {"l": 60, "r": 15, "t": 25, "b": 50},
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "xaxis": _axis(x),
+        "yaxis": _axis(y),
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "hoverlabel": {"align": "left"},
+    }
+
+
+def _axis(title: str) -> Figure:
+    return {
+        "title": {"text": title},
+        "gridcolor": "#e6e8eb",
+        "linecolor": "#9aa0a6",
+        "zeroline": False,
+        "ticks": "outside",
+        "tickcolor": "#9aa0a6",
+        "automargin": True,
+    }

@@ -1,0 +1,85 @@
+"""One self-contained HTML page about a run: nothing is fetched when it is opened."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from markupsafe import Markup
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+
+from lorecall.core.files import write_text
+from lorecall.learn.result import RunResult
+from lorecall.records import InjectionConfig
+from lorecall.report import figures, words
+from lorecall.report.pages import own_file, render_page
+from lorecall.report.parallel import parallel
+
+_CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
+_SHADES = ("#e6f1f8", "#9fcbe6", "#4a9cce", "#0072B2")  # no module .. many, also in greyscale
+
+
+def write_report(result: RunResult, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        result: The run.
+        path: The HTML file; it is replaced whole, or left as it was.
+    """
+    write_text(path, render(result))
+
+
+def render(result: RunResult) -> str:
+    """Make the page's HTML."""
+    panels = [
+        (objective, _chart(figure, f"importance-{i}"))
+        for i, (objective, figure) in enumerate(figures.importance(result).items())
+    ]
+    values = {
+        "result": result,
+        "words": words,
+        "style": own_file("report.css"),
+        "plotly": Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
+        "strip": partial(_strip, n_layers=result.n_layers),
+        "charts": _charts(result),
+        "panels": panels,
+        "systems": words.scored_systems(result),
+        "factors": words.further_factors(result),
+        "n_initial": figures.n_initial(result),
+    }
+    return render_page("report.html.j2", values)
+
+
+def _charts(result: RunResult) -> dict[str, Markup]:
+    drawn = {
+        "pareto": figures.pareto(result),
+        "hypervolume": figures.hypervolume(result),
+        "curves": figures.loss_curves(result),
+        "parallel": parallel(result),
+    }
+    return {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()}
+
+
+def _chart(figure: figures.Figure, name: str) -> Markup:
+    html = to_html(
+        figure,
+        config=_CHART,
+        include_plotlyjs=False,  # the page holds it once
+        full_html=False,
+        validate=False,  # a test does; here it would add plotly's own theme
+        div_id=name,
+    )
+    return Markup(html)  # noqa: S704 - plotly escapes what it writes into its script
+
+
+def _strip(config: InjectionConfig, n_layers: int) -> Sequence[tuple[int, int, str, str]]:
+    """Give each layer's index, number of modules, shade and the ink that reads on it."""
+    modules = config.modules_per_layer()
+    most = max(modules.values())
+    cells: list[tuple[int, int, str, str]] = []
+    for layer in range(n_layers):
+        n = modules.get(layer, 0)
+        shade = max(1, n * (len(_SHADES) - 1) // most) if n else 0
+        ink = "#ffffff" if shade >= len(_SHADES) - 1 else figures.INK
+        cells.append((layer, n, _SHADES[shade], ink))
+    return cells

@@ -1,0 +1,194 @@
+"""How a result is put into words and numbers, the same on the terminal and on the page."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import get_args
+
+from lorecall.data.privacy import mask
+from lorecall.learn.result import SYSTEMS, RunResult, Scores, System
+from lorecall.records import Factor, InjectionConfig, Interval
+
+SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
+    {"vanilla": "vanilla", "default_lora": "default LoRA", "memory": "memory"}
+)
+SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "search": "search, its trials included",
+        "suggest": "suggesting the next trial",
+        "train": "training, all of it",
+        "evaluate": "reading and replying",
+        "length": "fitting the length of replies",
+        "total": "total",
+    }
+)
+_MINUTE_S, _HOUR_S = 60, 3600
+_THOUSAND, _MILLION, _BILLION = 10**3, 10**6, 10**9
+
+
+def masked_line(text: str) -> str:
+    """Put a person's text on one line, without what names someone outright."""
+    return plain(mask(text))
+
+
+def percent(share: Interval) -> str:
+    """Write a share and its interval in percent."""
+    value, low, high = (100 * x for x in (share.value, share.low, share.high))
+    return f"{value:.1f}% [{low:.1f}, {high:.1f}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A score: its field in `Scores`, its name, which way is better, and how it is written."""
+
+    key: str
+    title: str
+    lower_is_better: bool
+    decimals: int
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return "↓" if self.lower_is_better else "↑"
+
+    def of(self, scores: Scores) -> Interval:
+        """Pick this metric from scores."""
+        return getattr(scores, self.key)
+
+    def value(self, interval: Interval, *, sign: bool = False) -> str:
+        """Write the mean; a difference carries its sign."""
+        return f"{interval.value:{'+' if sign else ''}.{self.decimals}f}"
+
+    def bounds(self, interval: Interval, *, sign: bool = False) -> str:
+        """Write the interval."""
+        form = f"{'+' if sign else ''}.{self.decimals}f"
+        return f"[{interval.low:{form}}, {interval.high:{form}}]"
+
+    def verdict(self, difference: Interval) -> str:
+        """Say `better` or `worse` where the interval excludes zero, else nothing."""
+        if not difference.excludes_zero:
+            return ""
+        return "better" if (difference.value < 0) == self.lower_is_better else "worse"
+
+
+METRICS = (
+    Metric(key="loss", title="Test loss", lower_is_better=True, decimals=3),
+    Metric(key="rouge1", title="ROUGE-1", lower_is_better=False, decimals=2),
+    Metric(key="rougeL", title="ROUGE-L", lower_is_better=False, decimals=2),
+    Metric(key="persona_f1", title="Persona F1", lower_is_better=False, decimals=2),
+)
+
+
+def scored_systems(result: RunResult) -> tuple[System, ...]:
+    """Name the systems that have scores, in their usual order."""
+    return tuple(system for system in SYSTEMS if system in result.scores)
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number of things: `1 layer`, `2 layers`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def theta_words(config: InjectionConfig, n_layers: int) -> str:
+    """Write theta: `12 of 30 layers, 14 modules of rank 32`, and what differs from the paper's."""
+    modules = config.modules_per_layer()
+    n_modules = counted(sum(modules.values()), "module")
+    theta = f"{len(modules)} of {counted(n_layers, 'layer')}, {n_modules} of rank {config.rank}"
+    further = "".join(f", {name} {value:g}" for name, value in config.beside.items())
+    return theta + further + ("" if config.inject == "all" else ", on responses alone")
+
+
+def further_factors(result: RunResult) -> tuple[Factor, ...]:
+    """Name the factors beside alpha, n and r in which any trial differs from the paper."""
+    known: tuple[Factor, ...] = get_args(Factor)
+    return tuple(f for f in known if any(f in trial.config.beside for trial in result.trials))
+
+
+def counts_parameters(result: RunResult) -> bool:
+    """Say whether the front has few parameters as a third objective."""
+    return len(result.hypervolume.reference) > 2  # noqa: PLR2004 - loss and ROUGE-L
+
+
+def final(result: RunResult) -> str:
+    """Say how the memory was taken from several trials trained in full; nothing of one alone."""
+    search = result.settings.get("search")
+    search = search if isinstance(search, dict) else {}
+    asked: object = search.get("finalists")
+    n = min(asked, len(result.trials)) if isinstance(asked, int) else 1
+    if n < 2:  # noqa: PLR2004 - the choice alone
+        return ""
+    known = search.get("start") == "known"
+    last = " and, where tried, the better of the LoRAs that need no search" if known else ""
+    small = search.get("take") == "smallest"
+    best = "the smallest of those that are level with the best" if small else "the best of them"
+    lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
+    return (
+        f"Trained in full were the search's choice and, where another, its {lowest} of the lowest"
+        f" loss{last}; the memory is {best}."
+    )
+
+
+def layer_ranges(layers: Sequence[int]) -> str:
+    """Write ascending layer indices: (0, 1, 2, 5) as `0-2, 5`."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def duration(seconds: float) -> str:
+    """Write a time: `4.2 s`, `8 min 12 s`, `2 h 5 min`."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _HOUR_S:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // 60} min"
+
+
+def moment(iso: str) -> str:
+    """Write a moment to the minute, in UTC: `2026-01-02 03:04 UTC`; what is none, as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when.tzinfo else iso
+
+
+def short_count(n: int) -> str:
+    """Write a large number: `884.7 k`, `1.23 M`."""
+    if n < _THOUSAND:
+        return str(n)
+    for size, unit in ((_BILLION, "G"), (_MILLION, "M")):
+        if n >= size:
+            return f"{n / size:.2f} {unit}"
+    return f"{n / _THOUSAND:.1f} k"
+
+
+def split_words(split: Mapping[str, int]) -> str:
+    """Write the sizes of the split: `150 train, 21 valid, 43 test samples`."""
+    return ", ".join(f"{n} {part}" for part, n in split.items()) + " samples"
+
+
+def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Flatten nested settings: {"train": {"batch_size": 8}} to {"train.batch_size": "8"}."""
+    rows: dict[str, str] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            rows |= flat({str(k): v for k, v in value.items()}, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            rows[prefix + key] = ", ".join(str(item) for item in value)
+        else:
+            rows[prefix + key] = "none" if value is None else str(value)
+    return rows
+
+
+def plain(text: str) -> str:
+    """Put a text on one line without control characters, which would steer a terminal."""
+    kept = (" " if unicodedata.category(character) == "Cc" else character for character in text)
+    return " ".join("".join(kept).split())

@@ -1,0 +1,226 @@
+"""One person's scorecard: style, recall, absence, control, general ability, and what it comes to.
+
+Every number stands beside the base's own, for a memory is worth what it adds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lorecall.bench.reading import PartReading, read_fitted, read_losses
+from lorecall.errors import ConfigError
+from lorecall.metrics.intervals import bootstrap_mean, paired_difference
+from lorecall.metrics.overlap import persona_f1, persona_tokens
+from lorecall.records import Interval, evenly_spaced
+from lorecall.reply.responder import ModelResponder, Responder
+from lorecall.scorecard.ability import Ability, ability
+from lorecall.scorecard.absence import Absence, absence
+from lorecall.scorecard.recall import Recall, recall
+from lorecall.settings import TrainSettings, check_range
+from lorecall.systems.contract import Budget, Fitted, Person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSettings:
+    """How much is asked.
+
+    Args:
+        limits: The longest prompt and response.
+        test_samples: Most test samples read, evenly spaced.
+        n_recall: Most questions of recall.
+        n_control: Samples of other people for the control.
+        seed: Seed of everything random.
+    """
+
+    limits: TrainSettings = field(default_factory=TrainSettings)
+    test_samples: int = 32
+    n_recall: int = 24
+    n_control: int = 24
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("test_samples", "n_recall", "n_control"):
+            check_range(name, getattr(self, name), low=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A mean with the memory, without it, and the difference, paired by sample."""
+
+    after: Interval
+    before: Interval
+    change: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """How like the person the answers are.
+
+    Args:
+        loss: Of the person's own test responses.
+        own: Persona F1 of the answers against the person's content.
+        other: The same against another's.
+        n_own: |H|.
+        n_other: |H| of the other.
+        n: Test samples.
+    """
+
+    loss: Change
+    own: Change
+    other: Change
+    n_own: int
+    n_other: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorecard:
+    """What one memory knows of its person.
+
+    Args:
+        user: Whose.
+        dataset: Of which.
+        style: How like the person its answers are.
+        recall: Whether it knows what was said.
+        absence: Whether it makes things up; None where nothing could be asked.
+        control: Loss of other people's test responses with the same memory: it should not fall.
+        ability: What it cost in general ability.
+    """
+
+    user: str
+    dataset: str
+    style: Style
+    recall: Recall
+    absence: Absence | None
+    control: Change
+    ability: Ability
+
+    @property
+    def personal_share(self) -> float | None:
+        """Share of the gain on the person's own responses that others' do not have as well.
+
+        0 where others' responses gained more; None where the person's own gained nothing.
+        """
+        gain, elsewhere = -self.style.loss.change.value, -self.control.change.value
+        return None if gain <= 0 else max(0.0, 1 - max(0.0, elsewhere) / gain)
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """Say what it comes to, the damage first."""
+        found: list[str] = []
+        change = self.ability.change
+        if self.ability.is_damaged:
+            found.append(
+                f"DAMAGED: the loss on general text rose by {change.value:.3f} nats per token"
+                f" [{change.low:.3f}, {change.high:.3f}]. Do not use this memory: train it again"
+                " with fewer epochs, a lower rank or a lower learning rate."
+            )
+        found.append(_moved("own style (loss)", self.style.loss.change, lower_is_better=True))
+        found.append(_moved("recall (hits)", self.recall.gain))
+        if self.absence is not None:
+            found.append(_moved("admits what it cannot know", self.absence.change))
+        control = self.control.change
+        share = self.personal_share
+        if control.high < 0:
+            kept = "" if share is None else f"; {100 * share:.0f}% of the gain is the person's own"
+            found.append(f"control: it answers for other people better too{kept}")
+        else:
+            found.append("control: it does not answer for other people any better")
+        return tuple(found)
+
+
+def scorecard(
+    responder: Responder, person: Person, others: Sequence[Person], *, settings: CardSettings
+) -> Scorecard:
+    """Make one person's scorecard.
+
+    Args:
+        responder: Who has the memory.
+        person: Whose memory it is.
+        others: Other people of the same data, one at least.
+        settings: How much is asked.
+
+    Raises:
+        ConfigError: There is nobody else.
+        DataError: Responses are too short for recall.
+    """
+    if not others or person.history.user in {other.history.user for other in others}:
+        raise ConfigError(
+            "a scorecard needs other people, for its controls",
+            expected="one at least, who is not the person",
+            got=str(len(others)),
+            next_step="Take more users of the same data.",
+        )
+    bare = ModelResponder(responder.base, limits=settings.limits)
+    seed = settings.seed
+    return Scorecard(
+        user=person.history.user,
+        dataset=person.history.dataset,
+        style=_style(responder, bare, person, others[0], settings),
+        recall=recall(responder, bare, person, others, n=settings.n_recall, seed=seed),
+        absence=absence(responder, bare, person.split.own_content, seed=seed),
+        control=_control(responder, bare, others, settings),
+        ability=ability(responder, bare, seed=seed),
+    )
+
+
+def _style(
+    responder: Responder,
+    bare: Responder,
+    person: Person,
+    other: Person,
+    settings: CardSettings,
+) -> Style:
+    test = person.split.test
+    n = min(len(test), settings.test_samples)
+    samples = evenly_spaced(test, n)
+    budget = Budget(train=settings.limits, seed=settings.seed)
+
+    def read(each: Responder) -> PartReading:
+        fitted = Fitted(responder=each, samples_sha256="")
+        return read_fitted(fitted, samples, person=person, budget=budget, n_timed=1)
+
+    after, before = read(responder), read(bare)
+    own, foreign = (persona_tokens(p.split.own_content) for p in (person, other))
+
+    def overlap(persona: frozenset[str]) -> Change:
+        now, then = (
+            [persona_f1(response, persona) for response in each.responses]
+            for each in (after, before)
+        )
+        return _change(now, then, seed=settings.seed)
+
+    return Style(
+        loss=_change(after.losses, before.losses, seed=settings.seed),
+        own=overlap(own),
+        other=overlap(foreign),
+        n_own=len(own),
+        n_other=len(foreign),
+        n=n,
+    )
+
+
+def _control(
+    responder: Responder, bare: Responder, others: Sequence[Person], settings: CardSettings
+) -> Change:
+    every = [sample for other in others for sample in other.split.test]
+    n = min(len(every), settings.n_control)
+    samples = evenly_spaced(every, n)
+    after, before = (
+        read_losses(each, [each.encode(sample) for sample in samples]) for each in (responder, bare)
+    )
+    return _change(after, before, seed=settings.seed)
+
+
+def _change(after: Sequence[float], before: Sequence[float], *, seed: int) -> Change:
+    return Change(
+        after=bootstrap_mean(after, seed=seed),
+        before=bootstrap_mean(before, seed=seed),
+        change=paired_difference(after, before, seed=seed),
+    )
+
+
+def _moved(what: str, change: Interval, *, lower_is_better: bool = False) -> str:
+    if not change.excludes_zero:
+        return f"{what}: no sure change"
+    better = (change.value < 0) == lower_is_better
+    return f"{what}: {'better' if better else 'WORSE'}"

@@ -1,0 +1,105 @@
+"""What every system under evaluation is given, and what it gives back.
+
+A system is made for one person from that person's own split: no other data is in its reach, so
+nothing of anyone else's can get into it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+from lorecall.lm.base import BaseModel
+from lorecall.memory.memory import Memory
+from lorecall.records import History, InjectionConfig, Split
+from lorecall.reply.responder import ModelResponder, Responder
+from lorecall.settings import TrainSettings
+from lorecall.systems.notes import StoredNotes
+
+NO_FACTS: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One user's history and its split: all a system may learn from is the training part.
+
+    The validation part chooses when training stops; the test part is read by the evaluation alone.
+    """
+
+    history: History
+    split: Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What every system may spend alike.
+
+    Args:
+        train: How a system that trains does it; the longest prompt and response of all of them.
+        seed: Seed of everything random.
+    """
+
+    train: TrainSettings
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """One person's system, and what it took.
+
+    Args:
+        responder: Who answers.
+        samples_sha256: Hash of the training samples it was made from.
+        train_s: Seconds spent in training; fitting the length of replies is none of it.
+        n_bytes: What is stored for this person.
+        facts: What else is to be reported, by name: a hit rate, a number of notes.
+        notes: What is stored for the prompt.
+    """
+
+    responder: Responder
+    samples_sha256: str
+    train_s: float = 0.0
+    n_bytes: int = 0
+    facts: Mapping[str, float] = field(default_factory=lambda: NO_FACTS)
+    notes: StoredNotes | None = None
+
+    @property
+    def theta(self) -> InjectionConfig | None:
+        """Where and how it injects a memory; None for a system that injects none itself."""
+        return None if self._memory is None else self._memory.config
+
+    @property
+    def _memory(self) -> Memory | None:
+        return self.responder.memory if isinstance(self.responder, ModelResponder) else None
+
+    def save(self, folder: Path) -> None:
+        """Write what is stored for this person: `memory/` and `notes.json`, where there are such.
+
+        Args:
+            folder: Where they go; made where it is not there.
+        """
+        if (memory := self._memory) is not None:
+            memory.save(folder / "memory")
+        if self.notes is not None:
+            self.notes.save(folder / "notes.json")
+
+
+@runtime_checkable
+class System(Protocol):
+    """Makes a responder for one person."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables; unlike any other's."""
+        ...
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Make this person's responder.
+
+        Args:
+            person: Whom it is for.
+            base: The frozen base, as it was; it is left so.
+            budget: What may be spent.
+        """
+        ...

@@ -1,0 +1,112 @@
+"""Texts as directions: texts that mean alike point alike.
+
+By default the base itself embeds: the mean of its last hidden states. Those of a language model
+all point much the same way, so the mean of a few plain sentences, the same for everyone, is taken
+off first: unrelated texts then come out near a cosine of 0.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lorecall.errors import MissingExtraError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.engine.body import body_of
+
+Direction = NDArray[np.float64]
+"""Of length 1, or 0 where a text has none. *Shape:* (width,)"""
+
+INSTALL = "pip install 'lorecall[embeddings]'"
+PLAIN_SENTENCES = (
+    "The train to the coast leaves at nine in the morning.",
+    "I would like a cup of tea, please.",
+    "What do you think about the new film?",
+    "She has two brothers and a dog.",
+    "It rained for most of the week.",
+    "How long does the battery of this camera last?",
+    "No, not really.",
+    "Thanks, see you tomorrow!",
+)
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Gives a text's direction."""
+
+    def embed(self, text: str) -> Direction:
+        """Embed one text."""
+        ...
+
+
+class BaseEmbedder:
+    """Embeds with the base alone, whatever memory is on it.
+
+    Args:
+        base: The base.
+    """
+
+    def __init__(self, base: BaseModel) -> None:
+        self._base = base
+        if base not in _CENTRES:
+            _CENTRES[base] = np.mean([_mean_state(base, text) for text in PLAIN_SENTENCES], axis=0)
+        self._centre = _CENTRES[base]
+
+    def embed(self, text: str) -> Direction:
+        """Embed one text, by itself: a batch would round it otherwise."""
+        return _direction(_mean_state(self._base, text) - self._centre)
+
+
+class SentenceEmbedder:
+    """Embeds with a model of `sentence-transformers` (extra `embeddings`).
+
+    Args:
+        model: A model of that library, or the name or folder of one.
+
+    Raises:
+        MissingExtraError: The library is not installed.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if isinstance(model, str):
+            try:
+                library = import_module("sentence_transformers")
+            except ImportError as reason:
+                raise MissingExtraError(
+                    "a sentence embedding", package="sentence-transformers", install=INSTALL
+                ) from reason
+            model = library.SentenceTransformer(model, device="cpu")
+        self._model = model
+
+    def embed(self, text: str) -> Direction:
+        """Embed one text."""
+        return _direction(np.asarray(self._model.encode(text), dtype=np.float64))
+
+
+def cosines(query: Direction, others: Sequence[Direction]) -> Direction:
+    """Give the cosine of each of some directions with one. *Shape:* (others,)."""
+    return np.array([float(query @ other) for other in others])
+
+
+_CENTRES: WeakKeyDictionary[BaseModel, Direction] = WeakKeyDictionary()
+
+
+@torch.no_grad()
+def _mean_state(base: BaseModel, text: str) -> Direction:
+    """Average the last hidden states of the base alone. *Shape:* (width,)."""
+    ids = base.tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = list(ids)[: base.max_tokens] or [base.pad_id]
+    body = body_of(base)
+    packed = body.pack([ids], [len(ids)], share=False)
+    with body.linears.bare():
+        states = body.wanted(body.embed(packed), packed)
+    return states.double().mean(dim=0).cpu().numpy()
+
+
+def _direction(vector: Direction) -> Direction:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length else vector

@@ -1,0 +1,53 @@
+"""The base alone, and LoRAs that are trained without a search: the controls."""
+
+from dataclasses import dataclass
+
+from lorecall.lm.base import BaseModel
+from lorecall.records import InjectionConfig, default_lora
+from lorecall.settings import MAX_LORAS, RANKS
+from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.fitting import fitted, train_memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vanilla:
+    """The base, untuned."""
+
+    name: str = "vanilla"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Learn nothing."""
+        return fitted(person, base, budget)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefaultLora:
+    """Feed-forward pairs of rank 8 in every layer."""
+
+    name: str = "default-lora"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Train it on the person's own pairs."""
+        trained = train_memory(person, base, budget, default_lora(base.n_layers))
+        return fitted(person, base, budget, trained=trained)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargestLora:
+    """As many feed-forward pairs of as high a rank as a search may take, over every layer.
+
+    A searched memory is mostly of that size; this is what the same parameters do unsearched.
+    """
+
+    name: str = "largest-lora"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Train it on the person's own pairs."""
+        trained = train_memory(person, base, budget, largest_lora(base))
+        return fitted(person, base, budget, trained=trained)
+
+
+def largest_lora(base: BaseModel) -> InjectionConfig:
+    """Give the theta of most parameters that there is for a base (Table 2), over all its layers."""
+    rank = max((r for r in RANKS if r <= base.max_rank), default=base.max_rank)
+    return InjectionConfig(layers=tuple(range(base.n_layers)), n_loras=MAX_LORAS, rank=rank)

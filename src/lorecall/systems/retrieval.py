@@ -1,0 +1,78 @@
+"""Retrieval: what of the history shares the query's words best goes before the prompt (BM25)."""
+
+from dataclasses import dataclass
+
+from lorecall.errors import ConfigError
+from lorecall.lm.base import BaseModel
+from lorecall.memory.memory import Memory
+from lorecall.reply.responder import ModelResponder
+from lorecall.systems.contract import Budget, Fitted, Person, System
+from lorecall.systems.fitting import MatchingRecall, TrainedMemory, fitted
+from lorecall.systems.lexical import Bm25
+from lorecall.systems.past import Past
+
+N_NOTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrieval:
+    """The base with what it finds in the person's pairs, own statements and profile.
+
+    Args:
+        n_notes: Most that is found for a query.
+    """
+
+    n_notes: int = N_NOTES
+    name: str = "retrieval"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Index the history; nothing is trained."""
+        return fitted(person, base, budget, recall=retrieving(person, n_notes=self.n_notes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithRetrieval:
+    """A memory, trained without notes, and retrieval together.
+
+    Args:
+        system: Makes the memory; it puts nothing in the prompt itself.
+        n_notes: Most that is found for a query.
+    """
+
+    system: System
+    n_notes: int = N_NOTES
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.system.name}-with-retrieval"
+
+    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+        """Fit the memory's system and index the history.
+
+        Raises:
+            ConfigError: The system has no memory, or puts notes in the prompt itself.
+        """
+        inner = self.system.fit(person, base, budget)
+        trained = TrainedMemory(memory=self._memory(inner), seconds=inner.train_s)
+        recall = retrieving(person, n_notes=self.n_notes)
+        return fitted(person, base, budget, trained=trained, recall=recall, facts=inner.facts)
+
+    def _memory(self, inner: Fitted) -> Memory:
+        responder = inner.responder
+        memory = responder.memory if isinstance(responder, ModelResponder) else None
+        if memory is None or inner.notes is not None:
+            raise ConfigError(
+                "retrieval is put beside a memory in the weights",
+                expected="a system with a memory and without notes of its own",
+                got=self.system.name,
+                next_step="Take that system as it is, or one that trains a memory alone.",
+            )
+        return memory
+
+
+def retrieving(person: Person, *, n_notes: int = N_NOTES) -> MatchingRecall:
+    """Give what finds the notes of one person that share a query's words."""
+    past = Past(person)
+    match = Bm25([note.whole for note in past.notes])
+    return MatchingRecall(past, match, n=n_notes, show=lambda note: note.whole)

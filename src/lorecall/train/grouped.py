@@ -1,0 +1,133 @@
+"""Several candidates trained side by side on one base: for small batches on a large device.
+
+All candidates of a search see the same samples in the same order, so a step of k of them is one
+batch with k times the rows: the base's products are made once over all rows, each candidate's pairs
+act on their own. What each of them learns is what it would have learnt alone.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from torch import Tensor
+
+from lorecall.errors import ConfigError
+from lorecall.lm.attach import InjectionGroup
+from lorecall.lm.engine.packing import packed_rows
+from lorecall.lm.prompts import Encoded
+from lorecall.settings import TrainSettings
+from lorecall.train.activation_cache import Frozen
+from lorecall.train.engine import FastEngine, losses_of
+from lorecall.train.loop import KEEP_BYTES, Candidate, Stop, TrainReport, all_batches, read
+
+
+class GroupEngine:
+    """Computes the losses of one batch under several memories at once.
+
+    Args:
+        group: The memories, on their base.
+        frozen: Where what no memory changes is kept.
+
+    Raises:
+        ConfigError: The memories act on different tokens.
+    """
+
+    def __init__(self, group: InjectionGroup, frozen: Frozen) -> None:
+        self.group, self.frozen, self.base = group, frozen, group.base
+        kinds = {member.config.inject for member in group.members}
+        if len(kinds) > 1:
+            raise ConfigError(
+                "memories trained together act on the same tokens",
+                expected="all, or response, for every one",
+                got=", ".join(sorted(kinds)),
+                next_step="Train them apart.",
+            )
+        self._responses_only = kinds == {"response"}
+
+    def losses(self, samples: Sequence[Encoded], members: Sequence[int]) -> Tensor:
+        """Compute the loss of each sample under each memory.
+
+        Args:
+            samples: One batch.
+            members: Which memories.
+
+        Returns:
+            Nats per token, with a gradient for the pairs. *Shape:* (members, samples)
+        """
+        self.group.activate(members)
+        n, body = len(members), self.frozen.body
+        tails = [len(sample.response) for sample in samples] * n
+        if self._responses_only:
+            past = [
+                (k.repeat(n, 1, 1, 1), v.repeat(n, 1, 1, 1))
+                for k, v in self.frozen.prompts(samples)
+            ]
+            own = [(sample.prompt[-1], *sample.response[:-1]) for sample in samples] * n
+            before = [len(sample.prompt) - 1 for sample in samples] * n
+            packed = body.pack(own, tails, past=before)
+            h = body.wanted(body.embed(packed), packed, past=past)
+        else:
+            layer = self.group.first_layer
+            packed = body.pack([sample.read for sample in samples] * n, tails, share=False)
+            known = self.frozen.known(layer, samples)
+            streams = packed_rows(packed, [k.streams[layer] for k in known] * n)
+            h = body.wanted(streams, packed, start=layer)
+        return losses_of(self.base, h, list(samples) * n).view(n, -1)
+
+
+def train_together(  # noqa: PLR0913 - as `train`
+    engine: GroupEngine,
+    train_samples: Sequence[Encoded],
+    valid_samples: Sequence[Encoded],
+    *,
+    settings: TrainSettings,
+    seed: int,
+    vanilla_loss: float | None = None,
+    on_tokens: Callable[[int], None] | None = None,
+    stop: Stop | None = None,
+) -> list[TrainReport]:
+    """Train each member as `lorecall.train.loop.train` would, all at once.
+
+    Args:
+        engine: The pairs, on their base; they end at their best points.
+        train_samples: What is learnt.
+        valid_samples: What the best points are chosen by.
+        settings: Rates, sizes and caps.
+        seed: Seed of the order of the samples.
+        vanilla_loss: The base's own validation loss, when it is known already.
+        on_tokens: Called with the tokens of every step, over all members, as it ends.
+        stop: Asked after every reading of each of them whether to go no further.
+
+    Returns:
+        One report a member, in order; `seconds` is each one's share of the time.
+    """
+    group, frozen = engine.group, engine.frozen
+    if vanilla_loss is None:
+        vanilla_loss = read(FastEngine(group.base, frozen=frozen), valid_samples).mean
+    candidates = [
+        Candidate(member, settings, len(train_samples), vanilla_loss=vanilla_loss, stop=stop)
+        for member in group.members
+    ]
+    going = list(range(len(candidates)))
+    for chosen in all_batches(train_samples, settings, seed):
+        batch = [train_samples[j] for j in chosen]
+        with ExitStack() as blocks:
+            for i in going:
+                blocks.enter_context(candidates[i].dropping())
+            losses = engine.losses(batch, going).mean(dim=1)
+            losses.sum().backward()  # no memory's loss depends on another's pairs
+        n_tokens = sum(sample.n_tokens for sample in batch)
+        for i, loss in zip(going, losses.tolist(), strict=True):
+            candidates[i].step(loss, n_tokens=n_tokens)
+        if on_tokens is not None:
+            on_tokens(n_tokens * len(going))
+        if candidates[going[0]].reading_is_due:  # they step together, so they are read together
+            for i in going:
+                group.activate([i])
+                one = FastEngine(group.base, group.members[i], frozen=frozen)
+                candidates[i].take(read(one, valid_samples, keep_bytes=KEEP_BYTES // len(going)))
+            going = [i for i in going if not candidates[i].is_over]
+        if not going:
+            break
+    reports = [candidate.report() for candidate in candidates]
+    return [replace(report, seconds=report.seconds / len(reports)) for report in reports]

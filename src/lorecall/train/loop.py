@@ -1,0 +1,258 @@
+"""Train the pairs of one candidate and keep them at their best point.
+
+AdamW with a linear schedule and warm-up (section 3.4). A candidate is read where its validation
+loss is lowest, never at a fixed epoch (SPEC section 3): the loss is taken several times an epoch,
+the best weights are kept, and training stops when it no longer falls.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from statistics import fmean
+from time import perf_counter
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from lorecall.lm.attach import Injection
+from lorecall.lm.generate import BATCH_SIZE
+from lorecall.lm.prompts import Encoded
+from lorecall.settings import TrainSettings
+from lorecall.train.batches import epoch_batches, length_batches
+from lorecall.train.engine import BatchReading, Engine, FastEngine
+
+Stop = Callable[[Sequence[float]], bool]
+"""Says of the validation losses so far, the base's own first, whether to go no further."""
+
+KEEP_BYTES = 2**29  # keys and values of validation prompts, so that answering them reads no prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """The losses of samples, in their order, and what was read of them, batch by batch."""
+
+    losses: tuple[float, ...]
+    batches: tuple[tuple[tuple[int, ...], BatchReading], ...] = ()
+
+    @property
+    def mean(self) -> float:
+        """Mean loss."""
+        return fmean(self.losses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """The validation loss after so many steps; step 0 is the base itself."""
+
+    step: int
+    epoch: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainReport:
+    """What training one candidate did.
+
+    `best_reading` is what was read at the best point, None where that is the base itself.
+    `train_losses` has one value a step; `n_tokens` counts what went through the model in training,
+    padding left out.
+    """
+
+    best: CurvePoint
+    best_reading: Reading | None = field(repr=False, compare=False)
+    curve: tuple[CurvePoint, ...]
+    train_losses: tuple[float, ...]
+    n_tokens: int
+    seconds: float
+
+    @property
+    def points(self) -> tuple[tuple[float, float], ...]:
+        """The curve as (epoch, validation loss)."""
+        return tuple((point.epoch, point.loss) for point in self.curve)
+
+
+def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> Reading:
+    """Read the loss of every sample without training.
+
+    Args:
+        engine: How.
+        samples: Any number of samples.
+        keep_bytes: Most that is kept of what was read of the prompts.
+    """
+    losses = [0.0] * len(samples)
+    kept: list[tuple[tuple[int, ...], BatchReading]] = []
+    for chosen in read_batches(samples):
+        reading = engine.read([samples[i] for i in chosen], keep=keep_bytes > 0)
+        for i, loss in zip(chosen, reading.losses, strict=True):
+            losses[i] = loss
+        if reading.prefilled is not None:
+            keep_bytes -= reading.prefilled.n_bytes
+        kept.append((chosen, reading if keep_bytes > 0 else replace(reading, prefilled=None)))
+    return Reading(losses=tuple(losses), batches=tuple(kept))
+
+
+def read_batches(samples: Sequence[Encoded]) -> list[tuple[int, ...]]:
+    """Cut samples into batches of like length, for reading and answering."""
+    order = sorted(range(len(samples)), key=lambda i: -samples[i].n_tokens)
+    return [tuple(batch) for batch in length_batches(order, BATCH_SIZE)]
+
+
+def train(  # noqa: PLR0913
+    injection: Injection,
+    train_samples: Sequence[Encoded],
+    valid_samples: Sequence[Encoded],
+    *,
+    settings: TrainSettings,
+    seed: int,
+    vanilla_loss: float | None = None,
+    on_tokens: Callable[[int], None] | None = None,
+    stop: Stop | None = None,
+    engine: Engine | None = None,
+) -> TrainReport:
+    """Train the pairs in place; they end as they were at the lowest validation loss.
+
+    Args:
+        injection: The pairs, on their base.
+        train_samples: What is learnt.
+        valid_samples: What the best point is chosen by.
+        settings: Rates, sizes and caps.
+        seed: Seed of the order of the samples.
+        vanilla_loss: The base's own validation loss, when it is known already.
+        on_tokens: Called with the tokens of every step as it ends.
+        stop: Asked after every reading; patience alone ends the training when None.
+        engine: How losses are computed; the fast engine when None.
+
+    Returns:
+        The loss curve and what it cost.
+    """
+    engine = engine or FastEngine(injection.base, injection)
+    if vanilla_loss is None:
+        vanilla_loss = read(engine, valid_samples).mean
+    candidate = Candidate(
+        injection, settings, len(train_samples), vanilla_loss=vanilla_loss, stop=stop
+    )
+    for chosen in all_batches(train_samples, settings, seed):
+        batch = [train_samples[j] for j in chosen]
+        with candidate.dropping():
+            loss = engine.losses(batch).mean()
+            loss.backward()
+        candidate.step(loss.item(), n_tokens=sum(sample.n_tokens for sample in batch))
+        if on_tokens is not None:
+            on_tokens(sum(sample.n_tokens for sample in batch))
+        if candidate.reading_is_due:
+            candidate.take(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
+        if candidate.is_over:
+            break
+    return candidate.report()
+
+
+class Candidate:
+    """One theta on its way: optimiser, schedule, the curve so far, and its best point.
+
+    Args:
+        injection: The pairs.
+        settings: Rates, sizes and caps.
+        n_samples: How many samples an epoch has.
+        vanilla_loss: The base's own validation loss: the start of the curve.
+        stop: Asked after every reading whether to go no further.
+    """
+
+    def __init__(
+        self,
+        injection: Injection,
+        settings: TrainSettings,
+        n_samples: int,
+        *,
+        vanilla_loss: float,
+        stop: Stop | None = None,
+    ) -> None:
+        self.injection, self.settings = injection, settings
+        self.parameters = list(injection.parameters())
+        self.n_batches = -(-n_samples // settings.batch_size)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters,
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        n_steps = self.n_batches * settings.max_epochs
+        n_warmup = max(1, round(settings.warmup_share * n_steps))
+        self.schedule = LambdaLR(self.optimizer, lambda step: _linear(step, n_warmup, n_steps))
+        self.curve = [CurvePoint(step=0, epoch=0.0, loss=vanilla_loss)]
+        self.best, self.best_tensors = self.curve[0], injection.tensors()
+        self.best_reading: Reading | None = None
+        self.losses: list[float] = []
+        self.n_tokens = 0
+        self._stop, self._is_stopped = stop, False
+        self._started = perf_counter()
+        self._readings = _reading_steps(self.n_batches, settings.evals_per_epoch)
+
+    def dropping(self) -> AbstractContextManager[None]:
+        """Train with dropout for the block of the next step's losses, where theta says so."""
+        return self.injection.dropping(len(self.losses))
+
+    def step(self, loss: float, *, n_tokens: int) -> None:
+        """Take one step along the gradients that are there."""
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        self.losses.append(loss)
+        self.n_tokens += n_tokens
+
+    @property
+    def reading_is_due(self) -> bool:
+        """Whether the validation loss is to be read after the last step."""
+        return (len(self.losses) - 1) % self.n_batches + 1 in self._readings
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience is at its end, or it was told to go no further."""
+        since = len(self.curve) - 1 - self.curve.index(self.best)
+        return self._is_stopped or since >= self.settings.patience
+
+    def take(self, reading: Reading) -> None:
+        """Note a reading; the best point's pairs are kept."""
+        n = len(self.losses)
+        point = CurvePoint(step=n, epoch=n / self.n_batches, loss=reading.mean)
+        self.curve.append(point)
+        if point.loss < self.best.loss:
+            self.best, self.best_tensors = point, self.injection.tensors()
+            self.best_reading = reading
+        if self._stop is not None:
+            self._is_stopped = self._stop([point.loss for point in self.curve])
+
+    def report(self) -> TrainReport:
+        """Put the best pairs back and say what was done."""
+        self.injection.load(self.best_tensors)
+        return TrainReport(
+            best=self.best,
+            best_reading=self.best_reading,
+            curve=tuple(self.curve),
+            train_losses=tuple(self.losses),
+            n_tokens=self.n_tokens,
+            seconds=perf_counter() - self._started,
+        )
+
+
+def _linear(step: int, n_warmup: int, n_steps: int) -> float:
+    """Rise linearly over the warm-up, then fall linearly to zero."""
+    if step < n_warmup:
+        return (step + 1) / n_warmup
+    return max(0.0, (n_steps - step) / max(1, n_steps - n_warmup))
+
+
+def _reading_steps(n_batches: int, evals: int) -> set[int]:
+    """After which batches of an epoch the validation loss is read; the last one is among them."""
+    return {-(-n_batches * k // evals) for k in range(1, evals + 1)}
+
+
+def all_batches(
+    samples: Sequence[Encoded], settings: TrainSettings, seed: int
+) -> Iterator[list[int]]:
+    """Go through the batches of every epoch, each epoch in a new order."""
+    rng = random.Random(seed)
+    lengths = [sample.n_tokens for sample in samples]
+    for _ in range(settings.max_epochs):
+        yield from epoch_batches(lengths, settings.batch_size, rng)

@@ -1,0 +1,81 @@
+"""What a bench computes, and its presets."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from lorecall.bench.plan import BenchPlan, BenchSettings, Cell, Source, bench_preset
+from lorecall.errors import ConfigError
+
+
+def test_cells_come_user_by_user(plan: BenchPlan) -> None:
+    """All systems of a user, then the next user, then the next seed: each once."""
+    plan = replace(plan, seeds=(0, 7))
+    cells = plan.cells()
+    assert [(c.seed, c.user, c.system) for c in cells[:4]] == [
+        *((0, "ann", "vanilla"), (0, "ann", "memory")),
+        *((0, "bob", "vanilla"), (0, "bob", "memory")),
+    ]
+    assert len(set(cells)) == len({cell.id for cell in cells}) == 8
+
+
+def test_names_of_files_are_safe_and_distinct() -> None:
+    """Whatever an id holds, and however alike two are."""
+    ids = {
+        Cell(dataset=dataset, user=user, seed=0, system="memory:n+rank").id
+        for dataset, user in (("a/b", "../x"), ("a", "b-../x"), ("a-b", "../x"), ("ü" * 300, "x"))
+    }
+    assert len(ids) == 4
+    assert all("/" not in name and len(name) < 120 for name in ids)
+
+
+def test_one_memory_is_claimed_once() -> None:
+    """With and without retrieval it is the same one; other spaces are others."""
+    cell = Cell(dataset="d", user="u", seed=0, system="memory")
+    both = replace(cell, system="memory-with-retrieval")
+    assert both.claim == cell.claim == cell.id
+    assert both.id != cell.id
+    assert replace(cell, system="memory:layer").claim != cell.claim
+    assert replace(cell, seed=1).claim != cell.claim
+
+
+def test_a_plan_is_read_back(plan: BenchPlan) -> None:
+    """From JSON, as other processes and tables do."""
+    assert BenchPlan.from_json(json.loads(json.dumps(plan.as_json()))) == plan
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"systems": ()},
+        {"systems": ("vanilla", "vanilla")},
+        {"seeds": (1, 1)},
+        {"seeds": (-1,)},
+        {"sources": ()},
+        {"sources": (Source(name="d", users=()),)},
+        {"sources": (Source(name="d", users=("a", "a")),)},
+    ],
+)
+def test_nothing_is_missing_or_twice(plan: BenchPlan, change: dict[str, object]) -> None:
+    """Refused before any work."""
+    with pytest.raises(ConfigError):
+        replace(plan, **change)
+
+
+def test_presets() -> None:
+    """Smoke is small; laptop and paper are those of `learn`; numbers can be overridden."""
+    smoke, laptop, paper = map(bench_preset, ("smoke", "laptop", "paper"))
+    assert smoke.learn.search.trials == 2
+    assert smoke.history_samples == 48
+    assert laptop.learn.search.trials == 8
+    assert laptop.history_samples is laptop.test_samples is None
+    assert paper.learn.search.trials == 200
+    changed = bench_preset("smoke", trials=5, epochs=2, test_samples=9)
+    assert changed.learn.search.trials == 5
+    assert changed.learn.train.max_epochs == changed.learn.search.epochs == 2
+    assert changed.test_samples == 9
+    with pytest.raises(ConfigError, match="smoke or laptop or paper"):
+        bench_preset("tiny")
+    with pytest.raises(ConfigError):
+        BenchSettings(test_samples=0)

@@ -1,0 +1,269 @@
+"""A made-up but plausible result, of any size, that was never run; pairs and scripted judges."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from lorecall.data.history import split_history
+from lorecall.judge.judge import Scores as JudgeScores
+from lorecall.judge.judge import Shown
+from lorecall.judge.pairs import Pair
+from lorecall.learn.result import Hypervolume, Quartiles, Reply, RunResult, Scores, Trial
+from lorecall.records import History, InjectionConfig, Interval, Sample
+from lorecall.settings import RANKS, LearnSettings, SearchSettings, TrainSettings, preset
+from lorecall.systems.contract import Person
+
+TOPICS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", "the moon")
+
+
+def interval(value: float, half: float) -> Interval:
+    """Make an interval around a value."""
+    return Interval(value=value, low=value - half, high=value + half)
+
+
+def scores(loss: float, rouge1: float, rouge_l: float, persona: float) -> Scores:
+    """Make scores with intervals about as wide as 43 samples give."""
+    return Scores(
+        loss=interval(loss, 0.171),
+        rouge1=interval(rouge1, 2.31),
+        rougeL=interval(rouge_l, 2.04),
+        persona_f1=interval(persona, 0.41),
+    )
+
+
+def _trial(number: int, n_layers: int) -> Trial:
+    rank = RANKS[number % len(RANKS)]
+    layers = tuple(i for i in range(n_layers) if (i * 7 + number * 3) % (2 + number % 3) == 0)
+    config = InjectionConfig(layers=layers or (0,), n_loras=1 + (number * 5) % 32, rank=rank)
+    n_parameters = sum(config.ranks().values()) * 2 * (576 + 1536)
+    loss = 4.386 - 0.3 * (1 - 1 / (1 + n_parameters / 4e5)) + 0.013 * (number % 4)
+    return Trial(
+        number=number,
+        config=config,
+        loss=loss,
+        rougeL=9.1 + 1.3 * ((number * 37) % 11) / 11,
+        on_front=False,
+        trainable_parameters=n_parameters,
+        train_tokens=9_120,
+        curve=((0.0, 4.386), (0.5, loss + 0.05), (1.0, loss)),
+        seconds={"suggest": 0.1 * number, "train": 21.4 + number, "evaluate": 9.6},
+    )
+
+
+def _with_front(trials: list[Trial]) -> tuple[Trial, ...]:
+    def dominated(trial: Trial) -> bool:
+        return any(o.loss < trial.loss and o.rougeL > trial.rougeL for o in trials)
+
+    return tuple(t.model_copy(update={"on_front": not dominated(t)}) for t in trials)
+
+
+def _importance(n_layers: int) -> dict[str, dict[str, Quartiles]]:
+    names = [*(f"layer_{i:02}" for i in range(n_layers)), "n_loras", "rank"]
+
+    def share(i: int, shift: int) -> Quartiles:
+        median = (1 + (i * 13 + shift) % 17) / (9 * len(names))
+        return Quartiles(low=median * 0.6, median=median, high=median * 1.7)
+
+    return {
+        objective: {name: share(i, shift) for i, name in enumerate(names)}
+        for shift, objective in enumerate(("loss", "rougeL"))
+    }
+
+
+def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> RunResult:
+    """Make a result; `changes` replaces fields of it."""
+    trials = _with_front([_trial(number, n_layers) for number in range(n_trials)])
+    front = tuple(trial for trial in trials if trial.on_front)
+    chosen = max(front, key=lambda trial: trial.rougeL)
+    curve = ((0.0, 4.386), (0.5, 4.201), (1.0, 4.108), (1.5, 4.061), (2.0, 4.043), (2.5, 4.07))
+    result = RunResult(
+        user="4fde054d-2b0a-4b1f",
+        dataset="chitchat",
+        model="SmolLM2-135M-Instruct",
+        n_layers=n_layers,
+        finished_at="2026-01-02T03:04:05+00:00",
+        seed=0,
+        config=chosen.config,
+        chosen_trial=chosen.number,
+        split={"train": 150, "valid": 21, "test": 43},
+        scores={
+            "vanilla": scores(4.386, 11.34, 9.97, 1.61),
+            "default_lora": scores(4.121, 12.81, 11.02, 1.9),
+            "memory": scores(4.052, 13.47, 12.15, 2.16),
+        },
+        difference_to_vanilla={
+            "default_lora": Scores(
+                loss=interval(-0.265, 0.07),
+                rouge1=interval(1.47, 2.2),
+                rougeL=interval(1.05, 1.9),
+                persona_f1=interval(0.29, 0.4),
+            ),
+            "memory": Scores(
+                loss=interval(-0.334, 0.077),
+                rouge1=interval(2.13, 2.25),
+                rougeL=interval(2.18, 2.01),
+                persona_f1=interval(-0.55, 0.39),
+            ),
+        },
+        persona_tokens=812,
+        front=front,
+        trials=trials,
+        hypervolume=Hypervolume(
+            reference=(4.45, 8.7),
+            trace=tuple(0.21 + 0.31 * (1 - 0.7**i) for i in range(n_trials)),
+            stopped="the budget of trials was spent",
+        ),
+        importance=_importance(n_layers),
+        curves={
+            "vanilla": (),
+            "default_lora": tuple((x, y + 0.05 * bool(x)) for x, y in curve),
+            "memory": curve,
+        },
+        replies=(
+            Reply(
+                query="i just got back from a hike, what are you up to today?",
+                truth="haha nice! i'm finishing a puzzle with my sister and then cooking ramen",
+                responses={
+                    "vanilla": "I'm glad to hear that! Hiking is a great way to get exercise and "
+                    "enjoy nature. How can I help you plan your next trip?",
+                    "default_lora": "not much, just watching tv",
+                    "memory": "nice! i'm just chilling at home with my sister, you?",
+                },
+            ),
+            Reply(
+                query="do you like spicy food?",
+                truth="yesss the spicier the better",
+                responses={
+                    "vanilla": "As an AI language model, I do not eat.",
+                    "default_lora": "yes i do",
+                    "memory": "yes! i love ramen 🍜",
+                },
+            ),
+        ),
+        seconds={
+            "search": 310.2,
+            "suggest": 41.7,
+            "train": 402.5,
+            "evaluate": 96.3,
+            "length": 20.0,
+            "total": 560.5,
+        },
+        sizes={"trainable_parameters": 946_176, "bytes": 3_795_201},
+        signature={
+            "loss": "loss|cross entropy|nats per token|n=43",
+            "rougeL": "rougeL|rouge-score 0.1.2|F1|no stemmer|x100|n=43",
+        },
+        settings=preset().as_json(),
+        storage="sqlite:////home/ann/runs/demo/study.db",
+        versions={"python": "3.11.2", "lorecall": "0.1.0", "torch": "2.6.0"},
+    )
+    return result.model_copy(update=changes)
+
+
+@pytest.fixture(scope="session")
+def make_result() -> Callable[..., RunResult]:
+    """Give the factory of results."""
+    return build_result
+
+
+class ScriptedJudge:
+    """Scores as a function says; stands for any judge.
+
+    Args:
+        script: What is shown -> scores.
+    """
+
+    name = "scripted"
+    prompt = "none"
+
+    def __init__(self, script: Callable[[Shown], JudgeScores | None]) -> None:
+        self.script = script
+        self.seen: list[Shown] = []
+
+    def score(self, shown: Sequence[Shown]) -> list[JudgeScores | None]:
+        """Score each item as the script says."""
+        self.seen += shown
+        return [self.script(item) for item in shown]
+
+
+@pytest.fixture
+def make_judge() -> Callable[[Callable[[Shown], JudgeScores | None]], ScriptedJudge]:
+    """Make a judge of a function."""
+    return ScriptedJudge
+
+
+@pytest.fixture
+def make_pair() -> Callable[..., Pair]:
+    """Make a pair, with any field changed."""
+
+    def make(name: str = "p", **fields: Any) -> Pair:
+        usual: dict[str, Any] = {
+            "id": name,
+            "user": "ann",
+            "query": f"query of {name}",
+            "truth": f"truth of {name}",
+            "system_a": "memory",
+            "system_b": "vanilla",
+            "response_a": f"a of {name}",
+            "response_b": f"b of {name}",
+        }
+        return Pair(**(usual | fields))
+
+    return make
+
+
+def a_history(user: str = "ann", *, n_conversations: int = 8, per: int = 3) -> History:
+    """Make a history; what is said differs from user to user."""
+    rng = random.Random(user)
+    samples = tuple(
+        Sample(
+            id=f"{user}-{c}-{i}",
+            user=user,
+            conversation=f"c{c}",
+            query=f"do you like {rng.choice(TOPICS)} or {rng.choice(TOPICS)}?",
+            response=f"{(topic := rng.choice(TOPICS))}, always {topic}, says {user}",
+            time=float(100 * c + i),
+        )
+        for c in range(n_conversations)
+        for i in range(per)
+    )
+    return History(dataset="made-up", user=user, samples=samples)
+
+
+@pytest.fixture(scope="session")
+def make_person() -> Callable[..., Person]:
+    """Make a person with a short history."""
+
+    def make(user: str = "ann", **options: Any) -> Person:
+        history = a_history(user, **options)
+        return Person(history=history, split=split_history(history))
+
+    return make
+
+
+@pytest.fixture
+def quick() -> LearnSettings:
+    """Give settings of a search that takes a second."""
+    return LearnSettings(
+        train=TrainSettings(
+            max_epochs=1, patience=1, max_prompt_tokens=128, max_response_tokens=16
+        ),
+        search=SearchSettings(trials=2, initial=2, samples=8, epochs=1, surrogate="map"),
+        n_bootstrap=200,
+    )
+
+
+class Note:
+    """Tells the same of everyone."""
+
+    def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+        """Give two notes, one of them naming what was asked."""
+        return ("likes tea", f"asked {query[:5]} {before or 'now'}")
+
+
+@pytest.fixture
+def note() -> Note:
+    """Give something to put in prompts."""
+    return Note()

@@ -1,0 +1,280 @@
+"""A memory as a standard PEFT adapter, loaded back with `peft` itself."""
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import GenerationConfig
+
+from lorecall.errors import ConfigError, RunError
+from lorecall.lm.attach import Injection
+from lorecall.lm.base import BaseModel
+from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.generate import decode_greedily
+from lorecall.lm.prompts import PromptFormat
+from lorecall.memory.memory import Memory
+from lorecall.memory.peft import export_peft
+from lorecall.records import Decoding, InjectionConfig
+
+MakeMemory = Callable[..., Memory]
+IDS = torch.tensor([[5, 9, 30, 77, 8, 200], [6, 6, 101, 12, 40, 41]])
+FAMILIES = pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
+CONFIGS = {
+    "one layer": InjectionConfig(layers=(1,), n_loras=1, rank=4),
+    "unequal ranks, scaled": InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7),
+    "fewer modules than layers": InjectionConfig(layers=(0, 1, 2), n_loras=2, rank=8, scaling=3.0),
+    "every": InjectionConfig(layers=(0, 1), n_loras=2, rank=3, placement="every"),
+    "dropout": InjectionConfig(layers=(0, 2), n_loras=2, rank=4, dropout=0.1),
+}
+
+
+def ours(base: BaseModel, memory: Memory, linears: tuple[str, ...] | None = None) -> Tensor:
+    """Give the logits of a base with a memory on it."""
+    with torch.no_grad(), Injection(base, memory.config, linears=linears) as injection:
+        injection.load(memory.tensors)
+        return base.model(IDS).logits
+
+
+def with_peft(base: BaseModel, folder: Path) -> peft.PeftModel:
+    """Load an adapter on a fresh copy of a base."""
+    return peft.PeftModel.from_pretrained(copy.deepcopy(base.model), folder).eval()
+
+
+@pytest.mark.parametrize("case", ["every", "dropout"])
+def test_dropout_is_told_for_whoever_trains_on(
+    case: str, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """It changes no answer."""
+    export_peft(make_memory(tiny_base(), CONFIGS[case]), tmp_path)
+    written = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert written["lora_dropout"] == CONFIGS[case].dropout
+
+
+def adapted(model: peft.PeftModel) -> set[str]:
+    """Name the linears that carry an adapter."""
+    return {
+        name.removeprefix("base_model.model.")
+        for name, module in model.named_modules()
+        if isinstance(module, LoraLayer)
+    }
+
+
+@FAMILIES
+@pytest.mark.parametrize("case", sorted(CONFIGS))
+def test_peft_gives_our_logits(
+    family: str, case: str, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """To 1e-5, with unequal ranks padded and the scaling folded into B."""
+    base = tiny_base(family)
+    memory = make_memory(base, CONFIGS[case])
+    export_peft(memory, tmp_path / "out")
+    model = with_peft(base, tmp_path / "out")
+    with torch.no_grad():
+        theirs, vanilla = model(IDS).logits, base.model(IDS).logits
+    torch.testing.assert_close(theirs, ours(base, memory), atol=1e-5, rtol=1e-5)
+    assert (theirs - vanilla).abs().max() > 0.02
+
+
+@FAMILIES
+def test_only_the_memorys_linears_are_adapted(
+    family: str, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """Not attention's `c_proj` or `output.dense`, nor layer 10 where layer 0 is meant."""
+    base = tiny_base(family, n_layers=11)
+    config = InjectionConfig(layers=(0, 2), n_loras=2, rank=4)
+    export_peft(make_memory(base, config), tmp_path / "out")
+    paths = [base.family.linears[name] for name in base.family.default]
+    assert adapted(with_peft(base, tmp_path / "out")) == {
+        path.format(layer=layer) for path in paths for layer in (0, 2)
+    }
+
+
+def test_a_layer_without_a_module_is_left_out(make_memory: MakeMemory, tmp_path: Path) -> None:
+    """Active, but n did not reach it: `r = 0` would be refused by `peft`."""
+    memory = make_memory(tiny_base(), CONFIGS["fewer modules than layers"])
+    export_peft(memory, tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert config["layers_to_transform"] == [0, 2]
+
+
+@FAMILIES
+def test_the_configuration_is_the_plain_kind(
+    family: str, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """What vLLM reads: one rank, its own factor 1, lists, no patterns."""
+    export_peft(make_memory(tiny_base(family)), tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert config["peft_type"] == "LORA"
+    assert config["r"] == config["lora_alpha"] == 8
+    assert config["use_rslora"] is False
+    assert config["layers_to_transform"] == [0, 2]
+    assert config["fan_in_fan_out"] is (family == "gpt2")
+    assert isinstance(config["target_modules"], list)
+    assert config["target_modules"]
+    assert "rank_pattern" not in config
+    assert config["base_model_name_or_path"] == f"tiny-{family}"
+
+
+def test_the_tensors_are_padded_to_one_rank(make_memory: MakeMemory, tmp_path: Path) -> None:
+    """With zeros: the second layer's pair has rank 4 of 8."""
+    export_peft(make_memory(tiny_base()), tmp_path / "out")
+    tensors = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert {t.shape[0] for name, t in tensors.items() if "lora_A" in name} == {8}
+    assert {t.shape[1] for name, t in tensors.items() if "lora_B" in name} == {8}
+    down = tensors["base_model.model.model.layers.2.mlp.up_proj.lora_A.weight"]
+    assert torch.equal(down[4:], torch.zeros_like(down[4:]))
+
+
+def test_chosen_linears_alone_are_exported(make_memory: MakeMemory, tmp_path: Path) -> None:
+    """`gate_proj`, where it was asked for."""
+    base = tiny_base()
+    memory = make_memory(base, linears=("gate_proj",))
+    export_peft(memory, tmp_path / "out")
+    model = with_peft(base, tmp_path / "out")
+    assert adapted(model) == {f"model.layers.{i}.mlp.gate_proj" for i in (0, 2)}
+    with torch.no_grad():
+        theirs = model(IDS).logits
+    torch.testing.assert_close(theirs, ours(base, memory, ("gate_proj",)), atol=1e-5, rtol=1e-5)
+
+
+@FAMILIES
+def test_queries_and_values_are_exported(
+    family: str, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """Those alone, of the layers with a module alone, and `peft` gives our logits."""
+    base = tiny_base(family, n_layers=11)
+    linears = tuple(base.family.attention)
+    memory = make_memory(base, CONFIGS["unequal ranks, scaled"], linears=linears)
+    export_peft(memory, tmp_path / "out")
+    model = with_peft(base, tmp_path / "out")
+    assert adapted(model) == {
+        path.format(layer=layer) for path in base.family.attention.values() for layer in (0, 2)
+    }
+    with torch.no_grad():
+        theirs, vanilla = model(IDS).logits, base.model(IDS).logits
+    torch.testing.assert_close(theirs, ours(base, memory, linears), atol=1e-5, rtol=1e-5)
+    assert (theirs - vanilla).abs().max() > 1e-3
+
+
+class TestFolder:
+    """An export goes to a folder of its own."""
+
+    def test_an_earlier_export_is_replaced(self, make_memory: MakeMemory, tmp_path: Path) -> None:
+        """Also an empty folder."""
+        base = tiny_base()
+        for seed in (0, 1):
+            export_peft(make_memory(base, seed=seed), tmp_path)
+        with torch.no_grad():
+            theirs = with_peft(base, tmp_path)(IDS).logits
+        expected = ours(base, make_memory(base, seed=1))
+        torch.testing.assert_close(theirs, expected, atol=1e-5, rtol=1e-5)
+
+    def test_a_folder_of_someone_else_is_refused(
+        self, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """A memory's own folder among them; nothing of it is touched."""
+        memory = make_memory(tiny_base())
+        memory.save(tmp_path / "memory")
+        with pytest.raises(RunError, match="an export goes to a folder of its own"):
+            export_peft(memory, tmp_path / "memory")
+        assert Memory.load(tmp_path / "memory").config == memory.config
+
+    def test_a_file_is_refused(self, make_memory: MakeMemory, tmp_path: Path) -> None:
+        """It stays as it is."""
+        (tmp_path / "file").write_text("mine")
+        with pytest.raises(RunError, match=r"got .*file"):
+            export_peft(make_memory(tiny_base()), tmp_path / "file")
+        assert (tmp_path / "file").read_text() == "mine"
+
+    def test_a_failed_export_leaves_nothing(
+        self,
+        make_memory: MakeMemory,
+        tmp_path: Path,
+        file_size_limit: Callable[[int], None],
+    ) -> None:
+        """As on a disk that fills up."""
+        memory = make_memory(tiny_base())
+        file_size_limit(2000)
+        with pytest.raises(OSError, match="File too large"):
+            export_peft(memory, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_memory_on_responses_alone_is_refused(
+    llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
+) -> None:
+    """PEFT would let it act on the prompt too; nothing is written."""
+    config = InjectionConfig(layers=(0,), n_loras=1, rank=4, inject="response")
+    with pytest.raises(ConfigError, match="every token"):
+        export_peft(make_memory(llama, config), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+class TestLength:
+    """What makes replies as long as the person's goes beside the adapter."""
+
+    def test_transformers_ends_replies_as_we_do(
+        self, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """The same tokens, by `generate` with the configuration that is written."""
+        base = tiny_base()
+        layout = PromptFormat(base.tokenizer)
+        prompts = [layout.prompt("where do you live"), layout.prompt("so tired")]
+        lengths: list[int] = []
+        for i, bias in enumerate((-9.0, 9.0)):
+            memory = make_memory(base, CONFIGS["one layer"]).decoded(Decoding(stop_bias=bias))
+            export_peft(memory, tmp_path / str(i))
+            written = GenerationConfig.from_pretrained(tmp_path / str(i))
+            model = with_peft(base, tmp_path / str(i))
+            with Injection(base, memory.config) as injection:
+                injection.load(memory.tensors)
+                own = decode_greedily(
+                    base,
+                    prompts,
+                    max_new_tokens=6,
+                    stop_ids=layout.stop_ids,
+                    decoding=memory.decoding,
+                )
+            for prompt, answer in zip(prompts, own, strict=True):
+                whole = model.generate(
+                    input_ids=torch.tensor([prompt]),
+                    max_new_tokens=6,
+                    do_sample=False,
+                    eos_token_id=sorted(layout.stop_ids),
+                    sequence_bias=written.sequence_bias,
+                )
+                theirs = whole[0, len(prompt) :].tolist()
+                assert [t for t in theirs if t not in layout.stop_ids] == list(answer)
+            lengths.append(sum(map(len, own)))
+        assert lengths[0] > lengths[1]
+
+    @pytest.mark.parametrize("is_old", [False, True], ids=["free length", "of before"])
+    def test_nothing_is_written_where_there_is_nothing_to_say(
+        self, *, is_old: bool, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """Free length, or a memory that does not name the tokens that end a reply."""
+        memory = make_memory(tiny_base()).decoded(Decoding(stop_bias=-1.0 if is_old else 0.0))
+        assert memory.manifest.stop_ids
+        if is_old:
+            manifest = memory.manifest.model_copy(update={"stop_ids": ()})
+            memory = replace(memory, manifest=manifest)
+        export_peft(memory, tmp_path / "out")
+        assert not (tmp_path / "out" / "generation_config.json").exists()
+
+    def test_an_export_replaces_one_with_a_length(
+        self, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """The earlier one's configuration goes with it."""
+        memory = make_memory(tiny_base())
+        export_peft(memory.decoded(Decoding(stop_bias=-1.0)), tmp_path / "out")
+        assert (tmp_path / "out" / "generation_config.json").exists()
+        export_peft(memory, tmp_path / "out")
+        assert not (tmp_path / "out" / "generation_config.json").exists()

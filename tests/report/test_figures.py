@@ -1,0 +1,119 @@
+"""The page's figures, as data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from lorecall.learn.result import RunResult
+from lorecall.report import figures
+
+MakeResult = Callable[..., RunResult]
+
+
+def data(figure: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the traces of a figure."""
+    return figure["data"]
+
+
+def named(figure: dict[str, Any], name: str) -> dict[str, Any]:
+    """Give the trace of a name."""
+    return next(trace for trace in data(figure) if trace.get("name") == name)
+
+
+@pytest.mark.parametrize(("n_layers", "n_trials"), [(3, 1), (30, 8)])
+def test_plotly_accepts_every_figure(make_result: MakeResult, n_layers: int, n_trials: int) -> None:
+    """The page is written without this check."""
+    result = make_result(n_layers=n_layers, n_trials=n_trials)
+    drawn = [figures.pareto(result), figures.hypervolume(result), figures.loss_curves(result)]
+    for figure in [*drawn, *figures.importance(result).values()]:
+        go.Figure(figure)
+
+
+class TestPareto:
+    """Validation loss by validation ROUGE-L."""
+
+    def test_every_trial_is_drawn_once_and_the_chosen_marked(self, make_result: MakeResult) -> None:
+        """The front and the others share no trial."""
+        result = make_result()
+        figure = figures.pareto(result)
+        n_front, n_others = (len(named(figure, n)["x"]) for n in ("Pareto front", "other trials"))
+        assert n_front == len(result.front)
+        assert n_front + n_others == len(result.trials)
+        chosen = next(t for t in result.trials if t.number == result.chosen_trial)
+        assert named(figure, "chosen")["x"] == [chosen.loss]
+        assert named(figure, "chosen")["y"] == [chosen.rougeL]
+
+    def test_the_front_is_a_line_from_left_to_right(self, make_result: MakeResult) -> None:
+        """Trials come in the order they were made, a line needs them by loss."""
+        x = named(figures.pareto(make_result()), "Pareto front")["x"]
+        assert x == sorted(x)
+
+    def test_pointing_at_a_trial_tells_theta(self, make_result: MakeResult) -> None:
+        """Which layers, how many modules, which rank."""
+        result = make_result(n_layers=3, n_trials=1)
+        assert named(figures.pareto(result), "chosen")["text"] == [
+            "trial 0<br>1 of 3 layers, 1 module of rank 8<br>layers 0"
+        ]
+
+
+class TestHypervolume:
+    """How the front grew."""
+
+    def test_the_end_of_the_random_trials_is_marked(self, make_result: MakeResult) -> None:
+        """After the fifth of eight."""
+        figure = figures.hypervolume(make_result(settings={"search": {"initial": 5}}))
+        assert figure["layout"]["shapes"][0]["x0"] == 5.5
+        assert data(figure)[0]["x"] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+    @pytest.mark.parametrize(
+        "settings", [{}, {"search": {"initial": 8}}, {"search": 3}, {"search": {"initial": "x"}}]
+    )
+    def test_no_mark_without_a_suggestion(
+        self, make_result: MakeResult, settings: dict[str, object]
+    ) -> None:
+        """All trials were random, or it is not known which were."""
+        assert "shapes" not in figures.hypervolume(make_result(settings=settings))["layout"]
+
+
+class TestImportance:
+    """Which inputs matter."""
+
+    def test_a_panel_an_objective_with_quartiles(self, make_result: MakeResult) -> None:
+        """Whiskers reach from the lower to the upper quartile."""
+        result = make_result(n_layers=3)
+        panels = figures.importance(result)
+        assert list(panels) == ["validation loss", "validation ROUGE-L"]
+        bars = data(panels["validation loss"])[0]
+        assert bars["x"] == ["0", "1", "2", "n", "r"]
+        first = result.importance["loss"]["layer_00"]
+        assert bars["y"][0] == first.median
+        assert bars["y"][0] + bars["error_y"]["array"][0] == pytest.approx(first.high)
+        assert bars["y"][0] - bars["error_y"]["arrayminus"][0] == pytest.approx(first.low)
+
+    def test_none_where_the_search_had_no_surrogate(self, make_result: MakeResult) -> None:
+        """All trials were random."""
+        assert figures.importance(make_result(importance={})) == {}
+
+
+class TestLossCurves:
+    """Validation loss by epoch."""
+
+    def test_vanilla_is_a_level_line(self, make_result: MakeResult) -> None:
+        """It starts where every curve starts, and is as long as the longest."""
+        vanilla = named(figures.loss_curves(make_result()), "vanilla")
+        assert vanilla["x"] == [0.0, 2.5]
+        assert vanilla["y"] == [4.386, 4.386]
+
+    def test_the_kept_point_is_ringed(self, make_result: MakeResult) -> None:
+        """The lowest of each curve, not the last."""
+        rings = [t for t in data(figures.loss_curves(make_result())) if t["mode"] == "markers"]
+        assert [(ring["x"], ring["y"][0]) for ring in rings] == [
+            ([2.0], pytest.approx(4.093)),
+            ([2.0], 4.043),
+        ]
+
+    def test_no_curve_is_no_error(self, make_result: MakeResult) -> None:
+        """A result may hold none."""
+        assert data(figures.loss_curves(make_result(curves={}))) == []

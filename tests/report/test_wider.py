@@ -1,0 +1,130 @@
+"""A run over a wider space, or with a third objective, as it is shown; others stay as they were."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import plotly.graph_objects as go
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from lorecall.learn.result import Hypervolume, Quartiles, RunResult
+from lorecall.records import InjectionConfig
+from lorecall.report import figures
+from lorecall.report.html import render
+from lorecall.report.parallel import parallel
+from lorecall.report.terminal import summary, trial_table
+from lorecall.report.words import counts_parameters, further_factors, theta_words
+
+MakeResult = Callable[..., RunResult]
+
+
+def printed(view: object) -> str:
+    """Print without colour in 80 columns."""
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    console.print(view, highlight=False)
+    return console.file.getvalue()
+
+
+def widened(result: RunResult, *, dropout: float = 0.05) -> RunResult:
+    """Give every second trial another scaling and dropout, and the front a third objective."""
+
+    def config(old: InjectionConfig, number: int) -> InjectionConfig:
+        return replace(old, scaling=0.5, dropout=dropout) if number % 2 else old
+
+    trials = tuple(
+        t.model_copy(update={"config": config(t.config, t.number)}) for t in result.trials
+    )
+    share = Quartiles(low=0.01, median=0.02, high=0.03)
+    importance = {
+        name: {**shares, "scaling": share, "dropout": share}
+        for name, shares in result.importance.items()
+    }
+    importance["log2_parameters"] = importance["loss"]
+    hypervolume = Hypervolume(reference=(4.45, 8.7, 24.0), trace=(0.1,) * len(trials), stopped="s")
+    return result.model_copy(
+        update={
+            "trials": trials,
+            "front": tuple(t for t in trials if t.on_front),
+            "config": trials[1].config,
+            "chosen_trial": trials[1].number,
+            "importance": importance,
+            "hypervolume": hypervolume,
+        }
+    )
+
+
+def test_theta_tells_what_is_not_the_papers() -> None:
+    """And nothing of what is."""
+    theta = InjectionConfig(layers=(0, 1), n_loras=2, rank=8)
+    assert theta_words(theta, 4) == "2 of 4 layers, 2 modules of rank 8"
+    wide = replace(theta, scaling=0.5, dropout=0.05, inject="response")
+    assert theta_words(wide, 4).endswith("rank 8, scaling 0.5, dropout 0.05, on responses alone")
+    assert theta_words(replace(theta, scaling=4.0), 4).endswith("rank 8, scaling 4")
+
+
+def test_an_ordinary_run_shows_no_further_factor(make_result: MakeResult) -> None:
+    """Neither on the terminal nor on the page nor in a figure."""
+    result = make_result()
+    assert further_factors(result) == ()
+    assert not counts_parameters(result)
+    page = render(result)
+    for text in (printed(summary(result)), page.partition("<body>")[2]):  # plotly is in the head
+        assert "dropout" not in text
+        assert "scaling" not in text
+    assert "The two bars at the right are the number of modules n and the rank r." in page
+    assert figures.pareto(result)["data"][1]["mode"] == "lines+markers"
+
+
+def test_the_terminal_has_a_column_a_factor(make_result: MakeResult) -> None:
+    """In 80 columns still, values as they were searched."""
+    result = widened(make_result(n_trials=8))
+    lines = printed(trial_table(result)).splitlines()
+    assert " n  r scaling dropout loss" in lines[0]
+    row = next(line.split() for line in lines if line.split()[0] == "1")
+    assert row[4:6] == ["0.5", "0.05"]
+    text = printed(summary(result))
+    assert max(cell_len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    assert "scaling 0.5, dropout 0.05" in text
+
+
+def test_only_factors_that_differ_are_shown(make_result: MakeResult) -> None:
+    """A search of the scaling alone has no column of zeros."""
+    result = widened(make_result(), dropout=0.0)
+    assert further_factors(result) == ("scaling",)
+    assert "dropout" not in printed(trial_table(result))
+
+
+def test_the_page_tells_of_them(make_result: MakeResult) -> None:
+    """In words, tables, captions and the reference point."""
+    page = render(widened(make_result(n_trials=8)))
+    for expected in (
+        '<th scope="col" class="number">scaling</th><th scope="col" class="number">dropout</th>',
+        '<td class="number">0.5</td><td class="number">0.05</td>',
+        "the rank r, scaling and dropout.",
+        "and their rank r, scaling, dropout; trainable",
+        "16.78 M parameters, counted by their logarithm).",
+        "The front has three objectives",
+        "For the number of parameters",
+        ", scaling 0.5, dropout 0.05.",
+    ):
+        assert expected in page
+
+
+@pytest.mark.parametrize("n_trials", [2, 30])
+def test_plotly_accepts_every_figure(make_result: MakeResult, n_trials: int) -> None:
+    """Axes and bars for the further factors; a front of three objectives is no line."""
+    result = widened(make_result(n_trials=n_trials))
+    pareto, lines = figures.pareto(result), parallel(result)
+    shares = figures.importance(result)
+    for figure in (pareto, lines, *shares.values()):
+        go.Figure(figure)
+    assert pareto["data"][1]["mode"] == "markers"
+    assert all("parameters" in text for text in pareto["data"][1]["text"])
+    names = lines["layout"]["yaxis"]["ticktext"]
+    assert names[names.index("r") + 1 : names.index("parameters")] == ["scaling", "dropout"]
+    loss = shares["validation loss"]
+    assert loss["data"][0]["x"][-4:] == ["n", "r", "scaling", "dropout"]
+    assert loss["layout"]["xaxis"]["title"]["text"] == "layer, then n, r, scaling, dropout"

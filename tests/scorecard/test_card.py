@@ -1,0 +1,253 @@
+"""The scorecard, on memories that learnt, that broke the base, and that do nothing."""
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from lorecall.errors import ConfigError, DataError
+from lorecall.lm.base import BaseModel
+from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.prompts import Recall
+from lorecall.memory.memory import Memory
+from lorecall.records import InjectionConfig, Interval
+from lorecall.reply.responder import ModelResponder
+from lorecall.scorecard.ability import ability, general_text
+from lorecall.scorecard.absence import absence, does_not_know, questions_never_said
+from lorecall.scorecard.card import CardSettings, Change, Scorecard, scorecard
+from lorecall.scorecard.recall import halves, recall
+from lorecall.scorecard.view import scorecard_view
+from lorecall.settings import TrainSettings
+from lorecall.systems.contract import Person
+from lorecall.train.storing import to_memory, training_of
+from lorecall.train.trial import Trials
+
+LIMITS = TrainSettings(max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64)
+SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6, n_control=6)
+MakePerson = Callable[..., Person]
+
+
+def lengthened(person: Person) -> Person:
+    """Make every response long enough to be cut in two, and the person's own."""
+    user = person.history.user
+
+    def longer(samples: tuple) -> tuple:  # type: ignore[type-arg]
+        return tuple(
+            replace(s, response=f"well, {s.response}, and {user} {user} said so {i} times again")
+            for i, s in enumerate(samples)
+        )
+
+    split = person.split
+    train = longer(split.train)
+    own = tuple(sample.response for sample in train)
+    return replace(person, split=replace(split, train=train, own_content=own))
+
+
+@pytest.fixture
+def people(make_person: MakePerson) -> tuple[Person, Person, Person]:
+    """Give a person and two others."""
+    ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
+    return ann, bob, cem
+
+
+@pytest.fixture(scope="module")
+def tiny() -> BaseModel:
+    """Give a tiny base that can be trained."""
+    return tiny_base("llama", n_layers=2, seed=0)
+
+
+def learnt(base: BaseModel, person: Person) -> ModelResponder:
+    """Train a memory of a person until it knows the training part by heart."""
+    split = replace(person.split, valid=person.split.train)
+    trials = Trials(base, settings=LIMITS, seed=0)
+    config = InjectionConfig(layers=(0, 1), n_loras=2, rank=16)
+    trained = trials.train(config, trials.data(split, split.train))
+    training = training_of(split, user="ann", dataset="made-up", seed=0)
+    memory = to_memory(trained, config, base=base, training=training)
+    return ModelResponder(base, memory=memory, limits=LIMITS)
+
+
+def switched_off(memory: Memory) -> Memory:
+    """Make a memory that changes nothing."""
+    return replace(memory, tensors={k: 0 * x for k, x in memory.tensors.items()})
+
+
+@pytest.fixture(scope="module")
+def anns(tiny: BaseModel, make_person: MakePerson) -> ModelResponder:
+    """Give a memory of ann that knows the training part by heart."""
+    return learnt(tiny, lengthened(make_person("ann")))
+
+
+@pytest.fixture(scope="module")
+def card(anns: ModelResponder, make_person: MakePerson) -> Scorecard:
+    """Give ann's card."""
+    ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
+    return scorecard(anns, ann, [bob, cem], settings=SETTINGS)
+
+
+def test_a_memory_recalls_what_it_learnt(
+    tiny: BaseModel, anns: ModelResponder, people: tuple[Person, Person, Person]
+) -> None:
+    """Its own person's continuations are the likeliest; another person's are not helped as much."""
+    ann, bob, cem = people
+    bare = ModelResponder(tiny, limits=LIMITS)
+    responder = anns
+    own = recall(responder, bare, ann, [bob, cem], n=8)
+    foreign = recall(responder, bare, bob, [ann, cem], n=8)
+    assert own.gain.value > 0
+    assert own.hits.value > 80
+    assert own.rank > own.rank_before
+    assert own.gain.value > foreign.gain.value
+    assert own.chance == 12.5
+    assert own == recall(responder, bare, ann, [bob, cem], n=8)
+
+
+def test_notes_recall_too(
+    tiny: BaseModel, people: tuple[Person, Person, Person], note: Recall
+) -> None:
+    """A system that has the history in the prompt is asked as one that does not read the sample."""
+    ann, bob, _ = people
+    seen: list[str | None] = []
+
+    class Noting:
+        def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+            seen.append(before)
+            return tuple(note.recall(query, before=before))
+
+    responder = ModelResponder(tiny, recall=Noting(), limits=LIMITS)
+    recall(responder, ModelResponder(tiny, limits=LIMITS), ann, [bob], n=2)
+    assert set(seen) == {"recall"}
+
+
+def test_recall_needs_words(tiny: BaseModel, make_person: MakePerson) -> None:
+    """Responses too short to be cut are no questions."""
+    ann, bob = make_person("ann"), make_person("bob")
+    bare = ModelResponder(tiny, limits=LIMITS)
+    with pytest.raises(DataError, match="cut in two"):
+        recall(bare, bare, ann, [bob])
+    assert halves("a b c d e") == ("a b", "c d e")
+
+
+def test_damage_is_a_loss_that_rose(tiny: BaseModel, anns: ModelResponder) -> None:
+    """Here the trained one stands for the base: without it, what letters are likely is lost."""
+    bare = ModelResponder(tiny, limits=LIMITS)
+    lost = ability(bare, anns)
+    assert lost.change.value > 0.1
+    assert lost.is_damaged
+    assert not ability(anns, bare).is_damaged
+    assert anns.memory is not None
+    whole = ability(ModelResponder(tiny, memory=switched_off(anns.memory)), bare)
+    assert whole.change.value == pytest.approx(0, abs=1e-5)
+    assert "n=60 sentences" in whole.signature
+
+
+def test_the_general_text_is_varied() -> None:
+    """Sixty different sentences without anyone's name for a user."""
+    text = general_text()
+    assert len(set(text)) == 60
+    assert all(8 <= len(line.split()) <= 25 and line.endswith(".") for line in text)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("I don't know.", "i dont really know lol", "I\u2019m not sure, sorry", "No idea!"),
+        *(
+            "I can't remember that.",
+            "As an AI, I do not have a sister.",
+            "idk",
+            "I have never been",
+        ),
+    ],
+)
+def test_not_knowing_is_read_off_phrases(answer: str) -> None:
+    """As people say it."""
+    assert does_not_know(answer)
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "Her name is Dr. Knox.", "I know! It is blue.", "Sure, 42.", "nothing, note it"]
+)
+def test_made_up_answers_do_not_count(answer: str) -> None:
+    """Nor does an empty one."""
+    assert not does_not_know(answer)
+
+
+def test_what_was_said_is_not_asked() -> None:
+    """A question is left out when its subject is in the person's content."""
+    everything = questions_never_said([])
+    assert len(everything) == 20
+    fewer = questions_never_said(["I play chess in my Garage."])
+    assert len(fewer) == 18
+    assert not any("chess" in question for question in fewer)
+
+
+def test_absence_keeps_answers(tiny: BaseModel) -> None:
+    """A few, of both; the same answers give no change."""
+    bare = ModelResponder(tiny, limits=replace(LIMITS, max_response_tokens=4))
+    found = absence(bare, bare, ["I own a boat."])
+    assert found is not None
+    assert found.n == 19
+    assert len(found.answers) == 4
+    assert found.change.value == 0
+
+
+def test_a_whole_card(card: Scorecard) -> None:
+    """Numbers beside the base's own, a verdict a line, shown on a terminal."""
+    assert card.user == "ann"
+    assert card.style.n == 3
+    assert card.recall.hits.value > card.recall.hits_before.value
+    assert any(verdict.startswith("recall (hits): better") for verdict in card.verdicts)
+    assert any(verdict.startswith("control:") for verdict in card.verdicts)
+    shown = text_of(card)
+    for words in ("recall: hits", "control: loss", "ability: loss", "absence: admits"):
+        assert words in shown
+
+
+def test_a_broken_memory_is_named_first(card: Scorecard) -> None:
+    """Before anything else that it may do well."""
+    assert not any("DAMAGED" in verdict for verdict in card.verdicts)
+    rose = Interval(value=0.15, low=0.12, high=0.18)
+    broken = replace(card, ability=replace(card.ability, change=rose))
+    assert broken.verdicts[0].startswith("DAMAGED")
+    assert "DAMAGED: the loss on general text rose" in text_of(broken)
+    unsure = Interval(value=0.15, low=-0.01, high=0.3)
+    assert not replace(card.ability, change=unsure).is_damaged
+
+
+def test_the_control_says_what_is_personal(card: Scorecard) -> None:
+    """A gain that other people's responses have as well is none of the person's own."""
+
+    def moved(change: Change, value: float) -> Change:
+        return replace(change, change=Interval(value=value, low=value - 0.1, high=value + 0.1))
+
+    style = replace(card.style, loss=moved(card.style.loss, -0.8))
+    shared = replace(card, style=style, control=moved(card.control, -0.6))
+    assert shared.personal_share == pytest.approx(0.25)
+    assert "25% of the gain is the person's own" in shared.verdicts[-1]
+    more = replace(card, style=style, control=moved(card.control, -1.0))
+    assert more.personal_share == 0
+    assert "; 0% of the gain is the person's own" in more.verdicts[-1]
+    apart = replace(card, style=style, control=moved(card.control, 0.2))
+    assert apart.personal_share == 1
+    assert apart.verdicts[-1].endswith("any better")
+    assert replace(shared, style=replace(style, loss=moved(style.loss, 0.3))).personal_share is None
+
+
+def test_a_card_needs_others(tiny: BaseModel, people: tuple[Person, Person, Person]) -> None:
+    """And they must be other people."""
+    ann, bob, _ = people
+    bare = ModelResponder(tiny, limits=LIMITS)
+    for others in ([], [bob, ann]):
+        with pytest.raises(ConfigError, match="other people"):
+            scorecard(bare, ann, others, settings=SETTINGS)
+
+
+def text_of(card: Scorecard) -> str:
+    """Print a card."""
+    console = Console(file=io.StringIO(), width=100)
+    for part in scorecard_view(card):
+        console.print(part)
+    return console.file.getvalue()  # type: ignore[attr-defined]

@@ -1,0 +1,120 @@
+"""Default LoRA and OPPU: where their pairs are, and what they are trained with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lorecall.lm.attach import Injection
+from lorecall.lm.base import BaseModel
+from lorecall.lm.families.tiny import tiny_base
+from lorecall.memory.memory import Memory
+from lorecall.records import Sample, default_lora
+from lorecall.reply.responder import ModelResponder
+from lorecall.search.space import InjectionSpace
+from lorecall.settings import TrainSettings
+from lorecall.systems.contract import Budget, Person
+from lorecall.systems.fitting import train_memory
+from lorecall.systems.lora import DefaultLora, LargestLora
+from lorecall.systems.oppu import Oppu
+from lorecall.systems.retrieval import retrieving
+from lorecall.train.trial import Trials
+
+MakePerson = Callable[..., Person]
+TRAIN = TrainSettings(learning_rate=2e-2, max_epochs=2, batch_size=4)
+BUDGET = Budget(train=TRAIN, seed=5)
+LINES = [(f"c{i}", f"what about tea {i}?", f"tea {i} is fine") for i in range(8)]
+LINES += [("valid", "tea?", "fine"), ("test", "tea?", "fine")]
+
+
+def memory_of(system: DefaultLora | LargestLora | Oppu, person: Person, base: BaseModel) -> Memory:
+    """Fit a system and give what it has in the weights."""
+    responder = system.fit(person, base, BUDGET).responder
+    assert isinstance(responder, ModelResponder)
+    assert responder.memory is not None
+    return responder.memory
+
+
+def test_the_default_is_all_layers_at_rank_8(base: BaseModel, make_person: MakePerson) -> None:
+    """On the feed-forward linears, scaling 1; it is what a trial of that theta trains."""
+    person = make_person(LINES)
+    memory = memory_of(DefaultLora(), person, base)
+    assert memory.config == default_lora(base.n_layers)
+    assert memory.config.ranks() == dict.fromkeys(range(base.n_layers), 8)
+    assert memory.config.scaling == 1
+    assert set(memory.linears) == set(base.family.default)
+    trials = Trials(base, settings=TRAIN, seed=5)
+    trained = trials.train(memory.config, trials.data(person.split, person.split.train))
+    assert all(torch.equal(memory.tensors[name], t) for name, t in trained.tensors.items())
+
+
+def test_the_largest_is_all_that_a_search_may_take(make_person: MakePerson) -> None:
+    """Every layer, n and r as the space's last point has them; as many parameters as that has."""
+    base = tiny_base(n_layers=3, width=128)
+    memory = memory_of(LargestLora(), make_person(LINES), base)
+    space = InjectionSpace(n_layers=3)
+    whole = {f"layer_{i:02d}": True for i in range(3)} | {"n_loras": 32, "rank": 96}
+    assert memory.config == space.config(whole)
+    assert memory.config.ranks() == {0: 11 * 96, 1: 11 * 96, 2: 10 * 96}
+
+
+def test_the_largest_fits_a_narrow_base(make_person: MakePerson) -> None:
+    """Of Table 2's ranks, the largest that the base takes."""
+    memory = memory_of(LargestLora(), make_person(LINES), tiny_base(n_layers=2, width=48))
+    assert memory.config.rank == 32
+
+
+@pytest.mark.parametrize("n_notes", [0, 4])
+def test_oppu_is_on_queries_and_values(
+    base: BaseModel, make_person: MakePerson, n_notes: int
+) -> None:
+    """Of every layer, at rank 8; it says so in its manifest, and comes off again."""
+    memory = memory_of(Oppu(n_notes=n_notes), make_person(LINES), base)
+    assert set(memory.linears) == set(base.family.attention)
+    assert memory.config == default_lora(base.n_layers)
+    with Injection(base, memory.config, linears=memory.linears) as injection:
+        injection.load(memory.tensors)
+    assert memory.manifest.training.user == "ann"
+
+
+def test_oppu_trains_with_the_notes_it_is_asked_with(
+    llama: BaseModel, make_person: MakePerson
+) -> None:
+    """Each prompt holds notes from before its sample, and other weights come of it."""
+    person = make_person(LINES)
+    with_notes, without = (memory_of(Oppu(n_notes=n), person, llama) for n in (4, 0))
+    assert any(not torch.equal(with_notes.tensors[k], without.tensors[k]) for k in without.tensors)
+    recall = retrieving(person)
+    by_hand = train_memory(
+        person,
+        llama,
+        BUDGET,
+        default_lora(llama.n_layers),
+        linears=("q_proj", "v_proj"),
+        recall=recall,
+    ).memory
+    assert all(torch.equal(with_notes.tensors[k], t) for k, t in by_hand.tensors.items())
+    responder = Oppu(n_notes=4).fit(person, llama, BUDGET).responder
+
+    def shown(sample: Sample) -> str:
+        return str(llama.tokenizer.decode(list(responder.encode(sample).prompt)))
+
+    assert "is fine" not in shown(person.split.train[0])
+    assert "tea 0 is fine" in shown(person.split.train[1])
+    assert "tea 1 is fine" not in shown(person.split.train[1])
+    assert shown(person.split.test[0]).count("is fine") == 4
+
+
+def test_both_paths_train_the_same_adapter(llama: BaseModel, make_person: MakePerson) -> None:
+    """To rounding."""
+    person = make_person(LINES)
+    plain = replace(BUDGET, train=replace(TRAIN, plain=True))
+    losses = []
+    for budget in (BUDGET, plain):
+        responder = Oppu(n_notes=4).fit(person, llama, budget).responder
+        assert isinstance(responder, ModelResponder)
+        assert responder.memory is not None
+        losses.append(responder.memory.tensors)
+    for name, tensor in losses[0].items():
+        torch.testing.assert_close(tensor, losses[1][name], rtol=1e-2, atol=1e-3)
