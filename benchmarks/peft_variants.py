@@ -27,7 +27,7 @@ from transformers import (
 from trial_ours import SETTINGS, synchronise
 from trial_work import BATCH_SIZE, Batch, Task
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig
 
@@ -90,7 +90,7 @@ class Peft:
 
     name = "peft"
 
-    def __init__(self, base: BaseModel, dtype: torch.dtype) -> None:
+    def __init__(self, base: LanguageModel, dtype: torch.dtype) -> None:
         self.base = base
         self.dtype = dtype
         self.plain = plain_copy(base.model, dtype)
@@ -143,7 +143,7 @@ class Peft:
                 pairs[adapter].weight.copy_(part)
 
     def loss_and_norm(self, batch: Batch) -> tuple[float, float]:
-        """Give the loss as ours defines it, and its gradient's norm."""
+        """Return the loss as ours defines it, and its gradient's norm."""
         self.model.train()
         loss = self._sample_losses(batch).mean()
         loss.backward()
@@ -154,14 +154,14 @@ class Peft:
 
     @torch.no_grad()
     def sample_losses(self, samples: Batch) -> list[float]:
-        """Give each sample's loss."""
+        """Return each sample's loss."""
         self.model.eval()
         starts = range(0, len(samples), BATCH_SIZE)
         parts = [self._sample_losses(samples[i : i + BATCH_SIZE]) for i in starts]
         return torch.cat(parts).tolist()
 
     def inputs(self, samples: Batch) -> dict[str, Tensor]:
-        """Give the model's inputs."""
+        """Return the model's inputs."""
         inputs = self.collate(features(samples))
         return {name: x.to(self.base.device) for name, x in inputs.items()}
 
@@ -204,7 +204,7 @@ class PeftLoop(Peft):
 
     n_at_once = sys.maxsize  # all
 
-    def __init__(self, base: BaseModel, dtype: torch.dtype) -> None:
+    def __init__(self, base: LanguageModel, dtype: torch.dtype) -> None:
         super().__init__(base, dtype)
         self.name = "peft bf16" if dtype == torch.bfloat16 else "peft fp32"
 
@@ -259,7 +259,7 @@ class PeftTrainer(Peft):
     name = "peft + Trainer"
     n_at_once = BATCH_SIZE
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(self, base: LanguageModel) -> None:
         super().__init__(base, torch.float32)
         self._folder = tempfile.TemporaryDirectory(prefix="lorecall-benchmark-")
 

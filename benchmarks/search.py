@@ -120,7 +120,7 @@ def run(options: argparse.Namespace, chosen: Mapping[str, Problem], remembered: 
 
 
 def cells_of(options: argparse.Namespace, problem: Problem, remembered: Path) -> list[Cell]:
-    """Give a problem's finished cells among what was asked for, each cut to as many trials."""
+    """Return a problem's finished cells among what was asked for, each cut to as many trials."""
     wanted = [
         (problem.name, problem.fingerprint(), method, seed, options.initial)
         for method in options.methods
@@ -132,7 +132,7 @@ def cells_of(options: argparse.Namespace, problem: Problem, remembered: Path) ->
 
 
 def n_trials_of(options: argparse.Namespace, problem: Problem, method: str) -> int:
-    """Give the budget, or the table's rows where they are fewer."""
+    """Return the budget, or the table's rows where they are fewer."""
     n_trials = options.ours_trials if method == OURS else options.trials
     return n_trials if problem.rows is None else min(n_trials, len(problem.rows))
 

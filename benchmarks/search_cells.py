@@ -46,7 +46,7 @@ class Cell:
         return (self.problem, self.fingerprint, self.method, self.seed, self.n_initial)
 
     def first(self, n_trials: int) -> "Cell":
-        """Give the cell as it was after so many trials: no method knows its budget."""
+        """Return the cell as it was after so many trials: no method knows its budget."""
         return Cell(
             problem=self.problem,
             fingerprint=self.fingerprint,

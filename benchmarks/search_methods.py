@@ -32,11 +32,11 @@ class Method(Protocol):
     """One search."""
 
     def suggest(self) -> Points:
-        """Give the point to try next, shape (d,)."""
+        """Return the point to try next, shape (d,)."""
         ...
 
     def tell(self, point: Points, values: Objectives) -> None:
-        """Say what was found; in a table, at the row that stood for the suggestion."""
+        """Return what was found; in a table, at the row that stood for the suggestion."""
         ...
 
 
@@ -105,7 +105,7 @@ class BySurrogate:
         self._values: list[Objectives] = []
 
     def suggest(self) -> Points:
-        """Give the initial points in turn, then the best of what is untried."""
+        """Return the initial points in turn, then the best of what is untried."""
         n = len(self._points)
         if n < len(self._initial):
             return self._initial[n]
@@ -180,7 +180,7 @@ def make_method(name: str, problem: Problem, *, initial: Points, seed: int) -> M
 
 
 def ordered(problem: Problem) -> dict[str, BaseDistribution]:
-    """Give the inputs with ordinals as integers: Optuna's samplers take categories as unordered."""
+    """Return inputs with ordinals as integers: Optuna's samplers take categories as unordered."""
     return {
         name: IntDistribution(0, len(kind.choices) - 1)
         if isinstance(kind, CategoricalDistribution) and not isinstance(kind.choices[0], bool)

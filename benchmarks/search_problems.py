@@ -68,14 +68,14 @@ class Problem:
     canonical: Callable[[Params], Params] | None = None
 
     def observe(self, params: Params, seed: int) -> Objectives:
-        """Give noisy objectives: the same whenever a configuration is tried again in a seed."""
+        """Return noisy objectives: the same whenever a configuration is tried again in a seed."""
         key = zlib.crc32(repr(self.same_as(params)).encode())
         first, second = np.random.default_rng([seed, key]).normal(scale=self.noise).tolist()
         true = self.truth(params)
         return (true[0] + first, true[1] + second)
 
     def best(self) -> float:
-        """Give the true front's hypervolume."""
+        """Return the true front's hypervolume."""
         return hypervolume(self.front, self.reference)
 
     def fingerprint(self) -> str:
@@ -225,7 +225,7 @@ def _subsets(layers: tuple[int, ...]) -> list[frozenset[int]]:
 
 
 def _capacities(space: InjectionSpace, n_held: int) -> set[int]:
-    """Give every n * r with a module, and one for each of the layers that are held."""
+    """Return every n * r with a module, and one for each of the layers that are held."""
     ns = range(max(1, n_held), space.max_loras + 1)
     return {n * rank for n in ns for rank in space.ranks}
 
@@ -235,7 +235,7 @@ def _front(values: Values) -> Values:
 
 
 def _below(front: Values, values: Values | None = None) -> Values:
-    """Give a reference point below a front by a share of its range, else of the values' range."""
+    """Return a reference point below a front by a share of its range, else of the values' range."""
     size = np.ptp(front, axis=0)
     other = np.ptp(front if values is None else values, axis=0)
     return front.min(axis=0) - _MARGIN * np.where(size > 0, size, np.where(other > 0, other, 1.0))

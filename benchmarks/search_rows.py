@@ -43,7 +43,7 @@ class Band:
         return self.cells[0].n_initial
 
     def against_seconds(self, n: int = 120) -> tuple[Values, Values]:
-        """Give the band on a clock: seconds, shape (n,), and quartiles, shape (3, n).
+        """Return the band on a clock: seconds, shape (n,), and quartiles, shape (3, n).
 
         The clock runs from where all seeds have their initial points for as long as all of them do.
         """
@@ -77,7 +77,7 @@ def bands_of(cells: Sequence[Cell]) -> dict[tuple[str, str], Band]:
 
 
 def rows_of(bands: Bands) -> list[Row]:
-    """Give every method's figures, then the headline of each problem."""
+    """Return every method's figures, then the headline of each problem."""
     rows: list[Row] = []
     for (problem, method), band in bands.items():
         same = _same_start(bands, problem, method)
@@ -98,7 +98,7 @@ def rows_of(bands: Bands) -> list[Row]:
 
 
 def headline(bands: Bands, problem: str) -> list[Row]:
-    """Say how soon ours has what the best other has at the end, and whether random is above it."""
+    """Return how soon ours has what the best other has at the end, and if random is above it."""
     ours = bands.get((problem, OURS))
     others = {m: band for (p, m), band in bands.items() if p == problem and m != OURS}
     if ours is None or not others:
@@ -128,7 +128,7 @@ def headline(bands: Bands, problem: str) -> list[Row]:
 
 
 def trials_to(trace: Values, aim: float) -> int | None:
-    """Give after how many trials a trace has come to an aim."""
+    """Return after how many trials a trace has come to an aim."""
     reached = np.flatnonzero(trace >= aim - _SLACK)
     return int(reached[0]) + 1 if len(reached) else None
 
@@ -177,7 +177,7 @@ def _problems(bands: Bands) -> list[str]:
 
 
 def _same_start(bands: Bands, problem: str, method: str) -> dict[str, float] | None:
-    """Say how far the shares after the common initial points are from ours: nothing, in fact."""
+    """Return how far the shares after the common initial points are from ours: nothing, in fact."""
     ours = bands.get((problem, OURS))
     if ours is None or method == OURS:
         return None

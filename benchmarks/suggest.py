@@ -120,7 +120,7 @@ def observe_one(problem: Problem, study: optuna.Study) -> float:
 
 
 def data_of(problem: Problem, study: optuna.Study) -> tuple[Tensor, Tensor]:
-    """Give what was observed as the surrogate sees it."""
+    """Return what was observed as the surrogate sees it."""
     space = DiscreteSpace(problem.distributions, canonical=problem.canonical)
     done = finished(study)
     codes = space.encode(np.stack([space.point(trial.params) for trial in done]))
@@ -146,7 +146,7 @@ def stock_fit(ours: Surrogate) -> list[SaasFullyBayesianSingleTaskGP]:
 
 
 def difference(ours: Surrogate, stock: list[SaasFullyBayesianSingleTaskGP]) -> float:
-    """Say how far the mean predictions are apart, in our standard deviations: the median."""
+    """Return how far the mean predictions are apart, in our standard deviations: the median."""
     generator = torch.Generator().manual_seed(0)
     points = torch.randint(0, 2, (N_HELD_OUT, ours.X.shape[1]), generator=generator).double()
     gaps: list[Tensor] = []

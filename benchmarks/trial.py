@@ -42,7 +42,7 @@ from trial_work import (
     load_work,
 )
 
-from lorecall.lm.base import DEFAULT_BASE, BaseModel
+from lorecall.lm.base import DEFAULT_BASE, LanguageModel
 from lorecall.lm.device import choose_compute, set_threads
 from report import Row, command, comparison, machine, result_name, write_result
 
@@ -134,7 +134,7 @@ def variant_names(options: argparse.Namespace) -> list[str]:
     return [OURS, TRAINER] if options.budget is not None else [OURS, TRAINER, LOOP_FP32]
 
 
-def make_variant(base: BaseModel, name: str) -> Variant:
+def make_variant(base: LanguageModel, name: str) -> Variant:
     """Make a variant on a base."""
     if name == OURS:
         return Ours(base)
@@ -152,7 +152,7 @@ def load_variant(options: argparse.Namespace, name: str) -> tuple[Variant, Work,
     return make_variant(base, name), work_of(options, base), base.n_layers
 
 
-def work_of(options: argparse.Namespace, base: BaseModel) -> Work:
+def work_of(options: argparse.Namespace, base: LanguageModel) -> Work:
     """Load the data of the cases."""
     return load_work(
         base,
@@ -218,8 +218,8 @@ def measure(options: argparse.Namespace, names: Sequence[str]) -> Bench:
     return bench
 
 
-def rooflines_of(variants: Sequence[Variant], base: BaseModel) -> dict[str, float | None]:
-    """Give what the device could do: measured on a CPU, a GPU's bf16 figure for every variant."""
+def rooflines_of(variants: Sequence[Variant], base: LanguageModel) -> dict[str, float | None]:
+    """Return what the device could do: measured on a CPU, a GPU's bf16 figure for every variant."""
     if base.device.type == "cuda":
         known = gpu_roofline(torch.cuda.get_device_name(base.device))
         return dict.fromkeys((variant.name for variant in variants), known)

@@ -21,7 +21,7 @@ from trial_work import (
     step_flops,
 )
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from report import Row
 
 OUT_OF_MEMORY = "not measured: out of memory"
@@ -64,7 +64,7 @@ class Bench:
         rooflines: Operations a second that each variant could reach, by its name.
     """
 
-    base: BaseModel
+    base: LanguageModel
     work: Work
     variants: list[Variant]
     repeats: Repeats
@@ -175,7 +175,7 @@ class Bench:
         return late
 
     def _in_turn(self, i: int, n: int) -> Sequence[Variant]:
-        """Give the first n variants, another one first each time."""
+        """Return the first n variants, another one first each time."""
         variants = self.variants[:n]
         first = i % len(variants)
         return [*variants[first:], *variants[:first]]
@@ -263,7 +263,7 @@ def cpu_roofline(dtype: torch.dtype, *, size: int = 2048, n: int = 4) -> float:
 
 
 def progress(line: str) -> None:
-    """Say where it is, with the time since the start."""
+    """Return where it is, with the time since the start."""
     print(f"[{perf_counter() - _STARTED:4.0f} s] {line}", file=sys.stderr, flush=True)
 
 

@@ -9,13 +9,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from trial_work import Batch, Task
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import body_of
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig
 from lorecall.settings import preset
-from lorecall.train.activation_cache import Frozen
+from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import FastEngine
 from lorecall.train.loop import read_batches
 
@@ -32,10 +32,10 @@ class Ours:
     name = "ours"
     n_at_once = sys.maxsize  # it sorts them itself
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(self, base: LanguageModel) -> None:
         self.base = base
         self.dtype = base.dtype
-        self.frozen = Frozen(body_of(base))  # one for all cases, as one search has one
+        self.frozen = ActivationCache(body_of(base))  # one for all cases, as one search has one
         self._injection: Injection | None = None
 
     @property
@@ -86,7 +86,7 @@ class Ours:
         return perf_counter() - started
 
     def loss_and_norm(self, batch: Batch) -> tuple[float, float]:
-        """Give the loss and its gradient's norm."""
+        """Return the loss and its gradient's norm."""
         loss = self.engine.losses(batch).mean()
         loss.backward()
         norm = torch.nn.utils.get_total_norm(
@@ -96,7 +96,7 @@ class Ours:
         return loss.item(), norm.item()
 
     def sample_losses(self, samples: Batch) -> list[float]:
-        """Give each sample's loss."""
+        """Return each sample's loss."""
         return list(self.engine.read(samples).losses)
 
     def evaluate(self, task: Task) -> tuple[float, list[list[int]]]:

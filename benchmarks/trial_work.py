@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from lorecall.data.catalog import load_history
 from lorecall.data.history import split_history
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import DEFAULT_BASE, BaseModel
+from lorecall.lm.base import DEFAULT_BASE, LanguageModel
 from lorecall.lm.device import DTypeName, choose_compute
 from lorecall.lm.families.family import ffn_linear, linear_shape
 from lorecall.lm.families.tiny import tiny_base
@@ -93,11 +93,11 @@ class Variant(Protocol):
         ...
 
     def loss_and_norm(self, batch: Batch) -> tuple[float, float]:
-        """Give the mean of the samples' losses and the norm of its gradient; not timed."""
+        """Return the mean of the samples' losses and the norm of its gradient; not timed."""
         ...
 
     def sample_losses(self, samples: Batch) -> list[float]:
-        """Give each sample's mean over its response tokens; not timed."""
+        """Return each sample's mean over its response tokens; not timed."""
         ...
 
     def evaluate(self, task: Task) -> tuple[float, list[list[int]]]:
@@ -105,7 +105,7 @@ class Variant(Protocol):
         ...
 
 
-def load_base(model: str, *, device: str, dtype: DTypeName) -> BaseModel:
+def load_base(model: str, *, device: str, dtype: DTypeName) -> LanguageModel:
     """Load a base by name or folder, or build one with random weights of a shape."""
     if model == "tiny":
         compute = choose_compute(device, dtype)
@@ -114,10 +114,10 @@ def load_base(model: str, *, device: str, dtype: DTypeName) -> BaseModel:
         return base
     if model in SHAPES:
         return _random_base(model, device=device, dtype=dtype)
-    return BaseModel.load(model, device=device, dtype=dtype)
+    return LanguageModel.load(model, device=device, dtype=dtype)
 
 
-def _random_base(name: str, *, device: str, dtype: DTypeName) -> BaseModel:
+def _random_base(name: str, *, device: str, dtype: DTypeName) -> LanguageModel:
     hidden, intermediate, n_layers, n_heads = SHAPES[name]
     config = LlamaConfig(
         vocab_size=SHAPE_VOCABULARY,
@@ -132,15 +132,15 @@ def _random_base(name: str, *, device: str, dtype: DTypeName) -> BaseModel:
         tie_word_embeddings=False,
     )
     compute = choose_compute(device, dtype)
-    tokenizer = BaseModel.load(DEFAULT_BASE, device="cpu").tokenizer
+    tokenizer = LanguageModel.load(DEFAULT_BASE, device="cpu").tokenizer
     torch.manual_seed(0)
     with torch.device(compute.device):
         model = AutoModelForCausalLM.from_config(config, dtype=compute.dtype)
-    return BaseModel(model, tokenizer, name=name, fingerprint="random")
+    return LanguageModel(model, tokenizer, name=name, fingerprint="random")
 
 
 def load_work(
-    base: BaseModel, *, n_evaluated: int, max_new_tokens: int, equal_lengths: bool
+    base: LanguageModel, *, n_evaluated: int, max_new_tokens: int, equal_lengths: bool
 ) -> Work:
     """Encode one real user's samples for a base.
 
@@ -179,7 +179,7 @@ def _of_length(sample: Encoded, n: int) -> Encoded:
 
 
 def cases(n_layers: int) -> tuple[Case, ...]:
-    """Give the cases, scaled to a model's depth: all layers, 8 of them, the upper third."""
+    """Return the cases, scaled to a model's depth: all layers, 8 of them, the upper third."""
     every = tuple(range(n_layers))
     few = evenly_spaced(every, min(8, n_layers))
     first = 2 * n_layers // 3
@@ -215,13 +215,13 @@ def draw_batches(
 
 
 def short_batches(samples: Sequence[Encoded], n: int) -> list[list[Encoded]]:
-    """Give the batches of the shortest samples: what is not timed should not take long."""
+    """Return the batches of the shortest samples: what is not timed should not take long."""
     order = sorted(samples, key=lambda sample: sample.n_tokens)
     return [order[i * BATCH_SIZE : (i + 1) * BATCH_SIZE] for i in range(n)]
 
 
 def heaviest_batch(task: Task, n_at_once: int) -> Task:
-    """Give the part of a task that takes most memory: the batch with the longest sample."""
+    """Return the part of a task that takes most memory: the batch with the longest sample."""
     longest = max(range(len(task.encoded)), key=lambda i: task.encoded[i].n_tokens)
     first = longest // n_at_once * n_at_once
     part = slice(first, min(first + n_at_once, len(task.encoded)))
@@ -229,7 +229,7 @@ def heaviest_batch(task: Task, n_at_once: int) -> Task:
 
 
 def filled(injection: Injection) -> dict[str, Tensor]:
-    """Give pairs whose B is no longer zero, so that they matter."""
+    """Return pairs whose B is no longer zero, so that they matter."""
     generator = torch.Generator().manual_seed(0)
     return {
         name: 0.02 * torch.randn(tensor.shape, generator=generator)
@@ -239,7 +239,7 @@ def filled(injection: Injection) -> dict[str, Tensor]:
     }
 
 
-def step_flops(base: BaseModel, config: InjectionConfig, batch: Batch) -> float:
+def step_flops(base: LanguageModel, config: InjectionConfig, batch: Batch) -> float:
     """Count the nominal work of one step, the same for every variant.
 
     Forward: 2 operations a weight and real token in the body, and a response token in the head;
@@ -261,8 +261,8 @@ def step_flops(base: BaseModel, config: InjectionConfig, batch: Batch) -> float:
     return 2.0 * n_tokens * (body + above + 3 * pairs) + 2.0 * n_predicted * 2 * head
 
 
-def _layers(base: BaseModel) -> list[nn.Module]:
-    """Give the transformer layers: the base's one list of modules of that length."""
+def _layers(base: LanguageModel) -> list[nn.Module]:
+    """Return the transformer layers: the base's one list of modules of that length."""
     lists = (m for m in base.model.modules() if isinstance(m, nn.ModuleList))
     return list(next(m for m in lists if len(m) == base.n_layers))
 

@@ -29,7 +29,7 @@ def is_candidate(params: dict[str, bool | int | float]) -> bool:
 
 
 def objective(trial: optuna.Trial) -> tuple[float, float]:
-    """Give a loss and a score; switches 2, 3 and 7, the amount and the size matter."""
+    """Return a loss and a score; switches 2, 3 and 7, the amount and the size matter."""
     on = [trial.suggest_categorical(f"switch_{i:02d}", [False, True]) for i in range(N_SWITCHES)]
     amount = trial.suggest_int("amount", 0, 8)
     size = trial.suggest_categorical("size", [8, 16, 32, 64, 96])

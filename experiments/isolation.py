@@ -24,7 +24,7 @@ from typing import Any
 
 from machine import machine
 
-from lorecall import BaseModel, load_history, preset
+from lorecall import LanguageModel, load_history, preset
 from lorecall.bench.people import choose_users, newest
 from lorecall.bench.systems import make_system, system_names
 from lorecall.core.files import write_json
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--first-part", type=int, default=0, help="begin the work with this one")
     options = parser.parse_args()
     set_threads()
-    base = BaseModel.load()
+    base = LanguageModel.load()
     users = choose_users(DATASET, (), str(options.people), seed=0)
     histories = [newest(load_history(DATASET, user=user), N_SAMPLES) for user in users]
     parts = [histories[i :: options.parts] for i in range(options.parts)]
@@ -84,24 +84,28 @@ def main() -> None:
 
 
 def finished() -> dict[str, Any]:
-    """Give the systems that all people were asked for."""
+    """Return the systems that all people were asked for."""
     return json.loads(OUT.read_text())["systems"] if OUT.exists() else {}
 
 
 def rows_of(name: str, histories: Sequence[History]) -> list[PartRow]:
-    """Give what the systems of one name told so far, of the canaries of just these people."""
+    """Return what the systems of one name told so far, of the canaries of just these people."""
     users = {history.user for history in histories}
     rows = whole_records(ROWS, PartRow, error=DataError, next_step="Remove the line.")
     return [row for row in rows if row.system == name and {*row.told[0].gaps} == users]
 
 
 def told_in(rows: Sequence[PartRow]) -> dict[str, Told]:
-    """Give what each person's system told, once where two processes met in a part."""
+    """Return what each person's system told, once where two processes met in a part."""
     return {told.teller: told for row in rows for told in row.told}
 
 
 def row_of(
-    name: str, part: Sequence[History], histories: Sequence[History], base: BaseModel, folder: Path
+    name: str,
+    part: Sequence[History],
+    histories: Sequence[History],
+    base: LanguageModel,
+    folder: Path,
 ) -> PartRow:
     """Make a system for everyone of the part, and ask them for everyone's secret."""
     started = perf_counter()
@@ -134,7 +138,7 @@ def found_of(name: str, rows: Sequence[PartRow], histories: Sequence[History]) -
 
 
 def report(
-    systems: Mapping[str, object], histories: list[History], base: BaseModel
+    systems: Mapping[str, object], histories: list[History], base: LanguageModel
 ) -> dict[str, object]:
     """Put what was found beside what it depends on."""
     return {

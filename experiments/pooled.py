@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def pooled(plans: Sequence[BenchPlan]) -> BenchPlan:
-    """Give one plan of all people and the systems that all have.
+    """Return one plan of all people and the systems that all have.
 
     Raises:
         SystemExit: They are not of one dataset, one preset and the same seeds, or share a person.

@@ -24,7 +24,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import Manifest, Memory, Training
@@ -57,38 +57,38 @@ def _own_cache(
 
 
 @pytest.fixture
-def make_base() -> Callable[..., BaseModel]:
+def make_base() -> Callable[..., LanguageModel]:
     """Make a tiny base whose weights are large enough for its answers to vary."""
 
-    def make(family: str = "llama", *, gain: float | None = None, **options: Any) -> BaseModel:
+    def make(family: str = "llama", *, gain: float | None = None, **options: Any) -> LanguageModel:
         tiny = tiny_base(family, **options)
         factor = (6.0 if family == "roberta" else 12.0) if gain is None else gain
         with torch.no_grad():
             for parameter in tiny.model.parameters():
                 if parameter.dim() > 1:
                     parameter.mul_(factor)
-        return BaseModel(tiny.model, tiny.tokenizer, name=tiny.name)
+        return LanguageModel(tiny.model, tiny.tokenizer, name=tiny.name)
 
     return make
 
 
 @pytest.fixture(params=FAMILIES)
-def base(request: pytest.FixtureRequest, make_base: Callable[..., BaseModel]) -> BaseModel:
-    """Give a tiny base of each family in turn."""
+def base(request: pytest.FixtureRequest, make_base: Callable[..., LanguageModel]) -> LanguageModel:
+    """Return a tiny base of each family in turn."""
     return make_base(request.param)
 
 
 @pytest.fixture
-def llama(make_base: Callable[..., BaseModel]) -> BaseModel:
-    """Give a tiny base where the family does not matter."""
+def llama(make_base: Callable[..., LanguageModel]) -> LanguageModel:
+    """Return a tiny base where the family does not matter."""
     return make_base("llama")
 
 
 @pytest.fixture
-def state_hash() -> Callable[[BaseModel], str]:
+def state_hash() -> Callable[[LanguageModel], str]:
     """Hash the names and the bits of everything in a base's state."""
 
-    def hash_of(base: BaseModel) -> str:
+    def hash_of(base: LanguageModel) -> str:
         digest = hashlib.sha256()
         for name, tensor in sorted(base.model.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -119,7 +119,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
     """Make a memory for a base, with drawn pairs."""
 
     def make(
-        base: BaseModel,
+        base: LanguageModel,
         config: InjectionConfig | None = None,
         *,
         seed: int = 0,

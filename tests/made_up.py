@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from lorecall.data.history import split_history
+from lorecall.judge.judge import JudgeItem
 from lorecall.judge.judge import Scores as JudgeScores
-from lorecall.judge.judge import Shown
 from lorecall.judge.pairs import Pair
-from lorecall.learn.result import Hypervolume, Quartiles, Reply, RunResult, Scores, Trial
+from lorecall.learning.result import Reply, RunResult, Scores
 from lorecall.records import History, InjectionConfig, Interval, Sample
+from lorecall.search.records import Hypervolume, Quartiles, Trial
 from lorecall.settings import RANKS, LearnSettings, SearchSettings, TrainSettings, preset
 from lorecall.systems.contract import Person
 
@@ -164,7 +165,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., RunResult]:
-    """Give the factory of results."""
+    """Return the factory of results."""
     return build_result
 
 
@@ -178,18 +179,18 @@ class ScriptedJudge:
     name = "scripted"
     prompt = "none"
 
-    def __init__(self, script: Callable[[Shown], JudgeScores | None]) -> None:
+    def __init__(self, script: Callable[[JudgeItem], JudgeScores | None]) -> None:
         self.script = script
-        self.seen: list[Shown] = []
+        self.seen: list[JudgeItem] = []
 
-    def score(self, shown: Sequence[Shown]) -> list[JudgeScores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[JudgeScores | None]:
         """Score each item as the script says."""
         self.seen += shown
         return [self.script(item) for item in shown]
 
 
 @pytest.fixture
-def make_judge() -> Callable[[Callable[[Shown], JudgeScores | None]], ScriptedJudge]:
+def make_judge() -> Callable[[Callable[[JudgeItem], JudgeScores | None]], ScriptedJudge]:
     """Make a judge of a function."""
     return ScriptedJudge
 
@@ -245,7 +246,7 @@ def make_person() -> Callable[..., Person]:
 
 @pytest.fixture
 def quick() -> LearnSettings:
-    """Give settings of a search that takes a second."""
+    """Return settings of a search that takes a second."""
     return LearnSettings(
         train=TrainSettings(
             max_epochs=1, patience=1, max_prompt_tokens=128, max_response_tokens=16
@@ -259,11 +260,11 @@ class Note:
     """Tells the same of everyone."""
 
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
-        """Give two notes, one of them naming what was asked."""
+        """Return two notes, one of them naming what was asked."""
         return ("likes tea", f"asked {query[:5]} {before or 'now'}")
 
 
 @pytest.fixture
 def note() -> Note:
-    """Give something to put in prompts."""
+    """Return something to put in prompts."""
     return Note()

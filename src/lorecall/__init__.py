@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lorecall.data.catalog import list_users, load_history
     from lorecall.errors import InputError, LorecallError
-    from lorecall.learn.pipeline import learn_memory
-    from lorecall.learn.result import RunResult
-    from lorecall.lm.base import BaseModel
+    from lorecall.learning.pipeline import learn_memory
+    from lorecall.learning.result import RunResult
+    from lorecall.lm.base import LanguageModel
     from lorecall.memory.memory import Memory
     from lorecall.memory.peft import export_peft
     from lorecall.records import History, InjectionConfig, Sample, Turn
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from lorecall.settings import LearnSettings, preset
 
 __all__ = [
-    "BaseModel",
     "History",
     "InjectionConfig",
     "InputError",
+    "LanguageModel",
     "LearnSettings",
     "LorecallError",
     "Memory",
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BaseModel": "lm.base",
+    "LanguageModel": "lm.base",
     "History": "records",
     "InjectionConfig": "records",
     "InputError": "errors",
@@ -55,13 +55,13 @@ _HOMES = {
     "Memory": "memory.memory",
     "MemoryResponder": "reply.responder",
     "Responder": "reply.responder",
-    "RunResult": "learn.result",
+    "RunResult": "learning.result",
     "SaasNehviSampler": "search.sampler",
     "Sample": "records",
     "Turn": "records",
     "VanillaResponder": "reply.responder",
     "export_peft": "memory.peft",
-    "learn_memory": "learn.pipeline",
+    "learn_memory": "learning.pipeline",
     "list_users": "data.catalog",
     "load_history": "data.catalog",
     "preset": "settings",

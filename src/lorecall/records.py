@@ -35,9 +35,6 @@ Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer
 Factor = Literal["scaling", "dropout"]
 """What can be searched beside alpha, n and r."""
 
-Take = Literal["lowest", "smallest"]
-"""Which of several trained in full is taken: of the lowest loss, or the smallest level with it."""
-
 ThirdObjective = Literal["parameters"]
 """What a search can trade beside the validation loss and ROUGE-L."""
 
@@ -143,7 +140,7 @@ class History:
     pooled: Pooled | None = None
 
     def with_drops(self, more: Mapping[str, int]) -> "History":
-        """Give the same history with more drops counted."""
+        """Return the same history with more drops counted."""
         dropped = Counter(self.dropped) + Counter(more)
         return replace(self, dropped=MappingProxyType(dict(dropped)))
 
@@ -161,7 +158,7 @@ class Split:
     own_content: tuple[str, ...]
 
 
-PAPERS: Mapping[Factor, float] = MappingProxyType({"scaling": 1.0, "dropout": 0.0})
+PAPER_FACTORS: Mapping[Factor, float] = MappingProxyType({"scaling": 1.0, "dropout": 0.0})
 """The factors beside alpha, n and r as the paper has them."""
 
 
@@ -211,9 +208,9 @@ class InjectionConfig:
 
     @property
     def beside(self) -> dict[Factor, float]:
-        """Give the factors beside alpha, n and r that are not the paper's, by name."""
+        """Return the factors beside alpha, n and r that are not the paper's, by name."""
         factors: dict[Factor, float] = {"scaling": self.scaling, "dropout": self.dropout}
-        return {name: value for name, value in factors.items() if value != PAPERS[name]}
+        return {name: value for name, value in factors.items() if value != PAPER_FACTORS[name]}
 
     def modules_per_layer(self) -> dict[int, int]:
         """Deal n over the active layers (SPEC section 2).
@@ -224,7 +221,7 @@ class InjectionConfig:
         return deal(self.layers, self.n_loras, self.placement)
 
     def ranks(self) -> dict[int, int]:
-        """Give the rank of the one stacked pair that stands for a layer's k modules: k * r."""
+        """Return the rank of the one stacked pair that stands for a layer's k modules: k * r."""
         return {layer: k * self.rank for layer, k in self.modules_per_layer().items()}
 
 
@@ -232,7 +229,7 @@ DEFAULT_RANK = 8
 
 
 def default_lora(n_layers: int, *, inject: Inject = "all") -> InjectionConfig:
-    """Give the theta that people take without a search (SPEC section 7): all layers, rank 8."""
+    """Return the theta that people take without a search (SPEC section 7): all layers, rank 8."""
     layers = tuple(range(n_layers))
     return InjectionConfig(layers=layers, n_loras=n_layers, rank=DEFAULT_RANK, inject=inject)
 
@@ -266,7 +263,7 @@ def _at_least_one(name: str, value: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Objectives:
+class ObjectiveValues:
     """p(theta): validation loss (nats per token, minimised) and ROUGE-L (0..100, maximised)."""
 
     loss: float

@@ -4,14 +4,14 @@
 finish while someone waits. The settings a run used are written next to its result.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Literal, TypedDict, TypeVar, Unpack, get_args
 
 from lorecall.errors import ConfigError
 from lorecall.records import (
-    PAPERS,
+    PAPER_FACTORS,
     Factor,
     Inject,
     LossOn,
@@ -19,7 +19,6 @@ from lorecall.records import (
     ReplyLength,
     Searched,
     SurrogateKind,
-    Take,
     ThirdObjective,
 )
 
@@ -107,12 +106,6 @@ class SearchSettings:
         together: Whether the trials of a batch are trained side by side: for a large device.
         budget_min: Minutes the search may take, beside its trials; None for any.
         searched: Which of alpha, n and r are searched (Table 5); the rest is fixed.
-        early_stop: Whether a trial stops whose validation loss, at the same reading, is above the
-            median of the finished trials'.
-        screen: Trials of a cheaper search that goes before; 0 for none. Its best points are the
-            first that are tried in full, and its trials inform the surrogate.
-        screen_samples: Training samples a screening trial sees.
-        screen_epochs: Cap on its epochs.
         samples: Training samples a trial sees; None for all. The final training sees all.
         epochs: Cap on the epochs of a trial; None for the training's own.
         placement: How n is read.
@@ -124,8 +117,6 @@ class SearchSettings:
         finalists: How many trials are trained in full at most before one is taken: the chosen one
             and, where they are others, the `finalists` - 1 of the lowest loss; where there are more
             than one, the better of the known designs that a search started from, too.
-        take: Which of them is taken: the one of the `lowest` validation loss, or the `smallest` of
-            those that are level with it, within one standard error of the difference.
         third_objective: What is traded beside loss and ROUGE-L; None for nothing.
         stop_rounds: Rounds over which the hypervolume's gain is watched.
         stop_gain: Relative gain below which the search stops.
@@ -142,20 +133,15 @@ class SearchSettings:
     together: bool = False
     budget_min: float | None = None
     searched: Searched = "all"
-    early_stop: bool = False
-    screen: int = 0
-    screen_samples: int = 16
-    screen_epochs: int = 1
     samples: int | None = None
     epochs: int | None = None
     placement: Placement = "deal"
     inject: Inject = "all"
     ranks: tuple[int, ...] = RANKS
     max_loras: int = MAX_LORAS
-    scalings: tuple[float, ...] = (PAPERS["scaling"],)
-    dropouts: tuple[float, ...] = (PAPERS["dropout"],)
+    scalings: tuple[float, ...] = (PAPER_FACTORS["scaling"],)
+    dropouts: tuple[float, ...] = (PAPER_FACTORS["dropout"],)
     finalists: int = 1
-    take: Take = "lowest"
     third_objective: ThirdObjective | None = None
     stop_rounds: int = 5
     stop_gain: float = 0.01
@@ -177,14 +163,10 @@ class SearchSettings:
         choice("the start of a search", self.start, get_args(Start))
         choice("the surrogate", self.surrogate, get_args(SurrogateKind))
         choice("what is searched", self.searched, get_args(Searched))
-        choice("which finalist is taken", self.take, get_args(Take))
         check_levels("scalings", self.scalings, low=MIN_SCALING)
         check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
         if self.third_objective is not None:
             choice("the third objective", self.third_objective, get_args(ThirdObjective))
-        check_range("screen", self.screen, low=0)
-        check_range("screen_samples", self.screen_samples, low=8)
-        check_range("screen_epochs", self.screen_epochs, low=1)
         if self.budget_min is not None and not self.budget_min > 0:
             check_range("budget_min", self.budget_min, low=0.1)
         if self.samples is not None:
@@ -219,21 +201,9 @@ class LearnSettings:
         epochs = self.search.epochs or self.train.max_epochs
         return replace(self.train, max_epochs=epochs)
 
-    @property
-    def screen_train(self) -> TrainSettings:
-        """How a trial of the screening is trained."""
-        return replace(self.train, max_epochs=self.search.screen_epochs)
-
     def as_json(self) -> dict[str, object]:
-        """Give the settings as plain JSON values.
-
-        A wider search, another start or choice leaves its mark, and so does another decoding or
-        loss than the default's; without them the settings, and so a run's identity and its study's
-        name, are what they were before there were such.
-        """
-        search = _unless_default(asdict(self.search), asdict(SearchSettings()), _WIDER)
-        train = _unless_default(asdict(self.train), asdict(TrainSettings()), _OTHERWISE)
-        return {**asdict(self), "search": search, "train": train}
+        """Return the settings as plain JSON values."""
+        return asdict(self)
 
 
 class Changes(TypedDict, total=False):
@@ -253,12 +223,9 @@ class Changes(TypedDict, total=False):
     together: int
     searched: str
     budget_min: float | None
-    early_stop: bool
-    screen: int
     surrogate: str
     wide: Sequence[str]
     finalists: int | None
-    take: str | None
     third_objective: str | None
     start: str | None
     reply_length: str | None
@@ -292,23 +259,11 @@ def preset(name: str = "laptop", **changes: Unpack[Changes]) -> LearnSettings:
 
 _SEARCH_CHANGES = (
     *("trials", "initial", "samples", "epochs", "inject"),
-    *("searched", "budget_min", "early_stop", "screen", "surrogate"),
-    *("third_objective", "finalists", "take", "start"),
+    *("searched", "budget_min", "surrogate"),
+    *("third_objective", "finalists", "start"),
 )
 _OTHERWISE = ("reply_length", "no_repeat", "loss_on")
-_WIDER = ("scalings", "dropouts", "third_objective", "finalists", "take", "start")
 _LADDERS = {"scaling": ("scalings", SCALINGS), "dropout": ("dropouts", DROPOUTS)}
-
-
-def _unless_default(
-    values: Mapping[str, object], defaults: Mapping[str, object], names: Collection[str]
-) -> dict[str, object]:
-    """Leave those of the named values out that are the default's."""
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in names or value != defaults[name]
-    }
 
 
 def _paper() -> LearnSettings:
@@ -329,7 +284,7 @@ T = TypeVar("T", bound=str)
 
 
 def choice(name: str, given: str, known: tuple[T, ...]) -> T:
-    """Give a word that must be one of a few.
+    """Return a word that must be one of a few.
 
     Raises:
         ConfigError: It is none of them.

@@ -41,19 +41,19 @@ def users_to(path: Path, users: Sequence[str] = USERS, *, n_conversations: int =
 
 @pytest.fixture(scope="session")
 def users_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a file of three users with 24 samples each."""
+    """Return a file of three users with 24 samples each."""
     return users_to(tmp_path_factory.mktemp("users") / "users.jsonl")
 
 
 @pytest.fixture
 def settings(quick: LearnSettings) -> BenchSettings:
-    """Give settings of a bench that takes seconds."""
+    """Return settings of a bench that takes seconds."""
     return BenchSettings(preset="smoke", learn=quick, test_samples=3, n_timed=1)
 
 
 @pytest.fixture
 def plan(users_file: Path, settings: BenchSettings) -> BenchPlan:
-    """Give a bench of two users and two systems."""
+    """Return a bench of two users and two systems."""
     source = Source(name=str(users_file), users=("ann", "bob"))
     return BenchPlan(sources=(source,), systems=("vanilla", "memory"), settings=settings)
 
@@ -91,13 +91,13 @@ def cell_scores(cell: Cell, *, ahead: float = 0.0, n: int = 3, **changes: Any) -
 
 @pytest.fixture
 def make_scores() -> Callable[..., CellScores]:
-    """Give the factory of scores."""
+    """Return the factory of scores."""
     return cell_scores
 
 
 @pytest.fixture(scope="session")
 def write_users() -> Callable[..., Path]:
-    """Give the writer of users."""
+    """Return the writer of users."""
     return users_to
 
 

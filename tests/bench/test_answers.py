@@ -17,13 +17,13 @@ Make = Callable[..., CellScores]
 
 @pytest.fixture
 def plan(plan: BenchPlan) -> BenchPlan:
-    """Give a bench with a baseline and an ablated space beside."""
+    """Return a bench with a baseline and an ablated space beside."""
     return replace(plan, systems=("vanilla", "malp", "memory", "memory:layer"))
 
 
 @pytest.fixture
 def folder(plan: BenchPlan, tmp_path: Path, make_scores: Make) -> Path:
-    """Give the folder of a finished bench whose answers name who gave them."""
+    """Return the folder of a finished bench whose answers name who gave them."""
     for cell in plan.cells():
         shown = shown_of(load_person(plan.sources[0], cell.user, plan.settings), plan.settings)
         keep(tmp_path, cell, shown)

@@ -24,7 +24,7 @@ from lorecall.records import Statement
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory: pytest.TempPathFactory, write_users: Callable[..., Path]) -> str:
-    """Give a file of seven long users, one short one and one too short."""
+    """Return a file of seven long users, one short one and one too short."""
     path = tmp_path_factory.mktemp("crowd") / "crowd.jsonl"
     write_users(path, [f"long-{i}" for i in range(7)], n_conversations=40)
     others = path.with_name("others.jsonl")

@@ -5,18 +5,18 @@ from collections.abc import Callable
 import pytest
 
 from lorecall.bench.reading import longest_response, plain_encoded, read_fitted, read_losses
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Recall
 from lorecall.memory.memory import Memory
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import LearnSettings
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 
 @pytest.fixture
 def budget(quick: LearnSettings) -> Budget:
-    """Give limits that keep it short."""
+    """Return limits that keep it short."""
     return Budget(train=quick.train)
 
 
@@ -26,7 +26,7 @@ def fitted(responder: ModelResponder) -> Fitted:
 
 
 def test_the_base_is_read_as_learn_reads_it(
-    llama: BaseModel, make_person: Callable[..., Person], budget: Budget
+    llama: LanguageModel, make_person: Callable[..., Person], budget: Budget
 ) -> None:
     """Losses, answers and prompts are those of a run's vanilla stage."""
     person = make_person()
@@ -34,7 +34,7 @@ def test_the_base_is_read_as_learn_reads_it(
     reading = read_fitted(
         fitted(ModelResponder(llama, limits=budget.train)), split.test, person=person, budget=budget
     )
-    trials = Trials(llama, settings=budget.train, seed=0)
+    trials = TrialRunner(llama, settings=budget.train, seed=0)
     n = trials.data(split, split.train).max_new_tokens
     assert n == longest_response(person, llama, budget.train)
     wanted = trials.read(trials.encode(split.test), max_new_tokens=n)
@@ -46,7 +46,7 @@ def test_the_base_is_read_as_learn_reads_it(
 
 
 def test_notes_cost_prompt_tokens(
-    llama: BaseModel, make_person: Callable[..., Person], budget: Budget, note: Recall
+    llama: LanguageModel, make_person: Callable[..., Person], budget: Budget, note: Recall
 ) -> None:
     """What a system puts in the prompt is counted against the base alone."""
     person = make_person()
@@ -59,11 +59,11 @@ def test_notes_cost_prompt_tokens(
 
 
 def test_a_memory_is_read_and_taken_off(
-    llama: BaseModel,
+    llama: LanguageModel,
     make_person: Callable[..., Person],
     make_memory: Callable[..., Memory],
     budget: Budget,
-    state_hash: Callable[[BaseModel], str],
+    state_hash: Callable[[LanguageModel], str],
 ) -> None:
     """It costs no prompt tokens, changes the losses, and leaves the base as it was."""
     person, before = make_person(), state_hash(llama)

@@ -19,7 +19,7 @@ from lorecall.errors import RunError
 from lorecall.judge.judge import StandInJudge
 from lorecall.judge.pairs import read_pairs
 from lorecall.judge.win_rate import judge_pairs, write_judged
-from lorecall.learn.folder import RUN_FILE
+from lorecall.learning.folder import RUN_FILE
 
 Make = Callable[..., Path]
 KEPT = sorted((Path(__file__).parents[3] / "experiments" / "tables").glob("*/"))

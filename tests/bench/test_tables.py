@@ -19,14 +19,14 @@ USERS = tuple(f"u{i}" for i in range(8))
 
 @pytest.fixture
 def plan(settings: BenchSettings) -> BenchPlan:
-    """Give a bench of eight users, five systems, two seeds."""
+    """Return a bench of eight users, five systems, two seeds."""
     source = Source(name="chitchat", users=USERS)
     return BenchPlan(sources=(source,), systems=SYSTEMS, seeds=(0, 1), settings=settings)
 
 
 @pytest.fixture
 def finished(plan: BenchPlan, make_scores: Make) -> list[CellScores]:
-    """Give the scores of a bench in which the memory is ahead of all."""
+    """Return the scores of a bench in which the memory is ahead of all."""
     return [
         make_scores(cell, ahead=AHEAD[cell.system], n=2 + USERS.index(cell.user))
         for cell in plan.cells()

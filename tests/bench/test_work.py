@@ -12,7 +12,7 @@ from lorecall.bench.scores import failed_cells, finished_cells, responses_of
 from lorecall.bench.work import Bench
 from lorecall.core.files import locked
 from lorecall.data.history import samples_hash
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.metrics.overlap import persona_f1, persona_tokens
 from lorecall.reply.responder import ModelResponder
@@ -28,8 +28,8 @@ class Bare:
     samples_sha256: str | None = None
     memory: Memory | None = None
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
-        """Give the base; `broken` cannot."""
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+        """Return the base; `broken` cannot."""
         self.made.append((person.history.user, self.name))
         if self.name == "broken":
             raise MemoryError("none left")
@@ -43,13 +43,15 @@ class Bare:
 
 @pytest.fixture
 def made() -> list[tuple[str, str]]:
-    """Give the list of what was made."""
+    """Return the list of what was made."""
     return []
 
 
 @pytest.fixture
-def bench(plan: BenchPlan, llama: BaseModel, tmp_path: Path, made: list[tuple[str, str]]) -> Bench:
-    """Give a bench of two users and two systems at work in this process."""
+def bench(
+    plan: BenchPlan, llama: LanguageModel, tmp_path: Path, made: list[tuple[str, str]]
+) -> Bench:
+    """Return a bench of two users and two systems at work in this process."""
 
     def make(name: str) -> Bare:
         return Bare(name=name, made=made)
@@ -148,7 +150,7 @@ class Late(Bench):
     """Its first look is from before another process finished the cells."""
 
     def left(self) -> list[Cell]:
-        """Give a cell at first that is not left any more."""
+        """Return a cell at first that is not left any more."""
         return list(self.plan.cells()[: 0 if self.folder.joinpath("looked").exists() else 1])
 
 

@@ -101,11 +101,11 @@ class DatasetContract:
 
     @pytest.fixture
     def paths(self, write_files: WriteFiles, tmp_path: Path) -> list[Path]:
-        """Give files of seven users with five usable pairs each."""
+        """Return files of seven users with five usable pairs each."""
         return write_files(self.files, tmp_path / "files", N_USERS, N_PAIRS)
 
     def loader(self, paths: list[Path]) -> loading.Loader:
-        """Give the loader under test."""
+        """Return the loader under test."""
         return catalog.LOADERS[self.name] if self.name else jsonl.loader(paths[0])
 
     def summary(self, paths: list[Path]) -> catalog.Summary:
@@ -285,7 +285,7 @@ class DatasetContract:
         assert peaks[1] - peaks[0] < MEMORY_MB
 
     def peak_mb(self, paths: list[Path]) -> float:
-        """Give the most memory a process needs to count the files and to load a user."""
+        """Return the most memory a process needs to count the files and to load a user."""
         code = (
             "import sys; from lorecall.data import catalog\n"
             "source, *paths = sys.argv[1:]\n"

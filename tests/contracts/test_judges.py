@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lorecall.judge.endpoint import EndpointJudge
-from lorecall.judge.judge import Judge, Shown, StandInJudge
+from lorecall.judge.judge import Judge, JudgeItem, StandInJudge
 from lorecall.judge.local import LocalJudge
 from lorecall.lm.families.tiny import tiny_base
 
 SHOWN = [
-    Shown(earlier=(), query=query, user_content=content, first=first, second=second)
+    JudgeItem(earlier=(), query=query, user_content=content, first=first, second=second)
     for query, content, first, second in (
         ("Tea?", ("I love tea.",), "Yes, tea.", "No."),
         ("", (), "", ""),
@@ -28,7 +28,7 @@ class JudgeContract:
 
     @pytest.fixture
     def judge(self) -> Judge:
-        """Give the judge under test."""
+        """Return the judge under test."""
         raise NotImplementedError
 
     def test_it_has_a_name_and_a_prompt(self, judge: Judge) -> None:
@@ -61,7 +61,7 @@ class TestStandInJudge(JudgeContract):
 
     @pytest.fixture
     def judge(self) -> Judge:
-        """Give it."""
+        """Return it."""
         return StandInJudge()
 
 
@@ -70,7 +70,7 @@ class TestLocalJudge(JudgeContract):
 
     @pytest.fixture
     def judge(self) -> Judge:
-        """Give it, with room for the question in bytes."""
+        """Return it, with room for the question in bytes."""
         base = tiny_base("llama")
         base.model.config.max_position_embeddings = 4096
         return LocalJudge(base)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.records import Sample, Turn
 from lorecall.reply.responder import (
@@ -28,8 +28,8 @@ class ResponderContract:
     """Subclass it and give `responder`, which answers from `base`."""
 
     @pytest.fixture
-    def responder(self, base: BaseModel, make_memory: MakeMemory) -> Responder:
-        """Give the responder under test."""
+    def responder(self, base: LanguageModel, make_memory: MakeMemory) -> Responder:
+        """Return the responder under test."""
         raise NotImplementedError
 
     def test_a_reply_is_text(self, responder: Responder) -> None:
@@ -78,16 +78,16 @@ class ResponderContract:
             assert sample.query in vanilla.format.text(encoded.prompt)
 
     def test_what_is_worn_is_taken_off(
-        self, responder: Responder, base: BaseModel, state_hash: Callable[[BaseModel], str]
+        self, responder: Responder, base: LanguageModel, state_hash: Callable[[LanguageModel], str]
     ) -> None:
         """Also where the block fails."""
         before = state_hash(base)
-        with pytest.raises(KeyError), responder.worn():
+        with pytest.raises(KeyError), responder.attached():
             raise KeyError
         assert state_hash(base) == before
 
     def test_the_base_is_left_as_it_was(
-        self, responder: Responder, base: BaseModel, state_hash: Callable[[BaseModel], str]
+        self, responder: Responder, base: LanguageModel, state_hash: Callable[[LanguageModel], str]
     ) -> None:
         """To the bit, after any number of calls."""
         before = state_hash(base)
@@ -100,8 +100,8 @@ class TestVanillaResponder(ResponderContract):
     """The base alone."""
 
     @pytest.fixture
-    def responder(self, base: BaseModel) -> Responder:
-        """Give the base."""
+    def responder(self, base: LanguageModel) -> Responder:
+        """Return the base."""
         return brief(VanillaResponder(base))
 
 
@@ -109,7 +109,7 @@ class Fixed:
     """Tells the same of everyone."""
 
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
-        """Give two notes, one of them naming what was asked."""
+        """Return two notes, one of them naming what was asked."""
         return ("likes tea", f"asked {query[:5]} {before or 'now'}")
 
 
@@ -117,11 +117,11 @@ class TestRecall(ResponderContract):
     """The base with notes in the prompt."""
 
     @pytest.fixture
-    def responder(self, base: BaseModel) -> Responder:
-        """Give the base with fixed notes."""
+    def responder(self, base: LanguageModel) -> Responder:
+        """Return the base with fixed notes."""
         return brief(ModelResponder(base, recall=Fixed()))
 
-    def test_notes_are_in_the_prompt(self, base: BaseModel, make_samples: MakeMemory) -> None:
+    def test_notes_are_in_the_prompt(self, base: LanguageModel, make_samples: MakeMemory) -> None:
         """Those of the query, and the sample is named to who recalls them."""
         responder = ModelResponder(base, recall=Fixed())
         sample = make_samples(1)[0]
@@ -135,8 +135,8 @@ class TestMemoryAndRecall(ResponderContract):
     """Both at once."""
 
     @pytest.fixture
-    def responder(self, base: BaseModel, make_memory: MakeMemory) -> Responder:
-        """Give the base with a drawn memory and fixed notes."""
+    def responder(self, base: LanguageModel, make_memory: MakeMemory) -> Responder:
+        """Return the base with a drawn memory and fixed notes."""
         return brief(ModelResponder(base, memory=make_memory(base), recall=Fixed()))
 
 
@@ -144,12 +144,12 @@ class TestMemoryResponder(ResponderContract):
     """The base with one person's memory."""
 
     @pytest.fixture
-    def responder(self, base: BaseModel, make_memory: MakeMemory) -> Responder:
-        """Give the base with a drawn memory."""
+    def responder(self, base: LanguageModel, make_memory: MakeMemory) -> Responder:
+        """Return the base with a drawn memory."""
         return brief(MemoryResponder(base, make_memory(base)))
 
     def test_two_persons_on_one_base_do_not_mix(
-        self, base: BaseModel, make_memory: MakeMemory
+        self, base: LanguageModel, make_memory: MakeMemory
     ) -> None:
         """Each answers as if alone, in whatever order they are asked."""
         ann, bob = (brief(MemoryResponder(base, make_memory(base, seed=s))) for s in (1, 2))

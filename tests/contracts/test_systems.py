@@ -12,7 +12,7 @@ import torch
 
 from lorecall.data.history import samples_hash, split_history
 from lorecall.errors import ConfigError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.memory import Memory
 from lorecall.records import History, Sample, Split, Statement, default_lora
@@ -90,13 +90,13 @@ def person_of(history: History) -> Person:
 ANN = person_of(history_of(0))
 
 
-def small_base() -> BaseModel:
-    """Give a base that answers at once."""
+def small_base() -> LanguageModel:
+    """Return a base that answers at once."""
     return tiny_base(n_layers=1, width=16)
 
 
 def probes(person: Person) -> Iterator[Sample]:
-    """Give samples to read: trained on, held out, and of nobody."""
+    """Return samples to read: trained on, held out, and of nobody."""
     yield from (*person.split.train[:4], *person.split.valid[:2], *person.split.test[:2])
     yield Sample(id="new", user="", conversation="", query="what about tea and dogs?", response="-")
 
@@ -142,7 +142,7 @@ class TestContract:
         assert fingerprint(system.fit(ANN, small_base(), BUDGET), ANN) == first
 
     def test_the_base_is_left_as_it_was(
-        self, system: System, state_hash: Callable[[BaseModel], str]
+        self, system: System, state_hash: Callable[[LanguageModel], str]
     ) -> None:
         """To the bit, by fitting and by answering; and nothing of it asks for gradients."""
         base = small_base()
@@ -150,7 +150,7 @@ class TestContract:
         fit = system.fit(ANN, base, BUDGET)
         assert state_hash(base) == before
         fit.responder.reply("hi")
-        with fit.responder.worn():
+        with fit.responder.attached():
             pass
         assert state_hash(base) == before
         assert not any(p.requires_grad for p in base.model.parameters())
@@ -237,7 +237,7 @@ class TestContract:
 
 
 def recall_of(system: System, person: Person) -> MatchingRecall | None:
-    """Give what a system recalls, without the training of its weights."""
+    """Return what a system recalls, without the training of its weights."""
     fit = system.fit(person, small_base(), replace(BUDGET, train=replace(QUICK, learning_rate=0)))
     assert isinstance(fit.responder, ModelResponder)
     return fit.responder.recall
@@ -263,7 +263,7 @@ def with_texts(person: Person, part: str) -> Person:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_every_family_is_served(base: BaseModel, name: str) -> None:
+def test_every_family_is_served(base: LanguageModel, name: str) -> None:
     """Each system on each architecture: it is fitted, and answers."""
     fit = SYSTEMS[name].fit(ANN, base, BUDGET)
     assert isinstance(fit.responder.reply("what about tea?"), str)
@@ -321,7 +321,7 @@ class TestIsolation:
         assert (found.n_own_told == N_USERS) == recalls  # it would be seen if it were told
 
 
-def test_a_memory_of_everyone_is_found_out(make_base: Callable[..., BaseModel]) -> None:
+def test_a_memory_of_everyone_is_found_out(make_base: Callable[..., LanguageModel]) -> None:
     """Notes or weights that everyone shares: the check sees both."""
     histories = [history_of(i) for i in range(4)]
     budget = replace(BUDGET, train=replace(QUICK, max_epochs=80, patience=80))
@@ -350,7 +350,7 @@ class SharedNotes:
     seen: list[Person]
     name: str = "shared-notes"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Add the person to the one memory."""
         self.seen.append(person)
         whole = Split(
@@ -373,7 +373,7 @@ class SharedWeights:
     made: list[TrainedMemory]
     name: str = "shared-weights"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train once on all of them."""
         if not self.made:
             words = canaries(self.histories, seed=2)

@@ -13,7 +13,7 @@ _SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def real_file() -> Callable[[str], Path]:
-    """Give a real file by its name, or skip the test."""
+    """Return a real file by its name, or skip the test."""
 
     def find(name: str) -> Path:
         path = _SHARED / name

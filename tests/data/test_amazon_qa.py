@@ -109,7 +109,7 @@ class TestJoin:
 
     @pytest.fixture
     def paths(self, tmp_path: Path) -> list[Path]:
-        """Give the three files, questions last."""
+        """Return the three files, questions last."""
         reviews = (
             {
                 "reviewerID": ANN,
@@ -208,7 +208,7 @@ class TestRealFiles:
 
     @pytest.fixture
     def path(self, real_file: Callable[[str], Path]) -> Path:
-        """Give the questions on video games."""
+        """Return the questions on video games."""
         return real_file("QA_Video_Games.json.gz")
 
     def test_counts_and_drops(self, path: Path) -> None:

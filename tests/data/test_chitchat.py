@@ -157,7 +157,7 @@ class TestTheInstallation:
 
 @pytest.fixture(scope="module")
 def published() -> Path:
-    """Give the published file."""
+    """Return the published file."""
     try:
         return chitchat.dataset_file()
     except MissingExtraError as reason:
@@ -166,7 +166,7 @@ def published() -> Path:
 
 @pytest.fixture(scope="module")
 def dialogues(published: Path) -> list[Dialogue]:
-    """Give the published conversations, read once."""
+    """Return the published conversations, read once."""
     found = list(chitchat.dialogues([published]))
     assert not [dialogue for dialogue in found if isinstance(dialogue, Dropped)]
     return [dialogue for dialogue in found if isinstance(dialogue, Dialogue)]
@@ -174,13 +174,13 @@ def dialogues(published: Path) -> list[Dialogue]:
 
 @pytest.fixture(scope="module")
 def summary(published: Path) -> Summary:
-    """Give the counts of the published file."""
+    """Return the counts of the published file."""
     return summarise("chitchat", path=published)
 
 
 @pytest.fixture(scope="module")
 def history(published: Path) -> History:
-    """Give one user's history, found by the start of the id."""
+    """Return one user's history, found by the start of the id."""
     return load_history("chitchat", user="4fde054d", path=published)
 
 

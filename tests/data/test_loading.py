@@ -21,7 +21,7 @@ from lorecall.data.history import split_history
 from lorecall.data.loading import NOT_DRAWN, Loader, load_history, summarise
 from lorecall.data.pool import merged
 from lorecall.data.samples import Rules
-from lorecall.data.user_filter import Kept
+from lorecall.data.user_filter import UserFilter
 from lorecall.errors import DataError
 from lorecall.records import History, Sample, Statement, Turn
 
@@ -91,7 +91,7 @@ class TestKept:
 
     def test_beyond_the_room_nothing_is_kept(self) -> None:
         """Half of a user's events would be worse than none."""
-        kept = Kept(lambda user: user.startswith("a"), room=3)
+        kept = UserFilter(lambda user: user.startswith("a"), room=3)
         for event in [*pairs("b", 9), *pairs("ann", 3)]:
             kept.add(event)
         assert (kept.overflowed, len(list(kept.events_of("ann")))) == (False, 3)
@@ -102,7 +102,7 @@ class TestKept:
     @pytest.mark.parametrize(("everyones", "lost"), [(True, 2), (False, 1)])
     def test_whose_drops_are_counted(self, everyones: bool, lost: int) -> None:  # noqa: FBT001
         """Nobody's always; those of other users in a pool alone."""
-        kept = Kept("ann".__eq__, everyones_drops=everyones)
+        kept = UserFilter("ann".__eq__, everyones_drops=everyones)
         for user in (None, "bob", "ann"):
             kept.add(Dropped("bad", 1, user=user))
         assert kept.lost == {"bad": lost}

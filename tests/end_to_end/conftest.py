@@ -32,19 +32,19 @@ def write_history(path: Path, *, user: str = "ada", n_conversations: int = 8) ->
 
 @pytest.fixture(scope="session")
 def history_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a history of 32 samples in 8 conversations."""
+    """Return a history of 32 samples in 8 conversations."""
     return write_history(tmp_path_factory.mktemp("history") / "ada.jsonl")
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a tiny Llama in a folder, as `save_pretrained` writes it."""
+    """Return a tiny Llama in a folder, as `save_pretrained` writes it."""
     return save_tiny(tmp_path_factory.mktemp("model"), seed=0)
 
 
 @pytest.fixture(scope="session")
 def other_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give another tiny Llama in a folder."""
+    """Return another tiny Llama in a folder."""
     return save_tiny(tmp_path_factory.mktemp("other-model"), seed=1)
 
 
@@ -58,7 +58,7 @@ def save_tiny(folder: Path, *, seed: int) -> Path:
 
 @pytest.fixture
 def learn_command(history_file: Path, model_folder: Path) -> Callable[..., list[str]]:
-    """Give the arguments of a quick `lorecall learn`, with options appended."""
+    """Return the arguments of a quick `lorecall learn`, with options appended."""
 
     def command(out: Path, *extra: str) -> list[str]:
         return [

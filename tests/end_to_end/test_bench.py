@@ -23,7 +23,7 @@ SYSTEMS = ("vanilla", "retrieval", "default-lora", "memory", "memory-with-retrie
 
 @pytest.fixture(scope="module")
 def two_users(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a file of two users with 24 samples each."""
+    """Return a file of two users with 24 samples each."""
     path = tmp_path_factory.mktemp("two") / "two.jsonl"
     with path.open("w", encoding="utf-8") as file:
         for user, likes in (("ada", "tea and rain"), ("bob", "jazz and the open sea")):
@@ -41,7 +41,7 @@ def two_users(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bench_command(two_users: Path, model_folder: Path) -> Command:
-    """Give the arguments of a quick `lorecall bench`, with options appended."""
+    """Return the arguments of a quick `lorecall bench`, with options appended."""
 
     def command(out: Path, *extra: str) -> list[str]:
         return [
@@ -61,7 +61,7 @@ def invoke(*arguments: str) -> Result:
 
 
 def lines(folder: Path) -> list[str]:
-    """Give the lines of `scores.jsonl` that are whole."""
+    """Return the lines of `scores.jsonl` that are whole."""
     path = folder / "scores.jsonl"
     return path.read_text().split("\n")[:-1] if path.exists() else []
 
@@ -77,7 +77,7 @@ EVERY = {(user, system) for user in ("ada", "bob") for system in SYSTEMS}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, bench_command: Command) -> Path:
-    """Give the folder of a bench done by one process."""
+    """Return the folder of a bench done by one process."""
     out = tmp_path_factory.mktemp("benches") / "one"
     result = invoke(*bench_command(out), "--json")
     assert result.exit_code == 0, result.output
@@ -180,7 +180,7 @@ def await_silence(folder: Path) -> None:
 
 
 def losses(folder: Path) -> dict[tuple[str, str], list[float]]:
-    """Give the losses of each cell: the same, however a bench came to its end."""
+    """Return the losses of each cell: the same, however a bench came to its end."""
     return {
         (s["cell"]["user"], s["cell"]["system"]): s["scores"]["loss"]
         for s in map(json.loads, lines(folder))

@@ -17,7 +17,7 @@ def lorecall(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def two_people(tmp_path: Path, history_file: Path) -> Path:
-    """Give the histories of two people in one file."""
+    """Return the histories of two people in one file."""
     ada = history_file.read_text()
     path = tmp_path / "two.jsonl"
     path.write_text(ada + ada.replace('"ada"', '"bob"').replace("always", "never"))

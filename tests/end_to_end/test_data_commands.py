@@ -62,7 +62,7 @@ def test_check_names_every_broken_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def posts(tmp_path: Path) -> list[str]:
-    """Give `--path` for two files of posts, one line of them broken, one answer given twice."""
+    """Return `--path` for two files of posts, one line of them broken, one answer given twice."""
     rows = (
         ["q one###r one is long###before\tmore", "broken", "q two###r two###before\tmore"],
         ["q three###r two###before\tmore", "q four###r four###else"],

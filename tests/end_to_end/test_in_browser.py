@@ -17,8 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lorecall.cli.app import app
-from lorecall.records import InjectionConfig, Objectives
-from lorecall.search.loop import Finding, Search
+from lorecall.records import InjectionConfig, ObjectiveValues
+from lorecall.search.loop import Search, TrialOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
 
@@ -47,7 +47,7 @@ class Seen:
         return " ".join(unescape(re.sub(r"<[^>]*>", " ", shown)).split())
 
     def chart(self, name: str) -> str:
-        """Give what is inside one of the charts' places: up to the caption under it."""
+        """Return what is inside one of the charts' places: up to the caption under it."""
         start = self.dom.index(f'<div id="{name}"')
         return self.dom[start : self.dom.index("<figcaption>", start)]
 
@@ -85,7 +85,7 @@ def run_folder(
     history_file: Path,
     model_folder: Path,
 ) -> Path:
-    """Give the folder of one finished run with its page: two random trials, one suggested."""
+    """Return the folder of one finished run with its page: two random trials, one suggested."""
     out = tmp_path_factory.mktemp("runs") / "ada"
     learn = [
         "learn",
@@ -107,7 +107,7 @@ def page(browse: Browse, run_folder: Path) -> Seen:
 
 @pytest.fixture
 def changed_page(run_folder: Path, tmp_path: Path) -> Change:
-    """Give the run's page with other values in its result."""
+    """Return the run's page with other values in its result."""
 
     def change(**values: object) -> Path:
         result = json.loads((run_folder / "result.json").read_text())
@@ -282,11 +282,11 @@ def _study(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name=names[0], storage=_url(folder))
 
 
-def _finding(config: InjectionConfig) -> Finding:
+def _finding(config: InjectionConfig) -> TrialOutcome:
     """Stand for a model: more rank lowers the loss, fewer layers raise ROUGE-L."""
     loss, rouge_l = 4.0 - 0.001 * sum(config.ranks().values()), 10.0 - len(config.layers)
-    return Finding(
-        objectives=Objectives(loss=loss, rouge_l=rouge_l),
+    return TrialOutcome(
+        objectives=ObjectiveValues(loss=loss, rouge_l=rouge_l),
         rouge_l=(rouge_l,),
         n_parameters=sum(config.ranks().values()),
         n_tokens=100,

@@ -31,7 +31,7 @@ def refused(*arguments: object) -> str:
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """Give pairs that word overlap judges well: truths repeat what the person wrote."""
+    """Return pairs that word overlap judges well: truths repeat what the person wrote."""
     made = [
         Pair(
             id=f"p{i}",

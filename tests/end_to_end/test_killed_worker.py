@@ -13,9 +13,9 @@ import pytest
 
 from lorecall.data.catalog import load_history
 from lorecall.errors import LorecallError
-from lorecall.learn.search import Plan
-from lorecall.learn.workers import Workers
-from lorecall.lm.base import BaseModel
+from lorecall.learning.search import Plan
+from lorecall.learning.workers import Workers
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.settings import preset
 
@@ -32,7 +32,7 @@ def child_of(process: int, *, within_s: float) -> int:
                 command = (folder / "cmdline").read_bytes()
             except (OSError, IndexError):
                 continue
-            if int(parent) == process and b"lorecall.learn.workers" in command:
+            if int(parent) == process and b"lorecall.learning.workers" in command:
                 return int(folder.name)
         time.sleep(0.1)
     raise AssertionError("no worker was started")
@@ -59,7 +59,7 @@ def test_a_killed_worker_is_started_again(
 
 def test_workers_need_a_base_that_can_be_loaded(tmp_path: Path, history_file: Path) -> None:
     """A model made on the spot has no name to load it by; one worker does without."""
-    base: BaseModel = tiny_base("llama", n_layers=3, seed=0)
+    base: LanguageModel = tiny_base("llama", n_layers=3, seed=0)
     plan = Plan(
         history=load_history(history_file, user="ada"),
         settings=preset(),

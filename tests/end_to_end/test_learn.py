@@ -29,7 +29,7 @@ def invoke(*arguments: str) -> Result:
 def finished(
     tmp_path_factory: pytest.TempPathFactory, history_file: Path, model_folder: Path
 ) -> Path:
-    """Give the folder of one finished run."""
+    """Return the folder of one finished run."""
     out = tmp_path_factory.mktemp("runs") / "ada"
     result = invoke(
         "learn",

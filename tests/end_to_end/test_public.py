@@ -38,7 +38,7 @@ def test_readme_lines_run(
     small = 'lorecall.preset("laptop", trials=2, initial=2, samples=8, epochs=1)'
     for old, new in (
         ('"chitchat", user="4fde054d"', f'{str(history_file)!r}, user="ada"'),
-        ("BaseModel.load()", f"BaseModel.load({str(model_folder)!r}, device='cpu')"),
+        ("LanguageModel.load()", f"LanguageModel.load({str(model_folder)!r}, device='cpu')"),
         ('lorecall.preset("laptop")', small),
     ):
         assert code.count(old) == 1, f"the README no longer says {old}"

@@ -86,7 +86,7 @@ class Browser:
         return result["result"].get("value")
 
     def text(self, selector: str) -> str:
-        """Give the text a reader sees in an element."""
+        """Return the text a reader sees in an element."""
         return str(self.run(f"document.querySelector({json.dumps(selector)}).innerText"))
 
     def press(self, *keys: str) -> None:
@@ -114,7 +114,7 @@ class Browser:
             )
 
     def size(self, width: int, height: int, *, mobile: bool = False) -> None:
-        """Give the page the screen of a laptop or a phone."""
+        """Return the page the screen of a laptop or a phone."""
         self._send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -201,7 +201,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def sheet(tmp_path: Path) -> Path:
-    """Give the folder of a sheet that the command wrote."""
+    """Return the folder of a sheet that the command wrote."""
     pairs = [
         Pair(
             id=f"p{i}",

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.settings import TrainSettings
 
 ROOT = Path(__file__).parents[2]
@@ -32,10 +32,10 @@ def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Mod
 @pytest.fixture
 def load_for(
     load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str, BaseModel], ModuleType]:
+) -> Callable[[str, LanguageModel], ModuleType]:
     """Import an experiment that loads a base: it gets this one."""
 
-    def loaded(name: str, base: BaseModel) -> ModuleType:
+    def loaded(name: str, base: LanguageModel) -> ModuleType:
         module = load(name)
         monkeypatch.setattr(module.BaseModel, "load", lambda: base)
         return module
@@ -45,7 +45,7 @@ def load_for(
 
 @pytest.fixture
 def one_epoch() -> TrainSettings:
-    """Give settings of one epoch and short, free answers."""
+    """Return settings of one epoch and short, free answers."""
     return TrainSettings(
         learning_rate=2e-2, batch_size=4, max_epochs=1, max_response_tokens=8, reply_length="free"
     )

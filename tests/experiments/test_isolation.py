@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import History, Sample
 from lorecall.settings import TrainSettings
 
@@ -16,8 +16,8 @@ from lorecall.settings import TrainSettings
 @pytest.fixture
 def experiment(
     monkeypatch: pytest.MonkeyPatch,
-    load_for: Callable[[str, BaseModel], ModuleType],
-    make_base: Callable[..., BaseModel],
+    load_for: Callable[[str, LanguageModel], ModuleType],
+    make_base: Callable[..., LanguageModel],
     make_samples: Callable[..., tuple[Sample, ...]],
     one_epoch: TrainSettings,
 ) -> ModuleType:

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from lorecall.errors import RunError
-from lorecall.judge.cached import KeptJudge
-from lorecall.judge.judge import Scores, Shown, show
+from lorecall.judge.cached import CachedJudge
+from lorecall.judge.judge import JudgeItem, Scores, show
 from lorecall.judge.pairs import Pair
 from lorecall.judge.win_rate import judge_pairs
 
 MakePair = Callable[..., Pair]
-MakeJudge = Callable[[Callable[[Shown], Scores | None]], Any]
+MakeJudge = Callable[[Callable[[JudgeItem], Scores | None]], Any]
 
 
-def by_length(shown: Shown) -> Scores | None:
+def by_length(shown: JudgeItem) -> Scores | None:
     """Score a response by its length; an empty one cannot be read."""
     if not shown.first or not shown.second:
         return None
@@ -27,7 +27,7 @@ def by_length(shown: Shown) -> Scores | None:
 
 @pytest.fixture
 def pairs(make_pair: MakePair) -> list[Pair]:
-    """Give forty pairs, some of them unreadable."""
+    """Return forty pairs, some of them unreadable."""
     return [
         replace(make_pair(), id=f"p{i}", query=f"query {i}", response_a="a" * (i % 7))
         for i in range(40)
@@ -41,19 +41,19 @@ def test_a_killed_judging_asks_the_rest_alone(
     path, whole = tmp_path / "new" / "answers", make_judge(by_length)
     expected = judge_pairs(whole, pairs)
 
-    def dies(shown: Shown) -> Scores | None:
+    def dies(shown: JudgeItem) -> Scores | None:
         if shown.query == "query 20":
             raise KeyboardInterrupt
         return by_length(shown)
 
     first = make_judge(dies)
     with pytest.raises(KeyboardInterrupt):
-        judge_pairs(KeptJudge(first, path), pairs)
+        judge_pairs(CachedJudge(first, path), pairs)
     second = make_judge(by_length)
-    assert judge_pairs(KeptJudge(second, path), pairs) == expected
+    assert judge_pairs(CachedJudge(second, path), pairs) == expected
     assert {item.query for item in second.seen} == {f"query {i}" for i in range(16, 40)}
     third = make_judge(by_length)
-    assert judge_pairs(KeptJudge(third, path), pairs) == expected
+    assert judge_pairs(CachedJudge(third, path), pairs) == expected
     assert third.seen == []
 
 
@@ -62,7 +62,7 @@ def test_only_the_same_question_counts(
 ) -> None:
     """Not another judge's answer, nor one with another seed, nor of the other order."""
     path, item = tmp_path / "answers", show(replace(make_pair(), response_a="aa", response_b="b"))
-    assert KeptJudge(make_judge(by_length), path).score([item, item]) == [(2, 1), (2, 1)]
+    assert CachedJudge(make_judge(by_length), path).score([item, item]) == [(2, 1), (2, 1)]
     assert len(path.read_text().splitlines()) == 1
     named = make_judge(by_length)
     named.name = "another"
@@ -72,7 +72,7 @@ def test_only_the_same_question_counts(
         (make_judge(by_length), 0, item.swapped()),
         (make_judge(by_length), 0, replace(item, query="another query")),
     ):
-        KeptJudge(judge, path, seed=seed).score([asked])
+        CachedJudge(judge, path, seed=seed).score([asked])
         assert len(judge.seen) == 1
 
 
@@ -82,12 +82,12 @@ def test_a_torn_line_is_asked_again(
     """A whole line that is no answer is refused, with where it is."""
     path = tmp_path / "answers"
     items = [show(replace(make_pair(), query=query)) for query in ("one", "two")]
-    expected = KeptJudge(make_judge(by_length), path).score(items)
+    expected = CachedJudge(make_judge(by_length), path).score(items)
     path.write_bytes(path.read_bytes()[:-3])
     judge = make_judge(by_length)
-    assert KeptJudge(judge, path).score(items) == expected
+    assert CachedJudge(judge, path).score(items) == expected
     assert [item.query for item in judge.seen] == ["two"]
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 2
     path.write_text("nonsense\n")
     with pytest.raises(RunError, match="line 1 of"):
-        KeptJudge(judge, path)
+        CachedJudge(judge, path)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lorecall.errors import InputError, JudgeError
-from lorecall.judge.judge import Scores, Shown
+from lorecall.judge.judge import JudgeItem, Scores
 from lorecall.judge.pairs import Pair
 from lorecall.judge.probe import (
     MIN_PROBED,
@@ -18,7 +18,7 @@ from lorecall.judge.probe import (
 )
 
 MakePair = Callable[..., Pair]
-MakeJudge = Callable[[Callable[[Shown], Scores | None]], Any]
+MakeJudge = Callable[[Callable[[JudgeItem], Scores | None]], Any]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def pairs(make_pair: MakePair) -> list[Pair]:
     ]
 
 
-def knows(shown: Shown) -> Scores:
+def knows(shown: JudgeItem) -> Scores:
     """Know the true response of a query."""
     number = shown.query.split()[-1]
     return (
@@ -119,7 +119,7 @@ class TestProbeJudge:
     ) -> None:
         """18 of 30 may be luck: the lower bound decides."""
 
-        def often(shown: Shown) -> Scores:
+        def often(shown: JudgeItem) -> Scores:
             return knows(shown) if int(shown.query.split()[-1]) < 18 else (5.0, 5.0)
 
         probe = probe_judge(make_judge(often), pairs)

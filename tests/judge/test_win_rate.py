@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorecall.errors import DataError
-from lorecall.judge.judge import Scores, Shown
+from lorecall.judge.judge import JudgeItem, Scores
 from lorecall.judge.pairs import Pair
 from lorecall.judge.win_rate import (
     Judged,
@@ -20,10 +20,10 @@ from lorecall.judge.win_rate import (
 )
 
 MakePair = Callable[..., Pair]
-MakeJudge = Callable[[Callable[[Shown], Scores | None]], Any]
+MakeJudge = Callable[[Callable[[JudgeItem], Scores | None]], Any]
 
 
-def by_response(values: Mapping[str, float]) -> Callable[[Shown], Scores]:
+def by_response(values: Mapping[str, float]) -> Callable[[JudgeItem], Scores]:
     """Score a response by its first word, wherever it is shown."""
     return lambda shown: (values[shown.first.split()[0]], values[shown.second.split()[0]])
 

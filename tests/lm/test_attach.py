@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import ffn_linear, linear_shape
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.lora import LoraLinear
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]
-StateHash = Callable[[BaseModel], str]
+StateHash = Callable[[LanguageModel], str]
 CONFIG = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
 IDS = torch.tensor([[5, 9, 30, 77, 8], [6, 6, 101, 12, 40]])
 FAMILIES = ["llama", "gpt2", "roberta"]
@@ -24,7 +24,7 @@ every_family_and_format = pytest.mark.parametrize(
 )
 
 
-def logits_of(base: BaseModel) -> Tensor:
+def logits_of(base: LanguageModel) -> Tensor:
     """Run the base on a few tokens. *Shape:* (2, 5, vocabulary)."""
     with torch.no_grad():
         return base.logits(base.hidden(IDS, torch.ones_like(IDS)))
@@ -106,7 +106,7 @@ class TestOnAndOff:
             injection.load(second)
             torch.testing.assert_close(logits_of(base), expected, atol=1e-5, rtol=1e-5)
 
-    def test_a_new_injection_answers_as_the_base(self, base: BaseModel) -> None:
+    def test_a_new_injection_answers_as_the_base(self, base: LanguageModel) -> None:
         """B is zero: the logits are equal to the bit."""
         before = logits_of(base)
         with Injection(base, CONFIG):
@@ -116,7 +116,7 @@ class TestOnAndOff:
 class TestWhatIsTrained:
     """The pairs, all of them, and nothing else."""
 
-    def test_only_the_pairs_get_gradients(self, base: BaseModel, fill: Fill) -> None:
+    def test_only_the_pairs_get_gradients(self, base: LanguageModel, fill: Fill) -> None:
         """No parameter of the base has one, or asks for one."""
         with Injection(base, CONFIG) as injection:
             fill(injection)
@@ -127,7 +127,7 @@ class TestWhatIsTrained:
                 assert (parameter.grad is not None) == (id(parameter) in pairs)
             assert all(p.grad.abs().max() > 0 for p in injection.parameters())
 
-    def test_the_pairs_are_where_theta_says(self, base: BaseModel) -> None:
+    def test_the_pairs_are_where_theta_says(self, base: LanguageModel) -> None:
         """Two linears in each layer with a module; attention is left alone."""
         with Injection(base, CONFIG):
             wrapped = {
@@ -138,7 +138,7 @@ class TestWhatIsTrained:
             paths = [base.family.linears[name] for name in base.family.default]
             assert wrapped == {path.format(layer=layer) for path in paths for layer in (0, 2)}
 
-    def test_sizes_follow_from_theta(self, base: BaseModel) -> None:
+    def test_sizes_follow_from_theta(self, base: LanguageModel) -> None:
         """R (d + k) numbers for each linear; the lowest layer is known."""
         paths = [base.family.linears[name].format(layer=0) for name in base.family.default]
         shapes = [linear_shape(ffn_linear(base.model, path)) for path in paths]
@@ -149,7 +149,7 @@ class TestWhatIsTrained:
             assert injection.first_layer == 0
             assert len(injection.tensors()) == 8
 
-    def test_stacked_ranks_are_modules_times_rank(self, llama: BaseModel) -> None:
+    def test_stacked_ranks_are_modules_times_rank(self, llama: LanguageModel) -> None:
         """Three modules on two layers: two on the first, one on the second."""
         with Injection(llama, CONFIG) as injection:
             tensors = injection.tensors()
@@ -157,12 +157,12 @@ class TestWhatIsTrained:
             assert tensors["layers.2.up_proj.up"].shape == (64, 4)
             assert tensors["layers.2.down_proj.down"].shape == (4, 64)
 
-    def test_other_linears_can_be_asked_for(self, llama: BaseModel) -> None:
+    def test_other_linears_can_be_asked_for(self, llama: LanguageModel) -> None:
         """`gate_proj` alone."""
         with Injection(llama, CONFIG, linears=("gate_proj",)) as injection:
             assert {name.split(".")[2] for name in injection.tensors()} == {"gate_proj"}
 
-    def test_a_model_without_the_pairs_has_nothing_to_train(self, base: BaseModel) -> None:
+    def test_a_model_without_the_pairs_has_nothing_to_train(self, base: LanguageModel) -> None:
         """The base is frozen."""
         assert not any(parameter.requires_grad for parameter in base.model.parameters())
         assert all(isinstance(p, nn.Parameter) for p in base.model.parameters())

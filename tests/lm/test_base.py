@@ -8,14 +8,14 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, OPTConfig
 
 from lorecall.errors import ModelError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
 
-MakeBase = Callable[..., BaseModel]
+MakeBase = Callable[..., LanguageModel]
 ROWS = [[5, 9, 30, 77, 8, 200, 11], [6, 101, 12], [40]]
 
 
-def padded(base: BaseModel, side: str) -> tuple[Tensor, Tensor]:
+def padded(base: LanguageModel, side: str) -> tuple[Tensor, Tensor]:
     """Pad the rows on one side. *Shape:* (3, 7) each."""
     longest = max(len(row) for row in ROWS)
     ids, mask = [], []
@@ -28,12 +28,12 @@ def padded(base: BaseModel, side: str) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def logits_of(base: BaseModel, ids: Tensor, mask: Tensor) -> Tensor:
+def logits_of(base: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:
     """Run body and head."""
     return base.logits(base.hidden(ids, mask))
 
 
-def test_body_and_head_make_the_model(base: BaseModel) -> None:
+def test_body_and_head_make_the_model(base: LanguageModel) -> None:
     """Together they give what the model's own forward gives."""
     ids = torch.tensor([ROWS[0]])
     with torch.no_grad():
@@ -42,7 +42,7 @@ def test_body_and_head_make_the_model(base: BaseModel) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_padded_row_answers_as_alone(base: BaseModel, side: str) -> None:
+def test_a_padded_row_answers_as_alone(base: LanguageModel, side: str) -> None:
     """Padding on either side is neither seen nor counted."""
     ids, mask = padded(base, side)
     logits = logits_of(base, ids, mask)
@@ -53,7 +53,7 @@ def test_a_padded_row_answers_as_alone(base: BaseModel, side: str) -> None:
     assert torch.isfinite(logits).all()
 
 
-def test_a_position_sees_only_what_came_before(base: BaseModel) -> None:
+def test_a_position_sees_only_what_came_before(base: LanguageModel) -> None:
     """Also in RoBERTa, which reads both ways unless it is told to decode."""
     ids = torch.tensor([ROWS[0]])
     other = ids.clone()
@@ -77,13 +77,13 @@ def test_positions_count_tokens_from_the_familys_first(
     assert base.max_tokens == base.model.config.max_position_embeddings - first
 
 
-def test_the_longest_sequence_runs(base: BaseModel) -> None:
+def test_the_longest_sequence_runs(base: LanguageModel) -> None:
     """`max_tokens` tokens, no more: the last position is there."""
     ids = torch.full((1, base.max_tokens), 9)
     assert torch.isfinite(logits_of(base, ids, torch.ones_like(ids))[0, -1]).all()
 
 
-def test_the_base_is_frozen_and_known(base: BaseModel) -> None:
+def test_the_base_is_frozen_and_known(base: LanguageModel) -> None:
     """No parameter asks for a gradient; sizes and format are given."""
     assert not any(parameter.requires_grad for parameter in base.model.parameters())
     assert not base.model.training
@@ -132,7 +132,7 @@ def test_a_model_of_another_architecture_is_refused() -> None:
     )
     model = AutoModelForCausalLM.from_config(config)
     with pytest.raises(ModelError, match="model_type llama, gpt2, roberta, got 'opt'"):
-        BaseModel(model, tiny_tokenizer(chat=False), name="x")
+        LanguageModel(model, tiny_tokenizer(chat=False), name="x")
 
 
 class TestTinyBase:

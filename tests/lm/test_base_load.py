@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from lorecall.errors import ModelError
-from lorecall.lm.base import BaseModel, find_base
+from lorecall.lm.base import LanguageModel, find_base
 from lorecall.lm.families.tiny import tiny_base
 
-StateHash = Callable[[BaseModel], str]
+StateHash = Callable[[LanguageModel], str]
 WEIGHTS = "model.safetensors"
 
 
@@ -38,7 +38,7 @@ class Trap:
 def test_a_folder_is_loaded(tmp_path: Path, family: str, state_hash: StateHash) -> None:
     """The same weights, frozen, with their tokeniser and the folder's name."""
     folder = save(tmp_path / "model", family)
-    base = BaseModel.load(str(folder), device="cpu", dtype="float32")
+    base = LanguageModel.load(str(folder), device="cpu", dtype="float32")
     assert state_hash(base) == state_hash(tiny_base(family, n_layers=2))
     assert not any(parameter.requires_grad for parameter in base.model.parameters())
     assert (base.name, base.n_layers, base.family.name) == (str(folder), 2, family)
@@ -48,9 +48,9 @@ def test_a_folder_is_loaded(tmp_path: Path, family: str, state_hash: StateHash) 
 def test_the_fingerprint_is_that_of_the_files(tmp_path: Path) -> None:
     """Two loads have one, whatever the format; two models have two."""
     a, b = save(tmp_path / "a"), save(tmp_path / "b", seed=1)
-    first = BaseModel.load(str(a), device="cpu", dtype="float32")
-    again = BaseModel.load(str(a), device="cpu", dtype="bfloat16")
-    other = BaseModel.load(str(b), device="cpu", dtype="float32")
+    first = LanguageModel.load(str(a), device="cpu", dtype="float32")
+    again = LanguageModel.load(str(a), device="cpu", dtype="bfloat16")
+    other = LanguageModel.load(str(b), device="cpu", dtype="float32")
     assert first.fingerprint == again.fingerprint != other.fingerprint
     assert (first.dtype, again.dtype) == (torch.float32, torch.bfloat16)
 
@@ -66,7 +66,7 @@ def test_roberta_is_loaded_to_decode(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", "roberta")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "is_decoder": False}))
-    base = BaseModel.load(str(folder), device="cpu", dtype="float32")
+    base = LanguageModel.load(str(folder), device="cpu", dtype="float32")
     ids = torch.tensor([[9, 10, 11, 12], [9, 10, 11, 99]])
     with torch.no_grad():
         hidden = base.hidden(ids, torch.ones_like(ids))
@@ -82,24 +82,24 @@ class TestRefusals:
         """The supported ones are listed, also where transformers knows it no more than we do."""
         (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
         with pytest.raises(ModelError, match="llama, gpt2, roberta"):
-            BaseModel.load(str(tmp_path), device="cpu")
+            LanguageModel.load(str(tmp_path), device="cpu")
 
     @pytest.mark.parametrize("name", ["some-one/no-such-model", "no-such-folder", "a/b/c"])
     def test_a_base_that_is_not_there(self, name: str) -> None:
         """Neither a folder nor, without a network, an id that can be downloaded."""
         with pytest.raises(ModelError, match="the base must be there"):
-            BaseModel.load(name, device="cpu")
+            LanguageModel.load(name, device="cpu")
 
     def test_a_file_in_the_folders_place(self, tmp_path: Path) -> None:
         """A path to the weights themselves is no base."""
         folder = save(tmp_path / "model")
         with pytest.raises(ModelError, match="the base must be there"):
-            BaseModel.load(str(folder / WEIGHTS), device="cpu")
+            LanguageModel.load(str(folder / WEIGHTS), device="cpu")
 
     def test_an_empty_folder(self, tmp_path: Path) -> None:
         """There is no configuration."""
         with pytest.raises(ModelError, match=r"config\.json"):
-            BaseModel.load(str(tmp_path), device="cpu")
+            LanguageModel.load(str(tmp_path), device="cpu")
 
     @pytest.mark.parametrize("content", ["{", "[]", "{}", ""])
     def test_a_corrupt_configuration(self, tmp_path: Path, content: str) -> None:
@@ -107,7 +107,7 @@ class TestRefusals:
         folder = save(tmp_path / "model")
         (folder / "config.json").write_text(content)
         with pytest.raises(ModelError):
-            BaseModel.load(str(folder), device="cpu")
+            LanguageModel.load(str(folder), device="cpu")
 
     def test_pickled_weights_are_not_read(self, tmp_path: Path) -> None:
         """A folder with a `.bin` alone is refused before it is opened."""
@@ -115,7 +115,7 @@ class TestRefusals:
         (folder / WEIGHTS).unlink()
         (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(proof)))
         with pytest.raises(ModelError, match=r"safetensors alone.*got .*pytorch_model\.bin"):
-            BaseModel.load(str(folder), device="cpu")
+            LanguageModel.load(str(folder), device="cpu")
         assert not proof.exists()
 
     def test_a_pickle_named_safetensors_is_not_executed(self, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class TestRefusals:
         folder, proof = save(tmp_path / "model"), tmp_path / "proof"
         (folder / WEIGHTS).write_bytes(pickle.dumps(Trap(proof)))
         with pytest.raises(ModelError, match="the base must be readable"):
-            BaseModel.load(str(folder), device="cpu")
+            LanguageModel.load(str(folder), device="cpu")
         assert not proof.exists()
 
     @pytest.mark.parametrize("keep", [0, 4, 200, 5000])
@@ -133,7 +133,7 @@ class TestRefusals:
         whole = (folder / WEIGHTS).read_bytes()
         (folder / WEIGHTS).write_bytes(whole[:keep])
         with pytest.raises(ModelError, match="whole safetensors files"):
-            BaseModel.load(str(folder), device="cpu")
+            LanguageModel.load(str(folder), device="cpu")
 
     def test_weights_of_another_shape(self, tmp_path: Path) -> None:
         """A configuration that does not belong to the weights is not guessed at."""
@@ -141,7 +141,7 @@ class TestRefusals:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
         with pytest.raises(ModelError):
-            BaseModel.load(str(folder), device="cpu", dtype="float32")
+            LanguageModel.load(str(folder), device="cpu", dtype="float32")
 
     def test_weights_with_a_tensor_missing(self, tmp_path: Path) -> None:
         """Weights drawn at random in their place would answer nonsense."""
@@ -149,10 +149,10 @@ class TestRefusals:
         config = json.loads((folder / "config.json").read_text())
         (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
         with pytest.raises(ModelError):
-            BaseModel.load(str(folder), device="cpu", dtype="float32")
+            LanguageModel.load(str(folder), device="cpu", dtype="float32")
 
     def test_a_folder_without_a_tokeniser(self, tmp_path: Path) -> None:
         """In one clear line, as for the weights."""
         tiny_base(n_layers=2).model.save_pretrained(tmp_path)
         with pytest.raises(ModelError):
-            BaseModel.load(str(tmp_path), device="cpu")
+            LanguageModel.load(str(tmp_path), device="cpu")

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body, KeysValues, body_of
 from lorecall.lm.engine.packing import Pack, unpacked_rows
 from lorecall.lm.engine.prefill import bare_past
@@ -31,7 +31,7 @@ def ragged(n: int, *, start: Sequence[int] = START, seed: int = 0) -> list[list[
     ]
 
 
-def padded(base: BaseModel, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+def padded(base: LanguageModel, sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     """Pad on the right: token ids and mask."""
     longest = max(map(len, sequences))
     ids = [[*s, *[base.pad_id] * (longest - len(s))] for s in sequences]
@@ -39,7 +39,9 @@ def padded(base: BaseModel, sequences: Sequence[Sequence[int]]) -> tuple[Tensor,
     return torch.tensor(ids), torch.tensor(mask)
 
 
-def plain_rows(base: BaseModel, sequences: Sequence[Sequence[int]], tails: Sequence[int]) -> Tensor:
+def plain_rows(
+    base: LanguageModel, sequences: Sequence[Sequence[int]], tails: Sequence[int]
+) -> Tensor:
     """Take the wanted rows of the plain path."""
     hidden = base.hidden(*padded(base, sequences))
     rows = [
@@ -60,7 +62,7 @@ def batch(body: Body, *, start: Sequence[int] = START) -> tuple[list[list[int]],
 @pytest.mark.parametrize("memory", [False, True], ids=["bare", "memory"])
 @pytest.mark.parametrize("grad", [False, True], ids=["reading", "training"])
 def test_wanted_rows_are_those_of_the_plain_path(
-    base: BaseModel, start: list[int], fill: Fill, *, memory: bool, grad: bool
+    base: LanguageModel, start: list[int], fill: Fill, *, memory: bool, grad: bool
 ) -> None:
     """Ragged batches, with and without a memory, from the copies and from the weights."""
     body = Body(base)
@@ -79,7 +81,7 @@ def test_wanted_rows_are_those_of_the_plain_path(
 
 @pytest.mark.parametrize("sequences", [[[7]], [[7], [8]], [[7, 8, 9]] * 3, [[7, 8], [7, 8, 9]]])
 def test_small_batches_are_those_of_the_plain_path(
-    base: BaseModel, sequences: list[list[int]]
+    base: LanguageModel, sequences: list[list[int]]
 ) -> None:
     """One token, one sequence, the same sequence again, one that begins another."""
     body = Body(base)
@@ -91,7 +93,7 @@ def test_small_batches_are_those_of_the_plain_path(
 
 
 @torch.no_grad()
-def test_going_on_from_a_layer_is_no_other_than_going_through(base: BaseModel) -> None:
+def test_going_on_from_a_layer_is_no_other_than_going_through(base: LanguageModel) -> None:
     """From the feed-forward of every layer, kept keys and values included."""
     body = Body(base)
     _, _, packed = batch(body)
@@ -113,7 +115,7 @@ def test_going_on_from_a_layer_is_no_other_than_going_through(base: BaseModel) -
 
 
 @torch.no_grad()
-def test_kept_keys_and_values_are_complete(base: BaseModel) -> None:
+def test_kept_keys_and_values_are_complete(base: LanguageModel) -> None:
     """A pair a layer, a row a token, as transformers' own cache holds them."""
     body = Body(base)
     sequences, _, packed = batch(body)
@@ -132,7 +134,7 @@ def test_kept_keys_and_values_are_complete(base: BaseModel) -> None:
 
 
 @torch.no_grad()
-def test_a_past_stands_for_its_tokens(base: BaseModel) -> None:
+def test_a_past_stands_for_its_tokens(base: LanguageModel) -> None:
     """What follows it is as if all had been read together; some sequences may have none."""
     body = Body(base)
     sequences = ragged(5, start=())
@@ -147,7 +149,7 @@ def test_a_past_stands_for_its_tokens(base: BaseModel) -> None:
 
 
 @torch.no_grad()
-def test_logits_are_the_bases(base: BaseModel) -> None:
+def test_logits_are_the_bases(base: LanguageModel) -> None:
     """In fp32, of few rows and of many."""
     body, width = Body(base), base.model.config.hidden_size
     for rows in (1, 5, 200):
@@ -157,12 +159,12 @@ def test_logits_are_the_bases(base: BaseModel) -> None:
         torch.testing.assert_close(ours, base.logits(h), **CLOSE)
 
 
-def test_layers_are_counted(base: BaseModel) -> None:
+def test_layers_are_counted(base: LanguageModel) -> None:
     """L is the base's."""
     assert Body(base).n_layers == base.n_layers
 
 
-def test_one_body_a_base(base: BaseModel, make_base: Callable[..., BaseModel]) -> None:
+def test_one_body_a_base(base: LanguageModel, make_base: Callable[..., LanguageModel]) -> None:
     """Its copies of the weights are shared by all who decode; another base has its own."""
     assert body_of(base) is body_of(base)
     assert body_of(base).base is base

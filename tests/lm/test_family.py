@@ -6,7 +6,7 @@ from transformers import AutoConfig
 from transformers.pytorch_utils import Conv1D
 
 from lorecall.errors import ConfigError, ModelError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import (
     FAMILIES,
     check_linears,
@@ -17,7 +17,7 @@ from lorecall.lm.families.family import (
 )
 
 
-def test_every_path_leads_to_a_linear_of_the_block(base: BaseModel) -> None:
+def test_every_path_leads_to_a_linear_of_the_block(base: LanguageModel) -> None:
     """In every layer: one side is the model's width, the other the block's."""
     family = base.family
     for layer in range(base.n_layers):
@@ -29,14 +29,14 @@ def test_every_path_leads_to_a_linear_of_the_block(base: BaseModel) -> None:
             assert max(linear_shape(linear)) > width
 
 
-def test_the_defaults_are_linears_of_the_family(base: BaseModel) -> None:
+def test_the_defaults_are_linears_of_the_family(base: LanguageModel) -> None:
     """SPEC section 2: two linears a layer, and a PEFT target for each linear."""
     assert len(base.family.default) == 2
     assert set(base.family.default) <= set(base.family.linears)
     assert set(base.family.peft_targets) == set(base.family.paths)
 
 
-def test_attention_takes_modules_where_it_is_asked_for(base: BaseModel) -> None:
+def test_attention_takes_modules_where_it_is_asked_for(base: LanguageModel) -> None:
     """Its paths lead to linears that read the model's width, none of them a feed-forward one."""
     family = base.family
     assert not set(family.attention) & {*family.linears, *family.default}
@@ -71,7 +71,7 @@ def test_what_is_no_linear_has_no_shape() -> None:
         linear_shape(nn.LayerNorm(3))
 
 
-def test_a_linear_can_be_replaced(base: BaseModel) -> None:
+def test_a_linear_can_be_replaced(base: LanguageModel) -> None:
     """The module is where the path says afterwards, and nowhere else."""
     path = next(iter(base.family.linears.values())).format(layer=1)
     other = nn.Identity()

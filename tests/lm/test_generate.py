@@ -9,7 +9,7 @@ from transformers import NoRepeatNGramLogitsProcessor
 
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.plain import answer_plainly
 from lorecall.lm.engine.prefill import read_prompts
@@ -18,8 +18,8 @@ from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import Chooser, GreedyChooser, MarginChooser, ends_at
 from lorecall.records import Decoding, Inject, InjectionConfig
 
-MakeBase = Callable[..., BaseModel]
-Reference = Callable[[BaseModel, list[int], int], list[int]]
+MakeBase = Callable[..., LanguageModel]
+Reference = Callable[[LanguageModel, list[int], int], list[int]]
 
 
 def prompts_of(n: int, *, seed: int = 0) -> list[list[int]]:
@@ -30,7 +30,7 @@ def prompts_of(n: int, *, seed: int = 0) -> list[list[int]]:
 
 
 @torch.inference_mode()
-def by_generate(base: BaseModel, prompt: list[int], n: int) -> list[int]:
+def by_generate(base: LanguageModel, prompt: list[int], n: int) -> list[int]:
     """Continue one prompt with `generate` of transformers."""
     ids = torch.tensor([prompt])
     out = base.model.generate(
@@ -45,7 +45,7 @@ def by_generate(base: BaseModel, prompt: list[int], n: int) -> list[int]:
 
 
 @torch.inference_mode()
-def by_full_passes(base: BaseModel, prompt: list[int], n: int) -> list[int]:
+def by_full_passes(base: LanguageModel, prompt: list[int], n: int) -> list[int]:
     """Continue one prompt with a full forward pass a token, without a cache."""
     ids = list(prompt)
     for _ in range(n):
@@ -112,7 +112,7 @@ def test_rows_that_end_leave_without_a_trace(
 
 
 def in_every_way(
-    base: BaseModel,
+    base: LanguageModel,
     prompts: list[list[int]],
     n: int,
     stops: frozenset[int],
@@ -133,7 +133,7 @@ def in_every_way(
 
 
 @pytest.mark.parametrize("stop_bias", [-0.3, -9.0, 0.3, 9.0])
-def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float) -> None:
+def test_stopping_is_made_likelier_or_less_so(base: LanguageModel, stop_bias: float) -> None:
     """By a number on their logits, on both paths."""
     prompts = prompts_of(9, seed=1)
     whole = [by_full_passes(base, prompt, 12) for prompt in prompts]
@@ -153,7 +153,7 @@ def test_stopping_is_made_likelier_or_less_so(base: BaseModel, stop_bias: float)
     assert in_every_way(base, prompts, 12, stops, biasing) == [expected] * 4
 
 
-def by_the_rule(base: BaseModel, prompt: list[int], n: int, no_repeat: int) -> list[int]:
+def by_the_rule(base: LanguageModel, prompt: list[int], n: int, no_repeat: int) -> list[int]:
     """Continue one prompt by full passes, what is never repeated taken out by transformers."""
     rule = NoRepeatNGramLogitsProcessor(no_repeat)
     ids = list(prompt)
@@ -166,7 +166,7 @@ def by_the_rule(base: BaseModel, prompt: list[int], n: int, no_repeat: int) -> l
 
 
 @pytest.mark.parametrize("no_repeat", [1, 2, 3])
-def test_no_answer_has_so_many_tokens_in_a_row_twice(base: BaseModel, no_repeat: int) -> None:
+def test_no_answer_has_so_many_tokens_in_a_row_twice(base: LanguageModel, no_repeat: int) -> None:
     """As transformers' rule has it, read on the answer alone; rows that end leave in between."""
     prompts, rule = prompts_of(9, seed=3), Decoding(no_repeat=no_repeat)
     looping = decode_greedily(base, prompts, max_new_tokens=24, stop_ids=())
@@ -179,7 +179,7 @@ def test_no_answer_has_so_many_tokens_in_a_row_twice(base: BaseModel, no_repeat:
 
 
 @pytest.mark.parametrize("no_repeat", [0, 3])
-def test_one_answer_tells_where_it_would_end(base: BaseModel, no_repeat: int) -> None:
+def test_one_answer_tells_where_it_would_end(base: LanguageModel, no_repeat: int) -> None:
     """By its margins, whatever is added to the logits of stopping, on both paths."""
     prompts = prompts_of(9, seed=1)
     whole = [by_full_passes(base, prompt, 12) for prompt in prompts]
@@ -211,7 +211,7 @@ def test_what_is_never_repeated_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7])
-def test_no_answer_is_longer_than_allowed(base: BaseModel, n: int) -> None:
+def test_no_answer_is_longer_than_allowed(base: LanguageModel, n: int) -> None:
     """Exactly so long where nothing stops it; the beginning is the same."""
     prompts = prompts_of(3)
     longer = decode_greedily(base, prompts, max_new_tokens=8, stop_ids=())
@@ -220,12 +220,12 @@ def test_no_answer_is_longer_than_allowed(base: BaseModel, n: int) -> None:
     ]
 
 
-def test_no_prompts_no_answers(base: BaseModel) -> None:
+def test_no_prompts_no_answers(base: LanguageModel) -> None:
     """Nothing is run."""
     assert decode_greedily(base, [], max_new_tokens=4, stop_ids=()) == []
 
 
-def test_answers_follow_the_prompts_order(llama: BaseModel) -> None:
+def test_answers_follow_the_prompts_order(llama: LanguageModel) -> None:
     """Whatever order they were decoded in."""
     prompts = prompts_of(8)
     answers = decode_greedily(llama, prompts, max_new_tokens=5, stop_ids=(), batch_size=3)
@@ -246,14 +246,14 @@ def test_a_memory_is_decoded_with(
     assert ours != vanilla
 
 
-def test_decoding_leaves_no_gradients_and_no_state(base: BaseModel) -> None:
+def test_decoding_leaves_no_gradients_and_no_state(base: LanguageModel) -> None:
     """Twice the same."""
     prompts = prompts_of(3)
     first = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
     assert decode_greedily(base, prompts, max_new_tokens=6, stop_ids=()) == first
 
 
-def test_respond_gives_text(llama: BaseModel) -> None:
+def test_respond_gives_text(llama: LanguageModel) -> None:
     """The layout's stop tokens end an answer, and its tokeniser reads it."""
     layout = PromptFormat(llama.tokenizer)
     prompts = [layout.prompt(query) for query in ("hello", "how are you")]
@@ -267,7 +267,7 @@ def test_respond_gives_text(llama: BaseModel) -> None:
 @pytest.mark.parametrize("inject", ["all", "response"])
 @pytest.mark.parametrize("batch_size", [3, 32])
 def test_tokens_are_those_of_the_plain_path(
-    base: BaseModel, fill: Callable[..., dict[str, Tensor]], inject: Inject, batch_size: int
+    base: LanguageModel, fill: Callable[..., dict[str, Tensor]], inject: Inject, batch_size: int
 ) -> None:
     """Many prompts, a memory on the base and stop tokens, whichever tokens the memory acts on."""
     prompts = [[40, 41, 42, *prompt] for prompt in prompts_of(40, seed=2)]
@@ -294,7 +294,7 @@ def test_tokens_are_those_of_the_plain_path(
     assert len({len(row) for row in ours}) > 3
 
 
-def test_without_a_memory_both_sides_are_the_same(base: BaseModel) -> None:
+def test_without_a_memory_both_sides_are_the_same(base: LanguageModel) -> None:
     """There is nothing to act."""
     prompts = prompts_of(6)
     one, other = (
@@ -305,7 +305,9 @@ def test_without_a_memory_both_sides_are_the_same(base: BaseModel) -> None:
 
 
 @pytest.mark.parametrize("prompts", [[[7, 8, 9]] * 3, [[7, 8, 9], [7, 8, 10]], [[7]] * 2])
-def test_prompts_alike_but_for_the_last_token(base: BaseModel, prompts: list[list[int]]) -> None:
+def test_prompts_alike_but_for_the_last_token(
+    base: LanguageModel, prompts: list[list[int]]
+) -> None:
     """All but what is wanted is shared then."""
     ours = decode_greedily(base, prompts, max_new_tokens=5, stop_ids=())
     assert ours == [by_full_passes(base, prompt, 5) for prompt in prompts]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.head import token_losses
 from lorecall.lm.families.tiny import tiny_tokenizer
 
@@ -16,7 +16,7 @@ WIDTH, LARGE = 16, 2**16
 CLOSE = {"atol": 5e-5, "rtol": 1e-5}
 
 
-def large_base(vocabulary: int = LARGE, *, dtype: torch.dtype = torch.float32) -> BaseModel:
+def large_base(vocabulary: int = LARGE, *, dtype: torch.dtype = torch.float32) -> LanguageModel:
     """Make a base of one layer whose vocabulary lets a chunk hold few rows: 128 of 65,536."""
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -29,12 +29,12 @@ def large_base(vocabulary: int = LARGE, *, dtype: torch.dtype = torch.float32) -
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    return BaseModel(model, tiny_tokenizer(chat=True), name="large", fingerprint="0" * 64)
+    return LanguageModel(model, tiny_tokenizer(chat=True), name="large", fingerprint="0" * 64)
 
 
 @pytest.fixture(scope="module")
-def large() -> BaseModel:
-    """Give the base with the large vocabulary, with a head that is not all alike."""
+def large() -> LanguageModel:
+    """Return the base with the large vocabulary, with a head that is not all alike."""
     base = large_base()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -49,13 +49,13 @@ def rows_of(n: int, vocabulary: int, width: int = WIDTH) -> tuple[Tensor, Tensor
     return h, torch.randint(0, vocabulary, (n,), generator=generator)
 
 
-def plain(base: BaseModel, h: Tensor, targets: Tensor) -> Tensor:
+def plain(base: LanguageModel, h: Tensor, targets: Tensor) -> Tensor:
     """Compute the losses from all logits, in fp64: torch's own sum over many is rough."""
     losses = F.cross_entropy(base.logits(h).double(), targets, reduction="none")
     return losses.float()
 
 
-def assert_alike(base: BaseModel, h: Tensor, targets: Tensor) -> None:
+def assert_alike(base: LanguageModel, h: Tensor, targets: Tensor) -> None:
     """Compare values, and gradients under an uneven weighting of the rows."""
     found: list[tuple[Tensor, Tensor]] = []
     for compute in (token_losses, plain):
@@ -69,21 +69,21 @@ def assert_alike(base: BaseModel, h: Tensor, targets: Tensor) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 40])
-def test_equals_the_cross_entropy(base: BaseModel, n: int) -> None:
+def test_equals_the_cross_entropy(base: LanguageModel, n: int) -> None:
     """In value and gradient, every family: RoBERTa's head has layers of its own."""
     h, targets = rows_of(n, base.model.config.vocab_size, base.model.config.hidden_size)
     assert_alike(base, h, targets)
 
 
 @pytest.mark.parametrize("n", [127, 128, 129, 257])
-def test_equals_the_cross_entropy_across_chunks(large: BaseModel, n: int) -> None:
+def test_equals_the_cross_entropy_across_chunks(large: LanguageModel, n: int) -> None:
     """Rows at the border of a chunk, one before it and one behind; targets at both ends."""
     h, targets = rows_of(n, LARGE)
     targets[0], targets[-1] = 0, LARGE - 1
     assert_alike(large, h, targets)
 
 
-def test_a_row_that_is_sure_has_neither_loss_nor_gradient(large: BaseModel) -> None:
+def test_a_row_that_is_sure_has_neither_loss_nor_gradient(large: LanguageModel) -> None:
     """And one that is surely wrong a large loss: no overflow either way."""
     weight = large.model.lm_head.weight.detach()
     best, worst = int(weight[:, 0].argmax()), int(weight[:, 0].argmin())
@@ -100,7 +100,7 @@ def test_a_row_that_is_sure_has_neither_loss_nor_gradient(large: BaseModel) -> N
 
 
 @pytest.mark.parametrize("grad", [False, True])
-def test_the_head_gets_no_gradient_and_the_rows_stay(llama: BaseModel, *, grad: bool) -> None:
+def test_the_head_gets_no_gradient_and_the_rows_stay(llama: LanguageModel, *, grad: bool) -> None:
     """Also where h has none: then nothing is kept for a way back."""
     head: nn.Linear = llama.model.lm_head
     h, targets = rows_of(5, 262, llama.model.config.hidden_size)
@@ -115,7 +115,7 @@ def test_the_head_gets_no_gradient_and_the_rows_stay(llama: BaseModel, *, grad: 
     assert torch.equal(h.detach(), before)
 
 
-def test_a_row_without_weight_gets_no_gradient(llama: BaseModel) -> None:
+def test_a_row_without_weight_gets_no_gradient(llama: LanguageModel) -> None:
     """The mean of one sample does not reach into another."""
     h, targets = rows_of(5, 262, llama.model.config.hidden_size)
     token_losses(llama, h, targets)[:2].mean().backward()
@@ -124,7 +124,7 @@ def test_a_row_without_weight_gets_no_gradient(llama: BaseModel) -> None:
     assert (h.grad[:2].abs().sum(dim=1) > 0).all()
 
 
-def test_a_head_with_a_bias_is_called_as_it_is(llama: BaseModel) -> None:
+def test_a_head_with_a_bias_is_called_as_it_is(llama: LanguageModel) -> None:
     """Its bias counts."""
     head: nn.Linear = llama.model.lm_head
     head.bias = nn.Parameter(torch.linspace(-3, 3, head.out_features), requires_grad=False)
@@ -133,7 +133,9 @@ def test_a_head_with_a_bias_is_called_as_it_is(llama: BaseModel) -> None:
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
-def test_a_bf16_base_gives_fp32_losses(family: str, make_base: Callable[..., BaseModel]) -> None:
+def test_a_bf16_base_gives_fp32_losses(
+    family: str, make_base: Callable[..., LanguageModel]
+) -> None:
     """Near those of the fp32 head; the gradient is in the rows' own format."""
     low = make_base(family, dtype=torch.bfloat16, gain=1.0)
     h, targets = rows_of(6, 200, low.model.config.hidden_size)
@@ -148,7 +150,7 @@ def test_a_bf16_base_gives_fp32_losses(family: str, make_base: Callable[..., Bas
 
 
 @torch.no_grad()
-def test_no_rows_no_losses(llama: BaseModel) -> None:
+def test_no_rows_no_losses(llama: LanguageModel) -> None:
     """Nothing is computed."""
     h, targets = rows_of(0, 262, llama.model.config.hidden_size)
     assert token_losses(llama, h, targets).shape == (0,)

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]
-StateHash = Callable[[BaseModel], str]
+StateHash = Callable[[LanguageModel], str]
 CONFIG = InjectionConfig(layers=(0, 2), n_loras=3, rank=4)
 
 
@@ -22,7 +22,7 @@ class TestRefusals:
     """Bad configurations are refused before the base is touched."""
 
     def test_a_layer_outside_the_model_is_refused(
-        self, base: BaseModel, state_hash: StateHash
+        self, base: LanguageModel, state_hash: StateHash
     ) -> None:
         """The range is given, and no earlier layer was touched."""
         before = state_hash(base)
@@ -32,7 +32,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize(("rank", "fits"), [(32, "yes"), (33, "no")])
     def test_a_rank_above_the_linear_is_refused(
-        self, base: BaseModel, state_hash: StateHash, rank: int, fits: str
+        self, base: LanguageModel, state_hash: StateHash, rank: int, fits: str
     ) -> None:
         """The largest useful rank is the smaller side of the linear."""
         assert base.max_rank == 32
@@ -45,7 +45,7 @@ class TestRefusals:
                 Injection(base, config)
         assert state_hash(base) == before
 
-    def test_the_rank_is_held_against_the_linears_asked_for(self, llama: BaseModel) -> None:
+    def test_the_rank_is_held_against_the_linears_asked_for(self, llama: LanguageModel) -> None:
         """Keys and values have fewer heads than queries."""
         fits = InjectionConfig(layers=(0,), n_loras=1, rank=16)
         Injection(llama, fits, linears=("q_proj", "v_proj")).remove()
@@ -55,7 +55,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("layers", [(0, 2), (1,)])
     def test_a_second_memory_is_refused(
-        self, base: BaseModel, fill: Fill, state_hash: StateHash, layers: tuple[int, ...]
+        self, base: LanguageModel, fill: Fill, state_hash: StateHash, layers: tuple[int, ...]
     ) -> None:
         """Also on other layers; the first stays on as it was."""
         before = state_hash(base)
@@ -68,13 +68,15 @@ class TestRefusals:
         assert state_hash(base) == before
 
     @pytest.mark.parametrize("linears", [("k_proj",), ("up_proj", "none")])
-    def test_unknown_linears_are_refused(self, llama: BaseModel, linears: tuple[str, ...]) -> None:
+    def test_unknown_linears_are_refused(
+        self, llama: LanguageModel, linears: tuple[str, ...]
+    ) -> None:
         """The family's are listed."""
         with pytest.raises(ConfigError, match="expected some of up_proj, down_proj, gate_proj"):
             Injection(llama, CONFIG, linears=linears)
 
     def test_a_linear_named_twice_leaves_the_base_as_it_was(
-        self, llama: BaseModel, state_hash: StateHash
+        self, llama: LanguageModel, state_hash: StateHash
     ) -> None:
         """Refused or taken once, but never left half on."""
         before = state_hash(llama)
@@ -86,7 +88,7 @@ class TestRefusals:
 class TestStart:
     """Where training starts from."""
 
-    def test_one_seed_one_start(self, base: BaseModel) -> None:
+    def test_one_seed_one_start(self, base: LanguageModel) -> None:
         """Two seeds differ."""
         starts = []
         for seed in (1, 1, 2):
@@ -95,7 +97,7 @@ class TestStart:
         assert torch.equal(starts[0], starts[1])
         assert not torch.equal(starts[0], starts[2])
 
-    def test_candidates_that_share_a_layer_start_alike_there(self, base: BaseModel) -> None:
+    def test_candidates_that_share_a_layer_start_alike_there(self, base: LanguageModel) -> None:
         """Whatever else they have."""
         with Injection(base, CONFIG, seed=5) as injection:
             one = injection.tensors()
@@ -106,14 +108,14 @@ class TestStart:
         assert len(shared) == 4
         assert all(torch.equal(one[name], other[name]) for name in shared)
 
-    def test_layers_and_linears_start_apart(self, llama: BaseModel) -> None:
+    def test_layers_and_linears_start_apart(self, llama: LanguageModel) -> None:
         """No two of them from the same draw."""
         config = InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=4)
         with Injection(llama, config, linears=("up_proj", "gate_proj")) as injection:
             downs = [t for name, t in injection.tensors().items() if name.endswith("down")]
         assert len({tuple(t.flatten().tolist()) for t in downs}) == 6
 
-    def test_putting_a_memory_on_does_not_disturb_other_draws(self, llama: BaseModel) -> None:
+    def test_putting_a_memory_on_does_not_disturb_other_draws(self, llama: LanguageModel) -> None:
         """The global generator is left alone."""
         torch.manual_seed(0)
         expected = torch.rand(3)
@@ -125,7 +127,7 @@ class TestStart:
 class TestExchange:
     """Pairs out, pairs in."""
 
-    def test_tensors_are_copies(self, base: BaseModel, fill: Fill) -> None:
+    def test_tensors_are_copies(self, base: LanguageModel, fill: Fill) -> None:
         """What was taken out does not change with the pairs, nor the other way round."""
         with Injection(base, CONFIG) as injection:
             out = injection.tensors()
@@ -140,7 +142,7 @@ class TestExchange:
             next(iter(given.values())).fill_(9.0)
             assert max(p.abs().max() for p in injection.parameters()) < 9
 
-    def test_loaded_pairs_are_the_ones_given(self, base: BaseModel, fill: Fill) -> None:
+    def test_loaded_pairs_are_the_ones_given(self, base: LanguageModel, fill: Fill) -> None:
         """To the bit."""
         with Injection(base, CONFIG) as injection:
             given = fill(injection)
@@ -149,7 +151,7 @@ class TestExchange:
         assert all(torch.equal(got[name], given[name]) for name in given)
 
     @pytest.mark.parametrize("change", ["missing", "extra", "renamed", "shape"])
-    def test_pairs_that_do_not_fit_are_refused(self, base: BaseModel, change: str) -> None:
+    def test_pairs_that_do_not_fit_are_refused(self, base: LanguageModel, change: str) -> None:
         """None of them is taken over."""
         with Injection(base, CONFIG) as injection:
             before = injection.tensors()

@@ -21,7 +21,7 @@ def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Ten
 
 
 def gradients(f: Callable[..., Tensor], *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Give the value, then the gradients of the inputs under an uneven loss."""
+    """Return the value, then the gradients of the inputs under an uneven loss."""
     leaves = [x.detach().clone().requires_grad_(x.requires_grad) for x in inputs]
     out = f(*leaves)
     weights = drawn(*out.shape, seed=99).detach().to(out.dtype)

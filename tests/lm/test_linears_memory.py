@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection, InjectionGroup
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.linears import can_reorder
 from lorecall.records import InjectionConfig
@@ -22,13 +22,13 @@ reordered = pytest.mark.skipif(
 
 
 @pytest.fixture(params=[pytest.param(True, marks=reordered), False], ids=["copies", "plain"])
-def body(request: pytest.FixtureRequest, base: BaseModel) -> Body:
-    """Give the fast path with and without copies."""
+def body(request: pytest.FixtureRequest, base: LanguageModel) -> Body:
+    """Return the fast path with and without copies."""
     return Body(base, reorder=request.param)
 
 
 @pytest.fixture
-def injection(base: BaseModel, fill: Fill) -> Iterator[Injection]:
+def injection(base: LanguageModel, fill: Fill) -> Iterator[Injection]:
     """Put a drawn memory on."""
     with Injection(base, MEMORY) as injection:
         fill(injection)
@@ -43,7 +43,7 @@ def ours(body: Body) -> Tensor:
 
 
 @torch.no_grad()
-def plain(base: BaseModel) -> Tensor:
+def plain(base: LanguageModel) -> Tensor:
     """Read the same on the plain path."""
     one = base.hidden(torch.tensor([[7, 8, 9, 10]]), torch.ones(1, 4))[0, -2:]
     other = base.hidden(torch.tensor([[7, 8, 11]]), torch.ones(1, 3))[0, -1:]
@@ -127,7 +127,7 @@ def test_bare_ignores_memories_side_by_side(body: Body, fill: Fill) -> None:
         assert not torch.allclose(ours(body), bare, atol=1e-2)
 
 
-def test_a_bf16_base_is_never_folded(make_base: Callable[..., BaseModel], fill: Fill) -> None:
+def test_a_bf16_base_is_never_folded(make_base: Callable[..., LanguageModel], fill: Fill) -> None:
     """Rounded to bf16, the sum would lose most of a small update."""
     base = make_base("llama", dtype=torch.bfloat16)
     body = Body(base)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.records import InjectionConfig
 
@@ -24,7 +24,7 @@ CONFIGS = {
 }
 
 
-def path_of(base: BaseModel, key: str) -> tuple[str, str]:
+def path_of(base: LanguageModel, key: str) -> tuple[str, str]:
     """Split `layers.{layer}.{linear}.{half}` into the linear's path and the half."""
     linear, _, half = key.rpartition(".")
     _, layer, name = linear.split(".", 2)
@@ -32,7 +32,7 @@ def path_of(base: BaseModel, key: str) -> tuple[str, str]:
 
 
 def with_peft(
-    base: BaseModel, config: InjectionConfig, tensors: Mapping[str, Tensor]
+    base: LanguageModel, config: InjectionConfig, tensors: Mapping[str, Tensor]
 ) -> peft.PeftModel:
     """Put the same pairs on a copy of the base with `peft`, each linear by its full name."""
     ranks = config.ranks()

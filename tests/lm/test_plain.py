@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import act_on, answer_plainly, pad_left
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import InjectionConfig
@@ -23,7 +23,7 @@ def test_rows_are_padded_on_the_left() -> None:
 
 
 @torch.no_grad()
-def test_a_memory_acts_where_it_is_told_to(base: BaseModel, fill: Fill) -> None:
+def test_a_memory_acts_where_it_is_told_to(base: LanguageModel, fill: Fill) -> None:
     """Before the first such token the base is alone; from it on the memory shows."""
     ids = torch.tensor([[7, 8, 9, 10, 11], [12, 13, 14, 15, 16]])
     mask = torch.ones_like(ids)
@@ -45,7 +45,7 @@ def test_a_memory_acts_where_it_is_told_to(base: BaseModel, fill: Fill) -> None:
         assert not torch.allclose(some[row, first], everywhere[row, first], atol=1e-2)
 
 
-def by_full_passes(base: BaseModel, prompt: list[int], n: int) -> list[int]:
+def by_full_passes(base: LanguageModel, prompt: list[int], n: int) -> list[int]:
     """Continue one prompt without a cache, the memory acting from the prompt's last token on."""
     ids = list(prompt)
     for _ in range(n):
@@ -57,7 +57,9 @@ def by_full_passes(base: BaseModel, prompt: list[int], n: int) -> list[int]:
 
 
 @torch.no_grad()
-def test_decoding_on_the_response_side_is_as_full_passes_are(base: BaseModel, fill: Fill) -> None:
+def test_decoding_on_the_response_side_is_as_full_passes_are(
+    base: LanguageModel, fill: Fill
+) -> None:
     """Prompts of different lengths, one of a single token; other answers than with all tokens."""
     prompts = [[40, 50, 60, 70, 80, 90], [41], [42, 52, 62]]
     with Injection(base, MEMORY) as injection:

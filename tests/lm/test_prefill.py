@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.plain import act_on, answer_plainly
@@ -49,7 +49,7 @@ EACH = pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS.keys())
 
 
 @pytest.fixture
-def memory(base: BaseModel, fill: Fill) -> Iterator[Injection]:
+def memory(base: LanguageModel, fill: Fill) -> Iterator[Injection]:
     """Put a drawn memory on."""
     with Injection(base, MEMORY) as injection:
         fill(injection)
@@ -57,7 +57,9 @@ def memory(base: BaseModel, fill: Fill) -> Iterator[Injection]:
 
 
 @torch.no_grad()
-def plain_cache(base: BaseModel, prompt: list[int], inject: Inject) -> tuple[Tensor, list[Past]]:
+def plain_cache(
+    base: LanguageModel, prompt: list[int], inject: Inject
+) -> tuple[Tensor, list[Past]]:
     """Read one prompt on the plain path: its last hidden row, keys and values."""
     cache = DynamicCache(config=base.model.config)
     if inject == "response":
@@ -75,7 +77,7 @@ def plain_cache(base: BaseModel, prompt: list[int], inject: Inject) -> tuple[Ten
 @EACH
 @INJECT
 def test_what_was_read_is_the_plain_paths(
-    base: BaseModel, memory: Injection, prompts: list[list[int]], inject: Inject
+    base: LanguageModel, memory: Injection, prompts: list[list[int]], inject: Inject
 ) -> None:
     """Last rows, keys and values of every prompt, each as if read alone."""
     assert memory.base is base
@@ -95,7 +97,12 @@ def test_what_was_read_is_the_plain_paths(
 @INJECT
 @pytest.mark.parametrize("folded", [False, True])
 def test_decoding_goes_on_as_the_plain_path_does(
-    base: BaseModel, memory: Injection, prompts: list[list[int]], inject: Inject, *, folded: bool
+    base: LanguageModel,
+    memory: Injection,
+    prompts: list[list[int]],
+    inject: Inject,
+    *,
+    folded: bool,
 ) -> None:
     """Token by token, and twice from the same reading; the pairs folded or beside the weights."""
     body = Body(base)
@@ -114,7 +121,7 @@ def test_decoding_goes_on_as_the_plain_path_does(
 
 @INJECT
 def test_rows_that_stop_leave_the_others_as_they_are(
-    base: BaseModel, memory: Injection, inject: Inject
+    base: LanguageModel, memory: Injection, inject: Inject
 ) -> None:
     """At different steps, at the first, and never; one token alone where no more is asked for."""
     assert memory.base is base
@@ -140,7 +147,7 @@ def test_rows_that_stop_leave_the_others_as_they_are(
 
 
 def test_the_base_alone_is_read_below_a_memory(
-    base: BaseModel, memory: Injection, fill: Fill
+    base: LanguageModel, memory: Injection, fill: Fill
 ) -> None:
     """What a prompt leaves behind without its last token is the base's, whatever the memory."""
     body, prompts = Body(base), prompts_of(4, start=3)
@@ -157,7 +164,7 @@ def test_the_base_alone_is_read_below_a_memory(
                 torch.testing.assert_close(own, plain[i][layer][half], **CLOSE)
 
 
-def test_an_empty_past_takes_a_row_that_nothing_sees(base: BaseModel) -> None:
+def test_an_empty_past_takes_a_row_that_nothing_sees(base: LanguageModel) -> None:
     """A prompt of one token leaves nothing behind."""
     body = Body(base)
     alone = bare_past(body, [[]])
@@ -166,7 +173,7 @@ def test_an_empty_past_takes_a_row_that_nothing_sees(base: BaseModel) -> None:
     assert mixed[0][0].shape[:2] == (2, 3)
 
 
-def test_rows_are_brought_behind_each_past(llama: BaseModel) -> None:
+def test_rows_are_brought_behind_each_past(llama: LanguageModel) -> None:
     """The prompt's own rows first, then the new one, then padding."""
     body = Body(llama)
     packed = body.pack([[5, 6], [7]], [1, 1], past=[1, 3])
@@ -177,7 +184,7 @@ def test_rows_are_brought_behind_each_past(llama: BaseModel) -> None:
     assert v[:, :, 0, 0].tolist() == [[-2, 10, -2, 0], [-2, -2, -2, 12]]
 
 
-def test_prompts_are_cut_out_of_what_was_read(llama: BaseModel) -> None:
+def test_prompts_are_cut_out_of_what_was_read(llama: LanguageModel) -> None:
     """The common start comes back in each; a response read along is left out."""
     body = Body(llama)
     packed = body.pack([[5, 6, 7, 8], [5, 6, 9], [5, 6, 9, 10, 11]], [1, 1, 2])
@@ -191,7 +198,7 @@ def test_prompts_are_cut_out_of_what_was_read(llama: BaseModel) -> None:
     assert torch.equal(v, -k)
 
 
-def test_memory_taken_is_counted(llama: BaseModel) -> None:
+def test_memory_taken_is_counted(llama: LanguageModel) -> None:
     """Both halves of every layer, padding included."""
     read = read_prompts(Body(llama), [[5, 6, 7], [8]], "all")
     assert read.n_bytes == llama.n_layers * 2 * (2 * 3 * 2 * 8) * 4

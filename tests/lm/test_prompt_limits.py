@@ -19,7 +19,7 @@ turn_lists = st.lists(st.builds(Turn, by_author=st.booleans(), text=texts), max_
 
 
 def shown(kind: str, query: str, turns: list[Turn]) -> str:
-    """Give a prompt as text, special tokens included."""
+    """Return a prompt as text, special tokens included."""
     layout = LAYOUTS[kind]
     return str(layout.tokenizer.decode(layout.prompt(query, turns)))
 

@@ -22,13 +22,13 @@ STRICT = (
 
 @pytest.fixture
 def chat() -> PreTrainedTokenizerFast:
-    """Give a tokeniser with a chat template."""
+    """Return a tokeniser with a chat template."""
     return tiny_tokenizer(chat=True)
 
 
 @pytest.fixture
 def plain() -> PreTrainedTokenizerFast:
-    """Give a tokeniser without one."""
+    """Return a tokeniser without one."""
     return tiny_tokenizer(chat=False)
 
 
@@ -132,7 +132,7 @@ class TestWithoutATemplate:
 
 @pytest.fixture(params=["chat", "plain"])
 def layout(request: pytest.FixtureRequest) -> PromptFormat:
-    """Give a layout with a template and one without."""
+    """Return a layout with a template and one without."""
     return PromptFormat(tiny_tokenizer(chat=request.param == "chat"))
 
 

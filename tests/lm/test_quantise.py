@@ -9,7 +9,7 @@ from torch import nn
 
 from lorecall.errors import ConfigError, MissingExtraError, ModelError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.quantise import quantise
@@ -21,11 +21,11 @@ bitsandbytes = pytest.importorskip("bitsandbytes", reason="the extra four-bit is
 CONFIG = InjectionConfig(layers=(1, 2), n_loras=2, rank=4)
 
 
-def four_bit(family: str = "llama") -> BaseModel:
+def four_bit(family: str = "llama") -> LanguageModel:
     """Make a tiny base whose linears are in 4 bits."""
     base = tiny_base(family, width=64)
     quantise(base.model, torch.device("cpu"))
-    return BaseModel(base.model, base.tokenizer, name="four", fingerprint="f", four_bit=True)
+    return LanguageModel(base.model, base.tokenizer, name="four", fingerprint="f", four_bit=True)
 
 
 @pytest.mark.parametrize("family", ["llama", "roberta"])
@@ -100,8 +100,8 @@ def test_loading_in_four_bits(tmp_path: Path) -> None:
     tiny = tiny_base(width=64)
     tiny.model.save_pretrained(tmp_path)
     tiny.tokenizer.save_pretrained(tmp_path)
-    loaded = BaseModel.load(str(tmp_path), device="cpu", dtype="float32", four_bit=True)
-    plain = BaseModel.load(str(tmp_path), device="cpu", dtype="float32")
+    loaded = LanguageModel.load(str(tmp_path), device="cpu", dtype="float32", four_bit=True)
+    plain = LanguageModel.load(str(tmp_path), device="cpu", dtype="float32")
     assert (loaded.four_bit, plain.four_bit) == (True, False)
     assert loaded.fingerprint == plain.fingerprint
 

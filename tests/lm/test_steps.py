@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.plain import answer_plainly
 from lorecall.lm.engine.prefill import read_prompts
@@ -23,7 +23,7 @@ def prompts() -> list[list[int]]:
 @pytest.mark.parametrize("kind", [GrowingSteps, FixedSteps])
 @torch.inference_mode()
 def test_steps_choose_the_plain_paths_tokens(
-    base: BaseModel, kind: type[GrowingSteps] | type[FixedSteps]
+    base: LanguageModel, kind: type[GrowingSteps] | type[FixedSteps]
 ) -> None:
     """Every row for four steps, then three of them moved together; the prompts stay as read."""
     expected = answer_plainly(
@@ -50,7 +50,7 @@ def test_steps_choose_the_plain_paths_tokens(
 @pytest.mark.parametrize("kind", [GrowingSteps, FixedSteps])
 @torch.inference_mode()
 def test_rows_may_come_in_another_order_than_the_prompts(
-    base: BaseModel, kind: type[GrowingSteps] | type[FixedSteps]
+    base: LanguageModel, kind: type[GrowingSteps] | type[FixedSteps]
 ) -> None:
     """Longest first is theirs; which prompt that was is the caller's."""
     shuffled = [prompts()[i] for i in (3, 0, 5, 1, 4, 2)]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from lorecall.core.files import sha256_of
 from lorecall.errors import ArtefactError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.reply.responder import MemoryResponder
 
@@ -30,21 +30,21 @@ class Trap:
 
 
 @pytest.fixture
-def folder(llama: BaseModel, make_memory: MakeMemory, tmp_path: Path) -> Path:
-    """Give the folder of a whole memory."""
+def folder(llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path) -> Path:
+    """Return the folder of a whole memory."""
     make_memory(llama).save(tmp_path / "memory")
     return tmp_path / "memory"
 
 
 @pytest.fixture
 def weights(folder: Path) -> Path:
-    """Give its weights."""
+    """Return its weights."""
     return folder / "memory.safetensors"
 
 
 @pytest.fixture
 def manifest(folder: Path) -> Path:
-    """Give its manifest."""
+    """Return its manifest."""
     return folder / "manifest.json"
 
 
@@ -102,7 +102,7 @@ class TestWeights:
             Memory.load(weights.parent)
 
     def test_swapped_weights_are_noticed(
-        self, llama: BaseModel, make_memory: MakeMemory, weights: Path, tmp_path: Path
+        self, llama: LanguageModel, make_memory: MakeMemory, weights: Path, tmp_path: Path
     ) -> None:
         """Two people's memories look alike; the hashes tell them apart."""
         make_memory(llama, seed=1).save(tmp_path / "other")
@@ -133,7 +133,7 @@ class TestWeights:
             Memory.load(weights.parent)
         assert not proof.exists()
 
-    def test_pairs_of_another_theta_do_not_go_on(self, llama: BaseModel, weights: Path) -> None:
+    def test_pairs_of_another_theta_do_not_go_on(self, llama: LanguageModel, weights: Path) -> None:
         """A folder that agrees with itself but not with its theta is refused by the injection."""
         tensors = load_file(weights)
         save_file({name: tensor[:1].clone() for name, tensor in tensors.items()}, weights)
@@ -147,7 +147,7 @@ class TestWeights:
 
     @pytest.mark.parametrize("name", ["odd", "layers.0", "layers.x.up_proj.down"])
     def test_pairs_of_odd_names_do_not_go_on(
-        self, llama: BaseModel, weights: Path, name: str
+        self, llama: LanguageModel, weights: Path, name: str
     ) -> None:
         """In one clear line, at loading or at the first reply."""
         save_file({name: torch.zeros(2, 2)}, weights)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from lorecall.core.files import sha256_of
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.memory import Memory, find_memory
 from lorecall.records import Decoding, InjectionConfig
@@ -23,7 +23,7 @@ class TestRoundTrip:
     """What was saved is what is loaded."""
 
     def test_tensors_and_manifest_come_back(
-        self, base: BaseModel, make_memory: MakeMemory, tmp_path: Path
+        self, base: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """To the bit; only the hash of the weights is added."""
         memory = make_memory(base)
@@ -41,7 +41,7 @@ class TestRoundTrip:
         assert same == memory.manifest
 
     def test_a_loaded_memory_goes_on_its_base(
-        self, base: BaseModel, make_memory: MakeMemory, tmp_path: Path
+        self, base: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """The base answers as with the memory that was saved."""
         memory = make_memory(base)
@@ -63,7 +63,7 @@ class TestRoundTrip:
         ],
     )
     def test_every_theta_comes_back(
-        self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path, config: InjectionConfig
+        self, llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path, config: InjectionConfig
     ) -> None:
         """Placement and scaling included."""
         make_memory(llama, config).save(tmp_path)
@@ -72,7 +72,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize(("dropout", "is_told"), [(0.0, False), (0.05, True)])
     def test_dropout_is_written_where_there_is_some(
         self,
-        llama: BaseModel,
+        llama: LanguageModel,
         make_memory: MakeMemory,
         tmp_path: Path,
         dropout: float,
@@ -87,7 +87,7 @@ class TestRoundTrip:
         assert Memory.load(tmp_path).config == config
 
     def test_how_replies_are_decoded_comes_back(
-        self, base: BaseModel, make_memory: MakeMemory, tmp_path: Path
+        self, base: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """A memory written before there was such a thing is decoded as then."""
         memory = make_memory(base)
@@ -102,7 +102,7 @@ class TestRoundTrip:
         assert Memory.load(tmp_path / "m").decoding == Decoding()
 
     def test_the_folder_of_a_run_will_do(
-        self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
+        self, llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """Its `memory/` is found, from a path or a string."""
         make_memory(llama).save(tmp_path / "memory")
@@ -110,7 +110,7 @@ class TestRoundTrip:
         assert Memory.load(str(tmp_path)).manifest.training.user == "user-0"
 
     def test_a_memory_is_replaced_whole(
-        self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
+        self, llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """The second one's files stand alone."""
         path = tmp_path / "memory"
@@ -123,7 +123,7 @@ class TestRoundTrip:
         ]
 
     def test_the_files_are_plain(
-        self, llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
+        self, llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
         """Safetensors and JSON that other programs read."""
         memory = make_memory(llama)
@@ -143,7 +143,7 @@ class TestRoundTrip:
     )
     def test_the_linears_are_known(
         self,
-        llama: BaseModel,
+        llama: LanguageModel,
         make_memory: MakeMemory,
         asked: tuple[str, ...] | None,
         kept: tuple[str, ...],
@@ -151,7 +151,7 @@ class TestRoundTrip:
         """From the pairs themselves, in the family's order."""
         assert make_memory(llama, linears=asked).linears == kept
 
-    def test_parameters_are_counted(self, base: BaseModel, make_memory: MakeMemory) -> None:
+    def test_parameters_are_counted(self, base: LanguageModel, make_memory: MakeMemory) -> None:
         """As the injection counts them."""
         memory = make_memory(base)
         with Injection(base, memory.config) as injection:
@@ -161,11 +161,11 @@ class TestRoundTrip:
 class TestBase:
     """A memory works on the base it was trained for."""
 
-    def test_its_own_base_is_accepted(self, base: BaseModel, make_memory: MakeMemory) -> None:
+    def test_its_own_base_is_accepted(self, base: LanguageModel, make_memory: MakeMemory) -> None:
         """Whatever it is called here."""
         make_memory(base).check_base("another name", base.fingerprint)
 
-    def test_another_base_is_refused(self, llama: BaseModel, make_memory: MakeMemory) -> None:
+    def test_another_base_is_refused(self, llama: LanguageModel, make_memory: MakeMemory) -> None:
         """Both names and hashes are in the message."""
         other = tiny_base("gpt2")
         with pytest.raises(ModelError) as caught:
@@ -179,7 +179,7 @@ class TestWhenWritingFails:
 
     def test_nothing_is_left_of_a_first_memory(
         self,
-        llama: BaseModel,
+        llama: LanguageModel,
         make_memory: MakeMemory,
         tmp_path: Path,
         file_size_limit: Callable[[int], None],
@@ -193,7 +193,7 @@ class TestWhenWritingFails:
 
     def test_an_earlier_memory_stays(
         self,
-        llama: BaseModel,
+        llama: LanguageModel,
         make_memory: MakeMemory,
         tmp_path: Path,
         file_size_limit: Callable[[int], None],

@@ -16,7 +16,7 @@ from transformers import GenerationConfig
 
 from lorecall.errors import ConfigError, RunError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode_greedily
 from lorecall.lm.prompts import PromptFormat
@@ -36,14 +36,14 @@ CONFIGS = {
 }
 
 
-def ours(base: BaseModel, memory: Memory, linears: tuple[str, ...] | None = None) -> Tensor:
-    """Give the logits of a base with a memory on it."""
+def ours(base: LanguageModel, memory: Memory, linears: tuple[str, ...] | None = None) -> Tensor:
+    """Return the logits of a base with a memory on it."""
     with torch.no_grad(), Injection(base, memory.config, linears=linears) as injection:
         injection.load(memory.tensors)
         return base.model(IDS).logits
 
 
-def with_peft(base: BaseModel, folder: Path) -> peft.PeftModel:
+def with_peft(base: LanguageModel, folder: Path) -> peft.PeftModel:
     """Load an adapter on a fresh copy of a base."""
     return peft.PeftModel.from_pretrained(copy.deepcopy(base.model), folder).eval()
 
@@ -209,7 +209,7 @@ class TestFolder:
 
 
 def test_a_memory_on_responses_alone_is_refused(
-    llama: BaseModel, make_memory: MakeMemory, tmp_path: Path
+    llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path
 ) -> None:
     """PEFT would let it act on the prompt too; nothing is written."""
     config = InjectionConfig(layers=(0,), n_loras=1, rank=4, inject="response")

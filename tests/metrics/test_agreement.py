@@ -20,7 +20,7 @@ fast = settings(max_examples=60, deadline=None)
 
 
 def value(interval: Interval | None) -> float:
-    """Give an interval's value; there must be one."""
+    """Return an interval's value; there must be one."""
     assert interval is not None
     assert interval.low <= interval.high
     return interval.value

@@ -9,7 +9,7 @@ import torch
 
 from lorecall.errors import ArtefactError, ConfigError, InputError, ModelError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import answer_plainly
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode_greedily
@@ -29,7 +29,7 @@ def brief(responder: VanillaResponder) -> VanillaResponder:
     return responder
 
 
-def test_vanilla_is_the_base_alone(llama: BaseModel) -> None:
+def test_vanilla_is_the_base_alone(llama: LanguageModel) -> None:
     """The tokens of the decoder, as text; three in a row never come twice."""
     vanilla = VanillaResponder(llama)
     prompts = [vanilla.format.prompt(query) for query in QUERIES]
@@ -43,7 +43,7 @@ def test_vanilla_is_the_base_alone(llama: BaseModel) -> None:
     assert vanilla.reply_all(QUERIES) == [vanilla.format.text(row) for row in tokens]
 
 
-def test_a_memory_changes_the_answers(base: BaseModel, make_memory: MakeMemory) -> None:
+def test_a_memory_changes_the_answers(base: LanguageModel, make_memory: MakeMemory) -> None:
     """And spends no token of the prompt on it."""
     vanilla = brief(VanillaResponder(base))
     personal = brief(MemoryResponder(base, make_memory(base)))
@@ -51,7 +51,9 @@ def test_a_memory_changes_the_answers(base: BaseModel, make_memory: MakeMemory) 
     assert personal.format.prompt("hi") == vanilla.format.prompt("hi")
 
 
-def test_a_memory_is_decoded_as_it_was_fitted(llama: BaseModel, make_memory: MakeMemory) -> None:
+def test_a_memory_is_decoded_as_it_was_fitted(
+    llama: LanguageModel, make_memory: MakeMemory
+) -> None:
     """By its manifest, unless something else is asked for; the base ends as it would."""
     memory = make_memory(llama)
     eager = memory.decoded(Decoding(stop_bias=50.0))
@@ -66,14 +68,16 @@ def test_a_memory_is_decoded_as_it_was_fitted(llama: BaseModel, make_memory: Mak
     assert ModelResponder(llama, limits=limits).decoding == once.decoding
 
 
-def test_earlier_turns_change_the_answer(llama: BaseModel) -> None:
+def test_earlier_turns_change_the_answer(llama: LanguageModel) -> None:
     """They are in the prompt."""
     vanilla = brief(VanillaResponder(llama))
     earlier = [Turn(by_author=False, text="one"), Turn(by_author=True, text="two")]
     assert vanilla.reply("hello there", earlier=earlier) != vanilla.reply("hello there")
 
 
-def test_an_untrained_memory_answers_as_the_base(llama: BaseModel, make_memory: MakeMemory) -> None:
+def test_an_untrained_memory_answers_as_the_base(
+    llama: LanguageModel, make_memory: MakeMemory
+) -> None:
     """B is zero."""
     memory = make_memory(llama)
     with Injection(llama, memory.config) as injection:
@@ -82,7 +86,7 @@ def test_an_untrained_memory_answers_as_the_base(llama: BaseModel, make_memory: 
     assert answers == brief(VanillaResponder(llama)).reply_all(QUERIES)
 
 
-def test_a_memory_on_other_linears_answers(llama: BaseModel, make_memory: MakeMemory) -> None:
+def test_a_memory_on_other_linears_answers(llama: LanguageModel, make_memory: MakeMemory) -> None:
     """`gate_proj`, where it was trained there; the answers are those of an injection by hand."""
     memory = make_memory(llama, linears=("gate_proj",))
     responder, vanilla = brief(MemoryResponder(llama, memory)), brief(VanillaResponder(llama))
@@ -93,7 +97,7 @@ def test_a_memory_on_other_linears_answers(llama: BaseModel, make_memory: MakeMe
         assert vanilla.reply_all(QUERIES) == answers
 
 
-def test_a_memory_of_another_base_is_refused(llama: BaseModel, make_memory: MakeMemory) -> None:
+def test_a_memory_of_another_base_is_refused(llama: LanguageModel, make_memory: MakeMemory) -> None:
     """Before anything is put on."""
     memory = make_memory(llama)
     with pytest.raises(ModelError, match="a memory works on the base it was trained for"):
@@ -101,7 +105,7 @@ def test_a_memory_of_another_base_is_refused(llama: BaseModel, make_memory: Make
 
 
 def test_pairs_that_do_not_fit_leave_the_base(
-    llama: BaseModel, make_memory: MakeMemory, state_hash: Callable[[BaseModel], str]
+    llama: LanguageModel, make_memory: MakeMemory, state_hash: Callable[[LanguageModel], str]
 ) -> None:
     """The error names the shapes, and the base is what it was."""
     memory, before = make_memory(llama), state_hash(llama)
@@ -111,14 +115,14 @@ def test_pairs_that_do_not_fit_leave_the_base(
     assert state_hash(llama) == before
 
 
-def test_a_base_with_few_positions_answers_or_is_refused(llama: BaseModel) -> None:
+def test_a_base_with_few_positions_answers_or_is_refused(llama: LanguageModel) -> None:
     """Fewer positions than the longest answer leave no room for a prompt."""
     llama.model.config.max_position_embeddings = 100
     with contextlib.suppress(InputError):
         assert isinstance(VanillaResponder(llama).reply("hello there"), str)
 
 
-def test_a_base_in_use_is_not_mixed_up(llama: BaseModel, make_memory: MakeMemory) -> None:
+def test_a_base_in_use_is_not_mixed_up(llama: LanguageModel, make_memory: MakeMemory) -> None:
     """While a memory is on by hand, a second is refused rather than added."""
     memory = make_memory(llama)
     responder = brief(MemoryResponder(llama, memory))
@@ -127,7 +131,9 @@ def test_a_base_in_use_is_not_mixed_up(llama: BaseModel, make_memory: MakeMemory
     assert responder.reply("hi")
 
 
-def test_a_memory_on_responses_alone_answers_so(llama: BaseModel, make_memory: MakeMemory) -> None:
+def test_a_memory_on_responses_alone_answers_so(
+    llama: LanguageModel, make_memory: MakeMemory
+) -> None:
     """As the plain path does when the pairs act from the prompt's last token on."""
     config = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7, inject="response")
     memory = make_memory(llama, config)

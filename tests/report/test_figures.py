@@ -6,19 +6,19 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from lorecall.learn.result import RunResult
+from lorecall.learning.result import RunResult
 from lorecall.report import figures
 
 MakeResult = Callable[..., RunResult]
 
 
 def data(figure: dict[str, Any]) -> list[dict[str, Any]]:
-    """Give the traces of a figure."""
+    """Return the traces of a figure."""
     return figure["data"]
 
 
 def named(figure: dict[str, Any], name: str) -> dict[str, Any]:
-    """Give the trace of a name."""
+    """Return the trace of a name."""
     return next(trace for trace in data(figure) if trace.get("name") == name)
 
 

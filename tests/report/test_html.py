@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.learn.result import Quartiles, Reply, RunResult
+from lorecall.learning.result import Reply, RunResult
 from lorecall.report.html import render, write_report
+from lorecall.search.records import Quartiles
 
 MakeResult = Callable[..., RunResult]
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -42,12 +43,12 @@ class Page(HTMLParser):
         self.texts.append((self._open[-1] if self._open else "", data))
 
     def text(self) -> str:
-        """Give what a reader sees, spaces squeezed."""
+        """Return what a reader sees, spaces squeezed."""
         seen = (text for tag, text in self.texts if tag not in {"script", "style", "title"})
         return " ".join(" ".join(seen).split())
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
-        """Give the attributes of every element of a name."""
+        """Return the attributes of every element of a name."""
         return [attributes for name, attributes in self.elements if name == tag]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
-from lorecall.learn.result import RunResult
+from lorecall.learning.result import RunResult
 from lorecall.records import InjectionConfig
 from lorecall.report.parallel import linear, logarithmic, ordinal, parallel
 
@@ -14,12 +14,12 @@ MakeResult = Callable[..., RunResult]
 
 
 def named(figure: dict[str, Any], name: str) -> dict[str, Any]:
-    """Give the trace of a name."""
+    """Return the trace of a name."""
     return next(trace for trace in figure["data"] if trace.get("name") == name)
 
 
 def lines(trace: dict[str, Any]) -> list[list[float]]:
-    """Give where each of a trace's lines crosses the axes, top to bottom."""
+    """Return where each of a trace's lines crosses the axes, top to bottom."""
     found: list[list[float]] = [[]]
     for x in trace["x"]:
         found[-1].append(x) if x is not None else found.append([])

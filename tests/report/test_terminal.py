@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from lorecall.learn.result import Reply, RunResult
+from lorecall.learning.result import Reply, RunResult
 from lorecall.records import InjectionConfig, Interval
 from lorecall.report.html import render
 from lorecall.report.terminal import layer_strip, replies, score_table, summary, trial_table

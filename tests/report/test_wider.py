@@ -9,13 +9,14 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from lorecall.learn.result import Hypervolume, Quartiles, RunResult
+from lorecall.learning.result import RunResult
 from lorecall.records import InjectionConfig
 from lorecall.report import figures
 from lorecall.report.html import render
 from lorecall.report.parallel import parallel
 from lorecall.report.terminal import summary, trial_table
 from lorecall.report.words import counts_parameters, further_factors, theta_words
+from lorecall.search.records import Hypervolume, Quartiles
 
 MakeResult = Callable[..., RunResult]
 
@@ -28,7 +29,7 @@ def printed(view: object) -> str:
 
 
 def widened(result: RunResult, *, dropout: float = 0.05) -> RunResult:
-    """Give every second trial another scaling and dropout, and the front a third objective."""
+    """Return every second trial another scaling and dropout, and the front a third objective."""
 
     def config(old: InjectionConfig, number: int) -> InjectionConfig:
         return replace(old, scaling=0.5, dropout=dropout) if number % 2 else old

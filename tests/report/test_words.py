@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.learn.result import without_password
+from lorecall.core.provenance import without_password
 from lorecall.records import InjectionConfig, Interval
 from lorecall.report.words import (
     METRICS,

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from lorecall.errors import ConfigError, DataError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Recall
 from lorecall.memory.memory import Memory
@@ -22,7 +22,7 @@ from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Person
 from lorecall.train.storing import to_memory, training_of
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 LIMITS = TrainSettings(max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64)
 SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6, n_control=6)
@@ -47,21 +47,21 @@ def lengthened(person: Person) -> Person:
 
 @pytest.fixture
 def people(make_person: MakePerson) -> tuple[Person, Person, Person]:
-    """Give a person and two others."""
+    """Return a person and two others."""
     ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
     return ann, bob, cem
 
 
 @pytest.fixture(scope="module")
-def tiny() -> BaseModel:
-    """Give a tiny base that can be trained."""
+def tiny() -> LanguageModel:
+    """Return a tiny base that can be trained."""
     return tiny_base("llama", n_layers=2, seed=0)
 
 
-def learnt(base: BaseModel, person: Person) -> ModelResponder:
+def learnt(base: LanguageModel, person: Person) -> ModelResponder:
     """Train a memory of a person until it knows the training part by heart."""
     split = replace(person.split, valid=person.split.train)
-    trials = Trials(base, settings=LIMITS, seed=0)
+    trials = TrialRunner(base, settings=LIMITS, seed=0)
     config = InjectionConfig(layers=(0, 1), n_loras=2, rank=16)
     trained = trials.train(config, trials.data(split, split.train))
     training = training_of(split, user="ann", dataset="made-up", seed=0)
@@ -75,20 +75,20 @@ def switched_off(memory: Memory) -> Memory:
 
 
 @pytest.fixture(scope="module")
-def anns(tiny: BaseModel, make_person: MakePerson) -> ModelResponder:
-    """Give a memory of ann that knows the training part by heart."""
+def anns(tiny: LanguageModel, make_person: MakePerson) -> ModelResponder:
+    """Return a memory of ann that knows the training part by heart."""
     return learnt(tiny, lengthened(make_person("ann")))
 
 
 @pytest.fixture(scope="module")
 def card(anns: ModelResponder, make_person: MakePerson) -> Scorecard:
-    """Give ann's card."""
+    """Return ann's card."""
     ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
     return scorecard(anns, ann, [bob, cem], settings=SETTINGS)
 
 
 def test_a_memory_recalls_what_it_learnt(
-    tiny: BaseModel, anns: ModelResponder, people: tuple[Person, Person, Person]
+    tiny: LanguageModel, anns: ModelResponder, people: tuple[Person, Person, Person]
 ) -> None:
     """Its own person's continuations are the likeliest; another person's are not helped as much."""
     ann, bob, cem = people
@@ -105,7 +105,7 @@ def test_a_memory_recalls_what_it_learnt(
 
 
 def test_notes_recall_too(
-    tiny: BaseModel, people: tuple[Person, Person, Person], note: Recall
+    tiny: LanguageModel, people: tuple[Person, Person, Person], note: Recall
 ) -> None:
     """A system that has the history in the prompt is asked as one that does not read the sample."""
     ann, bob, _ = people
@@ -121,7 +121,7 @@ def test_notes_recall_too(
     assert set(seen) == {"recall"}
 
 
-def test_recall_needs_words(tiny: BaseModel, make_person: MakePerson) -> None:
+def test_recall_needs_words(tiny: LanguageModel, make_person: MakePerson) -> None:
     """Responses too short to be cut are no questions."""
     ann, bob = make_person("ann"), make_person("bob")
     bare = ModelResponder(tiny, limits=LIMITS)
@@ -130,7 +130,7 @@ def test_recall_needs_words(tiny: BaseModel, make_person: MakePerson) -> None:
     assert halves("a b c d e") == ("a b", "c d e")
 
 
-def test_damage_is_a_loss_that_rose(tiny: BaseModel, anns: ModelResponder) -> None:
+def test_damage_is_a_loss_that_rose(tiny: LanguageModel, anns: ModelResponder) -> None:
     """Here the trained one stands for the base: without it, what letters are likely is lost."""
     bare = ModelResponder(tiny, limits=LIMITS)
     lost = ability(bare, anns)
@@ -184,7 +184,7 @@ def test_what_was_said_is_not_asked() -> None:
     assert not any("chess" in question for question in fewer)
 
 
-def test_absence_keeps_answers(tiny: BaseModel) -> None:
+def test_absence_keeps_answers(tiny: LanguageModel) -> None:
     """A few, of both; the same answers give no change."""
     bare = ModelResponder(tiny, limits=replace(LIMITS, max_response_tokens=4))
     found = absence(bare, bare, ["I own a boat."])
@@ -236,7 +236,7 @@ def test_the_control_says_what_is_personal(card: Scorecard) -> None:
     assert replace(shared, style=replace(style, loss=moved(style.loss, 0.3))).personal_share is None
 
 
-def test_a_card_needs_others(tiny: BaseModel, people: tuple[Person, Person, Person]) -> None:
+def test_a_card_needs_others(tiny: LanguageModel, people: tuple[Person, Person, Person]) -> None:
     """And they must be other people."""
     ann, bob, _ = people
     bare = ModelResponder(tiny, limits=LIMITS)

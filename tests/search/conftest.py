@@ -16,7 +16,7 @@ N_SWITCHES = 6
 
 @pytest.fixture
 def distributions() -> dict[str, BaseDistribution]:
-    """Give six booleans, an integer and an ordinal: 960 points."""
+    """Return six booleans, an integer and an ordinal: 960 points."""
     return {
         **{f"on_{i}": CategoricalDistribution([False, True]) for i in range(N_SWITCHES)},
         "amount": IntDistribution(0, 4),
@@ -26,7 +26,7 @@ def distributions() -> dict[str, BaseDistribution]:
 
 @pytest.fixture
 def quick() -> SamplerOptions:
-    """Give settings for tests that do not look at the quality of suggestions."""
+    """Return settings for tests that do not look at the quality of suggestions."""
     return SamplerOptions(
         mcmc=McmcSettings(warmup_steps=16, posterior_samples=16, thinning=4, max_tree_depth=4),
         acquisition=AcquisitionSettings(
@@ -50,7 +50,7 @@ def make_sampler(
 
 @pytest.fixture
 def evaluate() -> Callable[[dict[str, object]], tuple[float, float]]:
-    """Give the small problem's loss and score: two switches, the amount and the size matter."""
+    """Return the small problem's loss and score: two switches, the amount and the size matter."""
 
     def objectives(params: dict[str, object]) -> tuple[float, float]:
         loss = 3.0 - params["on_0"] + 0.1 * (params["amount"] - 2) ** 2

@@ -3,21 +3,21 @@
 import sys
 import time
 
-from lorecall.records import InjectionConfig, Objectives
+from lorecall.records import InjectionConfig, ObjectiveValues
 from lorecall.search.loop import Search
-from lorecall.search.outcome import Finding
+from lorecall.search.outcome import TrialOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
 
 SPACE = InjectionSpace(n_layers=4, max_loras=4, ranks=(8, 16))
 
 
-def finding(config: InjectionConfig, *, seconds: float = 0.0) -> Finding:
+def finding(config: InjectionConfig, *, seconds: float = 0.0) -> TrialOutcome:
     """Stand for a trial of so many seconds."""
     time.sleep(seconds)
     size = sum(config.ranks().values())
-    return Finding(
-        objectives=Objectives(loss=4.0 - 0.001 * size, rouge_l=10.0 + len(config.layers)),
+    return TrialOutcome(
+        objectives=ObjectiveValues(loss=4.0 - 0.001 * size, rouge_l=10.0 + len(config.layers)),
         rouge_l=(10.0,),
         n_parameters=size,
         n_tokens=1,
@@ -38,7 +38,7 @@ def main() -> None:
     url, trials, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     search = open_search(url, trials=trials)
 
-    def objective(config: InjectionConfig) -> Finding:
+    def objective(config: InjectionConfig) -> TrialOutcome:
         sys.stdout.write("began\n")
         sys.stdout.flush()
         return finding(config, seconds=seconds)

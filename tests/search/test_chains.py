@@ -11,7 +11,7 @@ from lorecall.search.chains import CHAINS, ChainState, last_states
 
 @pytest.fixture
 def state() -> ChainState:
-    """Give a state of three inputs."""
+    """Return a state of three inputs."""
     rng = np.random.default_rng(0)
     root = rng.normal(size=(7, 7))
     return ChainState(size=16, position=rng.normal(size=7), mass=root @ root.T, step=0.25)

@@ -21,7 +21,7 @@ Evaluate = Callable[[dict[str, object]], tuple[float, float]]
 
 @pytest.fixture
 def space(distributions: Kinds) -> DiscreteSpace:
-    """Give the small problem's space."""
+    """Return the small problem's space."""
     return DiscreteSpace(distributions)
 
 

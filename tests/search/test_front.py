@@ -27,7 +27,7 @@ values_of = st.tuples(st.integers(1, 12), st.integers(1, 3)).flatmap(
 
 
 def dominates(a: Values, b: Values) -> bool:
-    """Say whether a is at least as good in all and better in one."""
+    """Whether a is at least as good in all and better in one."""
     return bool((a >= b).all() and (a > b).any())
 
 

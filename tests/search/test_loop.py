@@ -13,9 +13,9 @@ import pytest
 import time_machine
 
 from lorecall.errors import StorageError
-from lorecall.records import InjectionConfig, Objectives
+from lorecall.records import InjectionConfig, ObjectiveValues
 from lorecall.search import loop
-from lorecall.search.loop import Finding, Search
+from lorecall.search.loop import Search, TrialOutcome
 from lorecall.search.prior import Prior
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
@@ -25,13 +25,13 @@ SPACE = InjectionSpace(n_layers=N_LAYERS, max_loras=4, ranks=(8, 16))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def finding(config: InjectionConfig) -> Finding:
+def finding(config: InjectionConfig) -> TrialOutcome:
     """Like modules in layer 1 best; more rank lowers the loss, fewer layers raise ROUGE-L."""
     ranks = config.ranks()
     loss = 4.0 - 0.5 * (1 in ranks) - 0.001 * sum(ranks.values())
     rouge_l = 10.0 + 2.0 * (1 in ranks) - 0.5 * len(ranks)
-    return Finding(
-        objectives=Objectives(loss=loss, rouge_l=rouge_l),
+    return TrialOutcome(
+        objectives=ObjectiveValues(loss=loss, rouge_l=rouge_l),
         rouge_l=(rouge_l - 1, rouge_l + 1),
         n_parameters=sum(ranks.values()),
         n_tokens=100,
@@ -53,21 +53,23 @@ def make_search(
     return Search(SPACE, settings=settings, seed=seed, storage=url, study_name="s", priors=priors)
 
 
-def taking(seconds: float, clock: time_machine.Traveller) -> Callable[[InjectionConfig], Finding]:
-    """Give an objective that takes so long by a clock that is set forward, at once by any other."""
+def taking(
+    seconds: float, clock: time_machine.Traveller
+) -> Callable[[InjectionConfig], TrialOutcome]:
+    """Return an objective that takes so long by a clock set forward, at once by any other."""
 
-    def objective(config: InjectionConfig) -> Finding:
+    def objective(config: InjectionConfig) -> TrialOutcome:
         clock.shift(seconds)
         return finding(config)
 
     return objective
 
 
-def failing_after(n: int) -> Callable[[InjectionConfig], Finding]:
-    """Give an objective that breaks at its n+1-th call."""
+def failing_after(n: int) -> Callable[[InjectionConfig], TrialOutcome]:
+    """Return an objective that breaks at its n+1-th call."""
     left = n
 
-    def objective(config: InjectionConfig) -> Finding:
+    def objective(config: InjectionConfig) -> TrialOutcome:
         nonlocal left
         if left == 0:
             raise RuntimeError("the machine went away")
@@ -120,7 +122,7 @@ def test_broken_trial_is_no_trial_and_the_search_goes_on(tmp_path: Path) -> None
     assert search.n_finished == 2
     calls: list[InjectionConfig] = []
 
-    def counted(config: InjectionConfig) -> Finding:
+    def counted(config: InjectionConfig) -> TrialOutcome:
         calls.append(config)
         return finding(config)
 
@@ -139,10 +141,10 @@ def test_finished_search_tries_nothing_more(tmp_path: Path) -> None:
 def test_search_stops_when_the_front_no_longer_grows(tmp_path: Path) -> None:
     """With objectives that never change, it stops after the rounds it watches."""
 
-    def flat(config: InjectionConfig) -> Finding:
+    def flat(config: InjectionConfig) -> TrialOutcome:
         found = finding(config)
-        return Finding(
-            objectives=Objectives(loss=4.0, rouge_l=10.0),
+        return TrialOutcome(
+            objectives=ObjectiveValues(loss=4.0, rouge_l=10.0),
             rouge_l=(10.0,),
             n_parameters=found.n_parameters,
             n_tokens=1,
@@ -176,7 +178,7 @@ def test_a_batch_is_tried_side_by_side(tmp_path: Path) -> None:
     sizes: list[int] = []
     told: list[int] = []
 
-    def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
+    def together(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
         sizes.append(len(configs))
         return [finding(config) for config in configs]
 
@@ -191,7 +193,7 @@ def test_a_batch_is_tried_side_by_side(tmp_path: Path) -> None:
 def test_a_broken_batch_is_no_trial(tmp_path: Path) -> None:
     """All of it failed, and the search goes on with others."""
 
-    def broken(configs: Sequence[InjectionConfig]) -> list[Finding]:
+    def broken(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
         raise RuntimeError(f"{len(configs)} at once were too many")
 
     with pytest.raises(RuntimeError, match="2 at once"):
@@ -311,7 +313,7 @@ def test_processes_that_ask_at_once_keep_the_budget(
 
     monkeypatch.setattr(loop, "ask", late)
 
-    def noting(config: InjectionConfig) -> Finding:
+    def noting(config: InjectionConfig) -> TrialOutcome:
         tried.append(config)
         return finding(config)
 

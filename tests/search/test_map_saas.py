@@ -14,7 +14,7 @@ from lorecall.search.surrogate import fit, importance
 
 
 def problem(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Give observations of ten inputs, of which the first two matter."""
+    """Return observations of ten inputs, of which the first two matter."""
     rng = np.random.default_rng(seed)
     X = torch.from_numpy(rng.integers(0, 5, (n, 10)) / 4)
     y = 2 * X[:, 0] - X[:, 1] + 0.05 * torch.from_numpy(rng.normal(size=n))

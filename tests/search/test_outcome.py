@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lorecall.learn.result import Hypervolume, Trial
 from lorecall.records import InjectionConfig
 from lorecall.search.outcome import SearchOutcome
+from lorecall.search.records import Hypervolume, Trial
 
 
 def trial(number: int, loss: float) -> Trial:

@@ -21,13 +21,13 @@ Evaluate = Callable[[dict[str, object]], tuple[float, float]]
 
 @pytest.fixture
 def space(distributions: Kinds) -> DiscreteSpace:
-    """Give the small problem's space."""
+    """Return the small problem's space."""
     return DiscreteSpace(distributions)
 
 
 @pytest.fixture
 def other(space: DiscreteSpace, evaluate: Evaluate) -> Prior:
-    """Give another person's search: the same problem, its losses half a nat lower."""
+    """Return another person's search: the same problem, its losses half a nat lower."""
     points = space.random(30, np.random.default_rng(5))
     params = tuple(space.params(point) for point in points)
     values = tuple((evaluate(p)[0] - 0.5, evaluate(p)[1]) for p in params)

@@ -25,7 +25,7 @@ OURS |= {"rho": "_kernel_inv_length_sq"}
 
 @pytest.fixture
 def data() -> Data:
-    """Give fourteen observations of three inputs, of which two matter."""
+    """Return fourteen observations of three inputs, of which two matter."""
     rng = np.random.default_rng(0)
     X = rng.random((14, 3)).round(1)
     X[1] = X[0]  # a repeated point
@@ -46,7 +46,7 @@ def hyperparameters(seed: int) -> dict[str, jax.Array]:
 
 
 def our_density(data: Data, size: int) -> Callable[[dict[str, jax.Array]], jax.Array]:
-    """Give our log density, padded to a size."""
+    """Return our log density, padded to a size."""
     X, y = data
     padded = (saas._padded(array, size) for array in (X, y, np.ones(len(X))))
     args = tuple(jnp.array(array) for array in padded)
@@ -54,7 +54,7 @@ def our_density(data: Data, size: int) -> Callable[[dict[str, jax.Array]], jax.A
 
 
 def botorch_density(data: Data) -> Callable[[dict[str, jax.Array]], jax.Array]:
-    """Give the log density of BoTorch's own NumPyro model."""
+    """Return the log density of BoTorch's own NumPyro model."""
     X, y = (torch.from_numpy(array) for array in data)
     model = SaasFullyBayesianSingleTaskGP(X, y[:, None]).pyro_model.sample
     return lambda values: log_density(model, (), {}, {OURS[k]: v for k, v in values.items()})[0]
@@ -129,7 +129,7 @@ def test_a_chain_that_is_rarely_accepted_starts_anew(booleans: Data, quick: Samp
 
 @pytest.fixture
 def booleans() -> Data:
-    """Give fourteen observations of eight booleans."""
+    """Return fourteen observations of eight booleans."""
     rng = np.random.default_rng(0)
     return rng.integers(0, 2, (14, 8)).astype(float), rng.normal(size=14)
 

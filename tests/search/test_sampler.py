@@ -23,7 +23,7 @@ BOTH = ["minimize", "maximize"]
 
 
 def params_of(study: optuna.Study) -> list[tuple[object, ...]]:
-    """Give the parameters of every trial that did not fail."""
+    """Return the parameters of every trial that did not fail."""
     alive = [t for t in study.trials if t.state != TrialState.FAIL]
     return [tuple(trial.params.values()) for trial in alive]
 

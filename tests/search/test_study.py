@@ -37,7 +37,7 @@ def all_lost(trial: FrozenTrial) -> bool:
 
 
 def states(study: optuna.Study) -> list[TrialState]:
-    """Give the state of every trial."""
+    """Return the state of every trial."""
     return [trial.state for trial in study.trials]
 
 

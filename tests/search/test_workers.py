@@ -19,7 +19,7 @@ from lorecall.search import alive
 from lorecall.search.alive import WORKER, lost_in, sign
 from lorecall.search.loop import Search
 from lorecall.search.observations import RETRY_OF
-from lorecall.search.outcome import Finding
+from lorecall.search.outcome import TrialOutcome
 from lorecall.search.study import WITHDRAWN, ask
 
 from . import slow_worker
@@ -81,7 +81,7 @@ def test_trials_of_other_processes_are_told_too(tmp_path: Path) -> None:
     begun(other)
     told: list[int] = []
 
-    def slow(config: InjectionConfig) -> Finding:
+    def slow(config: InjectionConfig) -> TrialOutcome:
         return slow_worker.finding(config, seconds=0.3)
 
     search.run(slow, on_trial=lambda number, *_: told.append(number))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.memory import Memory
 from lorecall.records import Sample, default_lora
@@ -19,7 +19,7 @@ from lorecall.systems.fitting import train_memory
 from lorecall.systems.lora import DefaultLora, LargestLora
 from lorecall.systems.oppu import Oppu
 from lorecall.systems.retrieval import retrieving
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 MakePerson = Callable[..., Person]
 TRAIN = TrainSettings(learning_rate=2e-2, max_epochs=2, batch_size=4)
@@ -28,7 +28,9 @@ LINES = [(f"c{i}", f"what about tea {i}?", f"tea {i} is fine") for i in range(8)
 LINES += [("valid", "tea?", "fine"), ("test", "tea?", "fine")]
 
 
-def memory_of(system: DefaultLora | LargestLora | Oppu, person: Person, base: BaseModel) -> Memory:
+def memory_of(
+    system: DefaultLora | LargestLora | Oppu, person: Person, base: LanguageModel
+) -> Memory:
     """Fit a system and give what it has in the weights."""
     responder = system.fit(person, base, BUDGET).responder
     assert isinstance(responder, ModelResponder)
@@ -36,7 +38,7 @@ def memory_of(system: DefaultLora | LargestLora | Oppu, person: Person, base: Ba
     return responder.memory
 
 
-def test_the_default_is_all_layers_at_rank_8(base: BaseModel, make_person: MakePerson) -> None:
+def test_the_default_is_all_layers_at_rank_8(base: LanguageModel, make_person: MakePerson) -> None:
     """On the feed-forward linears, scaling 1; it is what a trial of that theta trains."""
     person = make_person(LINES)
     memory = memory_of(DefaultLora(), person, base)
@@ -44,7 +46,7 @@ def test_the_default_is_all_layers_at_rank_8(base: BaseModel, make_person: MakeP
     assert memory.config.ranks() == dict.fromkeys(range(base.n_layers), 8)
     assert memory.config.scaling == 1
     assert set(memory.linears) == set(base.family.default)
-    trials = Trials(base, settings=TRAIN, seed=5)
+    trials = TrialRunner(base, settings=TRAIN, seed=5)
     trained = trials.train(memory.config, trials.data(person.split, person.split.train))
     assert all(torch.equal(memory.tensors[name], t) for name, t in trained.tensors.items())
 
@@ -67,7 +69,7 @@ def test_the_largest_fits_a_narrow_base(make_person: MakePerson) -> None:
 
 @pytest.mark.parametrize("n_notes", [0, 4])
 def test_oppu_is_on_queries_and_values(
-    base: BaseModel, make_person: MakePerson, n_notes: int
+    base: LanguageModel, make_person: MakePerson, n_notes: int
 ) -> None:
     """Of every layer, at rank 8; it says so in its manifest, and comes off again."""
     memory = memory_of(Oppu(n_notes=n_notes), make_person(LINES), base)
@@ -79,7 +81,7 @@ def test_oppu_is_on_queries_and_values(
 
 
 def test_oppu_trains_with_the_notes_it_is_asked_with(
-    llama: BaseModel, make_person: MakePerson
+    llama: LanguageModel, make_person: MakePerson
 ) -> None:
     """Each prompt holds notes from before its sample, and other weights come of it."""
     person = make_person(LINES)
@@ -106,7 +108,7 @@ def test_oppu_trains_with_the_notes_it_is_asked_with(
     assert shown(person.split.test[0]).count("is fine") == 4
 
 
-def test_both_paths_train_the_same_adapter(llama: BaseModel, make_person: MakePerson) -> None:
+def test_both_paths_train_the_same_adapter(llama: LanguageModel, make_person: MakePerson) -> None:
     """To rounding."""
     person = make_person(LINES)
     plain = replace(BUDGET, train=replace(TRAIN, plain=True))

@@ -9,7 +9,7 @@ import torch
 
 from lorecall.errors import MissingExtraError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig
 from lorecall.systems.embeddings import (
     PLAIN_SENTENCES,
@@ -21,7 +21,7 @@ from lorecall.systems.embeddings import (
 CONFIG = InjectionConfig(layers=(0, 2), n_loras=2, rank=4)
 
 
-def test_it_is_the_mean_state_less_the_plain_sentences(base: BaseModel) -> None:
+def test_it_is_the_mean_state_less_the_plain_sentences(base: LanguageModel) -> None:
     """By the plain path, to rounding; of length 1."""
 
     def mean_state(text: str) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_it_is_the_mean_state_less_the_plain_sentences(base: BaseModel) -> None:
 
 @pytest.mark.parametrize("linears", [None, "attention"])
 def test_a_memory_on_the_base_does_not_take_part(
-    base: BaseModel, fill: Callable[..., object], linears: str | None
+    base: LanguageModel, fill: Callable[..., object], linears: str | None
 ) -> None:
     """Also when it is made while one is on."""
     alone = BaseEmbedder(base).embed("hello there")
@@ -52,7 +52,7 @@ def test_a_memory_on_the_base_does_not_take_part(
 
 
 @pytest.mark.parametrize("text", ["", "x", "word " * 2000, "né 日本 🙂"])
-def test_any_text_has_a_direction(base: BaseModel, text: str) -> None:
+def test_any_text_has_a_direction(base: LanguageModel, text: str) -> None:
     """Empty, or longer than the model."""
     assert np.isfinite(BaseEmbedder(base).embed(text)).all()
 
@@ -82,7 +82,7 @@ class TestSentences:
         with pytest.raises(MissingExtraError, match=r"lorecall\[embeddings\]"):
             SentenceEmbedder("any")
 
-    def test_the_library_itself(self, llama: BaseModel, tmp_path: Path) -> None:
+    def test_the_library_itself(self, llama: LanguageModel, tmp_path: Path) -> None:
         """From a folder; it averages the states of a model that says nothing else."""
         pytest.importorskip(
             "sentence_transformers", reason="the extra `embeddings` is not installed"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Person
@@ -27,7 +27,7 @@ class Letters:
         self.asked: list[str] = []
 
     def embed(self, text: str) -> np.ndarray:
-        """Give one of 27 directions."""
+        """Return one of 27 directions."""
         self.asked.append(text)
         direction = np.zeros(27)
         direction[26 if text[0] in "aeiou" else ord(text[0]) % 26] = 1
@@ -144,7 +144,7 @@ class TestSystem:
         assert len({random_layers(30, seed=seed).layers for seed in range(5)}) == 5
 
     def test_it_trains_with_what_it_recalls(
-        self, llama: BaseModel, make_person: MakePerson
+        self, llama: LanguageModel, make_person: MakePerson
     ) -> None:
         """The base's own embedding is the default; sizes of both memories are told."""
         lines = [(f"c{i}", "every day?", f"answer {i}") for i in range(4)]

@@ -9,7 +9,7 @@ MakePerson = Callable[..., Person]
 
 
 def shown(past: Past, sample: str | None) -> set[str]:
-    """Give the texts that may go with a sample."""
+    """Return the texts that may go with a sample."""
     return {n.text for n, fits in zip(past.notes, past.visible(sample), strict=True) if fits}
 
 

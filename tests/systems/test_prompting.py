@@ -7,7 +7,7 @@ import pytest
 
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import NOTES_HEAD, Recall
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings
@@ -33,7 +33,7 @@ LINES = [
 ]
 
 
-def recall_of(system: System, person: Person, base: BaseModel) -> Recall:
+def recall_of(system: System, person: Person, base: LanguageModel) -> Recall:
     """Fit a system and give what it recalls."""
     responder = system.fit(person, base, BUDGET).responder
     assert isinstance(responder, ModelResponder)
@@ -44,7 +44,9 @@ def recall_of(system: System, person: Person, base: BaseModel) -> Recall:
 class TestDictionary:
     """One value: what was answered to the nearest key."""
 
-    def test_faithful_is_near_or_nothing(self, llama: BaseModel, make_person: MakePerson) -> None:
+    def test_faithful_is_near_or_nothing(
+        self, llama: LanguageModel, make_person: MakePerson
+    ) -> None:
         """The latest of equal keys; a query of other words finds nothing."""
         person = make_person(LINES, profile=("i am old",))
         recall = recall_of(Dictionary(lookup="faithful"), person, llama)
@@ -54,13 +56,13 @@ class TestDictionary:
         assert recall.recall("how are you", before="s2") == ("never better",)
         assert recall.recall("how are you", before="s0") == ()
 
-    def test_fair_is_the_best_there_is(self, llama: BaseModel, make_person: MakePerson) -> None:
+    def test_fair_is_the_best_there_is(self, llama: LanguageModel, make_person: MakePerson) -> None:
         """However far; statements are no entries."""
         recall = recall_of(Dictionary(lookup="fair"), make_person(LINES), llama)
         assert recall.recall("tell me which tea is best") == ("i adore tea",)
         assert recall.recall("coffee awake") == ()
 
-    def test_the_hit_rate_is_told(self, llama: BaseModel, make_person: MakePerson) -> None:
+    def test_the_hit_rate_is_told(self, llama: LanguageModel, make_person: MakePerson) -> None:
         """Of the validation queries when fitted, of any others by the same function."""
         person = make_person(LINES)
         fit = Dictionary(lookup="faithful").fit(person, llama, BUDGET)
@@ -71,7 +73,7 @@ class TestDictionary:
         assert hit_rate(fit.responder.recall, person.split.test) == 1.0
         assert hit_rate(fit.responder.recall, ()) == 0.0
 
-    def test_the_value_is_in_the_prompt(self, base: BaseModel, make_person: MakePerson) -> None:
+    def test_the_value_is_in_the_prompt(self, base: LanguageModel, make_person: MakePerson) -> None:
         """Before the query, on a hit alone."""
         person = make_person(LINES)
         responder = Dictionary(lookup="faithful").fit(person, base, BUDGET).responder
@@ -101,7 +103,9 @@ class TestRetrieval:
         person = make_person(LINES)
         assert retrieving(person, n_notes=1).recall("coffee") == ("coffee keeps me awake",)
 
-    def test_an_empty_history_has_nothing(self, llama: BaseModel, make_person: MakePerson) -> None:
+    def test_an_empty_history_has_nothing(
+        self, llama: LanguageModel, make_person: MakePerson
+    ) -> None:
         """It answers as the base."""
         person = make_person([("a", "🙂", "🙂"), ("valid", "q", "r")])
         fit = Retrieval().fit(person, llama, BUDGET)
@@ -114,12 +118,12 @@ class TestWithRetrieval:
     """A memory and notes together."""
 
     @pytest.fixture
-    def both(self, llama: BaseModel, make_person: MakePerson) -> Fitted:
+    def both(self, llama: LanguageModel, make_person: MakePerson) -> Fitted:
         """Fit the default LoRA with retrieval."""
         return WithRetrieval(system=DefaultLora()).fit(make_person(LINES), llama, FREE)
 
     def test_it_has_what_each_has(
-        self, both: Fitted, llama: BaseModel, make_person: MakePerson
+        self, both: Fitted, llama: LanguageModel, make_person: MakePerson
     ) -> None:
         """The memory is the one trained without notes; sizes add up."""
         person = make_person(LINES)
@@ -131,17 +135,17 @@ class TestWithRetrieval:
         assert both.train_s > 0
         sample = person.split.test[0]
         assert both.responder.encode(sample) == notes.responder.encode(sample)
-        with both.responder.worn() as one:
+        with both.responder.attached() as one:
             assert isinstance(one, Injection)
             ours = one.tensors()
-        with lora.responder.worn() as other:
+        with lora.responder.attached() as other:
             assert isinstance(other, Injection)
             expected = other.tensors()
         assert all(ours[name].equal(expected[name]) for name in expected)
 
     @pytest.mark.parametrize("name", ["vanilla", "retrieval", "oppu-retrieval"])
     def test_a_system_without_a_memory_or_with_notes_is_refused(
-        self, llama: BaseModel, make_person: MakePerson, name: str
+        self, llama: LanguageModel, make_person: MakePerson, name: str
     ) -> None:
         """What would come out is another system, or two kinds of notes."""
         with pytest.raises(ConfigError, match=f"beside a memory.*got {name}"):
@@ -172,7 +176,7 @@ class TestCatalog:
             baseline("memory")
 
 
-def test_the_limits_are_the_budgets(llama: BaseModel, make_person: MakePerson) -> None:
+def test_the_limits_are_the_budgets(llama: LanguageModel, make_person: MakePerson) -> None:
     """For every system alike."""
     train = replace(BUDGET.train, max_response_tokens=7, earlier_turns=1, max_prompt_tokens=64)
     for system in (Vanilla(), Retrieval(), DefaultLora()):

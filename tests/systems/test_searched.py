@@ -9,9 +9,9 @@ import torch
 
 from lorecall.data.history import samples_hash
 from lorecall.errors import ConfigError, RunError
-from lorecall.learn.pipeline import learn_memory
-from lorecall.learn.search import Searching
-from lorecall.lm.base import BaseModel
+from lorecall.learning.pipeline import learn_memory
+from lorecall.learning.search import SearchProblem
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.records import Take, default_lora
 from lorecall.search.outcome import SearchOutcome
@@ -19,11 +19,11 @@ from lorecall.settings import LearnSettings, Start
 from lorecall.systems.contract import Budget, Person, System
 from lorecall.systems.searched import ABLATIONS, SearchedMemory, search_in, searched_space
 from lorecall.train.finals import take_finalist
-from lorecall.train.trial import Trained, Trials
+from lorecall.train.trial import Trained, TrialRunner
 
 
 def only(folder: Path) -> Path:
-    """Give the one folder in a folder."""
+    """Return the one folder in a folder."""
     (found,) = folder.iterdir()
     return found
 
@@ -39,7 +39,7 @@ def only(folder: Path) -> Path:
     ],
 )
 def test_it_is_the_memory_that_learn_makes(
-    llama: BaseModel,
+    llama: LanguageModel,
     make_person: Callable[..., Person],
     quick: LearnSettings,
     tmp_path: Path,
@@ -52,7 +52,7 @@ def test_it_is_the_memory_that_learn_makes(
     search = replace(quick.search, finalists=finalists, start=start, take=take)
     quick = replace(quick, search=search)
     settings = replace(quick, seed=3)
-    in_full = Searching(llama, person.history, settings).finalists
+    in_full = SearchProblem(llama, person.history, settings).finalists
     result = learn_memory(person.history, llama, out=tmp_path / "run", settings=settings)
     system = SearchedMemory(quick, folder=tmp_path / "bench")
     fitted = system.fit(person, llama, Budget(train=quick.train, seed=3))
@@ -79,11 +79,11 @@ def test_it_is_the_memory_that_learn_makes(
 
 
 def _trained_in_full(
-    person: Person, base: BaseModel, settings: LearnSettings, found: SearchOutcome
+    person: Person, base: LanguageModel, settings: LearnSettings, found: SearchOutcome
 ) -> list[Trained]:
     """Train each finalist by itself, with what the search's trials keep for it, as they do."""
-    trials = Trials(base, settings=settings.train, seed=settings.seed)
-    searching = Searching(base, person.history, settings, frozen=trials.frozen)
+    trials = TrialRunner(base, settings=settings.train, seed=settings.seed)
+    searching = SearchProblem(base, person.history, settings, frozen=trials.frozen)
     data = trials.data(person.split, person.split.train)
     for each in found.trials:
         searching.full.trials.run(each.config, searching.full.data)
@@ -92,7 +92,7 @@ def _trained_in_full(
 
 
 def test_it_is_made_once(
-    llama: BaseModel,
+    llama: LanguageModel,
     make_person: Callable[..., Person],
     quick: LearnSettings,
     tmp_path: Path,
@@ -113,7 +113,7 @@ def test_it_is_made_once(
 
 
 def test_a_search_that_cannot_be_read(
-    llama: BaseModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
+    llama: LanguageModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
 ) -> None:
     """None there, or one that was cut, is one clear line."""
     with pytest.raises(RunError, match="a finished search must be readable"):
@@ -128,7 +128,7 @@ def test_a_search_that_cannot_be_read(
 
 
 def test_another_seed_is_another_memory(
-    llama: BaseModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
+    llama: LanguageModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
 ) -> None:
     """Persons, seeds and spaces have folders of their own."""
     layer = replace(quick, search=replace(quick.search, searched="layer"))
@@ -142,7 +142,7 @@ def test_another_seed_is_another_memory(
 
 
 def test_a_screening_goes_before(
-    llama: BaseModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
+    llama: LanguageModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
 ) -> None:
     """As in `learn_memory`."""
     search = replace(quick.search, screen=2, screen_samples=8, screen_epochs=1, trials=1)

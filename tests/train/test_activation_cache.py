@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection, InjectionGroup
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample
-from lorecall.train.activation_cache import Frozen, Known
+from lorecall.train.activation_cache import ActivationCache, CacheEntry
 from lorecall.train.engine import FastEngine, PlainEngine
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -29,25 +29,27 @@ LIMITS = {
 EACH = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS.keys())
 
 
-def frozen_of(base: BaseModel, limits: tuple[int, int] = (PLENTY, 0)) -> Frozen:
+def frozen_of(base: LanguageModel, limits: tuple[int, int] = (PLENTY, 0)) -> ActivationCache:
     """Keep within a memory limit and a file limit."""
-    return Frozen(Body(base), memory_bytes=limits[0], disk_bytes=limits[1])
+    return ActivationCache(Body(base), memory_bytes=limits[0], disk_bytes=limits[1])
 
 
-def in_room(frozen: Frozen) -> int:
+def in_room(frozen: ActivationCache) -> int:
     """Count the bytes kept."""
     return frozen.room.in_memory + frozen.room.in_files
 
 
 @pytest.fixture
-def samples(base: BaseModel, make_samples: MakeSamples) -> list[Encoded]:
-    """Give more samples than are computed at once, one of them twice."""
+def samples(base: LanguageModel, make_samples: MakeSamples) -> list[Encoded]:
+    """Return more samples than are computed at once, one of them twice."""
     layout = PromptFormat(base.tokenizer)
     encoded = [layout.encode(sample) for sample in make_samples(19)]
     return [*encoded, encoded[4]]
 
 
-def assert_known(known: list[Known], expected: list[Known], layer: int, *, keys: bool) -> None:
+def assert_known(
+    known: list[CacheEntry], expected: list[CacheEntry], layer: int, *, keys: bool
+) -> None:
     """Compare the streams of a layer, and the keys and values up to it."""
     assert len(known) == len(expected)
     for one, other in zip(known, expected, strict=True):
@@ -64,7 +66,7 @@ class TestKnown:
     @pytest.mark.parametrize("layer", [0, 1, 2])
     @torch.no_grad()
     def test_it_is_what_the_sample_alone_gives(
-        self, base: BaseModel, samples: list[Encoded], layer: int
+        self, base: LanguageModel, samples: list[Encoded], layer: int
     ) -> None:
         """A row a token but the last, in the samples' order."""
         body = Body(base)
@@ -73,11 +75,11 @@ class TestKnown:
             packed = body.pack([sample.read], [1])
             kept: list[tuple[Tensor, Tensor]] = []
             h = body.to_feed(body.embed(packed), packed, layer=layer, kept=kept)
-            alone = Known(streams={layer: h}, keys_values=dict(enumerate(kept)))
+            alone = CacheEntry(streams={layer: h}, keys_values=dict(enumerate(kept)))
             assert len(found.streams[layer]) == sample.n_tokens - 1
             assert_known([found], [alone], layer, keys=True)
 
-    def test_it_is_kept_and_used_again(self, base: BaseModel, samples: list[Encoded]) -> None:
+    def test_it_is_kept_and_used_again(self, base: LanguageModel, samples: list[Encoded]) -> None:
         """Nothing more is kept the second time, and what is given is what was kept."""
         frozen = frozen_of(base)
         frozen.known(1, samples)
@@ -93,7 +95,7 @@ class TestKnown:
 
     @pytest.mark.parametrize("keys", [False, True])
     def test_going_on_from_a_lower_layer_is_no_other(
-        self, base: BaseModel, samples: list[Encoded], *, keys: bool
+        self, base: LanguageModel, samples: list[Encoded], *, keys: bool
     ) -> None:
         """Whichever layers were asked for before; below a kept layer it begins anew."""
         for order in ((0, 1, 2), (0, 2, 1), (1, 2), (2, 0), (1, 0)):
@@ -102,7 +104,7 @@ class TestKnown:
                 expected = frozen_of(base).known(layer, samples, keys=keys)
                 assert_known(frozen.known(layer, samples, keys=keys), expected, layer, keys=keys)
 
-    def test_keys_may_be_asked_for_later(self, base: BaseModel, samples: list[Encoded]) -> None:
+    def test_keys_may_be_asked_for_later(self, base: LanguageModel, samples: list[Encoded]) -> None:
         """They come with the stream that was there; asked for again, nothing is added."""
         expected = frozen_of(base).known(2, samples, keys=True)
         for before in ((2,), (0, 2), (1,)):
@@ -116,7 +118,7 @@ class TestKnown:
             assert in_room(frozen) == n_bytes
 
     def test_samples_that_come_later_are_added(
-        self, base: BaseModel, samples: list[Encoded]
+        self, base: LanguageModel, samples: list[Encoded]
     ) -> None:
         """Some were seen at this layer, some at a lower one, some never."""
         frozen = frozen_of(base)
@@ -127,7 +129,7 @@ class TestKnown:
 
     @EACH
     def test_where_it_is_kept_changes_nothing(
-        self, base: BaseModel, samples: list[Encoded], limits: tuple[int, int]
+        self, base: LanguageModel, samples: list[Encoded], limits: tuple[int, int]
     ) -> None:
         """In memory, in files, in part or not at all; the limits hold."""
         frozen = frozen_of(base, limits)
@@ -146,7 +148,7 @@ class TestPrompts:
 
     @EACH
     def test_where_they_are_kept_changes_nothing(
-        self, base: BaseModel, samples: list[Encoded], limits: tuple[int, int]
+        self, base: LanguageModel, samples: list[Encoded], limits: tuple[int, int]
     ) -> None:
         """Padded to the longest that is asked for, the second time as the first."""
         frozen, body = frozen_of(base, limits), Body(base)
@@ -167,7 +169,7 @@ class TestPrompts:
         assert limits == LIMITS["little"] or in_room(frozen) == n_bytes
 
     def test_a_memory_on_the_base_does_not_take_part(
-        self, base: BaseModel, samples: list[Encoded], fill: Fill
+        self, base: LanguageModel, samples: list[Encoded], fill: Fill
     ) -> None:
         """They serve every candidate of a search."""
         expected = frozen_of(base).prompts(samples)
@@ -185,7 +187,7 @@ class TestPrompts:
 @EACH
 @pytest.mark.parametrize("inject", ["all", "response"])
 def test_one_store_serves_candidates_in_turn(
-    base: BaseModel,
+    base: LanguageModel,
     samples: list[Encoded],
     fill: Fill,
     limits: tuple[int, int],
@@ -212,7 +214,7 @@ def test_one_store_serves_candidates_in_turn(
 
 
 def test_a_disk_that_refuses_costs_time_alone(
-    base: BaseModel, samples: list[Encoded], file_size_limit: Callable[[int], None]
+    base: LanguageModel, samples: list[Encoded], file_size_limit: Callable[[int], None]
 ) -> None:
     """What cannot be kept is computed again."""
     expected = frozen_of(base).known(1, samples, keys=True)

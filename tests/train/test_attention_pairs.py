@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
-from lorecall.train.activation_cache import Frozen
+from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
 from lorecall.train.loop import TrainReport, train
-from lorecall.train.trial import TrialData, Trials
+from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 Fill = Callable[..., dict[str, Tensor]]
@@ -32,23 +32,23 @@ WITH_FEED = pytest.mark.parametrize("with_feed", [False, True], ids=["alone", "w
 
 
 def config_of(layers: tuple[int, ...], inject: Inject = "all") -> InjectionConfig:
-    """Give a module in each of some layers."""
+    """Return a module in each of some layers."""
     return InjectionConfig(layers=layers, n_loras=len(layers), rank=4, scaling=0.7, inject=inject)
 
 
-def linears_of(base: BaseModel, *, with_feed: bool = False) -> tuple[str, ...]:
-    """Give the attention's linears, with the feed-forward ones or without."""
+def linears_of(base: LanguageModel, *, with_feed: bool = False) -> tuple[str, ...]:
+    """Return the attention's linears, with the feed-forward ones or without."""
     return (*base.family.attention, *(base.family.default if with_feed else ()))
 
 
-def encode(base: BaseModel, samples: Sequence[Sample]) -> list[Encoded]:
+def encode(base: LanguageModel, samples: Sequence[Sample]) -> list[Encoded]:
     """Turn samples into tokens."""
     layout = PromptFormat(base.tokenizer)
     return [layout.encode(sample) for sample in samples]
 
 
 def gradients(engine: Engine, injection: Injection, samples: Sequence[Encoded]) -> list[Tensor]:
-    """Give the losses, then the gradient of every half of every pair under an uneven loss."""
+    """Return the losses, then the gradient of every half of every pair under an uneven loss."""
     for parameter in injection.parameters():
         parameter.grad = None
     losses = engine.losses(samples)
@@ -62,7 +62,7 @@ def gradients(engine: Engine, injection: Injection, samples: Sequence[Encoded]) 
 @INJECT
 @WITH_FEED
 def test_losses_gradients_and_answers_are_the_plain_ones(
-    base: BaseModel,
+    base: LanguageModel,
     layers: tuple[int, ...],
     inject: Inject,
     make_samples: MakeSamples,
@@ -90,7 +90,7 @@ def test_losses_gradients_and_answers_are_the_plain_ones(
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
-def test_what_is_frozen_ends_a_layer_lower(base: BaseModel, layer: int) -> None:
+def test_what_is_frozen_ends_a_layer_lower(base: LanguageModel, layer: int) -> None:
     """A pair on attention changes its own layer's stream; one on the feed-forward block does not.
 
     With both, the lower end counts.
@@ -109,26 +109,26 @@ def test_what_is_frozen_ends_a_layer_lower(base: BaseModel, layer: int) -> None:
 @pytest.mark.parametrize("layer", [1, 2])
 @torch.no_grad()
 def test_up_to_there_nothing_changes_and_past_it_something_does(
-    base: BaseModel, make_samples: MakeSamples, fill: Fill, layer: int
+    base: LanguageModel, make_samples: MakeSamples, fill: Fill, layer: int
 ) -> None:
     """The stream before the last frozen feed-forward block is the base's own, the next is not."""
     samples = encode(base, make_samples(3))
-    before, with_pair = (Frozen(Body(base)) for _ in range(2))
+    before, with_pair = (ActivationCache(Body(base)) for _ in range(2))
     own = [before.known(i, samples) for i in (layer - 1, layer)]
     with Injection(base, config_of((layer,)), linears=linears_of(base)) as injection:
         fill(injection)
-        worn = [with_pair.known(i, samples) for i in (layer - 1, layer)]
+        attached = [with_pair.known(i, samples) for i in (layer - 1, layer)]
     for i, same in ((layer - 1, True), (layer, False)):
-        for one, other in zip(own[i - layer + 1], worn[i - layer + 1], strict=True):
+        for one, other in zip(own[i - layer + 1], attached[i - layer + 1], strict=True):
             assert torch.equal(one.streams[i], other.streams[i]) == same
 
 
 @INJECT
 def test_one_store_serves_both_kinds_in_turn(
-    base: BaseModel, make_samples: MakeSamples, fill: Fill, inject: Inject
+    base: LanguageModel, make_samples: MakeSamples, fill: Fill, inject: Inject
 ) -> None:
     """What was kept for the one is right for the other."""
-    samples, frozen = encode(base, make_samples(9)), Frozen(Body(base))
+    samples, frozen = encode(base, make_samples(9)), ActivationCache(Body(base))
     for layer in (2, 1, 0):
         for linears in (base.family.default, linears_of(base), base.family.default):
             with Injection(base, config_of((layer,), inject), linears=linears) as injection:
@@ -162,7 +162,7 @@ def test_a_training_is_the_plain_one(
 
 
 def test_a_step_with_dropout_is_the_plain_one(
-    base: BaseModel, make_samples: MakeSamples, fill: Fill
+    base: LanguageModel, make_samples: MakeSamples, fill: Fill
 ) -> None:
     """What is left out of queries and values is left out on both paths, and it is something."""
     samples = encode(base, make_samples(5))
@@ -178,12 +178,14 @@ def test_a_step_with_dropout_is_the_plain_one(
         assert (one - other).abs().max() <= 1e-4 * other.abs().max()
 
 
-def test_a_trial_trains_the_linears_it_is_told(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_a_trial_trains_the_linears_it_is_told(
+    llama: LanguageModel, make_samples: MakeSamples
+) -> None:
     """On either path, to the same loss; nothing else has a pair."""
     config, linears = config_of((0, 1, 2)), ("q_proj", "v_proj")
     found = []
     for plain in (True, False):
-        trials = Trials(llama, settings=replace(SETTINGS, plain=plain), seed=0)
+        trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         train_part, valid = trials.encode(make_samples(8)), trials.encode(make_samples(4, first=8))
         data = TrialData(train=train_part, valid=valid, max_new_tokens=6)
         found.append(trials.train(config, data, linears=linears))

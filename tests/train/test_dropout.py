@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection, InjectionGroup
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.kernels import paired_linear
 from lorecall.lm.lora import LoraLinear, dropped
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
 from lorecall.train.grouped import GroupEngine
-from lorecall.train.trial import TrialData, Trials
+from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 Fill = Callable[..., dict[str, Tensor]]
@@ -28,10 +28,10 @@ LEAKY = replace(WHOLE, dropout=0.4)
 
 
 def trials_of(
-    base: BaseModel, make_samples: MakeSamples, *, seed: int = 0, plain: bool = False
-) -> tuple[Trials, TrialData]:
-    """Give trials and their data: ten samples to learn, four to be chosen by."""
-    trials = Trials(base, settings=replace(SETTINGS, plain=plain), seed=seed)
+    base: LanguageModel, make_samples: MakeSamples, *, seed: int = 0, plain: bool = False
+) -> tuple[TrialRunner, TrialData]:
+    """Return trials and their data: ten samples to learn, four to be chosen by."""
+    trials = TrialRunner(base, settings=replace(SETTINGS, plain=plain), seed=seed)
     train, valid = trials.encode(make_samples(10)), trials.encode(make_samples(4, first=30))
     return trials, TrialData(train=train, valid=valid, max_new_tokens=6)
 
@@ -39,7 +39,7 @@ def trials_of(
 def gradients(
     engine: Engine, injection: Injection, data: TrialData, step: int
 ) -> tuple[Tensor, list[Tensor]]:
-    """Give the losses of a step with dropout, and the gradients of the pairs."""
+    """Return the losses of a step with dropout, and the gradients of the pairs."""
     for parameter in injection.parameters():
         parameter.grad = None
     with injection.dropping(step):
@@ -96,7 +96,7 @@ def test_it_is_dropout_of_the_inputs(rank: int, rows: int, scaling: float) -> No
 
 @pytest.mark.parametrize("inject", ["all", "response"])
 def test_every_path_takes_the_same_step(
-    base: BaseModel, make_samples: MakeSamples, fill: Fill, inject: Inject
+    base: LanguageModel, make_samples: MakeSamples, fill: Fill, inject: Inject
 ) -> None:
     """Losses and gradients of the plain engine, the fast one and a group of one."""
     trials, data = trials_of(base, make_samples)
@@ -122,7 +122,7 @@ def test_every_path_takes_the_same_step(
 
 
 def test_what_is_read_is_read_in_full(
-    llama: BaseModel, make_samples: MakeSamples, fill: Fill
+    llama: LanguageModel, make_samples: MakeSamples, fill: Fill
 ) -> None:
     """Readings within a step, and everything after it, know nothing of dropout."""
     _, data = trials_of(llama, make_samples)
@@ -142,7 +142,7 @@ def test_what_is_read_is_read_in_full(
         ]
 
 
-def test_a_step_that_breaks_leaves_no_dropout(llama: BaseModel) -> None:
+def test_a_step_that_breaks_leaves_no_dropout(llama: LanguageModel) -> None:
     """The next step is whole again."""
 
     def broken(injection: Injection) -> None:
@@ -156,7 +156,7 @@ def test_a_step_that_breaks_leaves_no_dropout(llama: BaseModel) -> None:
         assert all(pair.dropping is None for pair in injection.modules)
 
 
-def test_without_dropout_nothing_is_drawn(llama: BaseModel) -> None:
+def test_without_dropout_nothing_is_drawn(llama: LanguageModel) -> None:
     """The pair itself goes into a step: no product is made of it."""
     with Injection(llama, WHOLE) as injection, injection.dropping(0):
         for pair in injection.modules:
@@ -164,7 +164,7 @@ def test_without_dropout_nothing_is_drawn(llama: BaseModel) -> None:
             assert pair.pair(torch.float32)[0] is pair.down
 
 
-def test_steps_layers_and_linears_drop_their_own(llama: BaseModel) -> None:
+def test_steps_layers_and_linears_drop_their_own(llama: LanguageModel) -> None:
     """By the seed; a layer's does not depend on which other layers are active."""
 
     def masks(config: InjectionConfig, *, seed: int = 0, step: int = 0) -> dict[str, bytes]:
@@ -185,7 +185,7 @@ def test_steps_layers_and_linears_drop_their_own(llama: BaseModel) -> None:
 
 
 def test_a_run_is_reproducible_and_not_as_without(
-    base: BaseModel, make_samples: MakeSamples
+    base: LanguageModel, make_samples: MakeSamples
 ) -> None:
     """To the bit; another seed, and no dropout, give other memories."""
     trials, data = trials_of(base, make_samples)
@@ -197,7 +197,7 @@ def test_a_run_is_reproducible_and_not_as_without(
     assert first.report.train_losses[1:] != whole.report.train_losses[1:]
 
 
-def test_trained_plainly_it_learns_the_same(base: BaseModel, make_samples: MakeSamples) -> None:
+def test_trained_plainly_it_learns_the_same(base: LanguageModel, make_samples: MakeSamples) -> None:
     """A whole training on the plain path and on the fast one."""
     fast, plain = (
         trials.run(LEAKY, data).trained
@@ -206,7 +206,7 @@ def test_trained_plainly_it_learns_the_same(base: BaseModel, make_samples: MakeS
     assert fast.report.train_losses == pytest.approx(plain.report.train_losses, rel=1e-3)
 
 
-def test_side_by_side_each_has_its_own(base: BaseModel, make_samples: MakeSamples) -> None:
+def test_side_by_side_each_has_its_own(base: LanguageModel, make_samples: MakeSamples) -> None:
     """Candidates of different dropouts and scalings learn what they would have learnt alone."""
     trials, data = trials_of(base, make_samples)
     configs = [
@@ -215,7 +215,7 @@ def test_side_by_side_each_has_its_own(base: BaseModel, make_samples: MakeSample
         InjectionConfig(layers=(1,), n_loras=1, rank=4, dropout=0.1),
     ]
     for config, result in zip(configs, trials.run_together(configs, data), strict=True):
-        alone = Trials(base, settings=SETTINGS, seed=0).run(config, data)
+        alone = TrialRunner(base, settings=SETTINGS, seed=0).run(config, data)
         assert result.trained.report.train_losses == pytest.approx(
             alone.trained.report.train_losses, rel=1e-3
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.sampling import GreedyChooser
@@ -16,10 +16,10 @@ from lorecall.records import Inject, InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
 from lorecall.train.loop import TrainReport, read, train
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
-MakeBase = Callable[..., BaseModel]
+MakeBase = Callable[..., LanguageModel]
 MakeEngine = Callable[..., Engine]
 Fill = Callable[..., dict[str, Tensor]]
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
@@ -36,20 +36,20 @@ CONFIGS = {
 EACH = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
 
-def encode(base: BaseModel, samples: Sequence[Sample]) -> list[Encoded]:
+def encode(base: LanguageModel, samples: Sequence[Sample]) -> list[Encoded]:
     """Turn samples into tokens."""
     layout = PromptFormat(base.tokenizer)
     return [layout.encode(sample) for sample in samples]
 
 
 def odd_samples() -> list[Encoded]:
-    """Give prompts and responses of one token, one sample twice, prompts that are all the same."""
+    """Return prompts and responses of one token, one sample twice, prompts all the same."""
     one = Encoded(prompt=(9, 8, 7), response=(30, 31))
     return [one, replace(one, response=(32,)), one, replace(one, response=(33, 34, 35, 36))]
 
 
 def gradients(engine: Engine, injection: Injection, samples: Sequence[Encoded]) -> list[Tensor]:
-    """Give the losses, then the gradient of every half of every pair under an uneven loss."""
+    """Return the losses, then the gradient of every half of every pair under an uneven loss."""
     for parameter in injection.parameters():
         parameter.grad = None
     losses = engine.losses(samples)
@@ -83,7 +83,11 @@ def assert_alike(injection: Injection, samples: Sequence[Encoded]) -> None:
 @EACH
 @INJECT
 def test_losses_and_gradients_are_the_plain_ones(
-    base: BaseModel, config: InjectionConfig, inject: Inject, make_samples: MakeSamples, fill: Fill
+    base: LanguageModel,
+    config: InjectionConfig,
+    inject: Inject,
+    make_samples: MakeSamples,
+    fill: Fill,
 ) -> None:
     """Of every half of every pair."""
     with Injection(base, replace(config, inject=inject)) as injection:
@@ -94,7 +98,7 @@ def test_losses_and_gradients_are_the_plain_ones(
 @INJECT
 @pytest.mark.parametrize("samples", [odd_samples(), odd_samples()[:1], odd_samples()[:2]])
 def test_odd_batches_are_the_plain_ones(
-    base: BaseModel, inject: Inject, samples: list[Encoded], fill: Fill
+    base: LanguageModel, inject: Inject, samples: list[Encoded], fill: Fill
 ) -> None:
     """Prompts all the same, a sample twice, responses of one token, a batch of one."""
     config = replace(CONFIGS["from the middle"], inject=inject)
@@ -108,7 +112,7 @@ def test_odd_batches_are_the_plain_ones(
 
 @INJECT
 def test_prompts_of_one_token_are_the_plain_ones(
-    base: BaseModel, inject: Inject, fill: Fill
+    base: LanguageModel, inject: Inject, fill: Fill
 ) -> None:
     """They leave nothing behind that a response could see but themselves."""
     samples = [Encoded(prompt=(9,), response=(30, 31)), Encoded(prompt=(8,), response=(31,))]
@@ -124,7 +128,11 @@ def test_prompts_of_one_token_are_the_plain_ones(
 @EACH
 @INJECT
 def test_answers_are_the_plain_ones(
-    base: BaseModel, config: InjectionConfig, inject: Inject, make_samples: MakeSamples, fill: Fill
+    base: LanguageModel,
+    config: InjectionConfig,
+    inject: Inject,
+    make_samples: MakeSamples,
+    fill: Fill,
 ) -> None:
     """Read anew or going on from a kept reading, which serves more than once."""
     samples = encode(base, make_samples(9))
@@ -144,7 +152,7 @@ def test_answers_are_the_plain_ones(
                 assert ours == expected
 
 
-def test_the_base_alone_is_the_plain_one(base: BaseModel, make_samples: MakeSamples) -> None:
+def test_the_base_alone_is_the_plain_one(base: LanguageModel, make_samples: MakeSamples) -> None:
     """Without a memory, with nothing that trains."""
     samples = encode(base, make_samples(9))
     plain, fast = PlainEngine(base), FastEngine(base)
@@ -160,7 +168,7 @@ def test_the_base_alone_is_the_plain_one(base: BaseModel, make_samples: MakeSamp
 
 
 def test_engines_follow_the_pairs_as_they_change(
-    base: BaseModel, make_samples: MakeSamples, fill: Fill
+    base: LanguageModel, make_samples: MakeSamples, fill: Fill
 ) -> None:
     """What is kept is what the memory never changes."""
     samples = encode(base, make_samples(5))
@@ -174,7 +182,7 @@ def test_engines_follow_the_pairs_as_they_change(
     assert len(set(seen)) == 3
 
 
-def test_losses_are_read_over_batches(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_losses_are_read_over_batches(llama: LanguageModel, make_samples: MakeSamples) -> None:
     """In the samples' order; what is kept stays within its limit, batch by batch."""
     samples = encode(llama, make_samples(70))
     fast = FastEngine(llama)
@@ -193,7 +201,7 @@ def test_losses_are_read_over_batches(llama: BaseModel, make_samples: MakeSample
 
 
 def trained(
-    base: BaseModel, samples: tuple[Sample, ...], make_engine: MakeEngine, inject: Inject
+    base: LanguageModel, samples: tuple[Sample, ...], make_engine: MakeEngine, inject: Inject
 ) -> TrainReport:
     """Train a candidate on an engine."""
     config = replace(CONFIGS["from the middle"], inject=inject)
@@ -223,14 +231,14 @@ def test_a_training_is_the_plain_one(
 
 @INJECT
 def test_a_trial_is_the_plain_one(
-    llama: BaseModel, inject: Inject, make_samples: MakeSamples
+    llama: LanguageModel, inject: Inject, make_samples: MakeSamples
 ) -> None:
     """Both objectives, and what is read and answered with the memory that comes back."""
     split = Split(train=make_samples(8), valid=make_samples(4, first=8), test=(), own_content=())
     config = replace(CONFIGS["from the middle"], inject=inject)
     found = []
     for plain in (True, False):
-        trials = Trials(llama, settings=replace(SETTINGS, plain=plain, max_epochs=1), seed=0)
+        trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain, max_epochs=1), seed=0)
         data = trials.data(split, split.train)
         result = trials.run(config, data)
         with Injection(llama, config) as injection:

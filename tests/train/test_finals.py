@@ -13,7 +13,7 @@ from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.finals import take_finalist, train_finalists
 from lorecall.train.loop import CurvePoint, TrainReport
-from lorecall.train.trial import Trained, TrialData, Trials
+from lorecall.train.trial import Trained, TrialData, TrialRunner
 
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9)
 CONFIGS = (
@@ -24,19 +24,19 @@ CONFIGS = (
 
 
 @pytest.fixture(scope="module")
-def trials() -> Trials:
+def trials() -> TrialRunner:
     """Make the trials of a tiny base."""
-    return Trials(tiny_base(), settings=SETTINGS, seed=0)
+    return TrialRunner(tiny_base(), settings=SETTINGS, seed=0)
 
 
 @pytest.fixture
-def data(trials: Trials, make_samples: Callable[..., tuple[Sample, ...]]) -> TrialData:
-    """Give something to learn."""
+def data(trials: TrialRunner, make_samples: Callable[..., tuple[Sample, ...]]) -> TrialData:
+    """Return something to learn."""
     train, valid = trials.encode(make_samples(10)), trials.encode(make_samples(4, first=10))
     return TrialData(train=train, valid=valid, max_new_tokens=8)
 
 
-def test_the_best_is_kept_wherever_it_stands(trials: Trials, data: TrialData) -> None:
+def test_the_best_is_kept_wherever_it_stands(trials: TrialRunner, data: TrialData) -> None:
     """With the weights it has by itself, and what all of them took."""
     alone = {config: trials.train(config, data, vanilla_loss=9.0) for config in CONFIGS}
     losses = {config: trained.report.best.loss for config, trained in alone.items()}
@@ -54,7 +54,7 @@ def test_the_best_is_kept_wherever_it_stands(trials: Trials, data: TrialData) ->
         assert sum(tokens) == sum(trained.report.n_tokens for trained in alone.values())
 
 
-def test_of_equals_the_first_is_kept(trials: Trials, data: TrialData) -> None:
+def test_of_equals_the_first_is_kept(trials: TrialRunner, data: TrialData) -> None:
     """A single one is the best there is."""
     assert train_finalists(trials, CONFIGS[:1] * 2, data, vanilla_loss=9.0).best == 0
     single = train_finalists(trials, CONFIGS[1:2], data, vanilla_loss=9.0)
@@ -108,7 +108,7 @@ def test_of_one_validation_sample_nothing_is_level() -> None:
     assert take_finalist([nothing, replace(nothing, n_parameters=0)], "smallest") == 0
 
 
-def test_a_smaller_one_is_kept_with_its_own_weights(trials: Trials, data: TrialData) -> None:
+def test_a_smaller_one_is_kept_with_its_own_weights(trials: TrialRunner, data: TrialData) -> None:
     """What is given back is the whole training of the one that is taken."""
     chosen = [trials.train(config, data, vanilla_loss=9.0) for config in CONFIGS]
     assert all(len(each.valid_losses) == len(data.valid.samples) for each in chosen)

@@ -8,11 +8,11 @@ import torch
 
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection, InjectionGroup
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.grouped import GroupEngine
-from lorecall.train.trial import TrialData, Trials
+from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=3, patience=2)
@@ -23,23 +23,25 @@ CONFIGS = (
 )
 
 
-def trials_of(base: BaseModel, make_samples: MakeSamples) -> tuple[Trials, TrialData]:
-    """Give trials and their data: ten samples to learn, four to be chosen by."""
-    trials = Trials(base, settings=SETTINGS, seed=0)
+def trials_of(base: LanguageModel, make_samples: MakeSamples) -> tuple[TrialRunner, TrialData]:
+    """Return trials and their data: ten samples to learn, four to be chosen by."""
+    trials = TrialRunner(base, settings=SETTINGS, seed=0)
     train, valid = trials.encode(make_samples(10)), trials.encode(make_samples(4, first=30))
     return trials, TrialData(train=train, valid=valid, max_new_tokens=6)
 
 
 @pytest.mark.parametrize("inject", ["all", "response"])
 def test_side_by_side_is_as_alone(
-    base: BaseModel, make_samples: MakeSamples, inject: Inject
+    base: LanguageModel, make_samples: MakeSamples, inject: Inject
 ) -> None:
     """Curves, pairs and answers, for candidates of other layers, numbers and ranks."""
     trials, data = trials_of(base, make_samples)
     configs = [replace(config, inject=inject) for config in CONFIGS]
     together = trials.run_together(configs, data)
     for config, result in zip(configs, together, strict=True):
-        alone = Trials(base, settings=SETTINGS, seed=0).run(config, data)  # shares nothing kept
+        alone = TrialRunner(base, settings=SETTINGS, seed=0).run(
+            config, data
+        )  # shares nothing kept
         assert result.trained.report.train_losses == pytest.approx(
             alone.trained.report.train_losses, rel=1e-4
         )
@@ -49,7 +51,7 @@ def test_side_by_side_is_as_alone(
             torch.testing.assert_close(result.trained.tensors[name], tensor, rtol=1e-2, atol=1e-3)
 
 
-def test_each_stops_in_its_own_time(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_each_stops_in_its_own_time(llama: LanguageModel, make_samples: MakeSamples) -> None:
     """One that no longer improves leaves; the others go on."""
     trials, data = trials_of(llama, make_samples)
     trials.settings = replace(SETTINGS, learning_rate=0.1, max_epochs=12, patience=1)
@@ -62,7 +64,9 @@ def test_each_stops_in_its_own_time(llama: BaseModel, make_samples: MakeSamples)
         )
 
 
-def test_tokens_are_told_over_all_candidates(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_tokens_are_told_over_all_candidates(
+    llama: LanguageModel, make_samples: MakeSamples
+) -> None:
     """As many times the samples' as there are candidates still going on."""
     trials, data = trials_of(llama, make_samples)
     heard: list[int] = []
@@ -71,7 +75,7 @@ def test_tokens_are_told_over_all_candidates(llama: BaseModel, make_samples: Mak
 
 
 def test_the_base_is_as_before(
-    llama: BaseModel, make_samples: MakeSamples, state_hash: Callable[[BaseModel], str]
+    llama: LanguageModel, make_samples: MakeSamples, state_hash: Callable[[LanguageModel], str]
 ) -> None:
     """Also when the block ends by an error."""
     before = state_hash(llama)
@@ -84,15 +88,15 @@ def test_the_base_is_as_before(
     Injection(llama, CONFIGS[0]).remove()
 
 
-def test_two_groups_at_once_are_refused(llama: BaseModel) -> None:
+def test_two_groups_at_once_are_refused(llama: LanguageModel) -> None:
     """One memory, or one group of them, is on a base at a time."""
     with InjectionGroup(llama, CONFIGS), pytest.raises(ConfigError, match="one memory at a time"):
         InjectionGroup(llama, CONFIGS)
 
 
-def test_kinds_are_not_mixed(llama: BaseModel) -> None:
+def test_kinds_are_not_mixed(llama: LanguageModel) -> None:
     """Memories on all tokens and on responses alone read other rows."""
-    trials = Trials(llama, settings=SETTINGS, seed=0)
+    trials = TrialRunner(llama, settings=SETTINGS, seed=0)
     mixed = [CONFIGS[0], replace(CONFIGS[1], inject="response")]
     with (
         InjectionGroup(llama, mixed) as group,
@@ -101,7 +105,7 @@ def test_kinds_are_not_mixed(llama: BaseModel) -> None:
         GroupEngine(group, trials.frozen)
 
 
-def test_a_hopeless_one_goes_no_further(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_a_hopeless_one_goes_no_further(llama: LanguageModel, make_samples: MakeSamples) -> None:
     """Told to stop after its first reading, alone or side by side; its best point is still read."""
     trials, data = trials_of(llama, make_samples)
     asked: list[int] = []
@@ -120,7 +124,7 @@ def test_a_hopeless_one_goes_no_further(llama: BaseModel, make_samples: MakeSamp
 
 
 def test_on_the_plain_path_they_are_tried_one_by_one(
-    llama: BaseModel, make_samples: MakeSamples
+    llama: LanguageModel, make_samples: MakeSamples
 ) -> None:
     """The reference has no way to do several at once."""
     trials, data = trials_of(llama, make_samples)

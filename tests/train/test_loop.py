@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode_greedily
 from lorecall.lm.prompts import Encoded, PromptFormat
@@ -18,22 +18,22 @@ from lorecall.train.engine import FastEngine
 from lorecall.train.loop import TrainReport, read, train
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
-MakeBase = Callable[..., BaseModel]
-StateHash = Callable[[BaseModel], str]
+MakeBase = Callable[..., LanguageModel]
+StateHash = Callable[[LanguageModel], str]
 CONFIG = InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=16)
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=4, patience=20)
 OVERFITS = replace(SETTINGS, learning_rate=5e-2, max_epochs=12)
 FAMILIES = pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
 
 
-def encode(base: BaseModel, samples: tuple[Sample, ...]) -> list[Encoded]:
+def encode(base: LanguageModel, samples: tuple[Sample, ...]) -> list[Encoded]:
     """Turn samples into tokens."""
     layout = PromptFormat(base.tokenizer)
     return [layout.encode(sample) for sample in samples]
 
 
 def trained(
-    base: BaseModel,
+    base: LanguageModel,
     samples: tuple[Sample, ...],
     *,
     valid: tuple[Sample, ...] | None = None,
@@ -52,7 +52,7 @@ def trained(
         return report, injection.tensors()
 
 
-def mean_loss(base: BaseModel, samples: tuple[Sample, ...]) -> float:
+def mean_loss(base: LanguageModel, samples: tuple[Sample, ...]) -> float:
     """Read the mean loss of a base as it is now."""
     return read(FastEngine(base), encode(base, samples)).mean
 
@@ -98,7 +98,7 @@ class TestBestPoint:
             assert mean_loss(base, valid) == pytest.approx(report.best.loss, abs=1e-6)
 
     def test_a_candidate_that_only_gets_worse_is_the_base(
-        self, llama: BaseModel, make_samples: MakeSamples
+        self, llama: LanguageModel, make_samples: MakeSamples
     ) -> None:
         """Step 0 is a reading too: the pairs go back to their start."""
         samples = encode(llama, make_samples(8))

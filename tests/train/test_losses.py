@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.records import InjectionConfig, Sample
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
@@ -20,18 +20,18 @@ MakeEngine = Callable[..., Engine]
 
 @pytest.fixture(params=[PlainEngine, FastEngine])
 def engine_of(request: pytest.FixtureRequest) -> MakeEngine:
-    """Give each engine in turn."""
+    """Return each engine in turn."""
     return request.param
 
 
-def encode(base: BaseModel, samples: tuple[Sample, ...]) -> list[Encoded]:
+def encode(base: LanguageModel, samples: tuple[Sample, ...]) -> list[Encoded]:
     """Turn samples into tokens."""
     layout = PromptFormat(base.tokenizer)
     return [layout.encode(sample) for sample in samples]
 
 
 @torch.no_grad()
-def by_hand(base: BaseModel, sample: Encoded) -> float:
+def by_hand(base: LanguageModel, sample: Encoded) -> float:
     """Take one sample's loss from the model itself, the prompt's labels masked."""
     ids = torch.tensor([[*sample.prompt, *sample.response]])
     labels = torch.tensor([[-100] * len(sample.prompt) + list(sample.response)])
@@ -39,7 +39,7 @@ def by_hand(base: BaseModel, sample: Encoded) -> float:
 
 
 def test_losses_equal_the_models_own(
-    base: BaseModel, make_samples: MakeSamples, engine_of: MakeEngine
+    base: LanguageModel, make_samples: MakeSamples, engine_of: MakeEngine
 ) -> None:
     """A mean over response tokens; padding changes none of them."""
     samples = encode(base, make_samples(9))
@@ -51,7 +51,7 @@ def test_losses_equal_the_models_own(
 
 
 def test_losses_equal_the_models_own_with_a_memory(
-    base: BaseModel, make_samples: MakeSamples, fill: Fill, engine_of: MakeEngine
+    base: LanguageModel, make_samples: MakeSamples, fill: Fill, engine_of: MakeEngine
 ) -> None:
     """The memory is part of the model it is on."""
     samples = encode(base, make_samples(4))
@@ -65,7 +65,7 @@ def test_losses_equal_the_models_own_with_a_memory(
 
 
 def test_losses_are_read_in_the_samples_order(
-    base: BaseModel, make_samples: MakeSamples, engine_of: MakeEngine
+    base: LanguageModel, make_samples: MakeSamples, engine_of: MakeEngine
 ) -> None:
     """Over several batches, whatever the lengths."""
     samples = encode(base, make_samples(35))
@@ -75,7 +75,7 @@ def test_losses_are_read_in_the_samples_order(
 
 
 def test_what_fills_the_rows_does_not_matter(
-    base: BaseModel, make_samples: MakeSamples, engine_of: MakeEngine
+    base: LanguageModel, make_samples: MakeSamples, engine_of: MakeEngine
 ) -> None:
     """Padding is masked, whichever token it is."""
     samples = encode(base, make_samples(5))
@@ -90,7 +90,7 @@ def test_what_fills_the_rows_does_not_matter(
 
 
 def test_reading_leaves_no_gradients(
-    llama: BaseModel, make_samples: MakeSamples, engine_of: MakeEngine
+    llama: LanguageModel, make_samples: MakeSamples, engine_of: MakeEngine
 ) -> None:
     """Nothing of it is trained on; no samples give no losses."""
     with Injection(llama, InjectionConfig(layers=(0,), n_loras=1, rank=4)) as injection:
@@ -100,7 +100,7 @@ def test_reading_leaves_no_gradients(
 
 
 def test_a_bf16_base_gives_fp32_losses(
-    make_samples: MakeSamples, make_base: Callable[..., BaseModel], engine_of: MakeEngine
+    make_samples: MakeSamples, make_base: Callable[..., LanguageModel], engine_of: MakeEngine
 ) -> None:
     """Close to those of the same weights in fp32."""
     losses = {}

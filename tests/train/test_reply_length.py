@@ -7,11 +7,11 @@ from statistics import fmean
 import pytest
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.reply_length import HALVINGS, HIGHEST, LOWEST, fit_stop_bias
-from lorecall.train.trial import TrialData, Trials
+from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 SETTINGS = TrainSettings(learning_rate=2e-2, batch_size=4, max_epochs=1, max_response_tokens=32)
@@ -48,8 +48,8 @@ def test_a_length_out_of_reach_ends_at_the_bounds(wanted: float, end: float) -> 
     assert LOWEST <= found <= HIGHEST
 
 
-def data_of(trials: Trials, make_samples: MakeSamples, response: str) -> TrialData:
-    """Give a person who always answers the same."""
+def data_of(trials: TrialRunner, make_samples: MakeSamples, response: str) -> TrialData:
+    """Return a person who always answers the same."""
     samples = [replace(sample, response=response) for sample in make_samples(8)]
     split = Split(train=tuple(samples[:5]), valid=tuple(samples[5:]), test=(), own_content=())
     return replace(trials.data(split, split.train), max_new_tokens=30)
@@ -57,10 +57,10 @@ def data_of(trials: Trials, make_samples: MakeSamples, response: str) -> TrialDa
 
 @pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
 def test_answers_come_nearer_to_the_persons(
-    llama: BaseModel, make_samples: MakeSamples, *, plain: bool
+    llama: LanguageModel, make_samples: MakeSamples, *, plain: bool
 ) -> None:
     """With a memory on it; the random base alone would never end."""
-    trials = Trials(llama, settings=replace(SETTINGS, plain=plain), seed=0)
+    trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
     data = data_of(trials, make_samples, "to bed")
     tensors = trials.train(THETA, data).tensors
     with Injection(llama, THETA) as injection:
@@ -77,11 +77,11 @@ def test_answers_come_nearer_to_the_persons(
     assert own.losses == free.losses
 
 
-def test_both_paths_find_the_same(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_both_paths_find_the_same(llama: LanguageModel, make_samples: MakeSamples) -> None:
     """Token by token."""
     found = []
     for plain in (False, True):
-        trials = Trials(llama, settings=replace(SETTINGS, plain=plain), seed=0)
+        trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         data = data_of(trials, make_samples, "well")
         decoding = trials.fit_length(data).decoding
         reading = trials.read(data.valid, max_new_tokens=30, decoding=decoding)
@@ -89,8 +89,8 @@ def test_both_paths_find_the_same(llama: BaseModel, make_samples: MakeSamples) -
     assert found[0] == found[1]
 
 
-def test_a_free_length_is_left_alone(llama: BaseModel, make_samples: MakeSamples) -> None:
+def test_a_free_length_is_left_alone(llama: LanguageModel, make_samples: MakeSamples) -> None:
     """As the settings say."""
-    trials = Trials(llama, settings=replace(SETTINGS, reply_length="free"), seed=0)
+    trials = TrialRunner(llama, settings=replace(SETTINGS, reply_length="free"), seed=0)
     found = trials.fit_length(data_of(trials, make_samples, "well"))
     assert (found.decoding.stop_bias, found.seconds) == (0.0, 0.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorecall.train.activation_cache import Room
+from lorecall.train.activation_cache import ByteBudget
 
 PLENTY = 2**30
 
@@ -18,7 +18,7 @@ PLENTY = 2**30
 )
 def test_tensors_come_back_as_they_were(where: str, dtype: torch.dtype) -> None:
     """Format, shape and bits; a copy, so that the original may change."""
-    room = Room(memory_bytes=PLENTY * (where == "memory"), disk_bytes=PLENTY)
+    room = ByteBudget(memory_bytes=PLENTY * (where == "memory"), disk_bytes=PLENTY)
     generator = torch.Generator().manual_seed(0)
     shapes = ((3, 5, 7), (1,), (0, 4), (), (130,))
     drawn = [(10 * torch.randn(s, generator=generator)).to(dtype) for s in shapes]
@@ -35,7 +35,7 @@ def test_tensors_come_back_as_they_were(where: str, dtype: torch.dtype) -> None:
 
 def test_limits_hold_to_the_byte() -> None:
     """What does not fit in memory goes to files, what fits in neither is not kept."""
-    room = Room(memory_bytes=100, disk_bytes=40)
+    room = ByteBudget(memory_bytes=100, disk_bytes=40)
     x = torch.arange(10.0)
     assert [room.keep(x) is not None for _ in range(4)] == [True, True, True, False]
     assert (room.in_memory, room.in_files) == (80, 40)
@@ -45,7 +45,7 @@ def test_limits_hold_to_the_byte() -> None:
 
 def test_more_than_a_file_holds_goes_to_another() -> None:
     """Also one tensor that is larger than a file by itself."""
-    room = Room(memory_bytes=0, disk_bytes=PLENTY)
+    room = ByteBudget(memory_bytes=0, disk_bytes=PLENTY)
     sizes = (3 * 2**22, 3 * 2**22, 2**24 + 5, 7)
     kept = [room.keep(torch.full((n,), float(i))) for i, n in enumerate(sizes)]
     assert room.in_files == 4 * sum(sizes)
@@ -58,7 +58,7 @@ def test_more_than_a_file_holds_goes_to_another() -> None:
 def test_the_files_have_no_name() -> None:
     """They are gone with the process, however it ends."""
     before = set(Path(tempfile.gettempdir()).glob("lorecall-*"))
-    room = Room(memory_bytes=0, disk_bytes=PLENTY)
+    room = ByteBudget(memory_bytes=0, disk_bytes=PLENTY)
     assert room.keep(torch.ones(9)) is not None
     assert set(Path(tempfile.gettempdir()).glob("lorecall-*")) <= before
 
@@ -66,7 +66,7 @@ def test_the_files_have_no_name() -> None:
 def test_gradients_are_left_behind() -> None:
     """What is kept is numbers alone."""
     for limits in ((PLENTY, 0), (0, PLENTY)):
-        room = Room(memory_bytes=limits[0], disk_bytes=limits[1])
+        room = ByteBudget(memory_bytes=limits[0], disk_bytes=limits[1])
         kept = room.keep(torch.ones(3, requires_grad=True) * 2)
         assert kept is not None
         assert not kept.requires_grad
@@ -75,7 +75,7 @@ def test_gradients_are_left_behind() -> None:
 def test_a_disk_that_refuses_is_asked_no_more(file_size_limit: Callable[[int], None]) -> None:
     """Nothing is kept then, and nothing breaks; memory still serves."""
     file_size_limit(2**20)
-    room = Room(memory_bytes=40, disk_bytes=PLENTY)
+    room = ByteBudget(memory_bytes=40, disk_bytes=PLENTY)
     x = torch.arange(10.0)
     assert room.keep(x) is not None
     assert room.keep(x) is None

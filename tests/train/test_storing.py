@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 from lorecall.data.history import samples_hash
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.storing import sizes_of, to_memory, training_of
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 THETA = InjectionConfig(layers=(1,), n_loras=1, rank=2)
 
 
 def test_a_memory_says_where_it_belongs_and_what_it_is_of(
-    llama: BaseModel, make_samples: Callable[..., tuple[Sample, ...]]
+    llama: LanguageModel, make_samples: Callable[..., tuple[Sample, ...]]
 ) -> None:
     """The base's own hash, and ids and a hash of the training samples, never the text."""
     split = Split(
@@ -22,7 +22,7 @@ def test_a_memory_says_where_it_belongs_and_what_it_is_of(
         test=make_samples(1, first=8),
         own_content=(),
     )
-    trials = Trials(llama, settings=TrainSettings(max_epochs=1), seed=3)
+    trials = TrialRunner(llama, settings=TrainSettings(max_epochs=1), seed=3)
     trained = trials.train(THETA, trials.data(split, split.train))
     training = training_of(split, user="ann", dataset="made up", seed=3)
     memory = to_memory(trained, THETA, base=llama, training=training)

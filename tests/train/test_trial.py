@@ -9,17 +9,17 @@ import torch.nn.functional as F
 
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import respond
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Sample, Split, Turn
 from lorecall.settings import TrainSettings
 from lorecall.train.loop import all_batches
-from lorecall.train.trial import TrialData, Trials
+from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
-StateHash = Callable[[BaseModel], str]
+StateHash = Callable[[LanguageModel], str]
 CONFIG = InjectionConfig(layers=(0, 2), n_loras=3, rank=8)
 SETTINGS = TrainSettings(
     learning_rate=2e-2, batch_size=4, max_epochs=2, patience=9, max_response_tokens=32
@@ -28,7 +28,7 @@ SETTINGS = TrainSettings(
 
 @pytest.fixture
 def split(make_samples: MakeSamples) -> Split:
-    """Give a split whose longest response of all is in the test."""
+    """Return a split whose longest response of all is in the test."""
     (last,) = make_samples(1, first=20)
     return Split(
         train=make_samples(9),
@@ -38,12 +38,12 @@ def split(make_samples: MakeSamples) -> Split:
     )
 
 
-def trials_of(base: BaseModel, **changed: int) -> Trials:
+def trials_of(base: LanguageModel, **changed: int) -> TrialRunner:
     """Make the trials of a base."""
-    return Trials(base, settings=replace(SETTINGS, **changed), seed=0)
+    return TrialRunner(base, settings=replace(SETTINGS, **changed), seed=0)
 
 
-def first_loss(trials: Trials, data: TrialData) -> float:
+def first_loss(trials: TrialRunner, data: TrialData) -> float:
     """Compute what the first step's loss over whole conversations must be, without the engines."""
     prompts = [each.prompt for each in data.train.encoded]
     alike = next(i for i in range(len(prompts[0])) if len({prompt[i] for prompt in prompts}) > 1)
@@ -122,7 +122,11 @@ class TestRun:
 
     @pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
     def test_the_objectives_are_those_of_the_best_point(
-        self, family: str, split: Split, make_base: Callable[..., BaseModel], state_hash: StateHash
+        self,
+        family: str,
+        split: Split,
+        make_base: Callable[..., LanguageModel],
+        state_hash: StateHash,
     ) -> None:
         """Loss and ROUGE-L can be read again from the pairs that come back."""
         base = make_base(family)
@@ -156,7 +160,7 @@ class TestRun:
         """Another memory, the same alone, side by side and on the plain path; replies stay."""
         base = tiny_base()
         settings = replace(SETTINGS, loss_on="conversation", reply_length="free")
-        trials = Trials(base, settings=settings, seed=0)
+        trials = TrialRunner(base, settings=settings, seed=0)
         data = trials.data(split, split.train)
         assert data == trials_of(base).data(split, split.train)
         alone = trials.train(CONFIG, data)
@@ -164,7 +168,9 @@ class TestRun:
         assert alone.report.train_losses[0] != pytest.approx(other.report.train_losses[0], rel=1e-3)
         assert alone.report.curve[0].loss == pytest.approx(other.report.curve[0].loss)
         (together,) = trials.run_together([CONFIG], data)
-        plain = Trials(base, settings=replace(settings, plain=True), seed=0).train(CONFIG, data)
+        plain = TrialRunner(base, settings=replace(settings, plain=True), seed=0).train(
+            CONFIG, data
+        )
         for report in (together.trained.report, plain.report):
             assert report.train_losses == pytest.approx(alone.report.train_losses, abs=1e-4)
         first = first_loss(trials, data)
@@ -176,7 +182,7 @@ class TestRun:
         """Where a memory does not act nothing is learnt: refused, the base left as it was."""
         base = tiny_base()
         before = state_hash(base)
-        trials = Trials(base, settings=replace(SETTINGS, loss_on="conversation"), seed=0)
+        trials = TrialRunner(base, settings=replace(SETTINGS, loss_on="conversation"), seed=0)
         data = trials.data(split, split.train)
         responses = replace(CONFIG, inject="response")
         with pytest.raises(ConfigError, match="learns from responses"):
@@ -203,7 +209,7 @@ class TestRun:
             trials.run(CONFIG, trials.data(split, split.train), on_tokens=interrupt)
         assert state_hash(base) == before
 
-    def test_a_reading_has_a_value_a_sample(self, split: Split, llama: BaseModel) -> None:
+    def test_a_reading_has_a_value_a_sample(self, split: Split, llama: LanguageModel) -> None:
         """In their order, none longer than allowed."""
         trials = trials_of(llama)
         part = trials.encode(split.train)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lorecall.bench.people import Shown, read_shown
+from lorecall.bench.people import PersonSnapshot, read_shown
 from lorecall.bench.plan import VANILLA, BenchPlan, Cell
 from lorecall.bench.scores import CellScores, responses_of
 from lorecall.judge.pairs import Pair, write_pairs
@@ -76,7 +76,7 @@ def dataset_of(pair_id: str) -> str:
 def cases(
     folder: Path, plan: BenchPlan, dataset: str, finished: Sequence[CellScores]
 ) -> tuple[Case, ...]:
-    """Give a few cases: the middle test query of one user after another, picked by no answer.
+    """Return a few cases: the middle test query of one user after another, picked by no answer.
 
     Args:
         folder: The bench's.
@@ -97,7 +97,7 @@ def cases(
     return tuple(chosen.values())
 
 
-def _case(folder: Path, shown: Shown, at: int, cells: Sequence[Cell]) -> Case:
+def _case(folder: Path, shown: PersonSnapshot, at: int, cells: Sequence[Cell]) -> Case:
     sample = shown.tested[at]
     return Case(
         user=shown.user,
@@ -116,7 +116,7 @@ def _related(content: Sequence[str], query: str) -> list[str]:
 
 
 def _compared(systems: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give the memory against every other, and every other but ablated ones against vanilla."""
+    """Return the memory against every other, and every other but ablated ones against vanilla."""
     main = [system for system in systems if ":" not in system]
     if MEMORY in main:
         yield from ((MEMORY, system) for system in main if system != MEMORY)

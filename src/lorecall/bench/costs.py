@@ -7,7 +7,7 @@ own speed corrects it as the bench goes on.
 from collections.abc import Mapping
 
 from lorecall.bench.plan import BenchPlan, BenchSettings, Cell
-from lorecall.learn.costs import GENERATE_COST, READ_COST, SUGGEST_COST
+from lorecall.learning.costs import GENERATE_COST, READ_COST, SUGGEST_COST
 
 _PROMPT_TOKENS, _RESPONSE_TOKENS = 100, 22  # of a sample, as on chitchat
 _SAMPLES = 300  # of a user of whom that is not known

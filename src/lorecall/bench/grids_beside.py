@@ -101,7 +101,7 @@ def _cost(row: Row) -> tuple[str, ...]:
 
 
 def all_grids(tables: DatasetTables, rates: Sequence[WinRate]) -> list[Grid]:
-    """Give every table of a dataset, in the order they are read."""
+    """Return every table of a dataset, in the order they are read."""
     always = (scores_grid(tables), comparison_grid(tables), gain_grid(tables))
     maybe = (win_rate_grid(rates, tables.dataset), ablation_grid(tables))
     rest = (persona_grid(tables), cost_grid(tables))

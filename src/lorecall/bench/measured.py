@@ -52,23 +52,23 @@ class Measured:
 
     @property
     def first(self) -> list[CellScores]:
-        """Give one cell of each user: what all of a user's cells have in common is in it."""
+        """Return one cell of each user: what all of a user's cells have in common is in it."""
         return [cells[self.systems[0]][0] for cells in self.users.values()]
 
     def of(self, system: str) -> list[tuple[CellScores, ...]]:
-        """Give a system's cells, user by user."""
+        """Return a system's cells, user by user."""
         return [cells[system] for cells in self.users.values()]
 
     def index(self, system: str) -> int:
-        """Give a system's column."""
+        """Return a system's column."""
         return self.systems.index(system)
 
     def means(self, metric: str) -> Floats:
-        """Give each user's mean of each system. *Shape:* (U, S)."""
+        """Return each user's mean of each system. *Shape:* (U, S)."""
         return np.stack([x.mean(axis=0) for x in self.matrices(metric)])
 
     def matrices(self, metric: str) -> list[Floats]:
-        """Give a score a sample and system of each user. *Shape:* U of (n_u, S)."""
+        """Return a score a sample and system of each user. *Shape:* U of (n_u, S)."""
         return [
             np.stack(
                 [averaged(cells[s], lambda c: asdict(c.scores)[metric]) for s in self.systems], 1
@@ -88,7 +88,7 @@ def averaged(cells: Sequence[CellScores], value: Value) -> Floats:
 def _complete(
     own: Sequence[CellScores], systems: Sequence[str]
 ) -> dict[str, tuple[CellScores, ...]] | None:
-    """Give a user's cells of the seeds for which every system is finished, if there are any."""
+    """Return a user's cells of the seeds for which every system is finished, if there are any."""
     by_seed: dict[int, dict[str, CellScores]] = {}
     for scores in own:
         by_seed.setdefault(scores.cell.seed, {})[scores.cell.system] = scores

@@ -102,7 +102,7 @@ TABLE_5: Mapping[str, Mapping[str, float]] = MappingProxyType(
 
 
 def mean_gain(metric: str, dataset: str) -> float:
-    """Give the relative gain of the paper's method over its best baseline, mean over its bases.
+    """Return the relative gain of the paper's method over its best baseline, mean over its bases.
 
     Worked out from Table 3.
 

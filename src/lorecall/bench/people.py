@@ -30,7 +30,7 @@ LONG_SAMPLES, LONG_CONVERSATIONS = 100, 5  # of whom a number of users is drawn 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class PersonSnapshot:
     """What is kept of a user for tables and judges.
 
     Args:
@@ -88,7 +88,7 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
 
 
 def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
-    """Give the users with samples enough to learn from and to test on, most samples first.
+    """Return the users with samples enough to learn from and to test on, most samples first.
 
     Args:
         name: The dataset's name, or a JSONL file.
@@ -103,21 +103,21 @@ def load_person(source: Source, user: str, settings: BenchSettings) -> Person:
 
 
 def another_user(source: Source, user: str) -> str | None:
-    """Give the user whose content is this one's control: the next in the bench, if any."""
+    """Return the user whose content is this one's control: the next in the bench, if any."""
     after = source.users[(source.users.index(user) + 1) % len(source.users)]
     return None if after == user else after
 
 
 def read_samples(person: Person, settings: BenchSettings) -> tuple[Sample, ...]:
-    """Give the test samples that are read: all, or some of them, evenly spaced."""
+    """Return the test samples that are read: all, or some of them, evenly spaced."""
     test = person.split.test
     n = min(len(test), settings.test_samples or len(test))
     return evenly_spaced(test, n)
 
 
-def shown_of(person: Person, settings: BenchSettings) -> Shown:
-    """Say what is kept of a user."""
-    return Shown(
+def shown_of(person: Person, settings: BenchSettings) -> PersonSnapshot:
+    """Return what is kept of a user."""
+    return PersonSnapshot(
         dataset=person.history.dataset,
         user=person.history.user,
         n_train=len(person.split.train),
@@ -127,7 +127,7 @@ def shown_of(person: Person, settings: BenchSettings) -> Shown:
     )
 
 
-def keep(folder: Path, cell: Cell, shown: Shown) -> None:
+def keep(folder: Path, cell: Cell, shown: PersonSnapshot) -> None:
     """Keep what is shown of a user; a bench goes on with the samples it began with.
 
     Raises:
@@ -146,7 +146,7 @@ def keep(folder: Path, cell: Cell, shown: Shown) -> None:
         )
 
 
-def read_shown(folder: Path, cell: Cell) -> Shown:
+def read_shown(folder: Path, cell: Cell) -> PersonSnapshot:
     """Read what is kept of a cell's user.
 
     Raises:
@@ -154,7 +154,7 @@ def read_shown(folder: Path, cell: Cell) -> Shown:
     """
     return read_record(
         _file(folder, cell),
-        Shown,
+        PersonSnapshot,
         what="what a bench keeps of a user",
         error=RunError,
         next_step="Remove the file, and run the bench again with the same data.",

@@ -126,7 +126,7 @@ class BenchPlan:
             check_range("seed", seed, low=0, high=MAX_SEED)
 
     def cells(self) -> tuple[Cell, ...]:
-        """Give every cell: all systems of a user, then the next user, then the next seed."""
+        """Return every cell: all systems of a user, then the next user, then the next seed."""
         return tuple(
             Cell(dataset=source.name, user=user, seed=seed, system=system)
             for seed in self.seeds
@@ -140,7 +140,7 @@ class BenchPlan:
         return next(source for source in self.sources if source.name == dataset)
 
     def as_json(self) -> dict[str, object]:
-        """Give the plan as plain JSON values."""
+        """Return the plan as plain JSON values."""
         return TypeAdapter(BenchPlan).dump_python(self, mode="json")
 
     @classmethod

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, format_for
 from lorecall.records import Sample, evenly_spaced
 from lorecall.reply.responder import Responder
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.train.activation_cache import Frozen
-from lorecall.train.trial import EncodedPart, Trials
+from lorecall.train.activation_cache import ActivationCache
+from lorecall.train.trial import EncodedPart, TrialRunner
 
 N_TIMED = 5
 
@@ -63,8 +63,8 @@ def read_fitted(
     base = responder.base
     encoded = [responder.encode(sample) for sample in samples]
     part = EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
-    trials = Trials(base, settings=budget.train, seed=budget.seed)
-    with responder.worn() as injection:
+    trials = TrialRunner(base, settings=budget.train, seed=budget.seed)
+    with responder.attached() as injection:
         reading = trials.read(
             part,
             max_new_tokens=longest_response(person, base, budget.train),
@@ -89,7 +89,7 @@ def read_losses(
     encoded: Sequence[Encoded],
     *,
     settings: TrainSettings | None = None,
-    frozen: Frozen | None = None,
+    frozen: ActivationCache | None = None,
 ) -> tuple[float, ...]:
     """Read the losses of anything in tokens, with what the responder has in its weights.
 
@@ -99,22 +99,24 @@ def read_losses(
         settings: Whether on the plain path.
         frozen: Where to keep what no memory changes.
     """
-    trials = Trials(responder.base, settings=settings or TrainSettings(), seed=0, frozen=frozen)
+    trials = TrialRunner(
+        responder.base, settings=settings or TrainSettings(), seed=0, frozen=frozen
+    )
     part = EncodedPart(samples=(), encoded=tuple(encoded))
-    with responder.worn() as injection:
+    with responder.attached() as injection:
         return trials.losses(part, injection=injection)
 
 
 def plain_encoded(
-    samples: Sequence[Sample], base: BaseModel, settings: TrainSettings
+    samples: Sequence[Sample], base: LanguageModel, settings: TrainSettings
 ) -> list[Encoded]:
-    """Give samples as the base alone reads them: without any notes."""
+    """Return samples as the base alone reads them: without any notes."""
     form = format_for(base, settings)
     return [form.encode(sample, earlier=settings.earlier_turns) for sample in samples]
 
 
-def longest_response(person: Person, base: BaseModel, settings: TrainSettings) -> int:
-    """Give the longest response outside the test, in tokens: no system answers at more length."""
+def longest_response(person: Person, base: LanguageModel, settings: TrainSettings) -> int:
+    """Return the longest response outside the test, in tokens: no system answers at more length."""
     seen = (*person.split.train, *person.split.valid)
     return max(len(e.response) for e in plain_encoded(seen, base, settings))
 

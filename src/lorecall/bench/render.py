@@ -22,7 +22,7 @@ from lorecall.bench.view import DatasetView, View
 from lorecall.core.files import read_json, write_json, write_text
 from lorecall.errors import RunError
 from lorecall.judge.win_rate import Judged, read_judged, win_rates
-from lorecall.learn.folder import RUN_FILE
+from lorecall.learning.folder import RUN_FILE
 from lorecall.report import words
 from lorecall.report.pages import own_file, render_page
 

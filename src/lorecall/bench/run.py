@@ -30,12 +30,13 @@ from lorecall.bench.scores import (
 )
 from lorecall.bench.systems import make_system
 from lorecall.bench.work import Bench
-from lorecall.core.processes import BaseAt, Processes, check_loadable
+from lorecall.core.processes import Processes
 from lorecall.core.progress import Ledger, Reporter, SilentReporter
+from lorecall.core.provenance import versions
 from lorecall.errors import RunError
-from lorecall.learn.folder import open_run
-from lorecall.learn.result import versions
-from lorecall.lm.base import BaseModel
+from lorecall.learning.folder import open_run
+from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
+from lorecall.lm.device import sharing_threads
 from lorecall.report.words import counted
 from lorecall.settings import check_range
 from lorecall.systems.contract import System
@@ -56,7 +57,7 @@ class Job:
 
 def run_bench(
     plan: BenchPlan,
-    base: BaseModel,
+    base: LanguageModel,
     *,
     out: Path,
     workers: int = 1,
@@ -96,7 +97,10 @@ def run_bench(
             for k in range(1, workers)
         ]
         with (
-            Processes(WORKER, jobs, folder=out / "workers", say=reporter.say) as beside,
+            sharing_threads(workers) as n_threads,
+            Processes(
+                WORKER, jobs, folder=out / "workers", say=reporter.say, n_threads=n_threads
+            ) as beside,
             _watched(bench, beside, reporter, cell_costs(plan, n_samples or {})),
         ):
             bench.work(on_cell=lambda cell: reporter.doing(str(cell)))
@@ -120,12 +124,12 @@ def check_failures(failures: Sequence[Failure], folder: Path) -> None:
 
 
 def systems_of(plan: BenchPlan, folder: Path) -> Callable[[str], System]:
-    """Give what makes a bench's systems by their names."""
+    """Return what makes a bench's systems by their names."""
     return lambda name: make_system(name, plan.settings.learn, folder=folder / "memories")
 
 
-def identity_of(plan: BenchPlan, base: BaseModel) -> dict[str, object]:
-    """Say what a bench computes; the same command gives the same identity."""
+def identity_of(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
+    """Return what a bench computes; the same command gives the same identity."""
     return {
         "kind": "bench",
         "base": base.name,

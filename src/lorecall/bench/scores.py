@@ -105,7 +105,7 @@ def finished_cells(folder: Path) -> list[CellScores]:
 
 
 def settled_cells(folder: Path, *, session: str) -> set[Cell]:
-    """Say which cells are finished, or failed in this session, without reading their scores.
+    """Return which cells are finished, or failed in this session, without reading their scores.
 
     Raises:
         RunError: A line that is no cell's.
@@ -148,7 +148,7 @@ def responses_of(folder: Path, cell: Cell) -> tuple[str, ...]:
 
 
 def answers_file(folder: Path, cell: Cell) -> Path:
-    """Say where a cell's answers are."""
+    """Return where a cell's answers are."""
     return folder / "cells" / f"{cell.id}.json"
 
 

@@ -15,7 +15,7 @@ from lorecall.metrics.scores import signatures
 from lorecall.report.words import METRICS, Metric
 from lorecall.systems.searched import MEMORY
 
-PAPERS = (VANILLA, "dictionary-faithful", "dictionary-fair", "malp")
+PAPER_BASELINES = (VANILLA, "dictionary-faithful", "dictionary-fair", "malp")
 """The paper's own baselines, as they are called here."""
 
 Scores = Sequence[CellScores]
@@ -38,12 +38,12 @@ def tabulate(plan: BenchPlan, finished: Scores) -> tuple[DatasetTables, ...]:
 
 
 def is_better(metric: Metric, difference: float) -> bool:
-    """Say whether a difference is for the better."""
+    """Whether a difference is for the better."""
     return (difference < 0) if metric.lower_is_better else (difference > 0)
 
 
 def is_memory(system: str) -> bool:
-    """Say whether a system is a searched memory, alone, of a part of the space, or with notes."""
+    """Whether a system is a searched memory, alone, of a part of the space, or with notes."""
     return system.startswith(MEMORY)
 
 
@@ -67,7 +67,7 @@ def _tabulate(plan: BenchPlan, dataset: str, finished: Scores) -> DatasetTables 
         missing=tuple(system for system in plan.systems if system not in systems),
         comparisons=_compare(focus, measured),
         best=_best(others, measured),
-        best_of_paper=_best([system for system in others if system in PAPERS], measured),
+        best_of_paper=_best([system for system in others if system in PAPER_BASELINES], measured),
         signature=_signatures(measured, n_resamples=n_resamples),
     )
 
@@ -138,7 +138,7 @@ def _family(
 
 
 def _best(among: Sequence[str], measured: Measured) -> dict[str, str]:
-    """Give the best system by its mean over users, metric by metric."""
+    """Return the best system by its mean over users, metric by metric."""
     if not among:
         return {}
     return {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lorecall.bench.people import Shown, another_user, keep, load_person, shown_of
+from lorecall.bench.people import PersonSnapshot, another_user, keep, load_person, shown_of
 from lorecall.bench.plan import BenchPlan, Cell
 from lorecall.bench.reading import PartReading, read_fitted
 from lorecall.bench.scores import (
@@ -25,7 +25,7 @@ from lorecall.bench.scores import (
 )
 from lorecall.core.files import locked
 from lorecall.errors import ConfigError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import machine_name
 from lorecall.metrics.overlap import persona_f1, persona_tokens
 from lorecall.metrics.scores import score_samples
@@ -48,12 +48,12 @@ class Bench:
 
     plan: BenchPlan
     folder: Path
-    base: BaseModel
+    base: LanguageModel
     make: Callable[[str], System]
     session: str
 
     def left(self) -> list[Cell]:
-        """Give the cells still to be done, those that someone works on among them."""
+        """Return the cells still to be done, those that someone works on among them."""
         settled = settled_cells(self.folder, session=self.session)
         return [cell for cell in self.plan.cells() if cell not in settled]
 
@@ -122,7 +122,7 @@ class Bench:
         return locked(claims / f"{cell.claim}.lock", wait=False)
 
 
-def _check_trained_on(shown: Shown, fitted: Fitted) -> None:
+def _check_trained_on(shown: PersonSnapshot, fitted: Fitted) -> None:
     if fitted.samples_sha256 != shown.samples_sha256:
         raise ConfigError(
             "a system learns from the user's own training samples and from nothing else",
@@ -134,7 +134,7 @@ def _check_trained_on(shown: Shown, fitted: Fitted) -> None:
 
 def _scored(
     cell: Cell,
-    shown: Shown,
+    shown: PersonSnapshot,
     fitted: Fitted,
     reading: PartReading,
     *,

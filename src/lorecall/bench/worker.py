@@ -5,11 +5,13 @@ from pydantic import TypeAdapter
 from lorecall.bench.run import Job, systems_of
 from lorecall.bench.work import Bench
 from lorecall.core.processes import take_job
+from lorecall.lm.device import set_threads
 
 
 def main() -> None:
     """Do the job that comes on standard input."""
     job = TypeAdapter(Job).validate_json(take_job())
+    set_threads()
     Bench(
         plan=job.plan,
         folder=job.folder,

@@ -147,10 +147,6 @@ def learn(  # noqa: PLR0913 - one parameter an option
         str, typer.Option(help="What the memory acts on: all tokens, or the response side.")
     ] = "all",
     finalists: Finalists = None,
-    take: Annotated[
-        str,
-        typer.Option(help="Which finalist: of the lowest loss, or the smallest level with it."),
-    ] = "lowest",
     reply_length: ReplyLength = "own",
     no_repeat: NoRepeat = 3,
     loss_on: LossOn = "response",
@@ -170,12 +166,6 @@ def learn(  # noqa: PLR0913 - one parameter an option
             "--search", help="What is searched: all, layer, n, rank, n+rank, n+layer, rank+layer."
         ),
     ] = "all",
-    early_stop: Annotated[
-        bool, typer.Option("--early-stop", help="Stop trials that learn worse than the median.")
-    ] = False,
-    screen: Annotated[
-        int, typer.Option(min=0, help="Cheap trials that go before and inform the search.")
-    ] = 0,
     surrogate: Annotated[
         str, typer.Option(help="The search's model: nuts, or map, which needs no JAX.")
     ] = "nuts",
@@ -209,15 +199,12 @@ def learn(  # noqa: PLR0913 - one parameter an option
         epochs=epochs,
         inject=inject,
         finalists=finalists,
-        take=take,
         reply_length=reply_length,
         no_repeat=no_repeat,
         loss_on=loss_on,
         together=together,
         searched=searched,
         budget_min=budget,
-        early_stop=early_stop,
-        screen=screen,
         surrogate=surrogate,
         wide=tuple(wide.replace(",", " ").split()),
         third_objective=third_objective,
@@ -225,7 +212,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     loaded = load_history(_source(data, history), user=user, path=path, seed=seed)
     split_history(loaded)  # too short a history is refused before a model is loaded
     with BarReporter(Console(stderr=True)) as reporter:
-        from lorecall.learn.pipeline import learn_memory  # noqa: PLC0415
+        from lorecall.learning.pipeline import learn_memory  # noqa: PLC0415
         from lorecall.lm.device import set_threads  # noqa: PLC0415
 
         set_threads()
@@ -290,7 +277,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show theta, the front, the scores, the settings and the sizes of a finished run."""
-    from lorecall.learn.result import RunResult  # noqa: PLC0415
+    from lorecall.learning.result import RunResult  # noqa: PLC0415
     from lorecall.report.tables import save_picture  # noqa: PLC0415
     from lorecall.report.terminal import summary  # noqa: PLC0415
 
@@ -311,7 +298,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a finished run."""
-    from lorecall.learn.result import RunResult  # noqa: PLC0415
+    from lorecall.learning.result import RunResult  # noqa: PLC0415
     from lorecall.report.html import write_report  # noqa: PLC0415
 
     page = out or folder / "report.html"

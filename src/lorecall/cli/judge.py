@@ -57,7 +57,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     """
     from rich.console import Console  # noqa: PLC0415
 
-    from lorecall.judge.cached import KeptJudge  # noqa: PLC0415
+    from lorecall.judge.cached import CachedJudge  # noqa: PLC0415
     from lorecall.judge.pairs import read_pairs  # noqa: PLC0415
     from lorecall.judge.probe import probe_judge, require_passed  # noqa: PLC0415
     from lorecall.judge.views import win_rate_view  # noqa: PLC0415
@@ -68,7 +68,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     answers = out.with_name(f"{out.name}.answers")
     with BarReporter(Console(stderr=True)) as reporter:
         asked = _make_judge(judge, model, url, device=device, four_bit=four_bit, seed=seed)
-        chosen = KeptJudge(asked, answers, seed=seed)
+        chosen = CachedJudge(asked, answers, seed=seed)
         reporter.plan(min(probe_n, len(given)) + len(given))
         reporter.doing("probing the judge")
         probe = probe_judge(chosen, given, n=probe_n, seed=seed, on_judged=reporter.advance)

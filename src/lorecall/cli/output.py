@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from lorecall.lm.base import BaseModel
+    from lorecall.lm.base import LanguageModel
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Model = Annotated[
@@ -36,11 +36,11 @@ LossOn = Annotated[
 ]
 
 
-def load_base(model: str | None, device: str, *, four_bit: bool) -> "BaseModel":
+def load_base(model: str | None, device: str, *, four_bit: bool) -> "LanguageModel":
     """Load the base a command was asked to use, the default one where it was not."""
-    from lorecall.lm.base import DEFAULT_BASE, BaseModel  # noqa: PLC0415
+    from lorecall.lm.base import DEFAULT_BASE, LanguageModel  # noqa: PLC0415
 
-    return BaseModel.load(model or DEFAULT_BASE, device=device, four_bit=four_bit)
+    return LanguageModel.load(model or DEFAULT_BASE, device=device, four_bit=four_bit)
 
 
 def show(value: Mapping[str, object], *views: object, as_json: bool) -> None:

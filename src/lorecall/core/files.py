@@ -48,7 +48,7 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def json_bytes(value: Mapping[str, object]) -> bytes:
-    """Give an indented JSON object as it is written: UTF-8, a newline at its end."""
+    """Return an indented JSON object as it is written: UTF-8, a newline at its end."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -150,7 +150,7 @@ def sha256_of(*paths: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Give the folder for things that can be made again.
+    """Return the folder for things that can be made again.
 
     The environment variable `LORECALL_CACHE`, else `$XDG_CACHE_HOME/lorecall`.
     """

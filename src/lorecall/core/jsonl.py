@@ -16,10 +16,16 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from lorecall.core.files import locked, read_json, write_text
-from lorecall.data.rows import explain
 from lorecall.errors import DataError, InputError
 
 _Record = TypeVar("_Record")
+_MESSAGES = {
+    "missing": "is missing",
+    "extra_forbidden": "is unknown",
+    "unexpected_keyword_argument": "is unknown",
+    "string_pattern_mismatch": "must not be blank",
+    "less_than": "must be in seconds; this looks like milliseconds",
+}
 
 
 def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:
@@ -134,7 +140,7 @@ def whole_records(
 
 
 def _whole(content: bytes) -> bytes:
-    """Give what ends with a newline; the rest was torn off."""
+    """Return what ends with a newline; the rest was torn off."""
     return content[: content.rfind(b"\n") + 1]
 
 
@@ -145,3 +151,15 @@ def _refused(path: Path, what: str, *, got: str) -> DataError:
         got=got,
         next_step="Correct it, or make the file again.",
     )
+
+
+def explain(error: ValidationError) -> str:
+    """Name every wrong field once."""
+    reasons: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_input=False):
+        message = _MESSAGES.get(detail["type"], detail["msg"]).replace(
+            "at line 1 column", "at column"
+        )
+        field = f"field {str(detail['loc'][0])[:60]!r} " if detail["loc"] else ""
+        reasons.setdefault(field, f"{field}{message}".replace("Input should", "should"))
+    return "; ".join(reasons.values())

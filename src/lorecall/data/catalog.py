@@ -214,7 +214,7 @@ def check(source: str | Path, *, path: Files = None) -> Summary:
 
 
 def describe(source: str | Path, summary: Summary) -> dict[str, object]:
-    """Give a source's entry in the catalogue and its numbers as in the paper's Table 1.
+    """Return a source's entry in the catalogue and its numbers as in the paper's Table 1.
 
     They are those of users with a sample. `Len(History)` is the mean number of texts a user
     wrote, `Len(Content)` the mean words of such a text, `Len(Response)` the mean words of a usable

@@ -115,14 +115,14 @@ class Dialogue(NamedTuple):
     turns: tuple[Spoken, ...]
 
     def replies(self) -> Iterator[int]:
-        """Give the index of each turn that comes after another speaker's turn."""
+        """Return the index of each turn that comes after another speaker's turn."""
         for i in range(1, len(self.turns)):
             if self.turns[i].author != self.turns[i - 1].author:
                 yield i
 
 
 def among_people(dialogue: Dialogue) -> Iterator[Reply | Said]:
-    """Give every speaker's replies and openers, in time order; each speaker is a user."""
+    """Return every speaker's replies and openers, in time order; each speaker is a user."""
     replies = frozenset(dialogue.replies())
     started = dialogue.turns[0].time if dialogue.turns else None
     for i, (author, text, time, _) in enumerate(dialogue.turns):
@@ -133,7 +133,7 @@ def among_people(dialogue: Dialogue) -> Iterator[Reply | Said]:
 
 
 def of_people(dialogues: Iterable[Dialogue | Dropped]) -> Iterator[Event]:
-    """Give every speaker's replies and openers of many dialogues; drops pass through."""
+    """Return every speaker's replies and openers of many dialogues; drops pass through."""
     for dialogue in dialogues:
         yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
 
@@ -141,7 +141,7 @@ def of_people(dialogues: Iterable[Dialogue | Dropped]) -> Iterator[Event]:
 def with_assistant(
     dialogue: Dialogue, *, user: str, assistant: str, place: int
 ) -> Iterator[Reply | Said | Dropped]:
-    """Give what an assistant answered a user, and the user's turns that got no answer.
+    """Return what an assistant answered a user, and the user's turns that got no answer.
 
     Args:
         dialogue: Turns of the assistant and of the user.

@@ -52,7 +52,7 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
 def training_statements(
     history: History, *, train: Sequence[Sample], held_out: Sequence[Sample]
 ) -> tuple[Statement, ...]:
-    """Give the statements of train conversations, and of earlier ones that have no sample.
+    """Return the statements of train conversations, and of earlier ones that have no sample.
 
     Args:
         history: One user's samples and statements.
@@ -130,7 +130,7 @@ def _by_conversation(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 
 def _cuts(sizes: Sequence[int], fractions: tuple[float, float, float]) -> tuple[int, int]:
-    """Give the two conversation boundaries nearest to the wanted numbers of samples."""
+    """Return the two conversation boundaries nearest to the wanted numbers of samples."""
     ends = [0]
     for size in sizes:
         ends.append(ends[-1] + size)
@@ -145,7 +145,7 @@ def _cuts(sizes: Sequence[int], fractions: tuple[float, float, float]) -> tuple[
 
 
 def _starts(statements: Sequence[Statement]) -> dict[str, float]:
-    """Give the earliest known time of each conversation; unknown ones are left out."""
+    """Return the earliest known time of each conversation; unknown ones are left out."""
     starts: dict[str, float] = {}
     for statement in statements:
         if statement.time is not None:

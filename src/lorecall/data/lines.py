@@ -48,7 +48,7 @@ def opened(path: Path) -> Generator[BinaryIO]:
 
 
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
-    """Give each line, or why it cannot be read.
+    """Return each line, or why it cannot be read.
 
     Args:
         path: A text file, plain or gzip.
@@ -71,7 +71,7 @@ def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Give the files, those of a folder in its place, by name.
+    """Return the files, those of a folder in its place, by name.
 
     Raises:
         DataError: A folder cannot be read.
@@ -84,7 +84,7 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def first_byte(path: Path) -> bytes:
-    """Give the first byte that is no white space; nothing of an empty file.
+    """Return the first byte that is no white space; nothing of an empty file.
 
     Raises:
         DataError: The file cannot be read.

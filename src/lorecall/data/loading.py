@@ -15,7 +15,7 @@ from types import MappingProxyType
 from lorecall.data.events import Dropped, Event, Reply, Said
 from lorecall.data.pool import POOLED, merged
 from lorecall.data.samples import Rules, history_of
-from lorecall.data.user_filter import Kept
+from lorecall.data.user_filter import UserFilter
 from lorecall.data.users import Totals, Users, UserSummary, resolve_user
 from lorecall.errors import DataError
 from lorecall.records import History
@@ -97,7 +97,7 @@ def load_history(
     """
     if user == POOLED:
         return _load_pool(loader, paths, seed=seed, max_pooled=max_pooled)
-    kept = Kept(lambda known: known.startswith(user), room=MAX_CANDIDATES)
+    kept = UserFilter(lambda known: known.startswith(user), room=MAX_CANDIDATES)
     with closing(Users(loader.rules)) as users:
         for event in _events(loader, paths):
             if isinstance(event, Reply):
@@ -105,7 +105,7 @@ def load_history(
             kept.add(event)
         full_id = resolve_user(user, users)
     if kept.overflowed:  # many start like the one that is wanted
-        kept = _kept(Kept(full_id.__eq__), loader, paths)
+        kept = _kept(UserFilter(full_id.__eq__), loader, paths)
     history = history_of(
         kept.events_of(full_id), user=full_id, dataset=loader.name, rules=loader.rules
     )
@@ -173,7 +173,7 @@ def _problem(drop: Dropped) -> Problem:
 
 
 def _events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:
-    """Give what the files hold; refuse a broken row where the format is strict."""
+    """Return what the files hold; refuse a broken row where the format is strict."""
     strict = loader.strict if strict is None else strict
     for event in loader.read(paths):
         if strict and isinstance(event, Dropped) and event.broken:
@@ -196,7 +196,7 @@ def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
         yield users
 
 
-def _kept(kept: Kept, loader: Loader, paths: Paths) -> Kept:
+def _kept(kept: UserFilter, loader: Loader, paths: Paths) -> UserFilter:
     for event in _events(loader, paths):
         kept.add(event)
     return kept
@@ -205,7 +205,7 @@ def _kept(kept: Kept, loader: Loader, paths: Paths) -> Kept:
 def _load_pool(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> History:
     """Draw users until as many replies are together, and merge their histories."""
     drawn, n_left_out = _draw(loader, paths, seed=seed, max_pooled=max_pooled)
-    kept = _kept(Kept(frozenset(drawn).__contains__, everyones_drops=True), loader, paths)
+    kept = _kept(UserFilter(frozenset(drawn).__contains__, everyones_drops=True), loader, paths)
     histories = (
         history_of(kept.events_of(user), user=user, dataset=loader.name, rules=loader.rules)
         for user in drawn
@@ -215,7 +215,7 @@ def _load_pool(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> H
 
 
 def _draw(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> tuple[list[str], int]:
-    """Give the drawn users, in the order drawn, and the number of replies of the others."""
+    """Return the drawn users, in the order drawn, and the number of replies of the others."""
     drawn: list[str] = []
     n_taken = n_left_out = 0
     with _counted(loader, paths) as users:

@@ -12,16 +12,9 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from lorecall.core.jsonl import explain
 from lorecall.data.events import Dropped
 from lorecall.data.lines import lines
-
-_MESSAGES = {
-    "missing": "is missing",
-    "extra_forbidden": "is unknown",
-    "unexpected_keyword_argument": "is unknown",
-    "string_pattern_mismatch": "must not be blank",
-    "less_than": "must be in seconds; this looks like milliseconds",
-}
 
 
 def whole(text: str) -> str:
@@ -57,7 +50,7 @@ class Wrong(NamedTuple):
     detail: str
 
     def dropped(self, reason: str, place: int) -> Dropped:
-        """Give the row as a drop."""
+        """Return the row as a drop."""
         return Dropped(reason, place, detail=f"{reason}: {self.detail}")
 
 
@@ -69,18 +62,6 @@ def checked(model: type[R], value: object) -> R | Wrong:
         return Wrong(explain(error))
 
 
-def explain(error: ValidationError) -> str:
-    """Name every wrong field once."""
-    reasons: dict[str, str] = {}
-    for detail in error.errors(include_url=False, include_input=False):
-        message = _MESSAGES.get(detail["type"], detail["msg"]).replace(
-            "at line 1 column", "at column"
-        )
-        field = f"field {str(detail['loc'][0])[:60]!r} " if detail["loc"] else ""
-        reasons.setdefault(field, f"{field}{message}".replace("Input should", "should"))
-    return "; ".join(reasons.values())
-
-
 class Parsed(NamedTuple):
     """The value a line holds."""
 
@@ -89,7 +70,7 @@ class Parsed(NamedTuple):
 
 
 def parsed_lines(path: Path) -> Iterator[Parsed | Dropped]:
-    """Give the value of each line that is not blank: JSON, or a Python literal.
+    """Return the value of each line that is not blank: JSON, or a Python literal.
 
     Raises:
         DataError: The file cannot be read.

@@ -33,7 +33,7 @@ class Rules:
     fold: bool = True
 
     def drop_reason(self, query: str, response: str) -> str | None:
-        """Say why a reply is not usable, whatever came before it; None when it is."""
+        """Return why a reply is not usable, whatever came before it; None when it is."""
         n_words = len(response.split())
         if n_words == 0:
             return "empty response"
@@ -46,7 +46,7 @@ class Rules:
         return None
 
     def repeat_key(self, response: str) -> str:
-        """Give what two responses have in common when one repeats the other."""
+        """Return what two responses have in common when one repeats the other."""
         return " ".join(response.casefold().split()) if self.fold else response.strip()
 
 
@@ -65,7 +65,7 @@ class Usability:
         self._seen: set[str] = set()
 
     def drop_reason(self, query: str, response: str) -> str | None:
-        """Say why a reply is not usable, or None when it is."""
+        """Return why a reply is not usable, or None when it is."""
         reason = self._rules.drop_reason(query, response)
         if reason or self._rules.repeats:
             return reason
@@ -119,7 +119,7 @@ class HistoryBuilder:
         self._dropped[reason] += 1
 
     def build(self) -> History:
-        """Give the history collected so far."""
+        """Return the history collected so far."""
         return History(
             dataset=self._dataset,
             user=self._user,
@@ -223,7 +223,7 @@ def _sample(reply: Reply, position: int, *, before: Reply | None) -> Sample:
 
 
 def _turns(reply: Reply, *, author: Authorship) -> tuple[Turn, ...]:
-    """Give a pair as two turns, seen by the author of a later response."""
+    """Return a pair as two turns, seen by the author of a later response."""
     same = reply.authored_by == author
     sides = ((not same, reply.query.strip()), (same, reply.response.strip()))
     return tuple(Turn(by_author=by_author, text=text) for by_author, text in sides if text)

@@ -7,7 +7,7 @@ from lorecall.data.events import About, Dropped, Event, Reply
 from lorecall.records import Turn
 
 
-class Kept:
+class UserFilter:
     """Keeps the events of some users, and counts the drops that may have been theirs.
 
     Args:
@@ -44,7 +44,7 @@ class Kept:
             self._about[event.conversation] = event.text
 
     def events_of(self, user: str) -> Iterator[Event]:
-        """Give a user's events in the order of the file.
+        """Return a user's events in the order of the file.
 
         A reply with nothing before it is preceded by what its conversation is about.
         """

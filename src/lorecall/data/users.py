@@ -128,12 +128,12 @@ class Users:
         return None
 
     def summaries(self, n: int | None = None) -> list[UserSummary]:
-        """Give the n users with the most samples (all for None), equal ones by name."""
+        """Return the n users with the most samples (all for None), equal ones by name."""
         select = "SELECT * FROM users WHERE n_replies > 0 ORDER BY n_samples DESC, user LIMIT ?"
         return [_summary(row) for row in self._rows(select, -1 if n is None else n)]
 
     def totals(self) -> Totals:
-        """Give the sums over the users with a sample."""
+        """Return the sums over the users with a sample."""
         sums = ", ".join(f"TOTAL({name})" for name in _COUNTS)
         select = f"SELECT COUNT(*), {sums} FROM users WHERE n_samples > 0"  # noqa: S608 - constants
         ((n_users, *counts),) = self._rows(select)
@@ -151,11 +151,11 @@ class Users:
         return n
 
     def has(self, user: str) -> bool:
-        """Say whether there is a user of this id."""
+        """Whether there is a user of this id."""
         return any(self._rows("SELECT 1 FROM users WHERE n_replies > 0 AND user = ?", user))
 
     def largest(self, n: int, *, start: str = "") -> list[str]:
-        """Give the n users with the most replies whose ids start so."""
+        """Return the n users with the most replies whose ids start so."""
         select = (
             "SELECT user FROM users WHERE n_replies > 0 AND starts(user, ?)"
             " ORDER BY n_replies DESC, user LIMIT ?"
@@ -169,7 +169,7 @@ class Users:
         return n
 
     def drawn(self, seed: int) -> Iterator[tuple[str, int]]:
-        """Give every user with its number of replies, in an order drawn by the seed alone."""
+        """Return every user with its number of replies, in an order drawn by the seed alone."""
         select = "SELECT user, n_replies FROM users WHERE n_replies > 0 ORDER BY priority(?, user)"
         yield from self._rows(select, str(seed))
 
@@ -181,7 +181,7 @@ class Users:
         return counts
 
     def _is_new(self, kind: str, user: str, text: str) -> bool:
-        """Say whether this was never asked before; 64-bit hashes stand for the texts."""
+        """Whether this was never asked before; 64-bit hashes stand for the texts."""
         key = hash((kind, user, text))
         if key in self._seen:
             return False
@@ -247,7 +247,7 @@ def resolve_user(user: str, users: Users) -> str:
 
 
 def _near(user: str, largest: list[str]) -> list[str]:
-    """Give names that start much like the one asked for, else those with the most replies."""
+    """Return names that start much like the one asked for, else those with the most replies."""
     starts = {known[: len(user) + 2].casefold(): known for known in largest}
     close = difflib.get_close_matches(user.casefold(), starts, n=N_SHOWN)
     return [starts[start] for start in close] or largest[:N_SHOWN]
@@ -278,7 +278,7 @@ def _hash(*parts: str) -> int:
 
 @contextmanager
 def _room() -> Generator[None]:
-    """Give a full disk the name the rest of the package knows it by."""
+    """Return a full disk the name the rest of the package knows it by."""
     try:
         yield
     except sqlite3.OperationalError as reason:

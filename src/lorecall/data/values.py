@@ -18,7 +18,7 @@ _CLOSERS = frozenset(("end_map", "end_array"))
 
 
 def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Place, object]]:
-    """Give the values at wanted places, in the order of the file.
+    """Return the values at wanted places, in the order of the file.
 
     Args:
         path: A JSON file, plain or gzip.
@@ -40,7 +40,7 @@ def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Pla
 
 
 def members(path: Path) -> Iterator[tuple[Place, object]]:
-    """Give the members of the list or of the object that the file is.
+    """Return the members of the list or of the object that the file is.
 
     Raises:
         DataError: As `values`.

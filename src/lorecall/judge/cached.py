@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lorecall.core.jsonl import append_records, whole_records
 from lorecall.errors import RunError
-from lorecall.judge.judge import Judge, Scores, Shown, question
+from lorecall.judge.judge import Judge, JudgeItem, Scores, question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class _Answer:
     scores: Scores | None
 
 
-class KeptJudge:
+class CachedJudge:
     """Asks another judge, and only what it was not asked before.
 
     Args:
@@ -42,7 +42,7 @@ class KeptJudge:
         kept = whole_records(path, _Answer, error=RunError, next_step=again)
         self._known = {answer.asked: answer.scores for answer in kept}
 
-    def score(self, shown: Sequence[Shown]) -> list[Scores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item."""
         asked = [self._hash(item) for item in shown]
         given = dict(zip(asked, shown, strict=True))
@@ -54,6 +54,6 @@ class KeptJudge:
             self._known.update(zip(new, scores, strict=True))
         return [self._known[name] for name in asked]
 
-    def _hash(self, shown: Shown) -> str:
+    def _hash(self, shown: JudgeItem) -> str:
         parts = (self.name, str(self._seed), question(shown))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lorecall.errors import ConfigError, JudgeError, MissingExtraError
-from lorecall.judge.judge import Scores, Shown, parse_scores, prompt_hash, question
+from lorecall.judge.judge import JudgeItem, Scores, parse_scores, prompt_hash, question
 
 if TYPE_CHECKING:
     from openai import APIError
@@ -66,7 +66,7 @@ class EndpointJudge:
         key = os.environ.get(KEY_VARIABLE) or _NO_KEY
         self._client = OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=retries)
 
-    def score(self, shown: Sequence[Shown]) -> list[Scores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the answer cannot be read.
 
         Raises:
@@ -80,7 +80,7 @@ class EndpointJudge:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _ask(self, shown: Shown) -> str:
+    def _ask(self, shown: JudgeItem) -> str:
         from openai import APIError  # noqa: PLC0415
 
         try:
@@ -109,7 +109,7 @@ class EndpointJudge:
 
 
 def _what_happened(error: "APIError") -> str:
-    """Say what went wrong; services quote parts of a wrong key, so those texts are left out."""
+    """Return what went wrong; services quote parts of a wrong key, so those texts are left out."""
     status = getattr(error, "status_code", None)
     if status is None:
         return type(error).__name__
@@ -120,7 +120,7 @@ def _what_happened(error: "APIError") -> str:
 
 
 def _host(url: str) -> str:
-    """Give host and port: what else a URL holds may be secret."""
+    """Return host and port: what else a URL holds may be secret."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

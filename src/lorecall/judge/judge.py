@@ -58,7 +58,7 @@ Response 2: <score>"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class JudgeItem:
     """What a judge sees of a pair, masked and long texts cut.
 
     `user_content` is a part of the user's own content, what shares most words with the
@@ -74,13 +74,13 @@ class Shown:
 
     @property
     def conversation(self) -> tuple[tuple[str, str], ...]:
-        """Give who says what, up to the query."""
+        """Return who says what, up to the query."""
         other, author = _SPEAKERS[self.authored_by]
         said = [(author if turn.by_author else other, turn.text) for turn in self.earlier]
         return (*said, (other, self.query))
 
-    def swapped(self) -> "Shown":
-        """Give the same with the other response first."""
+    def swapped(self) -> "JudgeItem":
+        """Return the same with the other response first."""
         return replace(self, first=self.second, second=self.first)
 
 
@@ -95,7 +95,7 @@ class Judge(Protocol):
     name: str
     prompt: str
 
-    def score(self, shown: Sequence[Shown]) -> list[Scores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the judge's answer cannot be read."""
         ...
 
@@ -110,16 +110,16 @@ class StandInJudge:
     name = "StandInJudge (word overlap, offline stand-in: no measure of quality)"
     prompt = UNPROMPTED
 
-    def score(self, shown: Sequence[Shown]) -> list[Scores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item."""
         return [(_overlap(item, item.first), _overlap(item, item.second)) for item in shown]
 
 
-def show(pair: Pair) -> Shown:
+def show(pair: Pair) -> JudgeItem:
     """Mask a pair's texts and keep what a judge may see, the first system's response first."""
     spoken = (*(turn.text for turn in pair.earlier), pair.query)
     related = related_content(pair.user_content, spoken)
-    return Shown(
+    return JudgeItem(
         earlier=tuple(Turn(by_author=t.by_author, text=_shown(t.text)) for t in pair.earlier),
         query=_shown(pair.query),
         user_content=tuple(_shown(text) for text in reversed(related)),
@@ -155,7 +155,7 @@ def related_content(content: Sequence[str], spoken: Iterable[str]) -> tuple[str,
     return tuple(reversed(kept))
 
 
-def question(shown: Shown, *, n_content: int | None = None) -> str:
+def question(shown: JudgeItem, *, n_content: int | None = None) -> str:
     """Write down what a judge is asked: one line a text, so that none can pose as another.
 
     Args:
@@ -224,7 +224,7 @@ def _shown(text: str) -> str:
     return f"{cut[0]} ..." if cut else masked
 
 
-def _overlap(shown: Shown, response: str) -> float:
+def _overlap(shown: JudgeItem, response: str) -> float:
     """Score a response as the stand-in does."""
     tokens = persona_tokens([response])
     known = persona_tokens([*(text for _, text in shown.conversation), *shown.user_content])

@@ -102,7 +102,7 @@ def _read_file(path: Path, *, rater: str) -> RaterLabels:
 
 
 def _rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Give the rows that are not blank, each with its number as a spreadsheet counts."""
+    """Return the rows that are not blank, each with its number as a spreadsheet counts."""
     text = _text(path)
     first = text.lstrip().partition("\n")[0]
     if first.casefold().startswith("sep=") and len(first.strip()) > len("sep="):

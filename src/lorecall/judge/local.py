@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorecall.errors import ModelError
-from lorecall.judge.judge import Scores, Shown, parse_scores, prompt_hash, question
-from lorecall.lm.base import BaseModel
+from lorecall.judge.judge import JudgeItem, Scores, parse_scores, prompt_hash, question
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.generate import respond
 from lorecall.lm.prompts import PromptFormat
 
@@ -27,7 +27,7 @@ class LocalJudge:
         base: The base; any memory on it must be off.
     """
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(self, base: LanguageModel) -> None:
         self.base = base
         named = Path(base.name).name if Path(base.name).is_dir() else base.name
         self.name = f"local {named}@{base.fingerprint[:12]}"
@@ -38,7 +38,7 @@ class LocalJudge:
         self._begun = list(base.tokenizer(_BEGUN, add_special_tokens=False)["input_ids"])
         self.max_prompt_tokens = min(MAX_PROMPT_TOKENS, base.max_tokens - MAX_ANSWER_TOKENS)
 
-    def score(self, shown: Sequence[Shown]) -> list[Scores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the answer cannot be read.
 
         Raises:
@@ -48,7 +48,7 @@ class LocalJudge:
         answers = respond(self.base, self.format, prompts, max_new_tokens=MAX_ANSWER_TOKENS)
         return [parse_scores(f"{_BEGUN} {answer}") for answer in answers]
 
-    def _ask(self, shown: Shown) -> list[int]:
+    def _ask(self, shown: JudgeItem) -> list[int]:
         n_content = len(shown.user_content)
         while len(ids := self._asked(shown, n_content)) > self.max_prompt_tokens:
             if n_content == 0:
@@ -61,5 +61,5 @@ class LocalJudge:
             n_content //= 2
         return ids
 
-    def _asked(self, shown: Shown, n_content: int) -> list[int]:
+    def _asked(self, shown: JudgeItem, n_content: int) -> list[int]:
         return self.format.prompt(question(shown, n_content=n_content)) + self._begun

@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 from lorecall.core.files import new_folder, write_json, write_text
 from lorecall.core.jsonl import read_record
 from lorecall.errors import ConfigError, DataError, RunError
-from lorecall.judge.judge import TASKS, Shown, show
+from lorecall.judge.judge import TASKS, JudgeItem, show
 from lorecall.judge.pairs import Pair
 from lorecall.report.pages import own_file, render_page
 
@@ -55,7 +55,7 @@ class Key:
 class Sheet:
     """Blind pairs in the order they are rated, and their key."""
 
-    shown: tuple[Shown, ...]
+    shown: tuple[JudgeItem, ...]
     key: Key
 
 
@@ -138,7 +138,7 @@ def render(sheet: Sheet) -> str:
     return render_page("sheet.html.j2", values)
 
 
-def _item(shown: Shown) -> dict[str, object]:
+def _item(shown: JudgeItem) -> dict[str, object]:
     by_author = [*(turn.by_author for turn in shown.earlier), False]
     said = zip(shown.conversation, by_author, strict=True)
     return {

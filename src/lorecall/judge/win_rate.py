@@ -155,7 +155,7 @@ def win_rates(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> list[WinRate]:
-    """Give the win rate of each two systems that were compared by each judge.
+    """Return the win rate of each two systems that were compared by each judge.
 
     Args:
         judged: What judges said.
@@ -226,13 +226,13 @@ def _signature(judged: Judged, n: int, *, orders: str, n_resamples: int, seed: i
 
 
 def _label(*orders: Scores) -> Label:
-    """Give the sign of the averaged scores' difference."""
+    """Return the sign of the averaged scores' difference."""
     ahead = sum(map(_ahead, orders)) / len(orders)
     return 0 if abs(ahead) < _EQUAL else 1 if ahead > 0 else -1
 
 
 def _ahead(scores: Scores) -> float:
-    """Give by how much a is scored above b."""
+    """Return by how much a is scored above b."""
     return scores[0] - scores[1]
 
 

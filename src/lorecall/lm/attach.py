@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lorecall.errors import ArtefactError, ConfigError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import check_linears, ffn_linear, replace_linear
 from lorecall.lm.lora import LoraGroup, LoraLinear, dropped
 from lorecall.records import InjectionConfig
@@ -53,7 +53,7 @@ class Injection(_OnBase):
 
     def __init__(
         self,
-        base: BaseModel,
+        base: LanguageModel,
         config: InjectionConfig,
         *,
         seed: int = 0,
@@ -187,7 +187,7 @@ class Injection(_OnBase):
         self._pairs = {}
 
     def pairs(self) -> Mapping[str, LoraLinear]:
-        """Give each pair by the dotted path of its linear."""
+        """Return each pair by the dotted path of its linear."""
         return {self._path(key): pair for key, pair in self._pairs.items()}
 
     def _make(self, layer: int, name: str, rank: int, seed: int) -> None:
@@ -221,7 +221,7 @@ class InjectionGroup(_OnBase):
     """
 
     def __init__(
-        self, base: BaseModel, configs: Sequence[InjectionConfig], *, seed: int = 0
+        self, base: LanguageModel, configs: Sequence[InjectionConfig], *, seed: int = 0
     ) -> None:
         self.base = base
         self.members = [Injection(base, c, seed=seed, put_on=False) for c in configs]
@@ -238,7 +238,7 @@ class InjectionGroup(_OnBase):
         return min(member.first_layer for member in self.members)
 
     def activate(self, members: Sequence[int]) -> None:
-        """Say whose rows come next."""
+        """Return whose rows come next."""
         for group in self._groups.values():
             group.active = tuple(members)
 
@@ -249,7 +249,7 @@ class InjectionGroup(_OnBase):
         self._groups = {}
 
 
-def _check_fits(base: BaseModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
+def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
     if config.layers[-1] >= base.n_layers:
         raise ConfigError(
             "the active layers must be in the model",

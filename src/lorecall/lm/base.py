@@ -46,7 +46,7 @@ class BaseSource:
     fingerprint: str
 
 
-class BaseModel:
+class LanguageModel:
     """A frozen language model: text tokens in, hidden states and logits out.
 
     Args:
@@ -144,7 +144,7 @@ class BaseModel:
         return int(config.max_position_embeddings) - self.first_position
 
     def rank_limit(self, linears: tuple[str, ...]) -> int:
-        """Give the largest rank a module can have on some linears: their smallest side."""
+        """Return the largest rank a module can have on some linears: their smallest side."""
         paths = [self.family.paths[name].format(layer=0) for name in linears]
         return min(min(linear_shape(ffn_linear(self.model, path))) for path in paths)
 
@@ -206,6 +206,57 @@ class BaseModel:
             Logits in fp32. *Shape:* (rows, vocabulary)
         """
         return self.model.lm_head(hidden).float()
+
+
+_DTYPES: dict[torch.dtype, DTypeName] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseAt:
+    """A base as another process loads it.
+
+    Args:
+        name: Its name or folder.
+        device: Where it goes.
+        dtype: Its number format.
+        four_bit: Whether its linear maps are in 4 bits.
+    """
+
+    name: str
+    device: str
+    dtype: DTypeName
+    four_bit: bool
+
+    def load(self) -> LanguageModel:
+        """Load it."""
+        return LanguageModel.load(
+            self.name, device=self.device, dtype=self.dtype, four_bit=self.four_bit
+        )
+
+    @classmethod
+    def of(cls, base: LanguageModel, k: int) -> Self:
+        """Return how the k-th process beside this one loads this base: on a GPU of its own."""
+        device = str(base.device)
+        if base.device.type == "cuda":
+            device = f"cuda:{((base.device.index or 0) + k) % torch.cuda.device_count()}"
+        dtype = _DTYPES.get(base.dtype, "auto")
+        return cls(name=base.name, device=device, dtype=dtype, four_bit=base.four_bit)
+
+
+def check_loadable(base: LanguageModel) -> None:
+    """Refuse a base that another process cannot load by its name.
+
+    Raises:
+        ModelError: It cannot be found, or has other weights there.
+    """
+    found = find_base(base.name)
+    if found.fingerprint != base.fingerprint:
+        raise ModelError(
+            "workers load the base again by its name",
+            expected=f"{base.name} with the weights of this run",
+            got="other weights",
+            next_step="Save the model to a folder and load it from there, or use one worker.",
+        )
 
 
 def find_base(name: str) -> BaseSource:

@@ -6,16 +6,18 @@ This module knows nothing of models; it only looks at the machine.
 import os
 import platform
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
+from lorecall.core.processes import THREADS_VARIABLE
 from lorecall.errors import ConfigError
 
 DTypeName = Literal["auto", "float32", "bfloat16"]
-THREADS_VARIABLE = "LORECALL_THREADS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,18 @@ def set_threads(n: int | None = None) -> int:
     return n
 
 
+@contextmanager
+def sharing_threads(n_processes: int) -> Generator[int]:
+    """Share this process's threads with others beside it for a block; return each one's number."""
+    before = torch.get_num_threads()
+    share = max(1, before // n_processes)
+    set_threads(share)
+    try:
+        yield share
+    finally:
+        set_threads(before)
+
+
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -109,7 +123,7 @@ def machine_name(device: torch.device) -> str:
 
 
 def cpu_name() -> str:
-    """Give the processor's name as the system tells it."""
+    """Return the processor's name as the system tells it."""
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8") if info.is_file() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)

@@ -1,7 +1,7 @@
 """Greedy decoding of many prompts at once: the tokens `generate` gives, finished rows leaving.
 
-`lorecall.lm.engine.steps` holds the two ways of taking a step, `lorecall.lm.engine.plain` the path that both are
-tested against.
+`lorecall.lm.engine.steps` holds the two ways of taking a step, `lorecall.lm.engine.plain` the path
+that both are tested against.
 
 This module knows nothing of samples or memories.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import torch
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body, body_of
 from lorecall.lm.engine.prefill import Prefilled, read_prompts
 from lorecall.lm.engine.steps import FixedSteps, GrowingSteps, Steps
@@ -22,7 +22,7 @@ BATCH_SIZE = 32
 
 
 def respond(
-    base: BaseModel,
+    base: LanguageModel,
     prompt_format: PromptFormat,
     prompts: Sequence[Sequence[int]],
     *,
@@ -56,7 +56,7 @@ def respond(
 
 @torch.inference_mode()
 def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many at once
-    base: BaseModel,
+    base: LanguageModel,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,

@@ -15,7 +15,7 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from lorecall.errors import ModelError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import Sample, Turn
 from lorecall.settings import TrainSettings
 
@@ -28,7 +28,7 @@ class Recall(Protocol):
     """What of one person's history is put in the prompt with a query."""
 
     def recall(self, query: str, *, before: str | None = None) -> Sequence[str]:
-        """Give notes, the most relevant first; none where nothing fits.
+        """Return notes, the most relevant first; none where nothing fits.
 
         Args:
             query: What was said.
@@ -226,7 +226,7 @@ def with_prompts(encoded: Sequence[Encoded]) -> tuple[Encoded, ...]:
     )
 
 
-def format_for(base: BaseModel, settings: TrainSettings) -> PromptFormat:
+def format_for(base: LanguageModel, settings: TrainSettings) -> PromptFormat:
     """Lay prompts out for a base: within the settings, and within its positions.
 
     Raises:
@@ -241,7 +241,7 @@ def format_for(base: BaseModel, settings: TrainSettings) -> PromptFormat:
 
 
 def _ever_less(n_turns: int, n_notes: int) -> Iterator[tuple[int, int]]:
-    """Give how many turns and notes to try, from all of them to none."""
+    """Return how many turns and notes to try, from all of them to none."""
     yield from ((n, n_notes) for n in range(n_turns, -1, -1))
     yield from ((0, n) for n in range(n_notes - 1, -1, -1))
 

@@ -96,7 +96,7 @@ class MarginChooser:
 
 
 def ends_at(margins: Sequence[float], stop_bias: float) -> int:
-    """Give how many tokens an answer has, from its margins, with so much added to stopping."""
+    """Return how many tokens an answer has, from its margins, with so much added to stopping."""
     return next((i for i, margin in enumerate(margins) if stop_bias > margin), len(margins))
 
 
@@ -125,7 +125,7 @@ def _bar(
 
 
 def _barred(answer: Sequence[int], n: int) -> Iterator[int]:
-    """Give the tokens that would make n in a row come a second time."""
+    """Return the tokens that would make n in a row come a second time."""
     last = answer[len(answer) - (n - 1) :]
     for start in range(len(answer) - n + 1):
         if answer[start : start + n - 1] == last:

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from lorecall.core.files import json_bytes, new_folder, read_json, sha256_of, write_bytes
 from lorecall.errors import ArtefactError, ConfigError, ModelError
-from lorecall.learn.result import Theta
 from lorecall.records import Decoding, InjectionConfig
 
 FORMAT = 1
@@ -71,7 +70,7 @@ class Manifest(Schema):
 
     format: int = FORMAT
     base: BaseIdentity
-    theta: Theta
+    theta: InjectionConfig
     training: Training
     versions: dict[str, str]
     stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
@@ -92,7 +91,7 @@ class Memory:
 
     @property
     def config(self) -> InjectionConfig:
-        """Give theta as the record the rest of the package uses."""
+        """Return theta as the record the rest of the package uses."""
         return self.manifest.theta
 
     @property
@@ -108,11 +107,11 @@ class Memory:
 
     @property
     def decoding(self) -> Decoding:
-        """Say how its replies are decoded."""
+        """Return how its replies are decoded."""
         return Decoding(stop_bias=self.manifest.stop_bias, no_repeat=self.manifest.no_repeat)
 
     def decoded(self, decoding: Decoding) -> Self:
-        """Give the same memory with replies decoded another way."""
+        """Return the same memory with replies decoded another way."""
         manifest = self.manifest.model_copy(update=asdict(decoding))
         return replace(self, manifest=manifest)
 
@@ -143,7 +142,7 @@ class Memory:
         return sum(len(content) for content in self._files().values())
 
     def _files(self) -> dict[str, bytes]:
-        """Give the content of each file; the manifest holds the hash of the weights."""
+        """Return the content of each file; the manifest holds the hash of the weights."""
         weights = save_safetensors({k: v.contiguous() for k, v in self.tensors.items()})
         digest = hashlib.sha256(weights).hexdigest()
         manifest = self.manifest.model_copy(update={"weights_sha256": digest})

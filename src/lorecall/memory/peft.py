@@ -108,7 +108,7 @@ def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
 
 
 def stop_biases(memory: Memory) -> list[tuple[tuple[int, ...], float]]:
-    """Give what is added to the logits of the tokens that end a reply; none where that is 0.
+    """Return what is added to the logits of the tokens that end a reply; none where that is 0.
 
     A memory of before its manifest named those tokens gives none either.
     """

@@ -63,7 +63,7 @@ def accuracy(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Interval | None:
-    """Give the share of pairs with the same label; None without pairs.
+    """Return the share of pairs with the same label; None without pairs.
 
     Raises:
         ValueError: The lengths differ.
@@ -75,7 +75,7 @@ def accuracy(
 def raw_agreement(
     ratings: Ratings, *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Interval | None:
-    """Give the share of two raters' labels that are equal, mean over the pairs two of them rated.
+    """Return the share of two raters' labels that are equal, mean over the pairs two of them rated.
 
     Returns:
         None where no pair has two labels.
@@ -115,7 +115,7 @@ def krippendorff_alpha(
 
 
 def _rated_twice(ratings: Ratings) -> list[NDArray[np.float64]]:
-    """Give the labels of each pair that has two and more."""
+    """Return the labels of each pair that has two and more."""
     units: list[NDArray[np.float64]] = []
     for column in zip(*ratings, strict=True):
         given = np.array([label for label in column if label is not None], dtype=np.float64)

@@ -24,7 +24,7 @@ _CHUNK_VALUES = 1 << 20  # values drawn at a time: 8 MiB
 def bootstrap_mean(
     values: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Interval:
-    """Give the mean with its 95% percentile bootstrap interval.
+    """Return the mean with its 95% percentile bootstrap interval.
 
     Args:
         values: One score a sample. Shape: (n,).
@@ -43,7 +43,7 @@ def bootstrap_mean(
 def paired_difference(
     a: Sequence[float], b: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Interval:
-    """Give the mean of a - b with its 95% interval, resampling the pairs.
+    """Return the mean of a - b with its 95% interval, resampling the pairs.
 
     Args:
         a: One score a sample. Shape: (n,).
@@ -68,7 +68,7 @@ def paired_difference(
 def standard_error(
     values: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> float:
-    """Give the bootstrap standard error of the mean; 0 for a single value.
+    """Return the bootstrap standard error of the mean; 0 for a single value.
 
     Args:
         values: One score a sample. Shape: (n,).
@@ -88,7 +88,7 @@ def bootstrap_statistic(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Interval | None:
-    """Give any statistic of n samples with its 95% percentile bootstrap interval.
+    """Return any statistic of n samples with its 95% percentile bootstrap interval.
 
     Resamples in which it is not defined (a correlation of constants) are left out.
 

@@ -80,7 +80,7 @@ def rouge(responses: Sequence[str], references: Sequence[str]) -> RougeScores:
 
 
 def persona_tokens(texts: Iterable[str]) -> frozenset[str]:
-    """Give the set of lower-cased tokens of texts, without English stop words."""
+    """Return the set of lower-cased tokens of texts, without English stop words."""
     tokens = (token for text in texts for token in _TOKEN.findall(text.lower()))
     return frozenset(tokens) - _stop_words()
 

@@ -61,15 +61,15 @@ class Resampled:
         self.means = _resample(users, over, n_resamples=n_resamples, seed=seed)
 
     def mean(self, system: int) -> Interval:
-        """Give a system's mean with its 95% interval."""
+        """Return a system's mean with its 95% interval."""
         return _interval(self.values[system], self.means[:, system])
 
     def difference(self, a: int, b: int) -> Interval:
-        """Give the paired difference a - b with its 95% interval."""
+        """Return the paired difference a - b with its 95% interval."""
         return _interval(self.values[a] - self.values[b], self.means[:, a] - self.means[:, b])
 
     def gain(self, a: int, b: int) -> Interval | None:
-        """Give the relative gain (a - b) / b with its interval; None where b may be 0."""
+        """Return the relative gain (a - b) / b with its interval; None where b may be 0."""
         if self.values[b] == 0 or not (self.means[:, b] > 0).all():
             return None
         drawn = self.means[:, a] / self.means[:, b] - 1

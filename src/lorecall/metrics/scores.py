@@ -51,7 +51,7 @@ def score_samples(
 
 
 def mean_scores(scores: SampleScores, *, n_resamples: int, seed: int) -> dict[str, Interval]:
-    """Give the mean of each metric with its 95% bootstrap interval."""
+    """Return the mean of each metric with its 95% bootstrap interval."""
     return {
         metric: bootstrap_mean(values, n_resamples=n_resamples, seed=seed)
         for metric, values in asdict(scores).items()
@@ -61,7 +61,7 @@ def mean_scores(scores: SampleScores, *, n_resamples: int, seed: int) -> dict[st
 def paired_scores(
     scores: SampleScores, other: SampleScores, *, n_resamples: int, seed: int
 ) -> dict[str, Interval]:
-    """Give the paired difference (scores - other) of each metric, with its interval."""
+    """Return the paired difference (scores - other) of each metric, with its interval."""
     others = asdict(other)
     return {
         metric: paired_difference(values, others[metric], n_resamples=n_resamples, seed=seed)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, runtime_checkable
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import body_of
 from lorecall.lm.generate import respond
 from lorecall.lm.prompts import Encoded, Recall, format_for
@@ -25,7 +25,7 @@ class Responder(Protocol):
     `decoding` is how its replies are decoded.
     """
 
-    base: BaseModel
+    base: LanguageModel
     decoding: Decoding
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
@@ -37,10 +37,10 @@ class Responder(Protocol):
         ...
 
     def encode(self, sample: Sample) -> Encoded:
-        """Give a sample as this system reads it: its prompt, and the true response."""
+        """Return a sample as this system reads it: its prompt, and the true response."""
         ...
 
-    def worn(self) -> AbstractContextManager[Injection | None]:
+    def attached(self) -> AbstractContextManager[Injection | None]:
         """Put on the base what this system has in the weights, for the length of a block."""
         ...
 
@@ -66,7 +66,7 @@ class ModelResponder:
 
     def __init__(
         self,
-        base: BaseModel,
+        base: LanguageModel,
         *,
         memory: Memory | None = None,
         recall: Recall | None = None,
@@ -101,12 +101,12 @@ class ModelResponder:
         return self._respond(prompts)
 
     def encode(self, sample: Sample) -> Encoded:
-        """Give a sample as this system reads it: its prompt, and the true response."""
+        """Return a sample as this system reads it: its prompt, and the true response."""
         notes = self._notes(sample.query, before=sample.id)
         return self.format.encode(sample, earlier=self.earlier_turns, notes=notes)
 
     @contextmanager
-    def worn(self) -> Generator[Injection | None]:
+    def attached(self) -> Generator[Injection | None]:
         """Put the memory, if any, on the base for the length of a block."""
         if self.memory is None:
             yield None
@@ -120,7 +120,7 @@ class ModelResponder:
         return self.recall.recall(query, before=before) if self.recall is not None else ()
 
     def _respond(self, prompts: list[list[int]]) -> list[str]:
-        with self.worn() as injection:
+        with self.attached() as injection:
             modules = () if injection is None else injection.modules
             with body_of(self.base).linears.folded(modules):
                 return respond(
@@ -140,7 +140,7 @@ class VanillaResponder(ModelResponder):
         base: The base model.
     """
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(self, base: LanguageModel) -> None:
         super().__init__(base)
 
 
@@ -156,5 +156,5 @@ class MemoryResponder(ModelResponder):
         ArtefactError: The pairs do not fit theta.
     """
 
-    def __init__(self, base: BaseModel, memory: Memory) -> None:
+    def __init__(self, base: LanguageModel, memory: Memory) -> None:
         super().__init__(base, memory=memory)

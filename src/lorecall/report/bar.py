@@ -50,7 +50,7 @@ class BarReporter:
             self._bar.advance(self._task, amount)
 
     def doing(self, line: str) -> None:
-        """Say what is going on beside the bar."""
+        """Return what is going on beside the bar."""
         if self._task is not None:
             self._bar.update(self._task, description=line)
 

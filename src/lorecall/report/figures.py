@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from lorecall.learn.result import SYSTEMS, Quartiles, RunResult, System, Trial
+from lorecall.learning.result import SYSTEMS, RunResult, System
 from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
+from lorecall.search.records import Quartiles, Trial
 
 Figure = dict[str, object]
 Curve = Sequence[tuple[float, float]]
@@ -88,14 +89,14 @@ def loss_curves(result: RunResult) -> Figure:
 
 
 def kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
-    """Give the trials off the front, those on it by their loss, and the chosen one."""
+    """Return the trials off the front, those on it by their loss, and the chosen one."""
     front = sorted((t for t in result.trials if t.on_front), key=lambda trial: trial.loss)
     others = [t for t in result.trials if not t.on_front]
     return others, front, [t for t in result.trials if t.number == result.chosen_trial]
 
 
 def n_initial(result: RunResult) -> int:
-    """Give how many trials came before the first suggestion; 0 when that is not known."""
+    """Return how many trials came before the first suggestion; 0 when that is not known."""
     search = result.settings.get("search")
     initial = search.get("initial") if isinstance(search, dict) else None
     return min(initial, len(result.trials)) if isinstance(initial, int) else 0

@@ -9,7 +9,7 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from lorecall.core.files import write_text
-from lorecall.learn.result import RunResult
+from lorecall.learning.result import RunResult
 from lorecall.records import InjectionConfig
 from lorecall.report import figures, words
 from lorecall.report.pages import own_file, render_page
@@ -73,7 +73,7 @@ def _chart(figure: figures.Figure, name: str) -> Markup:
 
 
 def _strip(config: InjectionConfig, n_layers: int) -> Sequence[tuple[int, int, str, str]]:
-    """Give each layer's index, number of modules, shade and the ink that reads on it."""
+    """Return each layer's index, number of modules, shade and the ink that reads on it."""
     modules = config.modules_per_layer()
     most = max(modules.values())
     cells: list[tuple[int, int, str, str]] = []

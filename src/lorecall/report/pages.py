@@ -6,7 +6,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from lorecall.learn.result import without_password
+from lorecall.core.provenance import without_password
 from lorecall.report import words
 
 PACKAGE = "lorecall.report"
@@ -29,7 +29,7 @@ def render_page(template: str, values: Mapping[str, object], *, package: str = P
 
 
 def own_file(name: str, *, package: str = PACKAGE) -> Markup:
-    """Give a style sheet or script of the package, to be put into a page as it is."""
+    """Return a style sheet or script of the package, to be put into a page as it is."""
     return Markup(_read(name, package))  # noqa: S704 - a file of this package
 
 

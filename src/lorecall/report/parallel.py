@@ -7,9 +7,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lorecall.learn.result import RunResult, Trial
+from lorecall.learning.result import RunResult
 from lorecall.report.figures import BLUE, FONT, GREY, INK, ORANGE, Figure, describe, kinds
 from lorecall.report.words import further_factors, short_count
+from lorecall.search.records import Trial
 
 _MOST_TICKS = 6
 _FEW_TRIALS = 20  # more of them are drawn paler
@@ -145,7 +146,7 @@ def _place(value: float, low: float, high: float) -> float:
 
 
 def _step(low: float, high: float, *, whole: bool) -> float:
-    """Give the least of 1, 2, 5, 10, ... that leaves few enough ticks."""
+    """Return the least of 1, 2, 5, 10, ... that leaves few enough ticks."""
     if low == high:
         return 1
     ten = 10.0 ** math.floor(math.log10((high - low) / _MOST_TICKS))
@@ -159,7 +160,7 @@ def _short(n: int) -> str:
 
 
 def _lines(trials: Sequence[Trial], axes: Sequence[Axis], result: RunResult) -> Figure:
-    """Give the points of several lines, with a gap after each."""
+    """Return the points of several lines, with a gap after each."""
     index = {trial.number: i for i, trial in enumerate(result.trials)}
     points = [point for t in trials for point in _line(t, index[t.number], axes, result.n_layers)]
     return {

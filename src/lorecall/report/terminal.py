@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lorecall.learn.result import RunResult, System, Trial, without_password
+from lorecall.core.provenance import without_password
+from lorecall.learning.result import RunResult, System
 from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.report.words import (
     METRICS,
@@ -28,6 +29,7 @@ from lorecall.report.words import (
     split_words,
     theta_words,
 )
+from lorecall.search.records import Trial
 
 _LAYERS_A_ROW = 35  # two columns each: 70 of 80, and a multiple of the ticks
 _TICK = 5
@@ -166,7 +168,7 @@ def _score_notes(result: RunResult) -> Iterable[str]:
 
 
 def _cells(config: InjectionConfig, n_layers: int) -> str:
-    """Give a character a layer. Dealing gives at most two numbers of modules, so two heights."""
+    """Return a character a layer. Dealing gives at most two numbers of modules, so two heights."""
     modules = config.modules_per_layer()
     most = max(modules.values())
     return "".join(

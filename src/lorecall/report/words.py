@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import get_args
 
 from lorecall.data.privacy import mask
-from lorecall.learn.result import SYSTEMS, RunResult, Scores, System
+from lorecall.learning.result import SYSTEMS, RunResult, Scores, System
 from lorecall.records import Factor, InjectionConfig, Interval
 
 SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
@@ -107,12 +107,12 @@ def further_factors(result: RunResult) -> tuple[Factor, ...]:
 
 
 def counts_parameters(result: RunResult) -> bool:
-    """Say whether the front has few parameters as a third objective."""
+    """Whether the front has few parameters as a third objective."""
     return len(result.hypervolume.reference) > 2  # noqa: PLR2004 - loss and ROUGE-L
 
 
 def final(result: RunResult) -> str:
-    """Say how the memory was taken from several trials trained in full; nothing of one alone."""
+    """Return how the memory was taken from several trials trained in full; nothing of one alone."""
     search = result.settings.get("search")
     search = search if isinstance(search, dict) else {}
     asked: object = search.get("finalists")
@@ -121,12 +121,10 @@ def final(result: RunResult) -> str:
         return ""
     known = search.get("start") == "known"
     last = " and, where tried, the better of the LoRAs that need no search" if known else ""
-    small = search.get("take") == "smallest"
-    best = "the smallest of those that are level with the best" if small else "the best of them"
     lowest = "trial" if n == 2 else f"{n - 1} trials"  # noqa: PLR2004 - the choice and another
     return (
         f"Trained in full were the search's choice and, where another, its {lowest} of the lowest"
-        f" loss{last}; the memory is {best}."
+        f" loss{last}; the memory is the best of them."
     )
 
 

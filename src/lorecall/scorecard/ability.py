@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from lorecall.bench.reading import read_losses
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, format_for
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.records import Interval
@@ -43,7 +43,7 @@ class Ability:
 
 
 def general_text() -> tuple[str, ...]:
-    """Give the sentences."""
+    """Return the sentences."""
     return tuple(_file().decode("utf-8").splitlines())
 
 
@@ -70,7 +70,7 @@ def ability(responder: Responder, bare: Responder, *, seed: int = 0) -> Ability:
     )
 
 
-def _encoded(text: str, base: BaseModel) -> Encoded:
+def _encoded(text: str, base: LanguageModel) -> Encoded:
     tokenizer = base.tokenizer
     start = tokenizer.bos_token_id
     first = start if isinstance(start, int) else format_for(base, TrainSettings()).eos_id

@@ -88,7 +88,7 @@ def absence(
 
 
 def questions_never_said(own_content: Sequence[str]) -> list[str]:
-    """Give the questions none of whose subjects the person mentioned."""
+    """Return the questions none of whose subjects the person mentioned."""
     said = persona_tokens(own_content)
     path = files("lorecall.scorecard").joinpath("questions.jsonl")
     rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
@@ -96,6 +96,6 @@ def questions_never_said(own_content: Sequence[str]) -> list[str]:
 
 
 def does_not_know(answer: str) -> bool:
-    """Say whether an answer admits, by its phrases, that it does not know."""
+    """Whether an answer admits, by its phrases, that it does not know."""
     bare = re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", answer.lower())
     return _UNKNOWING.search(" ".join(bare.split())) is not None

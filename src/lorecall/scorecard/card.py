@@ -105,7 +105,7 @@ class Scorecard:
 
     @property
     def verdicts(self) -> tuple[str, ...]:
-        """Say what it comes to, the damage first."""
+        """Return what it comes to, the damage first."""
         found: list[str] = []
         change = self.ability.change
         if self.ability.is_damaged:

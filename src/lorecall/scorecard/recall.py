@@ -99,7 +99,7 @@ def halves(text: str) -> tuple[str, str]:
 
 
 def _ranks(responder: Responder, questions: Sequence[tuple[Sample, list[str]]]) -> list[int]:
-    """Give the rank of each true continuation; equally likely ones go before it."""
+    """Return the rank of each true continuation; equally likely ones go before it."""
     encoded: list[Encoded] = []
     for sample, foreign in questions:
         begin, own = halves(sample.response)

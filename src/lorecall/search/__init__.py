@@ -18,7 +18,6 @@ heavy is imported here; take what you need from the modules:
     sampler      the Optuna sampler
     study        opening, asking, recovering after a kill
     alive        who works on a trial, and whether they still do
-    early_stop   which trials go no further
     loop         ask, try, tell, by any number of processes
     outcome      what a finished search comes to
 """

@@ -196,6 +196,6 @@ def _covariance(drawn: Draws, A: Tensor, C: Tensor) -> Tensor:
 
 
 def _last_base_samples(sampler: MCSampler) -> Tensor:
-    """Give eps, the base samples of the point after the baseline: shape (t, m) or (t,)."""
+    """Return eps, the base samples of the point after the baseline: shape (t, m) or (t,)."""
     samples = cast("Tensor", sampler.base_samples)
     return samples[:, 0, 0, -1]

@@ -42,7 +42,7 @@ def beating(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[
 
 
 def lost_in(study: optuna.Study) -> Lost:
-    """Give a function that says whether a running trial has lost its worker."""
+    """Return a function that says whether a running trial has lost its worker."""
     stale = _stale(study)
 
     def lost(trial: FrozenTrial) -> bool:
@@ -60,12 +60,12 @@ def lost_in(study: optuna.Study) -> Lost:
 
 
 def running(study: optuna.Study) -> list[FrozenTrial]:
-    """Give the trials that are being worked on."""
+    """Return the trials that are being worked on."""
     return [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
 
 
 def _stale(study: optuna.Study) -> Collection[int]:
-    """Give the ids of trials whose signs of life have stopped."""
+    """Return the ids of trials whose signs of life have stopped."""
     storage = study._storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     if not is_heartbeat_enabled(storage):
         return ()
@@ -94,7 +94,7 @@ def _is_running(process: int) -> bool:
 
 
 def _is_zombie(process: int) -> bool:
-    """Say whether a process has ended but its parent has not been told."""
+    """Whether a process has ended but its parent has not been told."""
     try:
         after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -32,7 +32,7 @@ class ChainState:
     step: float
 
     def as_json(self) -> dict[str, object]:
-        """Give it as JSON values: the position and half of the symmetric matrix, in fp32."""
+        """Return it as JSON values: the position and half of the symmetric matrix, in fp32."""
         half = self.mass[np.tril_indices(len(self.position))]
         values = np.concatenate([self.position, half]).astype(_STORED)
         return {
@@ -58,7 +58,7 @@ class ChainState:
 
 
 def last_states(trials: Iterable[FrozenTrial], *, before: int) -> list[ChainState]:
-    """Give where the chains ended of the last suggestion made before a trial; maybe none."""
+    """Return where the chains ended of the last suggestion made before a trial; maybe none."""
     made = [t for t in trials if t.number < before and CHAINS in t.system_attrs]
     if not made:
         return []

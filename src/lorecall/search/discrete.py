@@ -63,7 +63,7 @@ class DiscreteSpace:
         return prod(len(levels) for levels in self.levels)
 
     def canonical(self, points: Points) -> Points:
-        """Give the points that stand for the same configurations, shape (..., d) -> (..., d)."""
+        """Return the points that stand for the same configurations, shape (..., d) -> (..., d)."""
         if self._canonical is None:
             return points
         rows = points.reshape(-1, len(self))
@@ -82,7 +82,7 @@ class DiscreteSpace:
         return self.canonical(points) / np.maximum(self.sizes - 1, 1)
 
     def params(self, point: Points) -> Params:
-        """Give a point, shape (d,), as Optuna's parameters."""
+        """Return a point, shape (d,), as Optuna's parameters."""
         chosen = zip(self.names, self.levels, point.tolist(), strict=True)
         return {name: levels[i] for name, levels, i in chosen}
 
@@ -103,7 +103,7 @@ class DiscreteSpace:
         return found
 
     def find(self, params: Mapping[str, object]) -> Points | None:
-        """Give the point of parameters, or None where they are none of this space."""
+        """Return the point of parameters, or None where they are none of this space."""
         indices = [
             index.get(params.get(name))  # type: ignore[arg-type]  # any value may be looked up
             for name, index in zip(self.names, self._index, strict=True)
@@ -115,7 +115,7 @@ class DiscreteSpace:
         return rng.integers(0, self.sizes, size=(n, len(self)), dtype=np.int64)
 
     def neighbours(self, point: Points) -> Points:
-        """Give the points that differ from this one in one column, shape (sum_j (n_j - 1), d)."""
+        """Return the points that differ from this one in one column, shape (sum_j (n_j - 1), d)."""
         changed = [
             (j, level) for j, n in enumerate(self.sizes) for level in range(n) if level != point[j]
         ]

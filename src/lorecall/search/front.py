@@ -64,7 +64,7 @@ def pareto(values: Values) -> NDArray[np.bool_]:
 
 
 def reference_point(initial: Values) -> Values:
-    """Give the worst initial value of each objective less 10% of its range (SPEC section 4).
+    """Return the worst initial value of each objective less 10% of its range (SPEC section 4).
 
     Where all initial values are equal, 10% of their size stands for the range, or 0.1 for zeros.
 
@@ -112,7 +112,7 @@ def hypervolume_trace(values: Values, reference: Values) -> Values:
 
 
 def converged(trace: Sequence[float] | Values, *, rounds: int = 5, gain: float = 0.01) -> bool:
-    """Say whether the hypervolume has grown by less than a share over the last rounds.
+    """Whether the hypervolume has grown by less than a share over the last rounds.
 
     Args:
         trace: The hypervolume after each round, the initial points being the first of them.

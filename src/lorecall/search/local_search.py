@@ -61,7 +61,7 @@ class Untried:
         self._is_candidate, self._same_as, self._taken = is_candidate, same_as, set(taken)
 
     def allows(self, point: Points) -> bool:
-        """Say whether a point, shape (d,), may be suggested."""
+        """Whether a point, shape (d,), may be suggested."""
         params = self.space.params(point)
         return self._is_candidate(params) and self._same_as(params) not in self._taken
 
@@ -70,7 +70,7 @@ class Untried:
         return points[[self.allows(point) for point in points]]
 
     def known(self) -> Points | None:
-        """Give all that is left where the points are a known few, shape (k, d); else None.
+        """Return all that is left where the points are a known few, shape (k, d); else None.
 
         Raises:
             SpaceExhaustedError: They are, and none is left.
@@ -188,9 +188,9 @@ class _Climb:
         return list(allowed.values())
 
     def value(self, point: Points) -> float:
-        """Give a point's value, minus infinity where it is not allowed."""
+        """Return a point's value, minus infinity where it is not allowed."""
         return self.values.get(point.tobytes(), -np.inf)
 
     def best(self) -> Points:
-        """Give the best point met."""
+        """Return the best point met."""
         return self._points[max(self.values, key=self.values.__getitem__)]

@@ -18,7 +18,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.records import InjectionConfig, Objectives
+from lorecall.records import InjectionConfig, ObjectiveValues
 from lorecall.search.alive import beating, running
 from lorecall.search.discrete import Params
 from lorecall.search.first import FirstPoints
@@ -28,11 +28,11 @@ from lorecall.search.observations import whole_params
 from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
     FINDING,
-    Aims,
-    Finding,
+    Objectives,
     SearchOutcome,
-    finding_in,
+    TrialOutcome,
     importance_in,
+    outcome_in,
     outcome_of,
 )
 from lorecall.search.prior import Prior
@@ -46,7 +46,7 @@ _OVERRUN = 0.05  # of a budget in minutes, that a trial may be expected to take 
 _MOST_FIRST = 8  # points taken from priors before the surrogate suggests
 _DEADLINE = "deadline"
 
-Told = Callable[[int, Objectives, InjectionConfig], None]
+Told = Callable[[int, ObjectiveValues, InjectionConfig], None]
 
 
 class Search:
@@ -60,7 +60,6 @@ class Search:
         study_name: The study's name there; a study of that name goes on.
         priors: Other searches over the same space: their best points are tried first, in place of
             random ones, and their trials inform the surrogate.
-        spent_s: Seconds of a budget in minutes that are spent already, on a screening.
 
     Raises:
         StorageError: The storage cannot be reached.
@@ -75,10 +74,8 @@ class Search:
         storage: str,
         study_name: str,
         priors: Sequence[Prior] = (),
-        spent_s: float = 0.0,
     ) -> None:
-        self._spent_s = spent_s
-        self.aims = Aims(settings.third_objective)
+        self.objectives = Objectives(settings.third_objective)
         self.space, self.settings, self.seed = space, settings, seed
         mcmc = McmcSettings(
             warmup_steps=settings.warmup_steps,
@@ -89,7 +86,7 @@ class Search:
         self._first = FirstPoints(
             priors,
             space.columns(),
-            self.aims.directions,
+            self.objectives.directions,
             most=min(settings.initial, _MOST_FIRST),
             same_as=space.same_as,
             options=self.options,
@@ -109,9 +106,9 @@ class Search:
             options=self.options,
         )
         self.study = open_study(
-            storage, study_name, directions=self.aims.directions, sampler=sampler
+            storage, study_name, directions=self.objectives.directions, sampler=sampler
         )
-        names = list(self.aims.names)
+        names = list(self.objectives.names)
         if self.study.metric_names != names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
@@ -123,27 +120,14 @@ class Search:
         return len(finished(self.study))
 
     @property
-    def curves(self) -> list[tuple[float, ...]]:
-        """The validation losses of every finished trial, reading by reading."""
-        return [tuple(y for _, y in finding_in(t).curve) for t in finished(self.study)]
-
-    @property
     def at_work(self) -> int:
         """How many trials are being tried, by any process."""
         return len(running(self.study))
 
     @property
     def spent_s(self) -> float:
-        """Seconds in which anyone was at work on this search, and what was spent before it."""
-        return self._spent_s + _time_at_work(finished(self.study)).total_seconds()
-
-    def as_prior(self) -> Prior:
-        """Give what was found, for another search over the same space."""
-        done = finished(self.study)
-        return Prior(
-            params=tuple(trial.params for trial in done),
-            values=tuple(tuple(trial.values) for trial in done),
-        )
+        """Seconds in which anyone was at work on this search."""
+        return _time_at_work(finished(self.study)).total_seconds()
 
     def prepare(self) -> None:
         """Queue the first points and start the clock; once, before other processes join."""
@@ -157,7 +141,7 @@ class Search:
             self.study.set_user_attr(_DEADLINE, (datetime.now() + left).timestamp())  # noqa: DTZ005 - as Optuna's own
 
     def _asked(self) -> set[Hashable]:
-        """Give every model that is tried, or is to be; one whose trial has broken is not."""
+        """Return every model that is tried, or is to be; one whose trial has broken is not."""
         trials = [t for t in self.study.get_trials(deepcopy=False) if t.state != TrialState.FAIL]
         names = self.space.distributions()
         known = (whole_params(trial, names) for trial in trials)
@@ -165,9 +149,9 @@ class Search:
 
     def run(
         self,
-        objective: Callable[[InjectionConfig], Finding],
+        objective: Callable[[InjectionConfig], TrialOutcome],
         *,
-        together: Callable[[Sequence[InjectionConfig]], Sequence[Finding]] | None = None,
+        together: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]] | None = None,
         on_trial: Told | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> SearchOutcome:
@@ -186,22 +170,22 @@ class Search:
         learnt = {}
         if len(done) > self._n_initial:  # else the surrogate was never asked
             learnt = importance_in(
-                done, self.space, aims=self.aims, options=self.options, seed=self.seed
+                done, self.space, objectives=self.objectives, options=self.options, seed=self.seed
             )
         return outcome_of(
             done,
             self.space,
-            aims=self.aims,
-            reference=self._reference(self.aims.to_maximise(done)),
+            objectives=self.objectives,
+            reference=self._reference(self.objectives.to_maximise(done)),
             stopped=stopped,
             importance=learnt,
         )
 
     def work(
         self,
-        objective: Callable[[InjectionConfig], Finding],
+        objective: Callable[[InjectionConfig], TrialOutcome],
         *,
-        together: Callable[[Sequence[InjectionConfig]], Sequence[Finding]] | None = None,
+        together: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]] | None = None,
         on_trial: Told | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> str:
@@ -254,14 +238,14 @@ class Search:
         return batch
 
     def _is_beyond(self, trial: optuna.Trial) -> bool:
-        """Say whether the trials before this one, finished or at work, are the budget already."""
+        """Whether the trials before this one, finished or at work, are the budget already."""
         alive = (*finished(self.study), *running(self.study))
         return sum(other.number < trial.number for other in alive) >= self.settings.trials
 
     def _try(
         self,
         trials: Sequence[optuna.Trial],
-        objective: Callable[[Sequence[InjectionConfig]], Sequence[Finding]],
+        objective: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]],
     ) -> None:
         configs = [self.space.config(trial.params) for trial in trials]
         with contextlib.ExitStack() as signs:
@@ -277,11 +261,11 @@ class Search:
                 # taken for lost while this process was held up: then another does it again
                 with contextlib.suppress(UpdateFinishedTrialError):
                     trial.set_user_attr(FINDING, asdict(finding))
-                    values = self.aims.values(finding.objectives, finding.n_parameters)
+                    values = self.objectives.values(finding.objectives, finding.n_parameters)
                     self.study.tell(trial, values, skip_if_finished=True)
 
     def _why_stop(self, *, used_up: bool) -> str:
-        """Say why the search is over; an empty string while it is not."""
+        """Return why the search is over; an empty string while it is not."""
         done = finished(self.study)
         s = self.settings
         if len(done) >= s.trials:
@@ -292,7 +276,7 @@ class Search:
             return f"the budget of {s.budget_min:g} minutes is spent"
         if len(done) < self._n_initial:
             return ""
-        values = self.aims.to_maximise(done)
+        values = self.objectives.to_maximise(done)
         trace = hypervolume_trace(values, self._reference(values))
         rounds = trace[self._n_initial - 1 :: s.batch]
         if converged(rounds, rounds=s.stop_rounds, gain=s.stop_gain):
@@ -300,7 +284,7 @@ class Search:
         return ""
 
     def _is_late(self, done: Sequence[FrozenTrial]) -> bool:
-        """Say whether another trial would end past the budget in minutes; one is always tried."""
+        """Whether another trial would end past the budget in minutes; one is always tried."""
         deadline = self.study.user_attrs.get(_DEADLINE)
         if self.settings.budget_min is None or deadline is None or not done:
             return False
@@ -324,7 +308,7 @@ class _Telling:
         for trial in finished(self._study):
             if trial.number not in self._told and self._on_trial is not None:
                 config = self._space.config(trial.params)
-                self._on_trial(trial.number, finding_in(trial).objectives, config)
+                self._on_trial(trial.number, outcome_in(trial).objectives, config)
             self._told.add(trial.number)
 
 
@@ -333,8 +317,8 @@ def _parts(batch: list[optuna.Trial], *, whole: bool) -> list[list[optuna.Trial]
 
 
 def _one_by_one(
-    objective: Callable[[InjectionConfig], Finding],
-) -> Callable[[Sequence[InjectionConfig]], Sequence[Finding]]:
+    objective: Callable[[InjectionConfig], TrialOutcome],
+) -> Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]]:
     return lambda configs: [objective(config) for config in configs]
 
 

@@ -78,12 +78,12 @@ def observe(
 
 
 def known_params(trial: FrozenTrial) -> Mapping[str, object]:
-    """Give all that is known of a trial's parameters, whichever of them were asked for yet."""
+    """Return all that is known of a trial's parameters, whichever of them were asked for yet."""
     return {**trial.system_attrs.get(SUGGESTED, {}), **queued_params(trial), **trial.params}
 
 
 def whole_params(trial: FrozenTrial, names: Iterable[str]) -> Mapping[str, object] | None:
-    """Give a trial's parameters where all of them are known.
+    """Return a trial's parameters where all of them are known.
 
     Another process's trial may be read while its parameters are written, one by one: it has none
     yet, and its own process will look for others of its kind when they are there.
@@ -93,17 +93,17 @@ def whole_params(trial: FrozenTrial, names: Iterable[str]) -> Mapping[str, objec
 
 
 def queued_params(trial: FrozenTrial) -> Mapping[str, object]:
-    """Give the parameters a trial was queued with, if it was."""
+    """Return the parameters a trial was queued with, if it was."""
     return trial.system_attrs.get("fixed_params", {})
 
 
 def is_finished(trial: FrozenTrial) -> bool:
-    """Say whether a trial has finite values."""
+    """Whether a trial has finite values."""
     return trial.state == TrialState.COMPLETE and bool(np.isfinite(trial.values).all())
 
 
 def _is_lost(trial: FrozenTrial, redone: Container[object]) -> bool:
-    """Say whether a trial's process was killed: it is done again, or it never got a suggestion."""
+    """Whether a trial's process was killed: it is done again, or it never got a suggestion."""
     failed = trial.state == TrialState.FAIL
     return failed and (trial.number in redone or not known_params(trial))
 

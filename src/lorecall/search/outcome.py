@@ -10,9 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
-from lorecall.learn.result import Hypervolume, Quartiles, Trial
 from lorecall.metrics.intervals import standard_error
-from lorecall.records import InjectionConfig, Objectives, ThirdObjective
+from lorecall.records import InjectionConfig, ObjectiveValues, ThirdObjective
 from lorecall.search.front import (
     Candidate,
     Values,
@@ -22,6 +21,7 @@ from lorecall.search.front import (
     to_maximise,
 )
 from lorecall.search.options import SamplerOptions
+from lorecall.search.records import Hypervolume, Quartiles, Trial
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
 from lorecall.search.surrogate import fit, importance
@@ -31,7 +31,7 @@ FINDING = "finding"
 
 
 @dataclass(frozen=True, slots=True)
-class Aims:
+class Objectives:
     """What a search is after: the loss and ROUGE-L, and how few parameters if asked to.
 
     Parameters are counted by their logarithm, so that halving a large memory and halving a small
@@ -50,28 +50,28 @@ class Aims:
 
     @property
     def directions(self) -> tuple[StudyDirection, ...]:
-        """Say which way is better, for each."""
+        """Return which way is better, for each."""
         down, up = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
         return (down, up) if self.third is None else (down, up, down)
 
-    def values(self, objectives: Objectives, n_parameters: int) -> tuple[float, ...]:
-        """Give what a trial found, as a study is told it."""
+    def values(self, objectives: ObjectiveValues, n_parameters: int) -> tuple[float, ...]:
+        """Return what a trial found, as a study is told it."""
         two = (objectives.loss, objectives.rouge_l)
         return two if self.third is None else (*two, log2(n_parameters))
 
     def to_maximise(self, done: Sequence[FrozenTrial]) -> Values:
-        """Give the objectives of finished trials, all to be maximised, shape (n, m)."""
+        """Return the objectives of finished trials, all to be maximised, shape (n, m)."""
         return to_maximise([trial.values for trial in done], self.directions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class TrialOutcome:
     """What trying one theta found.
 
     `rouge_l` has one value a validation sample; `curve` holds (epoch, validation loss).
     """
 
-    objectives: Objectives
+    objectives: ObjectiveValues
     rouge_l: tuple[float, ...]
     n_parameters: int
     n_tokens: int
@@ -94,7 +94,7 @@ class SearchOutcome:
     importance: dict[str, dict[str, Quartiles]]
 
     def finalists(self, n: int, *, designs: Collection[InjectionConfig] = ()) -> tuple[Trial, ...]:
-        """Give the trials that are to be trained in full, each once, the chosen one first.
+        """Return the trials that are to be trained in full, each once, the chosen one first.
 
         Args:
             n: Beside the chosen one, the `n` - 1 of the lowest loss.
@@ -111,7 +111,7 @@ def outcome_of(
     done: Sequence[FrozenTrial],
     space: InjectionSpace,
     *,
-    aims: Aims,
+    objectives: Objectives,
     reference: Values,
     stopped: str,
     importance: dict[str, dict[str, Quartiles]],
@@ -121,15 +121,15 @@ def outcome_of(
     Args:
         done: Its finished trials.
         space: What was searched.
-        aims: Its objectives.
+        objectives: Its objectives.
         reference: The reference point, all to be maximised, shape (m,).
         stopped: Why it ended.
         importance: What the surrogate learnt.
     """
-    values = aims.to_maximise(done)
+    values = objectives.to_maximise(done)
     front = pareto(values)
     chosen = choose([_candidate(trial) for trial in done], front)
-    (shown,) = to_maximise(reference, aims.directions).tolist()
+    (shown,) = to_maximise(reference, objectives.directions).tolist()
     return SearchOutcome(
         config=space.config(done[chosen].params),
         chosen=done[chosen].number,
@@ -146,16 +146,16 @@ def outcome_of(
     )
 
 
-def finding_in(trial: FrozenTrial) -> Finding:
+def outcome_in(trial: FrozenTrial) -> TrialOutcome:
     """Read what a finished trial found."""
-    return TypeAdapter(Finding).validate_python(trial.user_attrs[FINDING])
+    return TypeAdapter(TrialOutcome).validate_python(trial.user_attrs[FINDING])
 
 
 def importance_in(
     done: Sequence[FrozenTrial],
     space: InjectionSpace,
     *,
-    aims: Aims,
+    objectives: Objectives,
     options: SamplerOptions,
     seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
@@ -164,7 +164,7 @@ def importance_in(
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
     surrogate = fit(
         torch.as_tensor(codes),
-        torch.as_tensor(aims.to_maximise(done)),
+        torch.as_tensor(objectives.to_maximise(done)),
         settings=options.mcmc,
         seed=seed,
         kind=options.surrogate,
@@ -180,12 +180,12 @@ def importance_in(
                 strict=True,
             )
         }
-        for objective, spread in zip(aims.names, importance(surrogate), strict=True)
+        for objective, spread in zip(objectives.names, importance(surrogate), strict=True)
     }
 
 
 def _record(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Trial:
-    finding = finding_in(trial)
+    finding = outcome_in(trial)
     return Trial(
         number=trial.number,
         config=space.config(trial.params),
@@ -204,7 +204,7 @@ def _record(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Tri
 
 
 def _candidate(trial: FrozenTrial) -> Candidate:
-    finding = finding_in(trial)
+    finding = outcome_in(trial)
     return Candidate(
         loss=finding.objectives.loss,
         rouge_l=finding.objectives.rouge_l,

@@ -46,7 +46,7 @@ from lorecall.search.options import McmcSettings
 
 MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
 _SMALLEST = 16
-_FEWEST_ACCEPTED = 0.6  # NUTS aims at 0.8
+_FEWEST_ACCEPTED = 0.6  # NUTS objectives at 0.8
 _COMPILING = Lock()  # NumPyro traces a model through a global stack
 _SQRT5 = sqrt(5)
 
@@ -112,7 +112,7 @@ def draw(
 
 
 def padded_size(n: int) -> int:
-    """Give the size n observations are padded to: 16, 32, 48, 64, 96, 128, 192, 256 ..."""
+    """Return the size n observations are padded to: 16, 32, 48, 64, 96, 128, 192, 256 ..."""
     step = max(_SMALLEST, 1 << max((n - 1).bit_length() - 2, 0))
     return -(-n // step) * step
 
@@ -133,7 +133,7 @@ def _chain(drawn: _Drawn, size: int, settings: McmcSettings) -> Chain:
 
 
 def _compiled(size: int, d: int, settings: McmcSettings, *, goes_on: bool) -> Callable[..., _Drawn]:
-    """Give a chain for a size, compiled once in the process; JAX keeps it on disk besides."""
+    """Return a chain for a size, compiled once in the process; JAX keeps it on disk besides."""
     with _COMPILING:
         return _compile(size, d, settings, goes_on)
 
@@ -234,7 +234,7 @@ def _named(drawn: dict[str, jax.Array]) -> dict[str, jax.Array]:
 
 
 def _squared_distances(S: jax.Array) -> jax.Array:
-    """Give r2 from scaled inputs S by one matrix product: no (N, N, d) array is made."""
+    """Return r2 from scaled inputs S by one matrix product: no (N, N, d) array is made."""
     norms = (S * S).sum(-1)
     return jnp.maximum(norms[:, None] + norms[None, :] - 2 * S @ S.T, 0.0)
 
@@ -259,7 +259,7 @@ _matern52.defjvp(_matern52_change)
 
 
 def _log_likelihood_value(K: jax.Array, residual: jax.Array) -> jax.Array:
-    """Give log N(residual; 0, K) but for its constant: -a.a / 2 - log det L."""
+    """Return log N(residual; 0, K) but for its constant: -a.a / 2 - log det L."""
     return _log_likelihood_forward(K, residual)[0]
 
 

@@ -107,7 +107,7 @@ class SaasNehviSampler(BaseSampler):
         study: Study,
         trial: FrozenTrial,  # noqa: ARG002  # Optuna's signature
     ) -> dict[str, BaseDistribution]:
-        """Give the search space, or what the finished trials share."""
+        """Return the search space, or what the finished trials share."""
         if self._given is not None:
             return dict(self._given)
         return self._intersection.calculate(study)
@@ -166,7 +166,7 @@ class SaasNehviSampler(BaseSampler):
         directions: Sequence[StudyDirection],
         states: Sequence[ChainState],
     ) -> tuple[Points, Sequence[ChainState]]:
-        """Give a point, and where the surrogate's chains ended, if there was one."""
+        """Return a point, and where the surrogate's chains ended, if there was one."""
         rng = np.random.default_rng([self._seed, seen.stream])
         tried = np.concatenate([seen.points, seen.pending, seen.closed])
         untried = Untried(
@@ -200,7 +200,7 @@ class SaasNehviSampler(BaseSampler):
         directions: Sequence[StudyDirection],
         rng: np.random.Generator,
     ) -> list[Placed]:
-        """Give the priors on this study's scale, as many of their points as there is room for."""
+        """Return the priors on this study's scale, as many of their points as there is room for."""
         priors = placed(self._priors, space, directions)
         few = thinned_together(priors, self._options.prior_points, rng)
         return [Placed(points=p.points, values=on_scale_of(own, p)) for p in few]
@@ -248,7 +248,7 @@ def _placed(candidates: Sequence[Mapping[str, object]], space: DiscreteSpace | N
 
 
 def _plausible(surrogate: Surrogate, *, n: int) -> Tensor:
-    """Say which of the first n observations may be on their front: none is far below another.
+    """Return which of the first n observations may be on their front: none is far below another.
 
     BoTorch prunes the rest, too, but by sampling the posterior at all of them.
     """
@@ -259,7 +259,7 @@ def _plausible(surrogate: Surrogate, *, n: int) -> Tensor:
 
 
 def _inputs(space: DiscreteSpace, points: Points, *, with_origin: bool, origin: int = 0) -> Tensor:
-    """Give the surrogate's inputs: codes and, where there are priors, where they come from.
+    """Return the surrogate's inputs: codes and, where there are priors, where they come from.
 
     Shape (k, d), or (k, d + 1) with the origin: 0 for the study itself, 1 for a prior.
     """

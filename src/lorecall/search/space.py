@@ -13,7 +13,7 @@ from typing import get_args
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from lorecall.errors import ConfigError
-from lorecall.records import PAPERS, Inject, InjectionConfig, Placement, Searched, deal
+from lorecall.records import PAPER_FACTORS, Inject, InjectionConfig, Placement, Searched, deal
 from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.settings import (
     MAX_DROPOUT,
@@ -52,8 +52,8 @@ class InjectionSpace:
     placement: Placement = "deal"
     inject: Inject = "all"
     searched: Searched = "all"
-    scalings: tuple[float, ...] = (PAPERS["scaling"],)
-    dropouts: tuple[float, ...] = (PAPERS["dropout"],)
+    scalings: tuple[float, ...] = (PAPER_FACTORS["scaling"],)
+    dropouts: tuple[float, ...] = (PAPER_FACTORS["dropout"],)
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in pairwise(self.ranks))
@@ -84,11 +84,11 @@ class InjectionSpace:
         return kinds
 
     def columns(self) -> DiscreteSpace:
-        """Give the discrete space of what is searched, in which one point stands for each model."""
+        """Return the discrete space of what is searched: one point stands for each model."""
         return DiscreteSpace(self.distributions(), canonical=self.canonical)
 
     def config(self, params: Mapping[str, object]) -> InjectionConfig:
-        """Give parameters as theta.
+        """Return parameters as theta.
 
         Raises:
             ConfigError: A parameter is missing, outside its range, or they stand for the vanilla
@@ -98,7 +98,7 @@ class InjectionSpace:
         return self._config(space.params(space.point(params)))
 
     def params(self, config: InjectionConfig) -> Params:
-        """Give theta as parameters.
+        """Return theta as parameters.
 
         Raises:
             ConfigError: It is no point of this space.
@@ -117,11 +117,11 @@ class InjectionSpace:
         return params
 
     def is_candidate(self, params: Mapping[str, object]) -> bool:
-        """Say whether there is any module: n = 0 or no active layer is the vanilla model."""
+        """Whether there is any module: n = 0 or no active layer is the vanilla model."""
         return params.get("n_loras", 1) != 0 and bool(self._active(params))
 
     def same_as(self, params: Mapping[str, object]) -> Hashable:
-        """Give what parameters come to: (layer, stacked rank) pairs and the further factors.
+        """Return what parameters come to: (layer, stacked rank) pairs and the further factors.
 
         Equal ones are one model, trained alike.
         """
@@ -133,7 +133,7 @@ class InjectionSpace:
         return pairs + further
 
     def canonical(self, params: Params) -> Params:
-        """Give the parameters that stand for all of the same model: what a surrogate is shown.
+        """Return the parameters that stand for all of the same model: what a surrogate is shown.
 
         No layer without a module is active in them, and the modules are as few and as large as they
         can be. The vanilla model, no candidate, stands for itself.
@@ -156,7 +156,7 @@ class InjectionSpace:
         return simplest
 
     def known_designs(self) -> tuple[Params, ...]:
-        """Give what people train without a search: the largest LoRA there is, and the default.
+        """Return what people train without a search: the largest LoRA there is, and the default.
 
         Both are on all layers, at the scaling and the dropout that are nearest to the paper's.
         Where the scaling is searched, the default at the highest comes after them: as good as the
@@ -165,8 +165,8 @@ class InjectionSpace:
         """
         common: Params = {
             **dict.fromkeys(self._layer_names(), True),
-            "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPERS["scaling"]))),
-            "dropout": min(self.dropouts, key=lambda x: abs(x - PAPERS["dropout"])),
+            "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPER_FACTORS["scaling"]))),
+            "dropout": min(self.dropouts, key=lambda x: abs(x - PAPER_FACTORS["dropout"])),
         }
         default = common | {"n_loras": self._one_each, "rank": self.ranks[0]}
         designs: list[Params] = [
@@ -207,7 +207,7 @@ class InjectionSpace:
         return 1 if self.placement == "every" else min(self.n_layers, self.max_loras)
 
     def _ranks(self, layers: tuple[int, ...], n: int, rank: int) -> dict[int, int]:
-        """Give the stacked rank of every layer that has a module."""
+        """Return the stacked rank of every layer that has a module."""
         return {layer: k * rank for layer, k in deal(layers, n, self.placement).items()}
 
     def _active(self, params: Mapping[str, object]) -> tuple[int, ...]:

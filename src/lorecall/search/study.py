@@ -20,8 +20,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from lorecall.core.provenance import without_password
 from lorecall.errors import StorageError
-from lorecall.learn.result import without_password
 from lorecall.search.alive import GRACE_S, HEARTBEAT_S, Lost, lost_in, sign
 from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import RETRY_OF, is_finished, known_params, whole_params
@@ -122,7 +122,7 @@ def ask(
 
 
 def give_back(study: optuna.Study, trial: optuna.Trial) -> None:
-    """Give a trial back that nobody has worked on."""
+    """Return a trial back that nobody has worked on."""
     trial.set_user_attr(WITHDRAWN, True)
     tell_failed(study, trial.number)
 
@@ -160,7 +160,7 @@ def tell_failed(study: optuna.Study, number: int) -> None:
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """Give the trials with finite values, in the order of their numbers."""
+    """Return the trials with finite values, in the order of their numbers."""
     return [trial for trial in study.get_trials(deepcopy=False) if is_finished(trial)]
 
 
@@ -200,7 +200,7 @@ def _opened(url: str, engine: dict[str, Any] | None) -> RDBStorage:
 
 
 def _is_being_made(reason: BaseException | None) -> bool:
-    """Say whether another process made the tables between our look and our making them."""
+    """Whether another process made the tables between our look and our making them."""
     while reason is not None:
         if isinstance(reason, IntegrityError) or "already exists" in str(reason):
             return True
@@ -223,7 +223,7 @@ def _reaching(storage_url: str) -> Generator[None]:
 
 
 def _first_cause(reason: BaseException) -> str:
-    """Give the first line of the error under Optuna's and SQLAlchemy's."""
+    """Return the first line of the error under Optuna's and SQLAlchemy's."""
     while reason.__cause__ is not None:
         reason = reason.__cause__
     lines = str(reason).splitlines() or [""]

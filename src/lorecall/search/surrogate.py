@@ -101,7 +101,7 @@ def fit(
 
     Args:
         X: Inputs in [0, 1], float64, shape (n, d).
-        Y: Objectives, all to be maximised, float64, shape (n, m); n >= 2.
+        Y: ObjectiveValues, all to be maximised, float64, shape (n, m); n >= 2.
         settings: How long NUTS runs.
         seed: Seed of the chains.
         states: Where the chains of the last fit ended.
@@ -135,7 +135,7 @@ def fit(
 
 
 def importance(surrogate: Surrogate) -> list[Importance]:
-    """Say which inputs matter, for each objective."""
+    """Return which inputs matter, for each objective."""
     return [_shares(drawn.lengthscale) for drawn in surrogate.draws]
 
 
@@ -167,7 +167,7 @@ def _loaded(X: Tensor, z: Tensor, drawn: dict[str, Tensor]) -> SaasFullyBayesian
 
 
 def _shares(lengthscale: Tensor) -> Importance:
-    """Give the quartiles of the shares from length scales, shape (s, d)."""
+    """Return the quartiles of the shares from length scales, shape (s, d)."""
     weight = lengthscale**-2
     share = weight / weight.sum(dim=-1, keepdim=True)
     low, median, high = torch.quantile(share, torch.tensor([0.25, 0.5, 0.75]).to(share), dim=0)

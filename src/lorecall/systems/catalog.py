@@ -26,7 +26,7 @@ BASELINES: Mapping[str, System] = MappingProxyType({system.name: system for syst
 
 
 def baseline(name: str) -> System:
-    """Give a system by its name.
+    """Return a system by its name.
 
     Raises:
         ConfigError: There is none of that name.

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.records import History, InjectionConfig, Split
 from lorecall.reply.responder import ModelResponder, Responder
@@ -94,7 +94,7 @@ class System(Protocol):
         """What it is called in tables; unlike any other's."""
         ...
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Make this person's responder.
 
         Args:

@@ -8,7 +8,7 @@ sentence of the profile is its own key and value.
 from dataclasses import dataclass
 from typing import Literal
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.fitting import MatchingRecall, fitted
 from lorecall.systems.lexical import Bm25, Levenshtein
@@ -31,7 +31,7 @@ class Dictionary:
         """What it is called."""
         return f"dictionary-{self.lookup}"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Note the person's own pairs; nothing is trained."""
         past = Past(person, statements=False)
         keys = [note.key for note in past.notes]

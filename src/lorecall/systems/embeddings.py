@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from lorecall.errors import MissingExtraError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import body_of
 
 Direction = NDArray[np.float64]
@@ -50,7 +50,7 @@ class BaseEmbedder:
         base: The base.
     """
 
-    def __init__(self, base: BaseModel) -> None:
+    def __init__(self, base: LanguageModel) -> None:
         self._base = base
         if base not in _CENTRES:
             _CENTRES[base] = np.mean([_mean_state(base, text) for text in PLAIN_SENTENCES], axis=0)
@@ -88,15 +88,15 @@ class SentenceEmbedder:
 
 
 def cosines(query: Direction, others: Sequence[Direction]) -> Direction:
-    """Give the cosine of each of some directions with one. *Shape:* (others,)."""
+    """Return the cosine of each of some directions with one. *Shape:* (others,)."""
     return np.array([float(query @ other) for other in others])
 
 
-_CENTRES: WeakKeyDictionary[BaseModel, Direction] = WeakKeyDictionary()
+_CENTRES: WeakKeyDictionary[LanguageModel, Direction] = WeakKeyDictionary()
 
 
 @torch.no_grad()
-def _mean_state(base: BaseModel, text: str) -> Direction:
+def _mean_state(base: LanguageModel, text: str) -> Direction:
     """Average the last hidden states of the base alone. *Shape:* (width,)."""
     ids = base.tokenizer(text, add_special_tokens=False)["input_ids"]
     ids = list(ids)[: base.max_tokens] or [base.pad_id]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Recall
 from lorecall.memory.memory import Memory, Training
 from lorecall.records import InjectionConfig, Sample
@@ -15,7 +15,7 @@ from lorecall.systems.notes import Note, StoredNotes
 from lorecall.systems.past import Past
 from lorecall.train.reply_length import FittedLength
 from lorecall.train.storing import to_memory, training_of
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +55,11 @@ class MatchingRecall:
 
     @property
     def kept(self) -> tuple[Note, ...]:
-        """Give all notes."""
+        """Return all notes."""
         return self._past.notes
 
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
-        """Give notes, the best first."""
+        """Return notes, the best first."""
         among = self._past.visible(before)
         found = self._match.best(query, n=len(among), among=among)
         distinct = dict.fromkeys(self._show(self._past.notes[i]) for i in found)
@@ -68,7 +68,7 @@ class MatchingRecall:
 
 def train_memory(
     person: Person,
-    base: BaseModel,
+    base: LanguageModel,
     budget: Budget,
     config: InjectionConfig,
     *,
@@ -85,7 +85,7 @@ def train_memory(
         linears: Which linears take a module; None for the family's default.
         recall: What is put in the prompts in training; nothing when None.
     """
-    trials = Trials(base, settings=budget.train, seed=budget.seed)
+    trials = TrialRunner(base, settings=budget.train, seed=budget.seed)
     data = trials.data(person.split, person.split.train, recall=recall)
     trained = trials.train(config, data, linears=linears)
     memory = to_memory(trained, config, base=base, training=_training(person, budget))
@@ -94,7 +94,7 @@ def train_memory(
 
 def fitted(
     person: Person,
-    base: BaseModel,
+    base: LanguageModel,
     budget: Budget,
     *,
     trained: TrainedMemory | None = None,
@@ -135,20 +135,20 @@ def fitted(
 
 
 def hit_rate(recall: Recall, samples: Sequence[Sample]) -> float:
-    """Give the share of samples that notes are found for; 0 where there are no samples."""
+    """Return the share of samples that notes are found for; 0 where there are no samples."""
     hits = sum(bool(recall.recall(sample.query, before=sample.id)) for sample in samples)
     return hits / max(1, len(samples))
 
 
 def _length(responder: ModelResponder, person: Person, budget: Budget) -> FittedLength:
     """Fit the length of a system's replies, its notes in the validation prompts alone."""
-    trials = Trials(responder.base, settings=budget.train, seed=budget.seed)
+    trials = TrialRunner(responder.base, settings=budget.train, seed=budget.seed)
     split = person.split
     data = trials.data(split, split.train)  # of the training part only the answers count
     if responder.recall is not None:
         valid = trials.encode(split.valid, past=split.train, recall=responder.recall)
         data = replace(data, valid=valid)
-    with responder.worn() as injection:
+    with responder.attached() as injection:
         return trials.fit_length(data, injection=injection)
 
 

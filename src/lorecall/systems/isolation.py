@@ -23,7 +23,7 @@ from typing import Literal
 
 from lorecall.data.history import sample_id, split_history
 from lorecall.errors import ConfigError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded
 from lorecall.metrics.intervals import bootstrap_mean
 from lorecall.records import History, Interval, Sample, Statement
@@ -93,7 +93,7 @@ class Isolation:
 def check_isolation(
     histories: Sequence[History],
     systems: Sequence[System],
-    base: BaseModel,
+    base: LanguageModel,
     budget: Budget,
     *,
     seed: int = 0,
@@ -121,7 +121,7 @@ def check_isolation(
 def ask_everyone(
     histories: Sequence[History],
     system: System,
-    base: BaseModel,
+    base: LanguageModel,
     budget: Budget,
     *,
     tellers: Collection[str] | None = None,
@@ -289,10 +289,10 @@ def _in_texts(responder: Responder, words: Mapping[str, str]) -> dict[str, list[
 
 
 def _losses(responder: Responder, answers: Mapping[str, Encoded]) -> dict[str, float]:
-    """Give the loss of each answer to the question, as this responder reads it."""
+    """Return the loss of each answer to the question, as this responder reads it."""
     prompt = responder.encode(_probe(QUESTION, "-")).prompt
     encoded = [replace(answer, prompt=prompt) for answer in answers.values()]
-    with responder.worn() as injection:
+    with responder.attached() as injection:
         losses = read(FastEngine(responder.base, injection), encoded).losses
     return dict(zip(answers, losses, strict=True))
 

@@ -27,7 +27,7 @@ class Matcher(Protocol):
     """Finds the texts, of those it was made with, that fit a query."""
 
     def best(self, query: str, *, n: int, among: Mask) -> list[int]:
-        """Give the places of at most n texts, the best first, the latest first among equals.
+        """Return the places of at most n texts, the best first, the latest first among equals.
 
         Args:
             query: What was said.
@@ -56,7 +56,7 @@ class Bm25:
             self._index.index(corpus, show_progress=False)
 
     def best(self, query: str, *, n: int, among: Mask) -> list[int]:
-        """Give the texts with the highest scores above 0; how rare a word is counts over all."""
+        """Return the texts with the highest scores above 0; how rare a word is counts over all."""
         if self._index is None:
             return []
         known = self._index.get_tokens_ids(words(query))
@@ -84,13 +84,13 @@ class Levenshtein:
         _library("rapidfuzz")
 
     def best(self, query: str, *, n: int, among: Mask) -> list[int]:
-        """Give the nearest texts."""
+        """Return the nearest texts."""
         keys = [key if fits else "" for key, fits in zip(self._keys, among, strict=True)]
         return nearest(normalised(query), keys, below=self._below)[:n]
 
 
 def nearest(query: str, keys: Sequence[str], *, below: int = MAX_DISTANCE) -> list[int]:
-    """Give the places of near keys, the nearest first, the latest first among equals.
+    """Return the places of near keys, the nearest first, the latest first among equals.
 
     Args:
         query: What was said, normalised.
@@ -119,7 +119,7 @@ def words(text: str) -> list[str]:
 
 
 def normalised(text: str) -> str:
-    """Give a text's words with one space between them."""
+    """Return a text's words with one space between them."""
     return " ".join(words(text))
 
 

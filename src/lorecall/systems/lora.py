@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, default_lora
 from lorecall.settings import MAX_LORAS, RANKS
 from lorecall.systems.contract import Budget, Fitted, Person
@@ -15,7 +15,7 @@ class Vanilla:
 
     name: str = "vanilla"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Learn nothing."""
         return fitted(person, base, budget)
 
@@ -26,7 +26,7 @@ class DefaultLora:
 
     name: str = "default-lora"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
         trained = train_memory(person, base, budget, default_lora(base.n_layers))
         return fitted(person, base, budget, trained=trained)
@@ -41,13 +41,13 @@ class LargestLora:
 
     name: str = "largest-lora"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
         trained = train_memory(person, base, budget, largest_lora(base))
         return fitted(person, base, budget, trained=trained)
 
 
-def largest_lora(base: BaseModel) -> InjectionConfig:
-    """Give the theta of most parameters that there is for a base (Table 2), over all its layers."""
+def largest_lora(base: LanguageModel) -> InjectionConfig:
+    """Return the theta of most parameters that a base may have (Table 2), over all its layers."""
     rank = max((r for r in RANKS if r <= base.max_rank), default=base.max_rank)
     return InjectionConfig(layers=tuple(range(base.n_layers)), n_loras=MAX_LORAS, rank=rank)

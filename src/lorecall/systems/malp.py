@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import DEFAULT_RANK, InjectionConfig
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.embeddings import (
@@ -70,7 +70,7 @@ class TwoTermMemory:
 
     @property
     def state(self) -> State:
-        """Give both memories as they are."""
+        """Return both memories as they are."""
         return State(short=tuple(self._short), long=tuple(self._long))
 
     def end_dialogue(self, working: Sequence[tuple[str, int]]) -> None:
@@ -104,7 +104,7 @@ class TwoTermMemory:
 
 
 def _nearest(key: str, items: Sequence[Item]) -> int | None:
-    """Give the place of the item whose key is nearest; None where none is near."""
+    """Return the place of the item whose key is nearest; None where none is near."""
     found = nearest(key, [item.key for item in items])
     return found[0] if found else None
 
@@ -137,11 +137,11 @@ class MalpRecall:
 
     @property
     def kept(self) -> tuple[Note, ...]:
-        """Give what is in either memory at the end."""
+        """Return what is in either memory at the end."""
         return tuple(self._past.notes[item.note] for item in self.final.short + self.final.long)
 
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
-        """Give at most two notes: the short-term one, then the long-term one."""
+        """Return at most two notes: the short-term one, then the long-term one."""
         asked = normalised(query)
         if not asked:
             return ()
@@ -176,7 +176,7 @@ class Malp:
     sentence_model: str | None = None
     name: str = "malp"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Go through the person's dialogues, then train with what each prompt would recall."""
         own = self.sentence_model is None
         embedder = BaseEmbedder(base) if own else SentenceEmbedder(self.sentence_model)
@@ -191,7 +191,7 @@ class Malp:
 
 
 def random_layers(n_layers: int, *, seed: int) -> InjectionConfig:
-    """Give the theta of MaLP's LoRA: half of the layers, drawn by the seed."""
+    """Return the theta of MaLP's LoRA: half of the layers, drawn by the seed."""
     n = max(1, n_layers // 2)
     layers = tuple(sorted(random.Random(seed).sample(range(n_layers), n)))
     return InjectionConfig(layers=layers, n_loras=n, rank=DEFAULT_RANK, scaling=SCALING)

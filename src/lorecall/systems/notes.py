@@ -33,7 +33,7 @@ class Note:
 
     @property
     def whole(self) -> str:
-        """Give what it answered and itself, in one line."""
+        """Return what it answered and itself, in one line."""
         return f"{self.query} -> {self.text}" if self.query else self.text
 
 

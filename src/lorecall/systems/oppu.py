@@ -8,7 +8,7 @@ keys and values with one linear, so there the pair is on all three.
 
 from dataclasses import dataclass
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.records import default_lora
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.fitting import fitted, train_memory
@@ -30,7 +30,7 @@ class Oppu:
         """What it is called."""
         return "oppu-retrieval" if self.n_notes else "oppu"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs, each with notes from before it alone."""
         recall = retrieving(person, n_notes=self.n_notes) if self.n_notes else None
         config, linears = default_lora(base.n_layers), tuple(base.family.attention)

@@ -44,12 +44,12 @@ class Past:
         )
 
     def dialogue_of(self, sample: str | None) -> int | None:
-        """Give the place of a training sample's dialogue; None for any other sample."""
+        """Return the place of a training sample's dialogue; None for any other sample."""
         at = None if sample is None else self._at.get(sample)
         return None if at is None else int(self._dialogue[at])
 
     def visible(self, before: str | None) -> Mask:
-        """Say which notes may be given with a sample: with one that is not trained on, all.
+        """Return which notes may be given with a sample: with one that is not trained on, all.
 
         Args:
             before: The sample's id.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lorecall.errors import ConfigError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import Budget, Fitted, Person, System
@@ -25,7 +25,7 @@ class Retrieval:
     n_notes: int = N_NOTES
     name: str = "retrieval"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Index the history; nothing is trained."""
         return fitted(person, base, budget, recall=retrieving(person, n_notes=self.n_notes))
 
@@ -47,7 +47,7 @@ class WithRetrieval:
         """What it is called."""
         return f"{self.system.name}-with-retrieval"
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Fit the memory's system and index the history.
 
         Raises:
@@ -72,7 +72,7 @@ class WithRetrieval:
 
 
 def retrieving(person: Person, *, n_notes: int = N_NOTES) -> MatchingRecall:
-    """Give what finds the notes of one person that share a query's words."""
+    """Return what finds the notes of one person that share a query's words."""
     past = Past(person)
     match = Bm25([note.whole for note in past.notes])
     return MatchingRecall(past, match, n=n_notes, show=lambda note: note.whole)

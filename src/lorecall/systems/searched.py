@@ -15,11 +15,11 @@ from pydantic import TypeAdapter
 
 from lorecall.core.jsonl import read_record
 from lorecall.errors import ConfigError, RunError
-from lorecall.learn.folder import RunFolder, open_run, stage_file
-from lorecall.learn.pipeline import identity_of, is_stored
-from lorecall.learn.search import Plan, Searching
+from lorecall.learning.folder import RunFolder, open_run, stage_file
+from lorecall.learning.pipeline import identity_of, is_stored
+from lorecall.learning.search import Plan, SearchProblem
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
@@ -29,7 +29,7 @@ from lorecall.settings import LearnSettings
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.train.finals import train_finalists
 from lorecall.train.storing import to_memory, training_of
-from lorecall.train.trial import Trials
+from lorecall.train.trial import TrialRunner
 
 MEMORY = "memory"
 ABLATIONS: tuple[str, ...] = tuple(
@@ -63,7 +63,7 @@ class SearchedMemory:
     def __init__(self, settings: LearnSettings, *, folder: Path, name: str = MEMORY) -> None:
         self.settings, self.folder, self.name = settings, folder, name
 
-    def fit(self, person: Person, base: BaseModel, budget: Budget) -> Fitted:
+    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Search and train this person's memory, or take it from the folder when it is there."""
         settings = replace(self.settings, seed=budget.seed, train=budget.train)
         identity = identity_of(person.history, base, settings)
@@ -114,7 +114,7 @@ def searched_space(name: str) -> Searched:
 
 
 def search_in(folder: Path) -> SearchOutcome:
-    """Give the finished search of a memory made here.
+    """Return the finished search of a memory made here.
 
     Args:
         folder: The folder of one person's memory.
@@ -131,11 +131,11 @@ def search_in(folder: Path) -> SearchOutcome:
     )
 
 
-def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFolder) -> Made:
+def _make(person: Person, base: LanguageModel, settings: LearnSettings, run: RunFolder) -> Made:
     """Search theta, train it on all training samples, and store it in the run's folder."""
     history, split = person.history, person.split
-    final = Trials(base, settings=settings.train, seed=settings.seed)
-    searching = Searching(base, history, settings, frozen=final.frozen)
+    final = TrialRunner(base, settings=settings.train, seed=settings.seed)
+    searching = SearchProblem(base, history, settings, frozen=final.frozen)
     data = final.data(split, split.train)
     vanilla_loss = fmean(final.losses(data.valid))
     check_storage(run.storage_url)
@@ -150,9 +150,7 @@ def _make(person: Person, base: BaseModel, settings: LearnSettings, run: RunFold
     )
     run.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
     configs = [trial.config for trial in searching.finalists(found)]
-    finals = train_finalists(
-        final, configs, data, vanilla_loss=vanilla_loss, take=settings.search.take
-    )
+    finals = train_finalists(final, configs, data, vanilla_loss=vanilla_loss)
     config, trained = configs[finals.best], finals.trained
     training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
     with Injection(base, config) as injection:

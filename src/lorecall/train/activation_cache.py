@@ -27,7 +27,7 @@ _FILE_BYTES = 2**26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class CacheEntry:
     """What is known of one sample: layer -> rows, one a token but the last.
 
     `streams` holds the stream before a layer's feed-forward, *shape* (rows, width); `keys_values`
@@ -38,7 +38,7 @@ class Known:
     keys_values: dict[int, KeysValues] = field(default_factory=dict)
 
 
-class Frozen:
+class ActivationCache:
     """Keeps what the base alone makes of samples.
 
     Args:
@@ -49,21 +49,23 @@ class Frozen:
 
     def __init__(self, body: Body, *, memory_bytes: int = 2**30, disk_bytes: int = 2**34) -> None:
         self.body = body
-        self.room = Room(memory_bytes=memory_bytes, disk_bytes=disk_bytes)
-        self._known: dict[Encoded, Known] = {}
+        self.room = ByteBudget(memory_bytes=memory_bytes, disk_bytes=disk_bytes)
+        self._known: dict[Encoded, CacheEntry] = {}
         self._prompts: dict[Encoded, Tensor] = {}
 
-    def known(self, layer: int, samples: Sequence[Encoded], *, keys: bool = False) -> list[Known]:
-        """Give what lies below the feed-forward block of a layer.
+    def known(
+        self, layer: int, samples: Sequence[Encoded], *, keys: bool = False
+    ) -> list[CacheEntry]:
+        """Return what lies below the feed-forward block of a layer.
 
         Args:
             layer: The first layer with a module.
             samples: The samples, prompt and response.
             keys: Whether the keys and values of layers 0 to `layer` are wanted too.
         """
-        found: dict[Encoded, Known] = {}
+        found: dict[Encoded, CacheEntry] = {}
         for sample in samples:
-            known = self._known.setdefault(sample, Known())
+            known = self._known.setdefault(sample, CacheEntry())
             if layer in known.streams and (not keys or layer in known.keys_values):
                 found[sample] = known
         missing = sorted(set(samples) - set(found), key=lambda sample: sample.n_tokens)
@@ -72,7 +74,7 @@ class Frozen:
         return [found[sample] for sample in samples]
 
     def prompts(self, samples: Sequence[Encoded]) -> tuple[Past, ...]:
-        """Give the keys and values, in every layer, of the prompts without their last token.
+        """Return the keys and values, in every layer, of the prompts without their last token.
 
         Returns:
             A pair a layer, padded on the right. *Shape:* (samples, tokens, key heads, head width)
@@ -93,7 +95,7 @@ class Frozen:
         )
 
     @torch.no_grad()
-    def _compute(self, layer: int, part: list[Encoded], *, keys: bool) -> dict[Encoded, Known]:
+    def _compute(self, layer: int, part: list[Encoded], *, keys: bool) -> dict[Encoded, CacheEntry]:
         """Go on from the highest layer that all of the part have in common."""
         known = [self._known[sample] for sample in part]
         common = set.intersection(*(set(k.streams) for k in known))
@@ -109,11 +111,11 @@ class Frozen:
         h = self.body.to_feed(h, packed, layer=layer, start=start, kept=kept)
         streams = unpacked_rows(packed, h)
         halves = [[unpacked_rows(packed, x) for x in pair] for pair in kept] if keys else []
-        found: dict[Encoded, Known] = {}
+        found: dict[Encoded, CacheEntry] = {}
         for j, sample in enumerate(part):
             new = {layer - len(kept) + 1 + i: (k[j], v[j]) for i, (k, v) in enumerate(halves)}
             before = {i: pair for i, pair in known[j].keys_values.items() if i < layer}
-            found[sample] = Known(streams={layer: streams[j]}, keys_values={**before, **new})
+            found[sample] = CacheEntry(streams={layer: streams[j]}, keys_values={**before, **new})
             self._keep(sample, layer, streams[j], new)
         return found
 
@@ -131,7 +133,7 @@ class Frozen:
                 known.keys_values[i] = (kept[0], kept[1])
 
 
-class Room:
+class ByteBudget:
     """Keeps tensors in memory up to a limit, then in memory-mapped files, then not at all.
 
     The files have no name once they are mapped: they are gone with the process, however it ends.

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import KeysValues, body_of
 from lorecall.lm.engine.head import token_losses
@@ -28,7 +28,7 @@ from lorecall.lm.generate import continue_answers
 from lorecall.lm.prompts import Encoded
 from lorecall.lm.sampling import Chooser
 from lorecall.records import Inject
-from lorecall.train.activation_cache import Frozen
+from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.batches import collate
 
 
@@ -44,7 +44,7 @@ class BatchReading:
 class Engine(Protocol):
     """Computes losses and answers of samples with the base as it is now, memory or none."""
 
-    base: BaseModel
+    base: LanguageModel
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
         """Compute the cross entropy of each sample: the mean over its response tokens.
@@ -86,7 +86,7 @@ class PlainEngine:
         injection: The memory on it, if any.
     """
 
-    def __init__(self, base: BaseModel, injection: Injection | None = None) -> None:
+    def __init__(self, base: LanguageModel, injection: Injection | None = None) -> None:
         self.base = base
         self.inject: Inject = "all" if injection is None else injection.config.inject
 
@@ -138,12 +138,16 @@ class FastEngine:
     """
 
     def __init__(
-        self, base: BaseModel, injection: Injection | None = None, *, frozen: Frozen | None = None
+        self,
+        base: LanguageModel,
+        injection: Injection | None = None,
+        *,
+        frozen: ActivationCache | None = None,
     ) -> None:
         self.base = base
         self.body = body_of(base)
         self.injection = injection
-        self.frozen = frozen or Frozen(self.body)
+        self.frozen = frozen or ActivationCache(self.body)
         self._responses_only = injection is not None and injection.config.inject == "response"
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
@@ -182,7 +186,7 @@ class FastEngine:
     def _predicting(
         self, samples: Sequence[Encoded], *, keep: bool = False
     ) -> tuple[Tensor, Prefilled | None]:
-        """Give the rows that predict response tokens, sample after sample."""
+        """Return the rows that predict response tokens, sample after sample."""
         kept: list[KeysValues] | None = [] if keep else None
         tails = [len(sample.response) for sample in samples]
         if self._responses_only:
@@ -207,7 +211,7 @@ class FastEngine:
     def _start(
         self, samples: Sequence[Encoded], packed: Pack, *, keep: bool
     ) -> tuple[Tensor, tuple[Past, ...]]:
-        """Give the stream to begin with, and the prompts' keys and values below it if wanted."""
+        """Return the stream to begin with, and the prompts' keys and values below it if wanted."""
         layer = None if self.injection is None else self.injection.frozen_to
         if layer is None:
             return self.body.embed(packed), ()
@@ -235,7 +239,7 @@ class FastEngine:
             yield
 
 
-def losses_of(base: BaseModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
+def losses_of(base: LanguageModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
     """Compute the loss of each sample from the rows that predict, sample after sample."""
     targets = [token for sample in samples for token in sample.response]
     losses = token_losses(base, h, torch.tensor(targets, device=base.device))

@@ -16,9 +16,9 @@ from lorecall.lm.attach import InjectionGroup
 from lorecall.lm.engine.packing import packed_rows
 from lorecall.lm.prompts import Encoded
 from lorecall.settings import TrainSettings
-from lorecall.train.activation_cache import Frozen
+from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import FastEngine, losses_of
-from lorecall.train.loop import KEEP_BYTES, Candidate, Stop, TrainReport, all_batches, read
+from lorecall.train.loop import KEEP_BYTES, TrainingRun, TrainReport, all_batches, read
 
 
 class GroupEngine:
@@ -32,7 +32,7 @@ class GroupEngine:
         ConfigError: The memories act on different tokens.
     """
 
-    def __init__(self, group: InjectionGroup, frozen: Frozen) -> None:
+    def __init__(self, group: InjectionGroup, frozen: ActivationCache) -> None:
         self.group, self.frozen, self.base = group, frozen, group.base
         kinds = {member.config.inject for member in group.members}
         if len(kinds) > 1:
@@ -75,7 +75,7 @@ class GroupEngine:
         return losses_of(self.base, h, list(samples) * n).view(n, -1)
 
 
-def train_together(  # noqa: PLR0913 - as `train`
+def train_together(
     engine: GroupEngine,
     train_samples: Sequence[Encoded],
     valid_samples: Sequence[Encoded],
@@ -84,7 +84,6 @@ def train_together(  # noqa: PLR0913 - as `train`
     seed: int,
     vanilla_loss: float | None = None,
     on_tokens: Callable[[int], None] | None = None,
-    stop: Stop | None = None,
 ) -> list[TrainReport]:
     """Train each member as `lorecall.train.loop.train` would, all at once.
 
@@ -96,7 +95,6 @@ def train_together(  # noqa: PLR0913 - as `train`
         seed: Seed of the order of the samples.
         vanilla_loss: The base's own validation loss, when it is known already.
         on_tokens: Called with the tokens of every step, over all members, as it ends.
-        stop: Asked after every reading of each of them whether to go no further.
 
     Returns:
         One report a member, in order; `seconds` is each one's share of the time.
@@ -105,7 +103,7 @@ def train_together(  # noqa: PLR0913 - as `train`
     if vanilla_loss is None:
         vanilla_loss = read(FastEngine(group.base, frozen=frozen), valid_samples).mean
     candidates = [
-        Candidate(member, settings, len(train_samples), vanilla_loss=vanilla_loss, stop=stop)
+        TrainingRun(member, settings, len(train_samples), vanilla_loss=vanilla_loss)
         for member in group.members
     ]
     going = list(range(len(candidates)))
@@ -125,7 +123,7 @@ def train_together(  # noqa: PLR0913 - as `train`
             for i in going:
                 group.activate([i])
                 one = FastEngine(group.base, group.members[i], frozen=frozen)
-                candidates[i].take(read(one, valid_samples, keep_bytes=KEEP_BYTES // len(going)))
+                candidates[i].record(read(one, valid_samples, keep_bytes=KEEP_BYTES // len(going)))
             going = [i for i in going if not candidates[i].is_over]
         if not going:
             break

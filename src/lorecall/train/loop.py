@@ -22,9 +22,6 @@ from lorecall.settings import TrainSettings
 from lorecall.train.batches import epoch_batches, length_batches
 from lorecall.train.engine import BatchReading, Engine, FastEngine
 
-Stop = Callable[[Sequence[float]], bool]
-"""Says of the validation losses so far, the base's own first, whether to go no further."""
-
 KEEP_BYTES = 2**29  # keys and values of validation prompts, so that answering them reads no prompt
 
 
@@ -107,7 +104,6 @@ def train(  # noqa: PLR0913
     seed: int,
     vanilla_loss: float | None = None,
     on_tokens: Callable[[int], None] | None = None,
-    stop: Stop | None = None,
     engine: Engine | None = None,
 ) -> TrainReport:
     """Train the pairs in place; they end as they were at the lowest validation loss.
@@ -120,7 +116,6 @@ def train(  # noqa: PLR0913
         seed: Seed of the order of the samples.
         vanilla_loss: The base's own validation loss, when it is known already.
         on_tokens: Called with the tokens of every step as it ends.
-        stop: Asked after every reading; patience alone ends the training when None.
         engine: How losses are computed; the fast engine when None.
 
     Returns:
@@ -129,9 +124,7 @@ def train(  # noqa: PLR0913
     engine = engine or FastEngine(injection.base, injection)
     if vanilla_loss is None:
         vanilla_loss = read(engine, valid_samples).mean
-    candidate = Candidate(
-        injection, settings, len(train_samples), vanilla_loss=vanilla_loss, stop=stop
-    )
+    candidate = TrainingRun(injection, settings, len(train_samples), vanilla_loss=vanilla_loss)
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
         with candidate.dropping():
@@ -141,13 +134,13 @@ def train(  # noqa: PLR0913
         if on_tokens is not None:
             on_tokens(sum(sample.n_tokens for sample in batch))
         if candidate.reading_is_due:
-            candidate.take(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
+            candidate.record(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
         if candidate.is_over:
             break
     return candidate.report()
 
 
-class Candidate:
+class TrainingRun:
     """One theta on its way: optimiser, schedule, the curve so far, and its best point.
 
     Args:
@@ -155,7 +148,6 @@ class Candidate:
         settings: Rates, sizes and caps.
         n_samples: How many samples an epoch has.
         vanilla_loss: The base's own validation loss: the start of the curve.
-        stop: Asked after every reading whether to go no further.
     """
 
     def __init__(
@@ -165,7 +157,6 @@ class Candidate:
         n_samples: int,
         *,
         vanilla_loss: float,
-        stop: Stop | None = None,
     ) -> None:
         self.injection, self.settings = injection, settings
         self.parameters = list(injection.parameters())
@@ -184,7 +175,6 @@ class Candidate:
         self.best_reading: Reading | None = None
         self.losses: list[float] = []
         self.n_tokens = 0
-        self._stop, self._is_stopped = stop, False
         self._started = perf_counter()
         self._readings = _reading_steps(self.n_batches, settings.evals_per_epoch)
 
@@ -210,9 +200,9 @@ class Candidate:
     def is_over(self) -> bool:
         """Whether patience is at its end, or it was told to go no further."""
         since = len(self.curve) - 1 - self.curve.index(self.best)
-        return self._is_stopped or since >= self.settings.patience
+        return since >= self.settings.patience
 
-    def take(self, reading: Reading) -> None:
+    def record(self, reading: Reading) -> None:
         """Note a reading; the best point's pairs are kept."""
         n = len(self.losses)
         point = CurvePoint(step=n, epoch=n / self.n_batches, loss=reading.mean)
@@ -220,8 +210,6 @@ class Candidate:
         if point.loss < self.best.loss:
             self.best, self.best_tensors = point, self.injection.tensors()
             self.best_reading = reading
-        if self._stop is not None:
-            self._is_stopped = self._stop([point.loss for point in self.curve])
 
     def report(self) -> TrainReport:
         """Put the best pairs back and say what was done."""

@@ -1,8 +1,8 @@
 """From a trained candidate to the memory that is kept of it."""
 
+from lorecall.core.provenance import versions
 from lorecall.data.history import samples_hash
-from lorecall.learn.result import versions
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import BaseIdentity, Manifest, Memory, Training
 from lorecall.records import GREEDY, Decoding, InjectionConfig, Split
@@ -13,7 +13,7 @@ def to_memory(
     trained: Trained,
     config: InjectionConfig,
     *,
-    base: BaseModel,
+    base: LanguageModel,
     training: Training,
     decoding: Decoding = GREEDY,
 ) -> Memory:
@@ -36,8 +36,8 @@ def to_memory(
     return Memory(manifest=manifest, tensors=trained.tensors).decoded(decoding)
 
 
-def base_identity(base: BaseModel) -> BaseIdentity:
-    """Say which base it is, and where its linears are."""
+def base_identity(base: LanguageModel) -> BaseIdentity:
+    """Return which base it is, and where its linears are."""
     family = base.family
     return BaseIdentity(
         name=base.name,
@@ -51,7 +51,7 @@ def base_identity(base: BaseModel) -> BaseIdentity:
 
 
 def training_of(split: Split, *, user: str, dataset: str, seed: int) -> Training:
-    """Say what a memory is trained on: ids and a hash, never the text."""
+    """Return what a memory is trained on: ids and a hash, never the text."""
     return Training(
         user=user,
         dataset=dataset,

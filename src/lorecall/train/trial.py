@@ -8,18 +8,18 @@ from statistics import fmean
 from torch import Tensor
 
 from lorecall.lm.attach import Injection, InjectionGroup
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import body_of
 from lorecall.lm.prompts import Encoded, Recall, format_for, with_prompts
 from lorecall.lm.sampling import GreedyChooser, MarginChooser, ends_at
 from lorecall.metrics.overlap import rouge
-from lorecall.records import Decoding, InjectionConfig, Objectives, Sample, Split
+from lorecall.records import Decoding, InjectionConfig, ObjectiveValues, Sample, Split
 from lorecall.settings import TrainSettings, check_learnable
-from lorecall.train.activation_cache import Frozen
+from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import BatchReading, Engine, FastEngine, PlainEngine
 from lorecall.train.grouped import GroupEngine, train_together
 from lorecall.train.loop import Reading as LossReading
-from lorecall.train.loop import Stop, TrainReport, read, read_batches, train
+from lorecall.train.loop import TrainReport, read, read_batches, train
 from lorecall.train.reply_length import LOWEST, FittedLength, fit_stop_bias
 
 
@@ -67,13 +67,13 @@ class Trained:
 class TrialResult:
     """One finished candidate. `rouge_l` has one value a validation sample, x100."""
 
-    objectives: Objectives
+    objectives: ObjectiveValues
     rouge_l: tuple[float, ...]
     trained: Trained
     evaluate_s: float
 
 
-class Trials:
+class TrialRunner:
     """Everything that the trials of one search share: base, prompts, settings.
 
     Args:
@@ -84,13 +84,18 @@ class Trials:
     """
 
     def __init__(
-        self, base: BaseModel, *, settings: TrainSettings, seed: int, frozen: Frozen | None = None
+        self,
+        base: LanguageModel,
+        *,
+        settings: TrainSettings,
+        seed: int,
+        frozen: ActivationCache | None = None,
     ) -> None:
         self.base = base
         self.settings = settings
         self.seed = seed
         self.format = format_for(base, settings)
-        self.frozen = frozen or Frozen(body_of(base))
+        self.frozen = frozen or ActivationCache(body_of(base))
 
     def encode(
         self,
@@ -162,14 +167,13 @@ class Trials:
         *,
         vanilla_loss: float | None = None,
         on_tokens: Callable[[int], None] | None = None,
-        stop: Stop | None = None,
     ) -> TrialResult:
         """Train one candidate and read both objectives at its best point.
 
-        Arguments as `train`, and `stop`: asked after every reading whether to go no further.
+        Arguments as `train`.
         """
         with Injection(self.base, config, seed=self.seed) as injection:
-            trained, reading = self._trained(injection, data, vanilla_loss, on_tokens, stop)
+            trained, reading = self._trained(injection, data, vanilla_loss, on_tokens)
             return self._result(injection, data, trained, reading)
 
     def run_together(
@@ -179,7 +183,6 @@ class Trials:
         *,
         vanilla_loss: float | None = None,
         on_tokens: Callable[[int], None] | None = None,
-        stop: Stop | None = None,
     ) -> list[TrialResult]:
         """Do the trials of several candidates side by side; one by one on the plain path.
 
@@ -188,14 +191,13 @@ class Trials:
             data: What is learnt, and what the best points are chosen by.
             vanilla_loss: The base's own validation loss, when it is known already.
             on_tokens: Called with the tokens of every step, over all candidates.
-            stop: Asked after every reading of each of them whether to go no further.
 
         Returns:
             One result a candidate, in order.
         """
         if self.settings.plain:
             return [
-                self.run(config, data, vanilla_loss=vanilla_loss, on_tokens=on_tokens, stop=stop)
+                self.run(config, data, vanilla_loss=vanilla_loss, on_tokens=on_tokens)
                 for config in configs
             ]
         with InjectionGroup(self.base, configs, seed=self.seed) as group:
@@ -207,7 +209,6 @@ class Trials:
                 seed=self.seed,
                 vanilla_loss=vanilla_loss,
                 on_tokens=on_tokens,
-                stop=stop,
             )
             results: list[TrialResult] = []
             for i, (member, report) in enumerate(zip(group.members, reports, strict=True)):
@@ -230,7 +231,7 @@ class Trials:
         )
         rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
         return TrialResult(
-            objectives=Objectives(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
+            objectives=ObjectiveValues(loss=trained.report.best.loss, rouge_l=fmean(rouge_l)),
             rouge_l=rouge_l,
             trained=trained,
             evaluate_s=time.perf_counter() - started,
@@ -323,7 +324,6 @@ class Trials:
         data: TrialData,
         vanilla_loss: float | None,
         on_tokens: Callable[[int], None] | None,
-        stop: Stop | None = None,
     ) -> tuple[Trained, LossReading | None]:
         report = train(
             injection,
@@ -333,7 +333,6 @@ class Trials:
             seed=self.seed,
             vanilla_loss=vanilla_loss,
             on_tokens=on_tokens,
-            stop=stop,
             engine=self._engine(injection),
         )
         return _kept(injection, report)

@@ -78,7 +78,7 @@ class Item(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give the answers and questions of the files, then the reviews, then the items.
+    """Return the answers and questions of the files, then the reviews, then the items.
 
     Raises:
         DataError: A file cannot be read, or is none that has user ids.
@@ -97,7 +97,7 @@ LOADER = Loader(
 
 
 def kind_of(path: Path) -> Kind:
-    """Say what a file holds, by its first rows.
+    """Return what a file holds, by its first rows.
 
     Raises:
         DataError: Nothing that is known, or nothing with user ids.
@@ -132,7 +132,7 @@ def _refused(path: Path, *, got: str) -> DataError:
 
 
 def _look(path: Path) -> str:
-    """Say what a file that holds no rows looks like."""
+    """Return what a file that holds no rows looks like."""
     first = next(iter(lines(path)), None)
     if not isinstance(first, Line):
         return "an empty file" if first is None else f"a first line that is {first.reason}"

@@ -29,7 +29,7 @@ _LAYOUT = "{train,valid,test}.{src,tgt,fact,pers}"
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give the pairs of each part, and what their authors wrote elsewhere.
+    """Return the pairs of each part, and what their authors wrote elsewhere.
 
     Args:
         paths: The files, or folders of them.

@@ -25,7 +25,7 @@ class Message(NamedTuple):
 
 
 def text_of(content: object, *, between: str, place: int) -> str | Dropped:
-    """Give the text of a message, or why it has none.
+    """Return the text of a message, or why it has none.
 
     Args:
         content: A string, `{"text": string}`, `{"parts": list}`, or a list of such; parts that are
@@ -74,7 +74,7 @@ def dialogues(
 
 
 def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
-    """Say whether a message begins another conversation."""
+    """Whether a message begins another conversation."""
     last = messages[-1]
     gap = 0.0 if last.time is None or message.time is None else message.time - last.time
     return message.chat != last.chat or gap > gap_s or len(messages) >= MAX_MESSAGES

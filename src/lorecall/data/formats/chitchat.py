@@ -25,7 +25,7 @@ SHA256 = "d2a5d0bf6acf354fef51f3af39cbece2220d3b8f6086b658c3d335105798312a"
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give the replies and openers of each conversation, in the order of the file.
+    """Return the replies and openers of each conversation, in the order of the file.
 
     Raises:
         DataError: A file is unreadable, not of this format, or not the published one.
@@ -34,7 +34,7 @@ def read(paths: Paths) -> Iterator[Event]:
 
 
 def dialogues(paths: Paths) -> Iterator[Dialogue | Dropped]:
-    """Give each conversation that is not empty, or what is wrong with it.
+    """Return each conversation that is not empty, or what is wrong with it.
 
     Raises:
         DataError: As `read`.

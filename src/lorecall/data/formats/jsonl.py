@@ -46,12 +46,12 @@ class Row(Record):
     meta: dict[str, JsonValue] | None = None
 
     def sentences(self) -> list[str]:
-        """Give the profile as a list."""
+        """Return the profile as a list."""
         return [self.profile] if isinstance(self.profile, str) else self.profile or []
 
 
 def loader(path: Path) -> Loader:
-    """Give the loader of a JSONL file, which has the file's name."""
+    """Return the loader of a JSONL file, which has the file's name."""
     return Loader(
         name=path.name,
         record="one JSON object with user, query and response",
@@ -62,7 +62,7 @@ def loader(path: Path) -> Loader:
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give each line's pair and profile.
+    """Return each line's pair and profile.
 
     Raises:
         DataError: A file cannot be read.

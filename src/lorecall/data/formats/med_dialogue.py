@@ -68,7 +68,7 @@ class Files(NamedTuple):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give the pairs and profiles of each dialogue.
+    """Return the pairs and profiles of each dialogue.
 
     Raises:
         DataError: A file cannot be read or is none of the three, or the profiles are not those of
@@ -192,14 +192,14 @@ def _dialogue(value: object, *, user: str, number: int) -> Iterator[Event]:
 
 
 def _only(value: object) -> tuple[str, object]:
-    """Give the one key of a round and what is under it; an empty round of anything else."""
+    """Return the one key of a round and what is under it; an empty round of anything else."""
     if isinstance(value, dict) and len(cast("dict[str, object]", value)) == 1:
         return next(iter(cast("dict[str, object]", value).items()))
     return "", None
 
 
 def _profile(value: object, *, user: str, place: int) -> Iterator[Event]:
-    """Give the sentences of a profile: the texts under its keys."""
+    """Return the sentences of a profile: the texts under its keys."""
     try:
         # Whoever wrote it may have said something before and after it.
         text = value[value.find("{") : value.rfind("}") + 1] if isinstance(value, str) else ""
@@ -215,7 +215,7 @@ def _profile(value: object, *, user: str, place: int) -> Iterator[Event]:
 
 
 def _texts(value: object) -> Iterator[str]:
-    """Give the texts in a value, in their order."""
+    """Return the texts in a value, in their order."""
     left = [value]
     while left:
         part = left.pop()

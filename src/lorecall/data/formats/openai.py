@@ -54,7 +54,7 @@ class Node(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give what the assistant answered each person, and what got no answer.
+    """Return what the assistant answered each person, and what got no answer.
 
     Raises:
         DataError: A file cannot be read, or holds no conversations.
@@ -80,7 +80,7 @@ def _events(path: Path) -> Iterator[Event]:
 
 
 def _rows(path: Path) -> Iterator[Parsed | Dropped]:
-    """Give the conversations of a JSON list, those of one line each, or the one of the file."""
+    """Return the conversations of a JSON list, those of one line each, or the one of the file."""
     root = first_byte(path)
     if root not in (b"[", b"{"):
         raise _refused(path, got="no list and no object")
@@ -132,7 +132,7 @@ def _message(value: object, *, chat: str, n: int, place: int) -> Message | Dropp
 
 
 def _branch(mapping: Mapping[str, object], last: str | None) -> list[object]:
-    """Give the messages from the root to a node, or to the node named last; oldest first.
+    """Return the messages from the root to a node, or to the node named last; oldest first.
 
     A broken node ends the way to the root; it stands among them, to be counted.
     """

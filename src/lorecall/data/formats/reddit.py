@@ -23,7 +23,7 @@ _N_PARTS, _N_FIELDS = 3, 8
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give the responses of the files, and what their authors wrote before.
+    """Return the responses of the files, and what their authors wrote before.
 
     Raises:
         DataError: A file cannot be read, or its first line is of neither format.

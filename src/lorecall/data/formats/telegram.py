@@ -39,7 +39,7 @@ class Sent(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give every sender's replies and openers.
+    """Return every sender's replies and openers.
 
     Raises:
         DataError: A file cannot be read, or holds no messages.

@@ -48,7 +48,7 @@ class Head(NamedTuple):
     rest: str
 
     def time(self, *, day_first: bool) -> float | None:
-        """Give the time in Unix seconds, None where there is no such day."""
+        """Return the time in Unix seconds, None where there is no such day."""
         a, b, c = self.date
         if a > 31:  # noqa: PLR2004 - the year comes first
             year, month, day = a, b, c
@@ -62,7 +62,7 @@ class Head(NamedTuple):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Give every sender's replies and openers.
+    """Return every sender's replies and openers.
 
     Raises:
         DataError: A file cannot be read, or holds no messages.
@@ -81,7 +81,7 @@ LOADER = Loader(
 
 
 def day_first(path: Path) -> bool:
-    """Say whether the day comes before the month in a file's dates.
+    """Whether the day comes before the month in a file's dates.
 
     Raises:
         DataError: The file cannot be read, or no line begins with a date.

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past, attend
 from lorecall.lm.engine.kernels import set_fusing
 from lorecall.lm.engine.linears import Linears
@@ -29,7 +29,7 @@ class Body:
         reorder: Whether to keep reordered copies of the weights for decoding on a CPU.
     """
 
-    def __init__(self, base: BaseModel, *, reorder: bool = True) -> None:
+    def __init__(self, base: LanguageModel, *, reorder: bool = True) -> None:
         self.base = base
         self.linears = Linears(reorder=reorder)
         self.blocks = BLOCKS[base.family.name](base.model, self.linears)
@@ -54,7 +54,7 @@ class Body:
         return pack(sequences, tails, dtype=base.dtype, device=base.device, past=past, share=share)
 
     def embed(self, packed: Pack) -> Tensor:
-        """Give the stream before the first layer. *Shape:* (rows, width)."""
+        """Return the stream before the first layer. *Shape:* (rows, width)."""
         return self.blocks.embed(packed.ids, self._positions(packed))
 
     def to_feed(
@@ -156,11 +156,11 @@ class Body:
         )
 
 
-_BODIES: WeakKeyDictionary[BaseModel, Body] = WeakKeyDictionary()
+_BODIES: WeakKeyDictionary[LanguageModel, Body] = WeakKeyDictionary()
 
 
-def body_of(base: BaseModel) -> Body:
-    """Give the fast path of a base, made when it is first asked for: its copies are shared."""
+def body_of(base: LanguageModel) -> Body:
+    """Return the fast path of a base, made when it is first asked for: its copies are shared."""
     if base not in _BODIES:
         _BODIES[base] = Body(base)
     return _BODIES[base]

@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import bias_of
 
 _CHUNK_BYTES = {"cpu": 2**25, "cuda": 2**29}
 
 
-def token_losses(base: BaseModel, h: Tensor, targets: Tensor) -> Tensor:
+def token_losses(base: LanguageModel, h: Tensor, targets: Tensor) -> Tensor:
     """Compute the cross entropy of each row.
 
     Args:

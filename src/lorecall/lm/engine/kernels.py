@@ -46,7 +46,7 @@ def paired_linear(
 
 
 def merging_pays(rows: int, shape: tuple[int, int], rank: int, dtype: torch.dtype) -> bool:
-    """Say whether W + s B A is cheaper to make for one step than the pair is to apply.
+    """Whether W + s B A is cheaper to make for one step than the pair is to apply.
 
     Merging saves the product with B on the way forward and with A on the way back. It is for fp32
     alone: rounded to bf16, the sum would lose most of a small update.
@@ -203,7 +203,7 @@ _FUSING = {"on": False}
 
 
 def set_fusing(*, on: bool, device: torch.device | None = None) -> bool:
-    """Say whether the element-wise functions here are compiled, each into one pass over its data.
+    """Whether the element-wise functions here are compiled, each into one pass over its data.
 
     `torch.compile` does it, with a C++ compiler on the CPU and Triton on a GPU; the first call of
     each function then takes seconds. The numbers stay the same up to rounding.
@@ -226,7 +226,7 @@ def set_fusing(*, on: bool, device: torch.device | None = None) -> bool:
 
 
 def fused(function: Callable[P, R]) -> Callable[P, R]:
-    """Give the compiled form of an element-wise function, or the function itself."""
+    """Return the compiled form of an element-wise function, or the function itself."""
     return cast("Callable[P, R]", _compiled(function)) if _FUSING["on"] else function
 
 

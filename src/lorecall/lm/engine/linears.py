@@ -99,18 +99,18 @@ class Linears:
         return F.linear(x, self._weight(module), bias_of(inner))
 
     def _has_pair(self, module: nn.Module) -> bool:
-        """Say whether a pair is to be applied beside the weight that is used."""
+        """Whether a pair is to be applied beside the weight that is used."""
         if not isinstance(module, LoraLinear) or self._bare:
             return False
         return not module.merged and id(module) not in self._folded
 
     def _weight(self, module: nn.Module) -> Tensor:
-        """Give the weight that is used now. *Shape:* (d, k)."""
+        """Return the weight that is used now. *Shape:* (d, k)."""
         folded = self._folded.get(id(module))
         return weight_of(_inner(module)) if folded is None or self._bare else folded
 
     def _source(self, module: nn.Module) -> Tensor:
-        """Give the tensor that the weight in use is stored in."""
+        """Return the tensor that the weight in use is stored in."""
         folded = self._folded.get(id(module))
         stored = _inner(module).weight if folded is None or self._bare else folded
         assert isinstance(stored, Tensor)
@@ -123,7 +123,7 @@ class Linears:
         return all(_is_plain(_inner(module)) for module in modules) and can_reorder(x.dtype)
 
     def _copy(self, modules: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None, list[int]]:
-        """Give the reordered copy of weights laid one under another, their biases and sizes."""
+        """Return the reordered copy of weights laid one under another, their biases and sizes."""
         sources = tuple(self._source(module) for module in modules)
         key = tuple(id(source) for source in sources)
         kept = self._copies.get(key)
@@ -155,7 +155,7 @@ class _Copy:
 
 @cache
 def can_reorder(dtype: torch.dtype) -> bool:
-    """Say whether this torch keeps reordered weights of a number format on this CPU."""
+    """Whether this torch keeps reordered weights of a number format on this CPU."""
     try:
         weight = torch.zeros(16, 16, dtype=dtype)
         copy = torch.ops.mkldnn._reorder_linear_weight(weight, _HINT)  # noqa: SLF001
@@ -174,7 +174,7 @@ def _is_plain(linear: nn.Module) -> bool:
 
 
 def _versions(tensors: Sequence[Tensor]) -> tuple[int, ...]:
-    """Give torch's own counters of changes; a tensor made in inference mode has none."""
+    """Return torch's own counters of changes; a tensor made in inference mode has none."""
     return tuple(0 if t.is_inference() else t._version for t in tensors)  # noqa: SLF001
 
 

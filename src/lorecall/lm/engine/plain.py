@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.lora import LoraLinear
 from lorecall.lm.sampling import Chooser
 from lorecall.records import Inject
@@ -18,7 +18,7 @@ from lorecall.records import Inject
 
 @torch.inference_mode()
 def answer_plainly(
-    base: BaseModel,
+    base: LanguageModel,
     prompts: Sequence[Sequence[int]],
     *,
     max_new_tokens: int,
@@ -65,7 +65,7 @@ def answer_plainly(
     return answers
 
 
-def act_on(base: BaseModel, tokens: Tensor | None) -> None:
+def act_on(base: LanguageModel, tokens: Tensor | None) -> None:
     """Say on which tokens of the next padded batch the pairs act.
 
     Args:

@@ -76,7 +76,7 @@ def bare_past(body: Body, prompts: Sequence[Sequence[int]]) -> tuple[Past, ...]:
 def prompt_past(
     packed: Pack, lengths: Sequence[int], kept: Sequence[KeysValues]
 ) -> tuple[Past, ...]:
-    """Give each sequence its own first `lengths` rows of keys and values, padded on the right."""
+    """Return each sequence its own first `lengths` rows of keys and values, padded on the right."""
     column = torch.arange(max(1, *lengths) if len(lengths) > 1 else max(1, lengths[0]))
     starts = torch.tensor([sum(packed.lengths[:i]) for i in range(len(lengths))])[:, None]
     index = torch.where(column < packed.n_common, column, starts + column)

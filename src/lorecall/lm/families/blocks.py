@@ -32,7 +32,7 @@ class Blocks(Protocol):
     n_layers: int
 
     def scaling(self, layer: int) -> float:
-        """Give the factor on the scores."""
+        """Return the factor on the scores."""
         ...
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class LlamaBlocks:
         self._angles: tuple[Tensor, Tensor, Tensor] | None = None
 
     def scaling(self, layer: int) -> float:
-        """Give the factor on the scores."""
+        """Return the factor on the scores."""
         return float(self.layers[layer].self_attn.scaling)
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:  # noqa: ARG002 - rotary
@@ -123,7 +123,7 @@ class GPT2Blocks:
         self.n_layers = len(self.layers)
 
     def scaling(self, layer: int) -> float:
-        """Give the factor on the scores."""
+        """Return the factor on the scores."""
         return float(self.layers[layer].attn.scaling)
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
@@ -161,7 +161,7 @@ class RobertaBlocks:
         self.n_layers = len(self.layers)
 
     def scaling(self, layer: int) -> float:
-        """Give the factor on the scores."""
+        """Return the factor on the scores."""
         return float(self.layers[layer].attention.self.scaling)
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:

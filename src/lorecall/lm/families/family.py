@@ -40,11 +40,11 @@ class Family:
 
     @property
     def paths(self) -> dict[str, str]:
-        """Give every linear that can take a module: name -> dotted path."""
+        """Return every linear that can take a module: name -> dotted path."""
         return {**self.linears, **self.attention}
 
     def seed_place(self, name: str) -> int:
-        """Give a linear's number in the seeds of its pair: one that never changes."""
+        """Return a linear's number in the seeds of its pair: one that never changes."""
         if name in self.linears:
             return sorted(self.linears).index(name)
         return len(self.linears) + sorted(self.attention).index(name)
@@ -168,14 +168,14 @@ def linear_shape(linear: nn.Module) -> tuple[int, int]:
 
 
 def weight_of(linear: nn.Module) -> Tensor:
-    """Give the weight as (d, k), however it is stored."""
+    """Return the weight as (d, k), however it is stored."""
     weight = linear.weight
     assert isinstance(weight, Tensor)
     return weight.T if isinstance(linear, Conv1D) else weight
 
 
 def bias_of(linear: nn.Module) -> Tensor | None:
-    """Give the bias, if there is one."""
+    """Return the bias, if there is one."""
     bias = getattr(linear, "bias", None)
     assert bias is None or isinstance(bias, Tensor)
     return bias

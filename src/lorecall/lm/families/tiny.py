@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from lorecall.errors import ModelError
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import FAMILIES
 
 CHAT_TEMPLATE = (
@@ -33,7 +33,7 @@ def tiny_base(
     seed: int = 0,
     chat: bool | None = None,
     dtype: torch.dtype = torch.float32,
-) -> BaseModel:
+) -> LanguageModel:
     """Build a random model of a family, with a byte-level tokeniser.
 
     Args:
@@ -61,7 +61,7 @@ def tiny_base(
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="eager")
     torch.random.set_rng_state(state)
-    return BaseModel(model, tokenizer, name=f"tiny-{family}")
+    return LanguageModel(model, tokenizer, name=f"tiny-{family}")
 
 
 def tiny_tokenizer(*, chat: bool) -> PreTrainedTokenizerFast:

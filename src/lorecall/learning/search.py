@@ -1,29 +1,27 @@
 """One person's search, for whichever process works on it: a theta in, what it found out.
 
-Together with `lorecall.learn.pipeline` this is where the search and the model meet.
+Together with `lorecall.learning.pipeline` this is where the search and the model meet.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 from lorecall.data.history import split_history, subset
-from lorecall.learn.readings import finding_of
-from lorecall.learn.result import Trial
-from lorecall.lm.base import BaseModel
+from lorecall.learning.readings import outcome_of_trial
+from lorecall.lm.base import LanguageModel
 from lorecall.records import History, InjectionConfig
-from lorecall.search.early_stop import is_hopeless
 from lorecall.search.loop import Search
-from lorecall.search.outcome import Finding, SearchOutcome
+from lorecall.search.outcome import SearchOutcome, TrialOutcome
 from lorecall.search.prior import Prior
+from lorecall.search.records import Trial
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import LearnSettings, SearchSettings
-from lorecall.train.activation_cache import Frozen
-from lorecall.train.trial import TrialData, Trials
+from lorecall.train.activation_cache import ActivationCache
+from lorecall.train.trial import TrialData, TrialRunner
 
 Advance = Callable[[float], None]
-Try = Callable[[InjectionConfig], Finding]
+Try = Callable[[InjectionConfig], TrialOutcome]
 """Tries one theta."""
 Stage = Callable[[Search, int], AbstractContextManager[Advance]]
 """Announces so many trials of a search, and takes the tokens as they are trained."""
@@ -54,11 +52,11 @@ class Plan:
 class Fidelity:
     """How a trial is done: with which settings, on which samples."""
 
-    trials: Trials
+    trials: TrialRunner
     data: TrialData
 
 
-class Searching:
+class SearchProblem:
     """The trials of one person's search, and its studies.
 
     Args:
@@ -73,49 +71,33 @@ class Searching:
 
     def __init__(
         self,
-        base: BaseModel,
+        base: LanguageModel,
         history: History,
         settings: LearnSettings,
         *,
-        frozen: Frozen | None = None,
+        frozen: ActivationCache | None = None,
     ) -> None:
         self.base, self.settings = base, settings
         self._split = split_history(history)
-        full = Trials(base, settings=settings.trial_train, seed=settings.seed, frozen=frozen)
+        full = TrialRunner(base, settings=settings.trial_train, seed=settings.seed, frozen=frozen)
         fewer = subset(self._split.train, settings.search.samples, seed=settings.seed)
         self.full = Fidelity(trials=full, data=full.data(self._split, fewer))
 
-    @cached_property
-    def cheap(self) -> Fidelity:
-        """A trial of the screening; its data is encoded when it is first asked for."""
-        settings, full = self.settings, self.full
-        cheap = Trials(
-            self.base,
-            settings=settings.screen_train,
+    def open(self, plan: Plan) -> Search:
+        """Open the study of the search."""
+        settings = self.settings
+        return Search(
+            space_of(self.base.n_layers, self.base.max_rank, settings.search),
+            settings=settings.search,
             seed=settings.seed,
-            frozen=full.trials.frozen,
+            storage=plan.storage,
+            study_name=plan.study_name,
+            priors=plan.priors,
         )
-        n = settings.search.screen_samples
-        fewest = subset(full.data.train.samples, n, seed=settings.seed)
-        return Fidelity(trials=cheap, data=cheap.data(self._split, fewest))
-
-    def open_screen(self, plan: Plan) -> Search:
-        """Open the study of the screening."""
-        return self._open(
-            plan, screen_settings(self.settings.search), f"{plan.study_name}-screen", plan.priors
-        )
-
-    def open_main(self, plan: Plan, screen: Search | None = None) -> Search:
-        """Open the study of the search itself; a finished screening informs it."""
-        settings, name = self.settings.search, plan.study_name
-        if screen is None:
-            return self._open(plan, settings, name, plan.priors)
-        priors = (screen.as_prior(), *plan.priors)
-        return self._open(plan, settings, name, priors, spent_s=screen.spent_s)
 
     def run(self, plan: Plan) -> SearchOutcome:
         """Search in this process alone, telling nobody, and give what was found."""
-        search = self._after_screening(plan, Search.run)
+        search = self.open(plan)
         return search.run(
             self.objective(self.full, plan, search),
             together=self.together(self.full, plan, search),
@@ -123,11 +105,11 @@ class Searching:
 
     def work(self, plan: Plan) -> None:
         """Work on the search beside other processes, until it is over."""
-        search = self._after_screening(plan, Search.work)
+        search = self.open(plan)
         search.work(self.objective(self.full, plan, search))
 
     def finalists(self, found: SearchOutcome) -> tuple[Trial, ...]:
-        """Give the trials that are trained in full, each once.
+        """Return the trials that are trained in full, each once.
 
         The chosen one, those of the lowest loss and, of the known designs that a search started
         from, the one of the lowest loss: trials are shorter than a full training, and what is
@@ -143,77 +125,42 @@ class Searching:
     def objective(
         self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
     ) -> Try:
-        """Give the function that tries one theta."""
+        """Return the function that tries one theta."""
 
-        def objective(config: InjectionConfig) -> Finding:
+        def objective(config: InjectionConfig) -> TrialOutcome:
             with nullcontext() if stage is None else stage(search, 1) as advance:
                 result = fidelity.trials.run(
                     config,
                     fidelity.data,
                     vanilla_loss=plan.vanilla_loss,
                     on_tokens=advance,
-                    stop=self._stop(search),
                 )
-            return finding_of(result)
+            return outcome_of_trial(result)
 
         return objective
 
     def together(
         self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
-    ) -> Callable[[Sequence[InjectionConfig]], list[Finding]] | None:
-        """Give the function that tries several side by side, where the settings say so."""
+    ) -> Callable[[Sequence[InjectionConfig]], list[TrialOutcome]] | None:
+        """Return the function that tries several side by side, where the settings say so."""
         if not self.settings.search.together:
             return None
 
-        def together(configs: Sequence[InjectionConfig]) -> list[Finding]:
+        def together(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
             with nullcontext() if stage is None else stage(search, len(configs)) as advance:
                 results = fidelity.trials.run_together(
                     configs,
                     fidelity.data,
                     vanilla_loss=plan.vanilla_loss,
                     on_tokens=advance,
-                    stop=self._stop(search),
                 )
-            return [finding_of(result) for result in results]
+            return [outcome_of_trial(result) for result in results]
 
         return together
 
-    def _after_screening(self, plan: Plan, screen_by: Callable[[Search, Try], object]) -> Search:
-        """Open the search itself, after the screening where the settings say so."""
-        screen = None
-        if self.settings.search.screen:
-            screen = self.open_screen(plan)
-            screen_by(screen, self.objective(self.cheap, plan, screen))
-        return self.open_main(plan, screen)
-
-    def _stop(self, search: Search) -> Callable[[Sequence[float]], bool] | None:
-        if not search.settings.early_stop:
-            return None
-        return lambda losses: is_hopeless(losses, search.curves)
-
-    def _open(
-        self,
-        plan: Plan,
-        settings: SearchSettings,
-        name: str,
-        priors: Sequence[Prior],
-        *,
-        spent_s: float = 0.0,
-    ) -> Search:
-        space = space_of(self.base.n_layers, self.base.max_rank, settings)
-        return Search(
-            space,
-            settings=settings,
-            seed=self.settings.seed,
-            storage=plan.storage,
-            study_name=name,
-            priors=priors,
-            spent_s=spent_s,
-        )
-
 
 def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> InjectionSpace:
-    """Give the space that the settings say, for a base of so many layers and so large ranks."""
+    """Return the space that the settings say, for a base of so many layers and so large ranks."""
     return InjectionSpace(
         n_layers=n_layers,
         max_loras=settings.max_loras,
@@ -223,19 +170,4 @@ def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> Injectio
         searched=settings.searched,
         scalings=settings.scalings,
         dropouts=settings.dropouts,
-    )
-
-
-def screen_settings(settings: SearchSettings) -> SearchSettings:
-    """Give the settings of the screening: as the search's, half of its trials at random.
-
-    It stops by its number of trials, or by the budget in minutes, which the search itself then has
-    less of; no trial of it is stopped early.
-    """
-    return replace(
-        settings,
-        trials=max(1, settings.screen),
-        initial=max(1, settings.screen // 2),
-        early_stop=False,
-        stop_rounds=max(1, settings.screen),
     )

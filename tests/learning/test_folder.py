@@ -13,13 +13,13 @@ from sqlalchemy import create_engine, text
 
 from lorecall.core.files import write_json
 from lorecall.errors import RunError
-from lorecall.learn.folder import RunFolder, open_run
+from lorecall.learning.folder import RunFolder, open_run
 
 IDENTITY = {"user": "ann", "seed": 0, "settings": {"layers": (1, 2), "rate": 5e-4}}
 HOLD = """
 import sys
 from pathlib import Path
-from lorecall.learn.folder import RunFolder, open_run
+from lorecall.learning.folder import RunFolder, open_run
 with open_run(Path(sys.argv[1]), {"user": "ann"}):
     print("held", flush=True)
     sys.stdin.read()

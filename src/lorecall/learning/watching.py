@@ -3,10 +3,10 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from lorecall.core.processes import Processes
 from lorecall.core.progress import Ledger
-from lorecall.learn.search import Advance
-from lorecall.learn.workers import Workers
-from lorecall.records import InjectionConfig, Objectives
+from lorecall.learning.search import Advance
+from lorecall.records import InjectionConfig, ObjectiveValues
 from lorecall.search.loop import Search
 
 
@@ -22,7 +22,7 @@ class Watch:
     """
 
     def __init__(
-        self, search: Search, ledger: Ledger, workers: Workers, *, what: str, cost: float
+        self, search: Search, ledger: Ledger, workers: Processes, *, what: str, cost: float
     ) -> None:
         self._ledger, self._workers = ledger, workers
         self._what, self._cost, self._n_layers = what, cost, search.space.n_layers
@@ -40,7 +40,7 @@ class Watch:
             yield advance
         self._own += n
 
-    def tell(self, number: int, objectives: Objectives, config: InjectionConfig) -> None:
+    def tell(self, number: int, objectives: ObjectiveValues, config: InjectionConfig) -> None:
         """Tell of a finished trial, whoever tried it."""
         self._workers.tend()
         self._told += 1

@@ -2,8 +2,8 @@
 
 history -> split -> vanilla -> search <-> trials -> choice -> default LoRA -> memory -> scores
 
-Here and in `lorecall.learn.search` alone the search and the model meet. Every stage leaves its finding
-in the run's folder, so that a run killed at any moment goes on where it was.
+Here and in `lorecall.learning.search` alone the search and the model meet. Every stage leaves its
+finding in the run's folder, so that a run killed at any moment goes on where it was.
 """
 
 import hashlib
@@ -15,26 +15,19 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from lorecall.core.progress import Ledger, Reporter, SilentReporter
+from lorecall.core.provenance import versions, without_password
 from lorecall.data.history import samples_hash, split_history
 from lorecall.data.privacy import mask
 from lorecall.errors import ArtefactError
-from lorecall.learn.costs import Costs
-from lorecall.learn.folder import STUDY_FILE, RunFolder, open_run
-from lorecall.learn.readings import SystemReading, prior_of, seconds_of
-from lorecall.learn.result import (
-    SYSTEMS,
-    Reply,
-    RunResult,
-    Scores,
-    System,
-    versions,
-    without_password,
-)
-from lorecall.learn.search import Plan, Searching, space_of
-from lorecall.learn.watching import Watch
-from lorecall.learn.workers import Workers
+from lorecall.learning.costs import Costs
+from lorecall.learning.folder import STUDY_FILE, RunFolder, open_run
+from lorecall.learning.readings import SystemReading, prior_of, seconds_of
+from lorecall.learning.result import SYSTEMS, Reply, RunResult, Scores, System
+from lorecall.learning.search import Plan, SearchProblem, space_of
+from lorecall.learning.watching import Watch
+from lorecall.learning.workers import workers_beside
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseModel
+from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Memory
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import (
@@ -52,21 +45,20 @@ from lorecall.records import (
     default_lora,
     evenly_spaced,
 )
-from lorecall.search.loop import Search
-from lorecall.search.outcome import Aims, SearchOutcome
+from lorecall.search.outcome import Objectives, SearchOutcome
 from lorecall.search.prior import Prior
 from lorecall.search.study import check_storage
 from lorecall.settings import LearnSettings, check_range, preset
 from lorecall.train.finals import train_finalists
 from lorecall.train.storing import sizes_of, to_memory, training_of
-from lorecall.train.trial import Trained, Trials
+from lorecall.train.trial import Trained, TrialRunner
 
 _N_REPLIES = 5
 
 
 def learn_memory(  # noqa: PLR0913 - one parameter an option
     history: History,
-    base: BaseModel,
+    base: LanguageModel,
     *,
     out: str | Path,
     settings: LearnSettings | None = None,
@@ -106,8 +98,8 @@ def learn_memory(  # noqa: PLR0913 - one parameter an option
     identity = identity_of(history, base, settings)
     others = [RunResult.load(Path(folder)) for folder in warm_start]
     space = space_of(base.n_layers, base.max_rank, settings.search)
-    aims = Aims(settings.search.third_objective)
-    priors = tuple(prior_of(other, space, aims) for other in others)
+    objectives = Objectives(settings.search.third_objective)
+    priors = tuple(prior_of(other, space, objectives) for other in others)
     if others:
         identity["warm_start"] = [hash_of(other) for other in others]
     if storage is not None:
@@ -148,7 +140,7 @@ class _Job:
         self,
         history: History,
         split: Split,
-        base: BaseModel,
+        base: LanguageModel,
         settings: LearnSettings,
         folder: RunFolder,
         reporter: Reporter,
@@ -159,13 +151,12 @@ class _Job:
         self.history, self.split, self.base = history, split, base
         self.n_workers, self.priors = n_workers, priors
         self.settings, self.folder = settings, folder
-        self.final = Trials(base, settings=settings.train, seed=settings.seed)
-        self.searching = Searching(base, history, settings, frozen=self.final.frozen)
+        self.final = TrialRunner(base, settings=settings.train, seed=settings.seed)
+        self.searching = SearchProblem(base, history, settings, frozen=self.final.frozen)
         self.data = self.final.data(split, split.train)
         self.test = self.final.encode(split.test, past=split.train)
-        screened = self.searching.cheap.data if settings.search.screen else None
         self.costs = Costs.of(
-            self.data, self.searching.full.data, screened, test=self.test, settings=settings
+            self.data, self.searching.full.data, test=self.test, settings=settings
         )
         self.ledger = Ledger(reporter, self.costs.total)
 
@@ -201,9 +192,8 @@ class _Job:
         )
         say, logs = self.ledger.reporter.say, self.folder.path / "workers"
         others = self.n_workers - 1
-        with Workers(self.base, plan, n=others, folder=logs, say=say) as workers:
-            screen = self._screen(plan, workers) if self.settings.search.screen else None
-            search = self.searching.open_main(plan, screen)
+        with workers_beside(self.base, plan, n=others, folder=logs, say=say) as workers:
+            search = self.searching.open(plan)
             watch = Watch(search, self.ledger, workers, what="trial", cost=self.costs.trial)
             found = search.run(
                 self.searching.objective(full := self.searching.full, plan, search, watch.stage),
@@ -214,14 +204,6 @@ class _Job:
         left = self.settings.search.trials - len(found.trials)
         self.ledger.skip(self.costs.suggestions + left * self.costs.trial)
         return found
-
-    def _screen(self, plan: Plan, workers: Workers) -> Search:
-        """Try many thetas at a low fidelity first."""
-        search, cost = self.searching.open_screen(plan), self.costs.screen_trial
-        watch = Watch(search, self.ledger, workers, what="screening trial", cost=cost)
-        objective = self.searching.objective(self.searching.cheap, plan, search, watch.stage)
-        search.run(objective, on_trial=watch.tell, on_wait=watch.wait)
-        return search
 
     def default_lora(self, vanilla: SystemReading) -> SystemReading:
         """Train the control that isolates the search."""
@@ -300,7 +282,6 @@ class _Job:
                 configs,
                 self.data,
                 vanilla_loss=vanilla.valid_loss,
-                take=self.settings.search.take,
                 on_tokens=advance,
             )
             config, trained = configs[finals.best], finals.trained
@@ -379,8 +360,10 @@ class _Job:
         return Scores(**paired_scores(scores, other, **self._bootstrap))
 
 
-def identity_of(history: History, base: BaseModel, settings: LearnSettings) -> dict[str, object]:
-    """Say what a run computes; the same command gives the same identity."""
+def identity_of(
+    history: History, base: LanguageModel, settings: LearnSettings
+) -> dict[str, object]:
+    """Return what a run computes; the same command gives the same identity."""
     return {
         "dataset": history.dataset,
         "user": history.user,
@@ -393,12 +376,12 @@ def identity_of(history: History, base: BaseModel, settings: LearnSettings) -> d
 
 
 def hash_of(result: RunResult) -> str:
-    """Give a hash of a finished run."""
+    """Return a hash of a finished run."""
     return hashlib.sha256(result.model_dump_json().encode()).hexdigest()[:16]
 
 
 def is_stored(memory: Path) -> bool:
-    """Say whether the memory is there and whole: someone may have lost its files."""
+    """Whether the memory is there and whole: someone may have lost its files."""
     try:
         Memory.load(memory)
     except ArtefactError:

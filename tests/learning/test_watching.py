@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from lorecall.core.progress import Ledger
-from lorecall.learn.watching import Watch
-from lorecall.records import InjectionConfig, Objectives
+from lorecall.learning.watching import Watch
+from lorecall.records import InjectionConfig, ObjectiveValues
 
 THETA = InjectionConfig(layers=(0, 2), n_loras=2, rank=8)
-FOUND = Objectives(loss=3.25, rouge_l=9.5)
+FOUND = ObjectiveValues(loss=3.25, rouge_l=9.5)
 
 
 class Told:

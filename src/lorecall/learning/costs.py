@@ -24,8 +24,6 @@ class Costs:
     trial: float
     suggestions: float
     n_trials: int
-    screen_trial: float
-    n_screen_trials: int
     train: float
     read_test: float
     n_finalists: int
@@ -43,7 +41,7 @@ class Costs:
     @property
     def total(self) -> float:
         """The whole run: the base, the search, the control and the memory."""
-        tried = self.n_trials * self.trial + self.n_screen_trials * self.screen_trial
+        tried = self.n_trials * self.trial
         return self.vanilla + tried + self.suggestions + self.final + self.memory
 
     @classmethod
@@ -51,7 +49,6 @@ class Costs:
         cls,
         data: TrialData,
         tried: TrialData,
-        screened: TrialData | None,
         *,
         test: EncodedPart,
         settings: LearnSettings,
@@ -61,7 +58,6 @@ class Costs:
         Args:
             data: What the final training is given.
             tried: What a trial is given.
-            screened: What one of the screening is given; None where there is no screening.
             test: The test samples.
             settings: Epochs and trials.
         """
@@ -82,10 +78,8 @@ class Costs:
         return cls(
             vanilla=valid + read_test,
             trial=trial(settings.trial_train.max_epochs, tried),
-            screen_trial=trial(search.screen_epochs, screened),
             suggestions=SUGGEST_COST * max(0, search.trials - search.initial),
             n_trials=search.trials,
-            n_screen_trials=search.screen,
             train=settings.train.max_epochs * (_tokens(data.train.encoded) + evals * valid),
             read_test=read_test,
             n_finalists=min(search.finalists + search.design_is_finalist, search.trials),

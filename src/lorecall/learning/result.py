@@ -3,31 +3,19 @@
 Every number in it was measured in the run. Texts are masked (`lorecall.data.privacy`).
 """
 
-import re
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel as Schema
-from pydantic import ConfigDict, SerializerFunctionWrapHandler, ValidationError, WrapSerializer
+from pydantic import ConfigDict, ValidationError
 
 from lorecall.core.files import write_text
 from lorecall.errors import ConfigError, RunError
 from lorecall.records import InjectionConfig, Interval
+from lorecall.search.records import Hypervolume, Quartiles, Trial
 
 System = Literal["vanilla", "default_lora", "memory"]
 SYSTEMS: tuple[System, ...] = ("vanilla", "default_lora", "memory")
-
-
-def _written(config: InjectionConfig, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-    """Leave out a dropout of 0: a file, and its hash, is as before there was dropout."""
-    fields: dict[str, Any] = handler(config)
-    return {name: value for name, value in fields.items() if name != "dropout" or value}
-
-
-Theta = Annotated[InjectionConfig, WrapSerializer(_written)]
-"""theta as it is written to files."""
 
 
 class _Frozen(Schema):
@@ -43,42 +31,12 @@ class Scores(_Frozen):
     persona_f1: Interval
 
 
-class Trial(_Frozen):
-    """One finished trial. `curve` holds (epoch, validation loss)."""
-
-    number: int
-    config: Theta
-    loss: float
-    rougeL: float  # noqa: N815
-    on_front: bool
-    trainable_parameters: int
-    train_tokens: int
-    curve: tuple[tuple[float, float], ...]
-    seconds: dict[str, float]
-
-
 class Reply(_Frozen):
     """One test query with the true answer and every system's."""
 
     query: str
     truth: str
     responses: dict[System, str]
-
-
-class Quartiles(_Frozen):
-    """Spread of one input's importance over the posterior."""
-
-    low: float
-    median: float
-    high: float
-
-
-class Hypervolume(_Frozen):
-    """How the front grew. `trace` has one value a finished trial, `reference` one an objective."""
-
-    reference: tuple[float, ...]
-    trace: tuple[float, ...]
-    stopped: str
 
 
 class RunResult(_Frozen):
@@ -93,7 +51,7 @@ class RunResult(_Frozen):
     n_layers: int
     seed: int
     finished_at: str
-    config: Theta
+    config: InjectionConfig
     chosen_trial: int
     split: dict[str, int]
     scores: dict[System, Scores]
@@ -143,14 +101,3 @@ class RunResult(_Frozen):
                 got=str(reason).splitlines()[0],
                 next_step="Give the same `lorecall learn` command again after removing the file.",
             ) from reason
-
-
-def without_password(url: str) -> str:
-    """Hide the password of a storage URL: results, pages and messages get shown around."""
-    return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
-
-
-def versions() -> dict[str, str]:
-    """Name the versions that decide what a run computes."""
-    packages = ("lorecall", "torch", "transformers", "botorch", "optuna")
-    return {"python": python_version()} | {name: version(name) for name in packages}

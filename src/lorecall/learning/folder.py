@@ -28,7 +28,7 @@ STUDY_FILE = "study.db"
 
 
 def stage_file(run: Path, name: str) -> Path:
-    """Give the file of what a finished stage of a run left."""
+    """Return the file of what a finished stage of a run left."""
     return run / "stages" / f"{name}.json"
 
 

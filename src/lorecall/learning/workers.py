@@ -1,14 +1,18 @@
 """More processes for one search: each loads a base of its own, then asks, tries and tells."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from lorecall.core.processes import BaseAt, Processes, check_loadable, take_job
-from lorecall.learn.search import Plan, Searching
-from lorecall.lm.base import BaseModel
+from lorecall.core.processes import Processes, take_job
+from lorecall.learning.search import Plan, SearchProblem
+from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
+from lorecall.lm.device import set_threads, sharing_threads
+
+MODULE = "lorecall.learning.workers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +28,11 @@ class Job:
     base: BaseAt
 
 
-class Workers(Processes):
-    """Other processes at work on a search.
+@contextmanager
+def workers_beside(
+    base: LanguageModel, plan: Plan, *, n: int, folder: Path, say: Callable[[str], None]
+) -> Generator[Processes]:
+    """Have other processes work on a search for a block, sharing the cores with this one.
 
     Args:
         base: The base that they load again, by its name.
@@ -37,23 +44,24 @@ class Workers(Processes):
     Raises:
         ModelError: The base cannot be loaded by its name.
     """
-
-    def __init__(
-        self, base: BaseModel, plan: Plan, *, n: int, folder: Path, say: Callable[[str], None]
-    ) -> None:
-        if n:
-            check_loadable(base)
-        jobs = [_job(base, plan, k) for k in range(1, n + 1)]
-        super().__init__("lorecall.learn.workers", jobs, folder=folder, say=say)
+    if n:
+        check_loadable(base)
+    jobs = [_job(base, plan, k) for k in range(1, n + 1)]
+    with (
+        sharing_threads(n + 1) as n_threads,
+        Processes(MODULE, jobs, folder=folder, say=say, n_threads=n_threads) as beside,
+    ):
+        yield beside
 
 
 def main() -> None:
     """Do the job that comes on standard input."""
     job = TypeAdapter(Job).validate_json(take_job())
-    Searching(job.base.load(), job.plan.history, job.plan.settings).work(job.plan)
+    set_threads()
+    SearchProblem(job.base.load(), job.plan.history, job.plan.settings).work(job.plan)
 
 
-def _job(base: BaseModel, plan: Plan, k: int) -> bytes:
+def _job(base: LanguageModel, plan: Plan, k: int) -> bytes:
     history = replace(plan.history, dropped=dict(plan.history.dropped))  # a view is no JSON
     job = Job(plan=replace(plan, history=history), base=BaseAt.of(base, k))
     return TypeAdapter(Job).dump_json(job)

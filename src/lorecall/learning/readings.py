@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lorecall.errors import ConfigError
-from lorecall.learn.result import RunResult, System, Trial
-from lorecall.records import Objectives
+from lorecall.learning.result import RunResult, System
+from lorecall.records import ObjectiveValues
 from lorecall.search.discrete import Params
-from lorecall.search.outcome import Aims, Finding, SearchOutcome
+from lorecall.search.outcome import Objectives, SearchOutcome, TrialOutcome
 from lorecall.search.prior import Prior
+from lorecall.search.records import Trial
 from lorecall.search.space import InjectionSpace
 from lorecall.train.trial import TrialResult
 
@@ -41,10 +42,10 @@ class SystemReading:
         return fmean(self.valid_losses)
 
 
-def finding_of(result: TrialResult) -> Finding:
-    """Give what the search is to know of a trial."""
+def outcome_of_trial(result: TrialResult) -> TrialOutcome:
+    """Return what the search is to know of a trial."""
     report = result.trained.report
-    return Finding(
+    return TrialOutcome(
         objectives=result.objectives,
         rouge_l=result.rouge_l,
         n_parameters=result.trained.n_parameters,
@@ -73,8 +74,8 @@ def seconds_of(readings: Mapping[System, SystemReading], found: SearchOutcome) -
     }
 
 
-def prior_of(result: RunResult, space: InjectionSpace, aims: Aims) -> Prior:
-    """Give the trials of a finished run to another person's search.
+def prior_of(result: RunResult, space: InjectionSpace, objectives: Objectives) -> Prior:
+    """Return the trials of a finished run to another person's search.
 
     Trials outside the space are left out. A run over a narrower space lies inside a wider one that
     has the paper's scaling and dropout among its levels; how many parameters a trial had is known
@@ -83,7 +84,7 @@ def prior_of(result: RunResult, space: InjectionSpace, aims: Aims) -> Prior:
     Raises:
         ConfigError: None lies in it.
     """
-    prior = prior_of_trials(result.trials, space, aims)
+    prior = prior_of_trials(result.trials, space, objectives)
     if not prior.params:
         raise ConfigError(
             "a run to start from must have searched the same space, or a part of it",
@@ -97,15 +98,17 @@ def prior_of(result: RunResult, space: InjectionSpace, aims: Aims) -> Prior:
     return prior
 
 
-def prior_of_trials(trials: Iterable[Trial], space: InjectionSpace, aims: Aims) -> Prior:
-    """Give those of the trials that lie in the space; none may."""
+def prior_of_trials(
+    trials: Iterable[Trial], space: InjectionSpace, objectives: Objectives
+) -> Prior:
+    """Return those of the trials that lie in the space; none may."""
     params: list[Params] = []
     values: list[tuple[float, ...]] = []
     for trial in trials:
         with contextlib.suppress(ConfigError):
             params.append(space.params(trial.config))
-            found = Objectives(loss=trial.loss, rouge_l=trial.rougeL)
-            values.append(aims.values(found, trial.trainable_parameters))
+            found = ObjectiveValues(loss=trial.loss, rouge_l=trial.rougeL)
+            values.append(objectives.values(found, trial.trainable_parameters))
     return Prior(params=tuple(params), values=tuple(values))
 
 
