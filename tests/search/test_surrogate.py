@@ -13,7 +13,7 @@ from lorecall.search.surrogate import Draws, Surrogate, fit, importance
 
 
 def made_up(n: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return n points of eight inputs: the first matters to one objective, the second to another."""
+    """Return n points of eight inputs: the first for one objective, the second for another."""
     X = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (n, 8)).astype(float))
     return X, torch.stack([100 + 5 * X[:, 0], -0.01 * X[:, 1]], dim=1)
 

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from lorecall.data import (
+from lorecall.data import loading
+from lorecall.data.formats import (
     amazon_qa,
     amazon_qa_processed,
     chitchat,
     jsonl,
-    loading,
     med_dialogue,
     openai,
     reddit,
