@@ -263,11 +263,28 @@ def _at_least_one(name: str, value: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectiveValues:
-    """p(theta): validation loss (nats per token, minimised) and ROUGE-L (0..100, maximised)."""
+class TrialOutcome:
+    """What trying one theta found: both objectives p(theta), and what it took.
+
+    Args:
+        loss: Validation loss at the best point, in nats per token; minimised.
+        rouge_l: Mean validation ROUGE-L there, 0 to 100; maximised.
+        rouge_l_error: Its bootstrap standard error, in the same unit.
+        n_parameters: How many numbers were trained.
+        n_tokens: Tokens trained on.
+        curve: (epoch, validation loss), the base's own first.
+        train_s: Seconds of training, its readings of the validation loss included.
+        evaluate_s: Seconds of answering the validation prompts.
+    """
 
     loss: float
     rouge_l: float
+    rouge_l_error: float
+    n_parameters: int
+    n_tokens: int
+    curve: tuple[tuple[float, float], ...]
+    train_s: float
+    evaluate_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,7 +114,7 @@ def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str)
         "name": name,
         "mode": mode,
         "x": [trial.loss for trial in trials],
-        "y": [trial.rougeL for trial in trials],
+        "y": [trial.rouge_l for trial in trials],
         "text": [_hover(trial, result) for trial in trials],
         "hovertemplate": "%{text}<br>loss %{x:.3f}, ROUGE-L %{y:.2f}<extra></extra>",
     }
@@ -122,7 +122,7 @@ def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str)
 
 def _hover(trial: Trial, result: RunResult) -> str:
     text = describe(trial, result.n_layers)
-    size = f"<br>{trial.trainable_parameters:,} parameters"
+    size = f"<br>{trial.n_parameters:,} parameters"
     return text + size if counts_parameters(result) else text
 
 

@@ -79,9 +79,9 @@ def _axes(result: RunResult) -> list[Axis]:
         linear("n", [t.config.n_loras for t in trials]),
         ordinal("r", [t.config.rank for t in trials]),
         *(ordinal(f, [getattr(t.config, f) for t in trials]) for f in further_factors(result)),
-        logarithmic("parameters", [t.trainable_parameters for t in trials]),
+        logarithmic("parameters", [t.n_parameters for t in trials]),
         linear("loss ↓", [t.loss for t in trials], whole=False),
-        linear("ROUGE-L ↑", [t.rougeL for t in trials], whole=False),
+        linear("ROUGE-L ↑", [t.rouge_l for t in trials], whole=False),
     ]
 
 
@@ -176,8 +176,8 @@ def _line(
     trial: Trial, i: int, axes: Sequence[Axis], n_layers: int
 ) -> Iterator[tuple[float | None, int | None, str]]:
     text = (
-        f"{describe(trial, n_layers)}<br>{trial.trainable_parameters:,} parameters"
-        f"<br>loss {trial.loss:.3f}, ROUGE-L {trial.rougeL:.2f}"
+        f"{describe(trial, n_layers)}<br>{trial.n_parameters:,} parameters"
+        f"<br>loss {trial.loss:.3f}, ROUGE-L {trial.rouge_l:.2f}"
     )
     yield from ((axis.at[i], row, text) for row, axis in enumerate(axes))
     yield None, None, ""

@@ -197,9 +197,9 @@ def _trial_row(
     yield str(trial.config.rank)
     yield from (f"{getattr(trial.config, factor):g}" for factor in factors)
     yield f"{trial.loss:.3f}"
-    yield f"{trial.rougeL:.2f}"
-    yield short_count(trial.trainable_parameters)
-    yield f"{sum(trial.seconds.values()):.0f} s"
+    yield f"{trial.rouge_l:.2f}"
+    yield short_count(trial.n_parameters)
+    yield f"{trial.seconds:.0f} s"
     yield "chosen" if chosen else "front" if trial.on_front else ""
 
 

@@ -9,7 +9,6 @@ Notation
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,27 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from optuna.study import StudyDirection
 
 from lorecall.errors import ConfigError
+from lorecall.records import TrialOutcome
 
 Values = NDArray[np.float64]
 
 _MARGIN = 0.1  # the reference point lies this share of the range below the worst (SPEC section 4)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """What `choose` compares.
-
-    Args:
-        loss: Validation loss, minimised.
-        rouge_l: Validation ROUGE-L, maximised.
-        rouge_l_error: Its bootstrap standard error, in the same unit.
-        n_parameters: Trainable parameters.
-    """
-
-    loss: float
-    rouge_l: float
-    rouge_l_error: float
-    n_parameters: int
 
 
 def to_maximise(values: ArrayLike, directions: Sequence[StudyDirection]) -> Values:
@@ -125,7 +108,7 @@ def converged(trace: Sequence[float] | Values, *, rounds: int = 5, gain: float =
     return now - before < gain * before or now == before
 
 
-def choose(candidates: Sequence[Candidate], on_front: NDArray[np.bool_] | None = None) -> int:
+def choose(candidates: Sequence[TrialOutcome], on_front: NDArray[np.bool_] | None = None) -> int:
     """Choose a point (SPEC section 4): the highest ROUGE-L on the front.
 
     Among the front's points within one standard error of it (its own error), the lowest loss; then

@@ -18,7 +18,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.records import InjectionConfig, ObjectiveValues
+from lorecall.records import InjectionConfig, TrialOutcome
 from lorecall.search.alive import beating, running
 from lorecall.search.discrete import Params
 from lorecall.search.first import FirstPoints
@@ -27,15 +27,14 @@ from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import whole_params
 from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
-    FINDING,
+    OUTCOME,
     Objectives,
-    SearchOutcome,
-    TrialOutcome,
     importance_in,
     outcome_in,
     outcome_of,
 )
 from lorecall.search.prior import Prior
+from lorecall.search.records import SearchOutcome
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
 from lorecall.search.study import ask, finished, give_back, open_study, recover, tell_failed
@@ -46,7 +45,7 @@ _OVERRUN = 0.05  # of a budget in minutes, that a trial may be expected to take 
 _MOST_FIRST = 8  # points taken from priors before the surrogate suggests
 _DEADLINE = "deadline"
 
-Told = Callable[[int, ObjectiveValues, InjectionConfig], None]
+Told = Callable[[int, TrialOutcome, InjectionConfig], None]
 
 
 class Search:
@@ -252,16 +251,16 @@ class Search:
             for trial in trials:
                 signs.enter_context(beating(self.study, trial))
             try:
-                findings = objective(configs)
+                outcomes = objective(configs)
             except Exception:
                 for trial in trials:
                     tell_failed(self.study, trial.number)
                 raise
-            for trial, finding in zip(trials, findings, strict=True):
+            for trial, outcome in zip(trials, outcomes, strict=True):
                 # taken for lost while this process was held up: then another does it again
                 with contextlib.suppress(UpdateFinishedTrialError):
-                    trial.set_user_attr(FINDING, asdict(finding))
-                    values = self.objectives.values(finding.objectives, finding.n_parameters)
+                    trial.set_user_attr(OUTCOME, asdict(outcome))
+                    values = self.objectives.values(outcome)
                     self.study.tell(trial, values, skip_if_finished=True)
 
     def _why_stop(self, *, used_up: bool) -> str:
@@ -308,7 +307,7 @@ class _Telling:
         for trial in finished(self._study):
             if trial.number not in self._told and self._on_trial is not None:
                 config = self._space.config(trial.params)
-                self._on_trial(trial.number, outcome_in(trial).objectives, config)
+                self._on_trial(trial.number, outcome_in(trial), config)
             self._told.add(trial.number)
 
 

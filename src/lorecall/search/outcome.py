@@ -1,6 +1,6 @@
 """What a finished search comes to: the chosen theta, every trial, what the surrogate learnt."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -10,10 +10,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
-from lorecall.metrics.intervals import standard_error
-from lorecall.records import InjectionConfig, ObjectiveValues, ThirdObjective
+from lorecall.records import ThirdObjective, TrialOutcome
 from lorecall.search.front import (
-    Candidate,
     Values,
     choose,
     hypervolume_trace,
@@ -21,13 +19,13 @@ from lorecall.search.front import (
     to_maximise,
 )
 from lorecall.search.options import SamplerOptions
-from lorecall.search.records import Hypervolume, Quartiles, Trial
+from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
 from lorecall.search.surrogate import fit, importance
 
-FINDING = "finding"
-"""User attribute of a trial: what it found beside its objectives."""
+OUTCOME = "outcome"
+"""User attribute of a trial: its `TrialOutcome`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,57 +52,14 @@ class Objectives:
         down, up = StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE
         return (down, up) if self.third is None else (down, up, down)
 
-    def values(self, objectives: ObjectiveValues, n_parameters: int) -> tuple[float, ...]:
+    def values(self, outcome: TrialOutcome) -> tuple[float, ...]:
         """Return what a trial found, as a study is told it."""
-        two = (objectives.loss, objectives.rouge_l)
-        return two if self.third is None else (*two, log2(n_parameters))
+        two = (outcome.loss, outcome.rouge_l)
+        return two if self.third is None else (*two, log2(outcome.n_parameters))
 
     def to_maximise(self, done: Sequence[FrozenTrial]) -> Values:
         """Return the objectives of finished trials, all to be maximised, shape (n, m)."""
         return to_maximise([trial.values for trial in done], self.directions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialOutcome:
-    """What trying one theta found.
-
-    `rouge_l` has one value a validation sample; `curve` holds (epoch, validation loss).
-    """
-
-    objectives: ObjectiveValues
-    rouge_l: tuple[float, ...]
-    n_parameters: int
-    n_tokens: int
-    curve: tuple[tuple[float, float], ...]
-    train_s: float
-    evaluate_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOutcome:
-    """A finished search: the chosen theta, every trial, and what the surrogate learnt.
-
-    `importance` maps objective -> input -> quartiles; it is empty with too few trials for a fit.
-    """
-
-    config: InjectionConfig
-    chosen: int
-    trials: tuple[Trial, ...]
-    hypervolume: Hypervolume
-    importance: dict[str, dict[str, Quartiles]]
-
-    def finalists(self, n: int, *, designs: Collection[InjectionConfig] = ()) -> tuple[Trial, ...]:
-        """Return the trials that are to be trained in full, each once, the chosen one first.
-
-        Args:
-            n: Beside the chosen one, the `n` - 1 of the lowest loss.
-            designs: Beside them the one of these that has the lowest loss, where there is any.
-        """
-        chosen = next(trial for trial in self.trials if trial.number == self.chosen)
-        by_loss = sorted(self.trials, key=lambda trial: trial.loss)
-        design = [trial for trial in by_loss if trial.config in designs][:1]
-        others = (trial for trial in by_loss if trial in by_loss[: n - 1] or trial in design)
-        return (chosen, *(trial for trial in others if trial is not chosen))
 
 
 def outcome_of(
@@ -128,13 +83,13 @@ def outcome_of(
     """
     values = objectives.to_maximise(done)
     front = pareto(values)
-    chosen = choose([_candidate(trial) for trial in done], front)
+    chosen = choose([outcome_in(trial) for trial in done], front)
     (shown,) = to_maximise(reference, objectives.directions).tolist()
     return SearchOutcome(
         config=space.config(done[chosen].params),
         chosen=done[chosen].number,
         trials=tuple(
-            _record(trial, space, on_front=bool(on_front))
+            _trial(trial, space, on_front=bool(on_front))
             for trial, on_front in zip(done, front, strict=True)
         ),
         hypervolume=Hypervolume(
@@ -148,7 +103,7 @@ def outcome_of(
 
 def outcome_in(trial: FrozenTrial) -> TrialOutcome:
     """Read what a finished trial found."""
-    return TypeAdapter(TrialOutcome).validate_python(trial.user_attrs[FINDING])
+    return TypeAdapter(TrialOutcome).validate_python(trial.user_attrs[OUTCOME])
 
 
 def importance_in(
@@ -184,30 +139,11 @@ def importance_in(
     }
 
 
-def _record(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Trial:
-    finding = outcome_in(trial)
+def _trial(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Trial:
     return Trial(
         number=trial.number,
         config=space.config(trial.params),
-        loss=finding.objectives.loss,
-        rougeL=finding.objectives.rouge_l,
         on_front=on_front,
-        trainable_parameters=finding.n_parameters,
-        train_tokens=finding.n_tokens,
-        curve=finding.curve,
-        seconds={
-            "suggest": float(trial.system_attrs.get(SUGGEST_S, 0.0)),
-            "train": finding.train_s,
-            "evaluate": finding.evaluate_s,
-        },
-    )
-
-
-def _candidate(trial: FrozenTrial) -> Candidate:
-    finding = outcome_in(trial)
-    return Candidate(
-        loss=finding.objectives.loss,
-        rouge_l=finding.objectives.rouge_l,
-        rouge_l_error=standard_error(finding.rouge_l),
-        n_parameters=finding.n_parameters,
+        suggest_s=float(trial.system_attrs.get(SUGGEST_S, 0.0)),
+        **trial.user_attrs[OUTCOME],
     )

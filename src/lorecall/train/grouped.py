@@ -1,6 +1,6 @@
-"""Several candidates trained side by side on one base: for small batches on a large device.
+"""Several runs trained side by side on one base: for small batches on a large device.
 
-All candidates of a search see the same samples in the same order, so a step of k of them is one
+All runs of a search see the same samples in the same order, so a step of k of them is one
 batch with k times the rows: the base's products are made once over all rows, each candidate's pairs
 act on their own. What each of them learns is what it would have learnt alone.
 """
@@ -82,8 +82,8 @@ def train_together(
     *,
     settings: TrainSettings,
     seed: int,
-    vanilla_loss: float | None = None,
-    on_tokens: Callable[[int], None] | None = None,
+    base_loss: float,
+    on_step: Callable[[float], None] | None = None,
 ) -> list[TrainReport]:
     """Train each member as `lorecall.train.loop.train` would, all at once.
 
@@ -93,39 +93,37 @@ def train_together(
         valid_samples: What the best points are chosen by.
         settings: Rates, sizes and caps.
         seed: Seed of the order of the samples.
-        vanilla_loss: The base's own validation loss, when it is known already.
-        on_tokens: Called with the tokens of every step, over all members, as it ends.
+        base_loss: The base's own validation loss: the start of every curve.
+        on_step: Called after every step with its share of the longest training there may be.
 
     Returns:
         One report a member, in order; `seconds` is each one's share of the time.
     """
     group, frozen = engine.group, engine.frozen
-    if vanilla_loss is None:
-        vanilla_loss = read(FastEngine(group.base, frozen=frozen), valid_samples).mean
-    candidates = [
-        TrainingRun(member, settings, len(train_samples), vanilla_loss=vanilla_loss)
+    runs = [
+        TrainingRun(member, settings, len(train_samples), base_loss=base_loss)
         for member in group.members
     ]
-    going = list(range(len(candidates)))
+    going = list(range(len(runs)))
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
         with ExitStack() as blocks:
             for i in going:
-                blocks.enter_context(candidates[i].dropping())
+                blocks.enter_context(runs[i].dropping())
             losses = engine.losses(batch, going).mean(dim=1)
             losses.sum().backward()  # no memory's loss depends on another's pairs
         n_tokens = sum(sample.n_tokens for sample in batch)
         for i, loss in zip(going, losses.tolist(), strict=True):
-            candidates[i].step(loss, n_tokens=n_tokens)
-        if on_tokens is not None:
-            on_tokens(n_tokens * len(going))
-        if candidates[going[0]].reading_is_due:  # they step together, so they are read together
+            runs[i].step(loss, n_tokens=n_tokens)
+        if on_step is not None:
+            on_step(1 / runs[0].n_steps)
+        if runs[going[0]].reading_is_due:  # they step together, so they are read together
             for i in going:
                 group.activate([i])
                 one = FastEngine(group.base, group.members[i], frozen=frozen)
-                candidates[i].record(read(one, valid_samples, keep_bytes=KEEP_BYTES // len(going)))
-            going = [i for i in going if not candidates[i].is_over]
+                runs[i].record(read(one, valid_samples, keep_bytes=KEEP_BYTES // len(going)))
+            going = [i for i in going if not runs[i].is_over]
         if not going:
             break
-    reports = [candidate.report() for candidate in candidates]
+    reports = [run.report() for run in runs]
     return [replace(report, seconds=report.seconds / len(reports)) for report in reports]

@@ -1,6 +1,6 @@
-"""Train the pairs of one candidate and keep them at their best point.
+"""Train the pairs of one theta and keep them at their best point.
 
-AdamW with a linear schedule and warm-up (section 3.4). A candidate is read where its validation
+AdamW with a linear schedule and warm-up (section 3.4). It is read where its validation
 loss is lowest, never at a fixed epoch (SPEC section 3): the loss is taken several times an epoch,
 the best weights are kept, and training stops when it no longer falls.
 """
@@ -20,13 +20,13 @@ from lorecall.lm.generate import BATCH_SIZE
 from lorecall.lm.prompts import Encoded
 from lorecall.settings import TrainSettings
 from lorecall.train.batches import epoch_batches, length_batches
-from lorecall.train.engine import BatchReading, Engine, FastEngine
+from lorecall.train.engine import BatchReading, Engine
 
 KEEP_BYTES = 2**29  # keys and values of validation prompts, so that answering them reads no prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class LossReading:
     """The losses of samples, in their order, and what was read of them, batch by batch."""
 
     losses: tuple[float, ...]
@@ -49,7 +49,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainReport:
-    """What training one candidate did.
+    """What training one theta did.
 
     `best_reading` is what was read at the best point, None where that is the base itself.
     `train_losses` has one value a step; `n_tokens` counts what went through the model in training,
@@ -57,7 +57,7 @@ class TrainReport:
     """
 
     best: CurvePoint
-    best_reading: Reading | None = field(repr=False, compare=False)
+    best_reading: LossReading | None = field(repr=False, compare=False)
     curve: tuple[CurvePoint, ...]
     train_losses: tuple[float, ...]
     n_tokens: int
@@ -69,7 +69,7 @@ class TrainReport:
         return tuple((point.epoch, point.loss) for point in self.curve)
 
 
-def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> Reading:
+def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> LossReading:
     """Read the loss of every sample without training.
 
     Args:
@@ -86,7 +86,7 @@ def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> 
         if reading.prefilled is not None:
             keep_bytes -= reading.prefilled.n_bytes
         kept.append((chosen, reading if keep_bytes > 0 else replace(reading, prefilled=None)))
-    return Reading(losses=tuple(losses), batches=tuple(kept))
+    return LossReading(losses=tuple(losses), batches=tuple(kept))
 
 
 def read_batches(samples: Sequence[Encoded]) -> list[tuple[int, ...]]:
@@ -102,9 +102,9 @@ def train(  # noqa: PLR0913
     *,
     settings: TrainSettings,
     seed: int,
-    vanilla_loss: float | None = None,
-    on_tokens: Callable[[int], None] | None = None,
-    engine: Engine | None = None,
+    base_loss: float,
+    engine: Engine,
+    on_step: Callable[[float], None] | None = None,
 ) -> TrainReport:
     """Train the pairs in place; they end as they were at the lowest validation loss.
 
@@ -114,30 +114,27 @@ def train(  # noqa: PLR0913
         valid_samples: What the best point is chosen by.
         settings: Rates, sizes and caps.
         seed: Seed of the order of the samples.
-        vanilla_loss: The base's own validation loss, when it is known already.
-        on_tokens: Called with the tokens of every step as it ends.
-        engine: How losses are computed; the fast engine when None.
+        base_loss: The base's own validation loss: the start of the curve.
+        engine: How losses are computed.
+        on_step: Called after every step with its share of the longest training there may be.
 
     Returns:
         The loss curve and what it cost.
     """
-    engine = engine or FastEngine(injection.base, injection)
-    if vanilla_loss is None:
-        vanilla_loss = read(engine, valid_samples).mean
-    candidate = TrainingRun(injection, settings, len(train_samples), vanilla_loss=vanilla_loss)
+    run = TrainingRun(injection, settings, len(train_samples), base_loss=base_loss)
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
-        with candidate.dropping():
+        with run.dropping():
             loss = engine.losses(batch).mean()
             loss.backward()
-        candidate.step(loss.item(), n_tokens=sum(sample.n_tokens for sample in batch))
-        if on_tokens is not None:
-            on_tokens(sum(sample.n_tokens for sample in batch))
-        if candidate.reading_is_due:
-            candidate.record(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
-        if candidate.is_over:
+        run.step(loss.item(), n_tokens=sum(sample.n_tokens for sample in batch))
+        if on_step is not None:
+            on_step(1 / run.n_steps)
+        if run.reading_is_due:
+            run.record(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
+        if run.is_over:
             break
-    return candidate.report()
+    return run.report()
 
 
 class TrainingRun:
@@ -147,7 +144,7 @@ class TrainingRun:
         injection: The pairs.
         settings: Rates, sizes and caps.
         n_samples: How many samples an epoch has.
-        vanilla_loss: The base's own validation loss: the start of the curve.
+        base_loss: The base's own validation loss: the start of the curve.
     """
 
     def __init__(
@@ -156,7 +153,7 @@ class TrainingRun:
         settings: TrainSettings,
         n_samples: int,
         *,
-        vanilla_loss: float,
+        base_loss: float,
     ) -> None:
         self.injection, self.settings = injection, settings
         self.parameters = list(injection.parameters())
@@ -167,12 +164,12 @@ class TrainingRun:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        n_steps = self.n_batches * settings.max_epochs
+        self.n_steps = n_steps = self.n_batches * settings.max_epochs
         n_warmup = max(1, round(settings.warmup_share * n_steps))
         self.schedule = LambdaLR(self.optimizer, lambda step: _linear(step, n_warmup, n_steps))
-        self.curve = [CurvePoint(step=0, epoch=0.0, loss=vanilla_loss)]
+        self.curve = [CurvePoint(step=0, epoch=0.0, loss=base_loss)]
         self.best, self.best_tensors = self.curve[0], injection.tensors()
-        self.best_reading: Reading | None = None
+        self.best_reading: LossReading | None = None
         self.losses: list[float] = []
         self.n_tokens = 0
         self._started = perf_counter()
@@ -198,11 +195,11 @@ class TrainingRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether patience is at its end, or it was told to go no further."""
+        """Whether patience is at its end."""
         since = len(self.curve) - 1 - self.curve.index(self.best)
         return since >= self.settings.patience
 
-    def record(self, reading: Reading) -> None:
+    def record(self, reading: LossReading) -> None:
         """Note a reading; the best point's pairs are kept."""
         n = len(self.losses)
         point = CurvePoint(step=n, epoch=n / self.n_batches, loss=reading.mean)
