@@ -27,7 +27,7 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
-from lorecall.memory.memory import Manifest, Memory, Training
+from lorecall.memory.memory import Manifest, StoredMemory, Training
 from lorecall.records import InjectionConfig, Sample
 from lorecall.train.storing import base_identity
 
@@ -115,7 +115,7 @@ def fill() -> Callable[..., dict[str, torch.Tensor]]:
 
 
 @pytest.fixture
-def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., Memory]:
+def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., StoredMemory]:
     """Make a memory for a base, with drawn pairs."""
 
     def make(
@@ -124,7 +124,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
         *,
         seed: int = 0,
         linears: tuple[str, ...] | None = None,
-    ) -> Memory:
+    ) -> StoredMemory:
         config = config or InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
         with Injection(base, config, linears=linears) as injection:
             tensors = fill(injection, seed=seed)
@@ -143,7 +143,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., M
             versions={"lorecall": "0"},
             stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
         )
-        return Memory(manifest=manifest, tensors=tensors)
+        return StoredMemory(manifest=manifest, tensors=tensors)
 
     return make
 

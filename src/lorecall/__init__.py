@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lorecall.learning.pipeline import learn_memory
     from lorecall.learning.result import RunResult
     from lorecall.lm.base import LanguageModel
-    from lorecall.memory.memory import Memory
+    from lorecall.memory.memory import StoredMemory
     from lorecall.memory.peft import export_peft
     from lorecall.records import History, InjectionConfig, Sample, Turn
     from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
@@ -29,12 +29,12 @@ __all__ = [
     "LanguageModel",
     "LearnSettings",
     "LorecallError",
-    "Memory",
     "MemoryResponder",
     "Responder",
     "RunResult",
     "SaasNehviSampler",
     "Sample",
+    "StoredMemory",
     "Turn",
     "VanillaResponder",
     "export_peft",
@@ -52,12 +52,12 @@ _HOMES = {
     "InputError": "errors",
     "LearnSettings": "settings",
     "LorecallError": "errors",
-    "Memory": "memory.memory",
     "MemoryResponder": "reply.responder",
     "Responder": "reply.responder",
     "RunResult": "learning.result",
     "SaasNehviSampler": "search.sampler",
     "Sample": "records",
+    "StoredMemory": "memory.memory",
     "Turn": "records",
     "VanillaResponder": "reply.responder",
     "export_peft": "memory.peft",

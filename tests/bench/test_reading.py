@@ -7,7 +7,7 @@ import pytest
 from lorecall.bench.reading import longest_response, plain_encoded, read_fitted, read_losses
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Recall
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import LearnSettings
 from lorecall.systems.contract import Budget, Fitted, Person
@@ -61,7 +61,7 @@ def test_notes_cost_prompt_tokens(
 def test_a_memory_is_read_and_taken_off(
     llama: LanguageModel,
     make_person: Callable[..., Person],
-    make_memory: Callable[..., Memory],
+    make_memory: Callable[..., StoredMemory],
     budget: Budget,
     state_hash: Callable[[LanguageModel], str],
 ) -> None:

@@ -13,7 +13,7 @@ from lorecall.bench.work import Bench
 from lorecall.core.files import locked
 from lorecall.data.history import samples_hash
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.overlap import persona_f1, persona_tokens
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import Budget, Fitted, Person
@@ -26,7 +26,7 @@ class Bare:
     name: str
     made: list[tuple[str, str]]
     samples_sha256: str | None = None
-    memory: Memory | None = None
+    memory: StoredMemory | None = None
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Return the base; `broken` cannot."""
@@ -95,7 +95,7 @@ def test_what_a_cell_holds(bench: Bench, plan: BenchPlan) -> None:
 
 
 def test_a_cell_tells_where_the_memory_is(
-    bench: Bench, made: list[tuple[str, str]], make_memory: Callable[..., Memory]
+    bench: Bench, made: list[tuple[str, str]], make_memory: Callable[..., StoredMemory]
 ) -> None:
     """Theta is kept with the scores, so that a table can be made again without its searches."""
     memory = make_memory(bench.base)

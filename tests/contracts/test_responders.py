@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample, Turn
 from lorecall.reply.responder import (
     MemoryResponder,
@@ -14,7 +14,7 @@ from lorecall.reply.responder import (
     VanillaResponder,
 )
 
-MakeMemory = Callable[..., Memory]
+MakeMemory = Callable[..., StoredMemory]
 QUERIES = ["hello there", "x", "how are you doing today, my friend?", "né 日本 🙂", "hello there"]
 
 

@@ -14,7 +14,7 @@ from lorecall.data.history import samples_hash, split_history
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import History, Sample, Split, Statement, default_lora
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings
@@ -174,7 +174,7 @@ class TestContract:
         assert fit.n_bytes == sum(file.stat().st_size for file in files)
         assert (fit.n_bytes > 0) == (system.name != "vanilla")
         if (tmp_path / "memory").exists():
-            loaded = Memory.load(tmp_path)
+            loaded = StoredMemory.load(tmp_path)
             assert isinstance(fit.responder, ModelResponder)
             assert fit.responder.memory is not None
             for name, tensor in fit.responder.memory.tensors.items():

@@ -13,10 +13,10 @@ from lorecall.core.files import sha256_of
 from lorecall.errors import ArtefactError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.reply.responder import MemoryResponder
 
-MakeMemory = Callable[..., Memory]
+MakeMemory = Callable[..., StoredMemory]
 
 
 class Trap:
@@ -61,12 +61,12 @@ class TestPlace:
     def test_no_folder(self, tmp_path: Path) -> None:
         """Both places that were looked at are named."""
         with pytest.raises(ArtefactError, match=r"none/manifest\.json or .*no such folder"):
-            Memory.load(tmp_path / "none")
+            StoredMemory.load(tmp_path / "none")
 
     def test_a_folder_without_a_memory(self, tmp_path: Path) -> None:
         """The message says what to run."""
         with pytest.raises(ArtefactError, match=r"a folder without one.*lorecall learn"):
-            Memory.load(tmp_path)
+            StoredMemory.load(tmp_path)
 
 
 class TestWeights:
@@ -77,20 +77,20 @@ class TestWeights:
         """Wherever the file was cut."""
         weights.write_bytes(weights.read_bytes()[:keep])
         with pytest.raises(ArtefactError, match="whole safetensors file"):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
 
     def test_missing_weights_are_refused(self, weights: Path) -> None:
         """A manifest alone is no memory."""
         weights.unlink()
         with pytest.raises(ArtefactError, match="FileNotFoundError"):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
 
     @pytest.mark.parametrize("content", [b"\x00" * 64, b"\xff" * 64, b"no safetensors at all"])
     def test_other_content_is_refused(self, weights: Path, content: bytes) -> None:
         """Whatever it is."""
         weights.write_bytes(content)
         with pytest.raises(ArtefactError, match="whole safetensors file"):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
 
     @pytest.mark.parametrize("position", [8, 200, -1])
     def test_a_changed_byte_is_noticed(self, weights: Path, position: int) -> None:
@@ -99,7 +99,7 @@ class TestWeights:
         content[position] ^= 1
         weights.write_bytes(bytes(content))
         with pytest.raises(ArtefactError):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
 
     def test_swapped_weights_are_noticed(
         self, llama: LanguageModel, make_memory: MakeMemory, weights: Path, tmp_path: Path
@@ -108,7 +108,7 @@ class TestWeights:
         make_memory(llama, seed=1).save(tmp_path / "other")
         weights.write_bytes((tmp_path / "other" / "memory.safetensors").read_bytes())
         with pytest.raises(ArtefactError, match="those of its manifest: expected sha256"):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
 
     @pytest.mark.parametrize("protocol", [0, 2, 5])
     def test_a_pickle_is_refused_and_not_executed(
@@ -119,7 +119,7 @@ class TestWeights:
         weights.write_bytes(pickle.dumps(Trap(proof), protocol=protocol))
         restamp(weights.parent)
         with pytest.raises(ArtefactError, match="whole safetensors file"):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
         assert not proof.exists()
 
     def test_a_pickle_of_torch_is_refused_and_not_executed(
@@ -130,7 +130,7 @@ class TestWeights:
         torch.save({"trap": Trap(proof)}, weights)
         restamp(weights.parent)
         with pytest.raises(ArtefactError, match="whole safetensors file"):
-            Memory.load(weights.parent)
+            StoredMemory.load(weights.parent)
         assert not proof.exists()
 
     def test_pairs_of_another_theta_do_not_go_on(self, llama: LanguageModel, weights: Path) -> None:
@@ -138,7 +138,7 @@ class TestWeights:
         tensors = load_file(weights)
         save_file({name: tensor[:1].clone() for name, tensor in tensors.items()}, weights)
         restamp(weights.parent)
-        memory = Memory.load(weights.parent)
+        memory = StoredMemory.load(weights.parent)
         with (
             Injection(llama, memory.config) as injection,
             pytest.raises(ArtefactError, match="the pairs must fit theta"),
@@ -153,7 +153,7 @@ class TestWeights:
         save_file({name: torch.zeros(2, 2)}, weights)
         restamp(weights.parent)
         with pytest.raises(ArtefactError):
-            MemoryResponder(llama, Memory.load(weights.parent)).reply("hi")
+            MemoryResponder(llama, StoredMemory.load(weights.parent)).reply("hi")
 
 
 class TestManifest:
@@ -164,7 +164,7 @@ class TestManifest:
         """Empty, cut short, another kind of value, not UTF-8."""
         manifest.write_bytes(content)
         with pytest.raises(ArtefactError, match="a memory's manifest must be"):
-            Memory.load(manifest.parent)
+            StoredMemory.load(manifest.parent)
 
     @pytest.mark.parametrize("value", [0, 2, "1", None])
     def test_another_format_is_refused(self, manifest: Path, value: object) -> None:
@@ -172,7 +172,7 @@ class TestManifest:
         raw = json.loads(manifest.read_text())
         manifest.write_text(json.dumps({**raw, "format": value}))
         with pytest.raises(ArtefactError, match="expected format 1, got format"):
-            Memory.load(manifest.parent)
+            StoredMemory.load(manifest.parent)
 
     @pytest.mark.parametrize("field", ["base", "theta", "training", "versions"])
     def test_a_missing_field_is_refused(self, manifest: Path, field: str) -> None:
@@ -181,7 +181,7 @@ class TestManifest:
         del raw[field]
         manifest.write_text(json.dumps(raw))
         with pytest.raises(ArtefactError, match=f"got {field}: "):
-            Memory.load(manifest.parent)
+            StoredMemory.load(manifest.parent)
 
     @pytest.mark.parametrize(
         ("part", "field", "value"),
@@ -205,7 +205,7 @@ class TestManifest:
         raw[part][field] = value
         manifest.write_text(json.dumps(raw))
         with pytest.raises(ArtefactError, match="a memory's manifest must be whole"):
-            Memory.load(manifest.parent)
+            StoredMemory.load(manifest.parent)
 
     def test_a_manifest_without_a_hash_vouches_for_nothing(self, manifest: Path) -> None:
         """Its weights are not taken on trust."""
@@ -213,4 +213,4 @@ class TestManifest:
         del raw["weights_sha256"]
         manifest.write_text(json.dumps(raw))
         with pytest.raises(ArtefactError):
-            Memory.load(manifest.parent)
+            StoredMemory.load(manifest.parent)

@@ -13,10 +13,10 @@ from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.memory.memory import Memory, find_memory
+from lorecall.memory.memory import StoredMemory, find_memory
 from lorecall.records import Decoding, InjectionConfig
 
-MakeMemory = Callable[..., Memory]
+MakeMemory = Callable[..., StoredMemory]
 
 
 class TestRoundTrip:
@@ -28,7 +28,7 @@ class TestRoundTrip:
         """To the bit; only the hash of the weights is added."""
         memory = make_memory(base)
         memory.save(tmp_path / "memory")
-        loaded = Memory.load(tmp_path / "memory")
+        loaded = StoredMemory.load(tmp_path / "memory")
         assert loaded.tensors.keys() == memory.tensors.keys()
         assert all(
             torch.equal(loaded.tensors[name], memory.tensors[name]) for name in memory.tensors
@@ -48,7 +48,7 @@ class TestRoundTrip:
         memory.save(tmp_path)
         ids = torch.tensor([[5, 9, 30, 77]])
         logits = []
-        for tensors in (memory.tensors, Memory.load(tmp_path).tensors):
+        for tensors in (memory.tensors, StoredMemory.load(tmp_path).tensors):
             with torch.no_grad(), Injection(base, memory.config) as injection:
                 injection.load(tensors)
                 logits.append(base.model(ids).logits)
@@ -67,7 +67,7 @@ class TestRoundTrip:
     ) -> None:
         """Placement and scaling included."""
         make_memory(llama, config).save(tmp_path)
-        assert Memory.load(tmp_path).config == config
+        assert StoredMemory.load(tmp_path).config == config
 
     @pytest.mark.parametrize(("dropout", "is_told"), [(0.0, False), (0.05, True)])
     def test_dropout_is_written_where_there_is_some(
@@ -84,7 +84,7 @@ class TestRoundTrip:
         make_memory(llama, config).save(tmp_path)
         theta = json.loads((tmp_path / "manifest.json").read_text())["theta"]
         assert ("dropout" in theta) == is_told
-        assert Memory.load(tmp_path).config == config
+        assert StoredMemory.load(tmp_path).config == config
 
     def test_how_replies_are_decoded_comes_back(
         self, base: LanguageModel, make_memory: MakeMemory, tmp_path: Path
@@ -93,13 +93,13 @@ class TestRoundTrip:
         memory = make_memory(base)
         decoding = Decoding(stop_bias=-1.25, no_repeat=4)
         memory.decoded(decoding).save(tmp_path / "m")
-        assert Memory.load(tmp_path / "m").decoding == decoding
+        assert StoredMemory.load(tmp_path / "m").decoding == decoding
         path = tmp_path / "m" / "manifest.json"
         manifest = json.loads(path.read_text())
         for name in ("stop_bias", "stop_ids", "no_repeat"):
             del manifest[name]
         path.write_text(json.dumps(manifest))
-        assert Memory.load(tmp_path / "m").decoding == Decoding()
+        assert StoredMemory.load(tmp_path / "m").decoding == Decoding()
 
     def test_the_folder_of_a_run_will_do(
         self, llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path
@@ -107,7 +107,7 @@ class TestRoundTrip:
         """Its `memory/` is found, from a path or a string."""
         make_memory(llama).save(tmp_path / "memory")
         assert find_memory(tmp_path) == tmp_path / "memory"
-        assert Memory.load(str(tmp_path)).manifest.training.user == "user-0"
+        assert StoredMemory.load(str(tmp_path)).manifest.training.user == "user-0"
 
     def test_a_memory_is_replaced_whole(
         self, llama: LanguageModel, make_memory: MakeMemory, tmp_path: Path
@@ -116,7 +116,7 @@ class TestRoundTrip:
         path = tmp_path / "memory"
         make_memory(llama, seed=0).save(path)
         make_memory(llama, seed=1).save(path)
-        assert Memory.load(path).manifest.training.user == "user-1"
+        assert StoredMemory.load(path).manifest.training.user == "user-1"
         assert sorted(file.name for file in path.iterdir()) == [
             "manifest.json",
             "memory.safetensors",
@@ -204,5 +204,5 @@ class TestWhenWritingFails:
         file_size_limit(2000)
         with pytest.raises(OSError, match="File too large"):
             second.save(tmp_path / "memory")
-        assert Memory.load(tmp_path).manifest.training.user == "user-0"
+        assert StoredMemory.load(tmp_path).manifest.training.user == "user-0"
         assert [file.name for file in tmp_path.iterdir()] == ["memory"]

@@ -20,11 +20,11 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode_greedily
 from lorecall.lm.prompts import PromptFormat
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import export_peft
 from lorecall.records import Decoding, InjectionConfig
 
-MakeMemory = Callable[..., Memory]
+MakeMemory = Callable[..., StoredMemory]
 IDS = torch.tensor([[5, 9, 30, 77, 8, 200], [6, 6, 101, 12, 40, 41]])
 FAMILIES = pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
 CONFIGS = {
@@ -36,7 +36,9 @@ CONFIGS = {
 }
 
 
-def ours(base: LanguageModel, memory: Memory, linears: tuple[str, ...] | None = None) -> Tensor:
+def ours(
+    base: LanguageModel, memory: StoredMemory, linears: tuple[str, ...] | None = None
+) -> Tensor:
     """Return the logits of a base with a memory on it."""
     with torch.no_grad(), Injection(base, memory.config, linears=linears) as injection:
         injection.load(memory.tensors)
@@ -185,7 +187,7 @@ class TestFolder:
         memory.save(tmp_path / "memory")
         with pytest.raises(RunError, match="an export goes to a folder of its own"):
             export_peft(memory, tmp_path / "memory")
-        assert Memory.load(tmp_path / "memory").config == memory.config
+        assert StoredMemory.load(tmp_path / "memory").config == memory.config
 
     def test_a_file_is_refused(self, make_memory: MakeMemory, tmp_path: Path) -> None:
         """It stays as it is."""

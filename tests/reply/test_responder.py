@@ -14,12 +14,12 @@ from lorecall.lm.engine.plain import answer_plainly
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode_greedily
 from lorecall.lm.sampling import GreedyChooser
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import Decoding, InjectionConfig, Turn
 from lorecall.reply.responder import MemoryResponder, ModelResponder, VanillaResponder
 from lorecall.settings import TrainSettings
 
-MakeMemory = Callable[..., Memory]
+MakeMemory = Callable[..., StoredMemory]
 QUERIES = ["hello there", "how are you doing", "x"]
 
 

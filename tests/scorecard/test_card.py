@@ -11,7 +11,7 @@ from lorecall.errors import ConfigError, DataError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Recall
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Interval
 from lorecall.reply.responder import ModelResponder
 from lorecall.scorecard.ability import ability, general_text
@@ -69,7 +69,7 @@ def learnt(base: LanguageModel, person: Person) -> ModelResponder:
     return ModelResponder(base, memory=memory, limits=LIMITS)
 
 
-def switched_off(memory: Memory) -> Memory:
+def switched_off(memory: StoredMemory) -> StoredMemory:
     """Make a memory that changes nothing."""
     return replace(memory, tensors={k: 0 * x for k, x in memory.tensors.items()})
 

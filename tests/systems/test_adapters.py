@@ -9,7 +9,7 @@ import torch
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample, default_lora
 from lorecall.reply.responder import ModelResponder
 from lorecall.search.space import InjectionSpace
@@ -30,7 +30,7 @@ LINES += [("valid", "tea?", "fine"), ("test", "tea?", "fine")]
 
 def memory_of(
     system: DefaultLora | LargestLora | Oppu, person: Person, base: LanguageModel
-) -> Memory:
+) -> StoredMemory:
     """Fit a system and give what it has in the weights."""
     responder = system.fit(person, base, BUDGET).responder
     assert isinstance(responder, ModelResponder)

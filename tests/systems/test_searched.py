@@ -12,7 +12,7 @@ from lorecall.errors import ConfigError, RunError
 from lorecall.learning.pipeline import learn_memory
 from lorecall.learning.search import SearchProblem
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import Take, default_lora
 from lorecall.search.outcome import SearchOutcome
 from lorecall.settings import LearnSettings, Start
@@ -56,8 +56,8 @@ def test_it_is_the_memory_that_learn_makes(
     result = learn_memory(person.history, llama, out=tmp_path / "run", settings=settings)
     system = SearchedMemory(quick, folder=tmp_path / "bench")
     fitted = system.fit(person, llama, Budget(train=quick.train, seed=3))
-    learnt = Memory.load(tmp_path / "run")
-    made = Memory.load(only(tmp_path / "bench"))
+    learnt = StoredMemory.load(tmp_path / "run")
+    made = StoredMemory.load(only(tmp_path / "bench"))
     assert made.config == learnt.config == result.config == fitted.theta
     assert set(made.tensors) == set(learnt.tensors)
     assert all(torch.equal(made.tensors[name], x) for name, x in learnt.tensors.items())
@@ -137,7 +137,7 @@ def test_another_seed_is_another_memory(
         system.fit(make_person(user), llama, Budget(train=quick.train, seed=seed))
     folders = list(tmp_path.iterdir())
     assert len(folders) == 3
-    memories = [Memory.load(folder) for folder in folders]
+    memories = [StoredMemory.load(folder) for folder in folders]
     assert sorted(m.manifest.training.seed for m in memories) == [0, 0, 1]
 
 

@@ -246,7 +246,7 @@ def ask(  # noqa: PLR0913 - one parameter an option
     """Answer a query as someone who knows the person."""
     from lorecall.data.privacy import mask  # noqa: PLC0415
     from lorecall.lm.device import set_threads  # noqa: PLC0415
-    from lorecall.memory.memory import Memory  # noqa: PLC0415
+    from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
     from lorecall.reply.responder import MemoryResponder, VanillaResponder  # noqa: PLC0415
 
     if not query.strip():
@@ -257,7 +257,7 @@ def ask(  # noqa: PLR0913 - one parameter an option
             next_step='For example: lorecall ask --memory DIR "how was your day?"',
         )
     set_threads()
-    stored = Memory.load(memory)
+    stored = StoredMemory.load(memory)
     base = _load_base(model or stored.manifest.base.name, device, four_bit=four_bit)
     replies: dict[str, str] = {}
     if vanilla or compare:
@@ -314,10 +314,10 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the memory as a PEFT adapter, which peft and vLLM load."""
-    from lorecall.memory.memory import Memory  # noqa: PLC0415
+    from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
     from lorecall.memory.peft import export_peft  # noqa: PLC0415
 
-    export_peft(Memory.load(folder), peft)
+    export_peft(StoredMemory.load(folder), peft)
     _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
 
 

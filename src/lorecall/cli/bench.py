@@ -166,14 +166,14 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Ask a memory whether it knows its person: style, recall, absence, controls, damage."""
     from lorecall.lm.device import set_threads  # noqa: PLC0415
-    from lorecall.memory.memory import Memory  # noqa: PLC0415
+    from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
     from lorecall.reply.responder import MemoryResponder  # noqa: PLC0415
     from lorecall.scorecard.card import CardSettings  # noqa: PLC0415
     from lorecall.scorecard.card import scorecard as make_card  # noqa: PLC0415
     from lorecall.scorecard.make import people_for  # noqa: PLC0415
     from lorecall.scorecard.view import scorecard_view  # noqa: PLC0415
 
-    memory = Memory.load(folder)
+    memory = StoredMemory.load(folder)
     person, rest = people_for(memory, data, paths=path or (), n_others=others, seed=seed)
     set_threads()
     base = load_base(model or memory.manifest.base.name, device, four_bit=four_bit)

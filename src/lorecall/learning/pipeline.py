@@ -28,7 +28,7 @@ from lorecall.learning.watching import Watch
 from lorecall.learning.workers import workers_beside
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.metrics.scores import (
     SampleScores,
@@ -383,7 +383,7 @@ def hash_of(result: RunResult) -> str:
 def is_stored(memory: Path) -> bool:
     """Whether the memory is there and whole: someone may have lost its files."""
     try:
-        Memory.load(memory)
+        StoredMemory.load(memory)
     except ArtefactError:
         return False
     return True

@@ -80,7 +80,7 @@ class Manifest(Schema):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class StoredMemory:
     """The trained pairs of one person, with their manifest.
 
     `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to fp32 tensors.

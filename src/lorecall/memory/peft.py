@@ -17,14 +17,14 @@ from torch import Tensor
 
 from lorecall.core.files import new_folder, write_bytes, write_json
 from lorecall.errors import ConfigError, RunError
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
 GENERATION_FILE = "generation_config.json"
 
 
-def export_peft(memory: Memory, folder: Path) -> None:
+def export_peft(memory: StoredMemory, folder: Path) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`.
 
     Where the memory's replies have a length of their own, `generation_config.json` too.
@@ -59,7 +59,7 @@ def export_peft(memory: Memory, folder: Path) -> None:
             write_json(temporary / GENERATION_FILE, {"sequence_bias": biases})
 
 
-def adapter_tensors(memory: Memory, rank: int) -> dict[str, Tensor]:
+def adapter_tensors(memory: StoredMemory, rank: int) -> dict[str, Tensor]:
     """Name, pad and scale the pairs as PEFT expects them.
 
     Args:
@@ -82,7 +82,7 @@ def adapter_tensors(memory: Memory, rank: int) -> dict[str, Tensor]:
     return tensors
 
 
-def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
+def adapter_config(memory: StoredMemory, rank: int) -> dict[str, object]:
     """Make the configuration; layers without a module are left out of `layers_to_transform`.
 
     An empty `layers_to_transform` would adapt every layer; theta always has a layer, so the list
@@ -107,7 +107,7 @@ def adapter_config(memory: Memory, rank: int) -> dict[str, object]:
     }
 
 
-def stop_biases(memory: Memory) -> list[tuple[tuple[int, ...], float]]:
+def stop_biases(memory: StoredMemory) -> list[tuple[tuple[int, ...], float]]:
     """Return what is added to the logits of the tokens that end a reply; none where that is 0.
 
     A memory of before its manifest named those tokens gives none either.

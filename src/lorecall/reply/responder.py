@@ -13,7 +13,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import body_of
 from lorecall.lm.generate import respond
 from lorecall.lm.prompts import Encoded, Recall, format_for
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import Decoding, Inject, Sample, Turn
 from lorecall.settings import TrainSettings
 
@@ -68,7 +68,7 @@ class ModelResponder:
         self,
         base: LanguageModel,
         *,
-        memory: Memory | None = None,
+        memory: StoredMemory | None = None,
         recall: Recall | None = None,
         limits: TrainSettings | None = None,
         decoding: Decoding | None = None,
@@ -156,5 +156,5 @@ class MemoryResponder(ModelResponder):
         ArtefactError: The pairs do not fit theta.
     """
 
-    def __init__(self, base: LanguageModel, memory: Memory) -> None:
+    def __init__(self, base: LanguageModel, memory: StoredMemory) -> None:
         super().__init__(base, memory=memory)

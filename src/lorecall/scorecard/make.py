@@ -8,12 +8,12 @@ from lorecall.bench.people import load_person, usable_users
 from lorecall.bench.plan import BenchSettings, Source
 from lorecall.data.history import MIN_SAMPLES, samples_hash
 from lorecall.errors import DataError
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.systems.contract import Person
 
 
 def people_for(
-    memory: Memory,
+    memory: StoredMemory,
     source: str | None = None,
     *,
     paths: Sequence[Path] = (),

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import History, InjectionConfig, Split
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
@@ -70,7 +70,7 @@ class Fitted:
         return None if self._memory is None else self._memory.config
 
     @property
-    def _memory(self) -> Memory | None:
+    def _memory(self) -> StoredMemory | None:
         return self.responder.memory if isinstance(self.responder, ModelResponder) else None
 
     def save(self, folder: Path) -> None:

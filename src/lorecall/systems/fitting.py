@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Recall
-from lorecall.memory.memory import Memory, Training
+from lorecall.memory.memory import StoredMemory, Training
 from lorecall.records import InjectionConfig, Sample
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import NO_FACTS, Budget, Fitted, Person
@@ -22,7 +22,7 @@ from lorecall.train.trial import TrialRunner
 class TrainedMemory:
     """A memory, and the seconds its training took."""
 
-    memory: Memory
+    memory: StoredMemory
     seconds: float
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import Budget, Fitted, Person, System
 from lorecall.systems.fitting import MatchingRecall, TrainedMemory, fitted
@@ -58,7 +58,7 @@ class WithRetrieval:
         recall = retrieving(person, n_notes=self.n_notes)
         return fitted(person, base, budget, trained=trained, recall=recall, facts=inner.facts)
 
-    def _memory(self, inner: Fitted) -> Memory:
+    def _memory(self, inner: Fitted) -> StoredMemory:
         responder = inner.responder
         memory = responder.memory if isinstance(responder, ModelResponder) else None
         if memory is None or inner.notes is not None:

@@ -20,7 +20,7 @@ from lorecall.learning.pipeline import identity_of, is_stored
 from lorecall.learning.search import Plan, SearchProblem
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import Memory
+from lorecall.memory.memory import StoredMemory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
 from lorecall.search.outcome import SearchOutcome
@@ -76,7 +76,7 @@ class SearchedMemory:
                 made = _make(person, base, settings, run)
             else:
                 made = TypeAdapter(Made).validate_python(kept)
-            memory = Memory.load(run.memory)
+            memory = StoredMemory.load(run.memory)
             n_bytes = sum(file.stat().st_size for file in run.memory.iterdir())
         theta = memory.config
         return Fitted(

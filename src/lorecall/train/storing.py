@@ -4,7 +4,7 @@ from lorecall.core.provenance import versions
 from lorecall.data.history import samples_hash
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import PromptFormat
-from lorecall.memory.memory import BaseIdentity, Manifest, Memory, Training
+from lorecall.memory.memory import BaseIdentity, Manifest, StoredMemory, Training
 from lorecall.records import GREEDY, Decoding, InjectionConfig, Split
 from lorecall.train.trial import Trained
 
@@ -16,7 +16,7 @@ def to_memory(
     base: LanguageModel,
     training: Training,
     decoding: Decoding = GREEDY,
-) -> Memory:
+) -> StoredMemory:
     """Put trained pairs together with where they belong and what they came from.
 
     Args:
@@ -33,7 +33,7 @@ def to_memory(
         versions=versions(),
         stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
     )
-    return Memory(manifest=manifest, tensors=trained.tensors).decoded(decoding)
+    return StoredMemory(manifest=manifest, tensors=trained.tensors).decoded(decoding)
 
 
 def base_identity(base: LanguageModel) -> BaseIdentity:
