@@ -8,6 +8,7 @@ layers below a memory. What is computed is the same (`tests/lm` compares).
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor, nn
 
 from lorecall.lm.base import LanguageModel
@@ -15,7 +16,7 @@ from lorecall.lm.engine.attention import Past, attend
 from lorecall.lm.engine.kernels import set_fusing
 from lorecall.lm.engine.linears import Linears
 from lorecall.lm.engine.packing import Pack, pack
-from lorecall.lm.families.blocks import BLOCKS
+from lorecall.lm.families.blocks import BLOCKS, Rotation
 
 KeysValues = tuple[Tensor, Tensor]
 """One layer's keys and values of packed rows. *Shape:* (rows, key heads, head width) each."""
@@ -32,7 +33,7 @@ class Body:
     def __init__(self, base: LanguageModel, *, reorder: bool = True) -> None:
         self.base = base
         self.linears = Linears(reorder=reorder)
-        self.blocks = BLOCKS[base.family.name](base.model, self.linears)
+        self.blocks = BLOCKS[base.family.name](base.model)
         if base.device.type == "cuda":
             set_fusing(on=True, device=base.device)
 
@@ -78,11 +79,11 @@ class Body:
         Returns:
             The stream before the feed-forward of `layer`. *Shape:* (rows, width)
         """
-        positions = self._positions(packed)
+        rotation = self.rotation(self._positions(packed))
         for i in range(-1 if start is None else start, layer):
             if i >= 0:
-                h = self.blocks.feed(i, h)
-            h = self._attention(i + 1, h, packed, positions, kept=kept)
+                h = self.blocks.mlp(i, h, self.linears)
+            h = self._attention(i + 1, h, packed, rotation, kept=kept)
         return h
 
     def wanted(
@@ -106,20 +107,20 @@ class Body:
         Returns:
             What the head is applied to. *Shape:* (wanted rows, width)
         """
-        positions = self._positions(packed)
+        rotation = self.rotation(self._positions(packed))
         last = self.n_layers - 1
         if start == last:
             h = h[packed.wanted]
         for i in range(-1 if start is None else start, last + 1):
             if i >= 0:
-                h = self.blocks.feed(i, h)
+                h = self.blocks.mlp(i, h, self.linears)
             if i < last:
                 before = None if past is None else past[i + 1]
                 narrow = i + 1 == last
                 h = self._attention(
-                    i + 1, h, packed, positions, kept=kept, past=before, narrow=narrow
+                    i + 1, h, packed, rotation, kept=kept, past=before, narrow=narrow
                 )
-        return self.blocks.end(h)
+        return self.blocks.final_norm(h)
 
     def logits(self, h: Tensor) -> Tensor:
         """Apply the head. *Shape:* (rows, width) to (rows, vocabulary), in fp32."""
@@ -133,14 +134,14 @@ class Body:
         layer: int,
         h: Tensor,
         packed: Pack,
-        positions: Tensor,
+        rotation: Rotation | None,
         *,
         kept: list[KeysValues] | None = None,
         past: Past | None = None,
         narrow: bool = False,
     ) -> Tensor:
         """Run one attention block; `narrow` goes on with the wanted rows alone."""
-        q, k, v = self.blocks.heads(layer, h, positions)
+        q, k, v = self.blocks.qkv(layer, h, rotation, self.linears)
         if kept is not None:
             kept.append((k, v))
         geometry = packed.last if narrow else packed.whole
@@ -148,7 +149,12 @@ class Body:
             q, h = q[packed.wanted], h[packed.wanted]
         scaling = self.blocks.scaling(layer)
         mixed = attend(q, k, v, geometry, scaling=scaling, past=past)
-        return self.blocks.mixed(layer, h, mixed)
+        return self.blocks.attention_output(layer, h, mixed, self.linears)
+
+    def rotation(self, positions: Tensor) -> Rotation | None:
+        """Compute the rotary angles of positions, in the weights' number format."""
+        like = torch.empty(0, dtype=self.base.dtype, device=self.base.device)
+        return self.blocks.rotation(positions, like)
 
     def _positions(self, packed: Pack) -> Tensor:
         return (

@@ -63,11 +63,12 @@ class GrowingSteps:
             (a, b, _bias(n, self._lengths[a], self._layers[0][0].dtype))
             for (a, b), n in zip(cuts, after, strict=True)
         ]
-        blocks = self._body.blocks
+        blocks, linears = self._body.blocks, self._body.linears
         positions = places + self._body.base.first_position
         h = blocks.embed(tokens, positions)
+        rotation = self._body.rotation(positions)
         for layer, (keys, values) in enumerate(self._layers):
-            q, k, v = blocks.heads(layer, h, positions)
+            q, k, v = blocks.qkv(layer, h, rotation, linears)
             _write(keys, values, places, k, v)
             q = q * blocks.scaling(layer)
             mixed = [
@@ -76,8 +77,9 @@ class GrowingSteps:
                 if (n := bias.shape[-1])
             ]
             whole = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
-            h = blocks.feed(layer, blocks.mixed(layer, h, whole))
-        return self._body.logits(blocks.end(h))
+            h = blocks.attention_output(layer, h, whole, linears)
+            h = blocks.mlp(layer, h, linears)
+        return self._body.logits(blocks.final_norm(h))
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
@@ -126,15 +128,17 @@ class FixedSteps:
         self._lengths += 1
         keys = self._layers[0][0]
         bias = _bias(self._lengths, keys.shape[2], keys.dtype)
-        blocks = self._body.blocks
+        blocks, linears = self._body.blocks, self._body.linears
         positions = places + self._body.base.first_position
         h = blocks.embed(self._tokens, positions)
+        rotation = self._body.rotation(positions)
         for layer, (keys, values) in enumerate(self._layers):
-            q, k, v = blocks.heads(layer, h, positions)
+            q, k, v = blocks.qkv(layer, h, rotation, linears)
             _write(keys, values, places, k, v)
             mixed = _attend_one(q * blocks.scaling(layer), keys, values, bias)
-            h = blocks.feed(layer, blocks.mixed(layer, h, mixed))
-        return self._body.logits(blocks.end(h))
+            h = blocks.attention_output(layer, h, mixed, linears)
+            h = blocks.mlp(layer, h, linears)
+        return self._body.logits(blocks.final_norm(h))
 
     def _captured(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         """Record a step, and where its logits will be; what the warm-up changes is put back."""
