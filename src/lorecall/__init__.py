@@ -1,6 +1,6 @@
 """Personal memory for language models, kept in the weights.
 
-From a person's history `learn_memory` finds, by Bayesian optimisation, in which feed-forward
+From a person's history `learn` finds, by Bayesian optimisation, in which feed-forward
 layers, with how many LoRA modules and at which rank to inject a memory; trains it; and stores it.
 `MemoryResponder` answers as someone who knows that person, with no extra prompt tokens.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lorecall.data.catalog import list_users, load_history
     from lorecall.errors import InputError, LorecallError
-    from lorecall.learning.pipeline import learn_memory
+    from lorecall.learning.pipeline import learn
     from lorecall.learning.result import RunResult
     from lorecall.lm.base import LanguageModel
     from lorecall.memory.memory import StoredMemory
@@ -38,7 +38,7 @@ __all__ = [
     "Turn",
     "VanillaResponder",
     "export_peft",
-    "learn_memory",
+    "learn",
     "list_users",
     "load_history",
     "preset",
@@ -61,7 +61,7 @@ _HOMES = {
     "Turn": "records",
     "VanillaResponder": "reply.responder",
     "export_peft": "memory.peft",
-    "learn_memory": "learning.pipeline",
+    "learn": "learning.pipeline",
     "list_users": "data.catalog",
     "load_history": "data.catalog",
     "preset": "settings",

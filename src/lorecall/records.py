@@ -152,10 +152,17 @@ class Split:
     `own_content` is H's source: what the user wrote in the training part, and the profile.
     """
 
+    user: str
+    dataset: str
     train: tuple[Sample, ...]
     valid: tuple[Sample, ...]
     test: tuple[Sample, ...]
     own_content: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many samples each part has."""
+        return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
 
 
 PAPER_FACTORS: Mapping[Factor, float] = MappingProxyType({"scaling": 1.0, "dropout": 0.0})

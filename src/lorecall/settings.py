@@ -179,6 +179,11 @@ class SearchSettings:
         """Whether the better of the known designs is trained in full beside the others."""
         return self.start == "known" and self.finalists > 1
 
+    @property
+    def most_finalists(self) -> int:
+        """How many trials are trained in full at most."""
+        return min(self.finalists + self.design_is_finalist, self.trials)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnSettings:

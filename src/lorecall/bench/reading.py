@@ -16,7 +16,7 @@ from lorecall.reply.responder import Responder
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.train.activation_cache import ActivationCache
-from lorecall.train.trial import EncodedPart, TrialRunner
+from lorecall.train.reading import EncodedPart, Reader
 
 N_TIMED = 5
 
@@ -63,9 +63,9 @@ def read_fitted(
     base = responder.base
     encoded = [responder.encode(sample) for sample in samples]
     part = EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
-    trials = TrialRunner(base, settings=budget.train, seed=budget.seed)
+    reader = Reader(base, budget.train)
     with responder.attached() as injection:
-        reading = trials.read(
+        reading = reader.read(
             part,
             max_new_tokens=longest_response(person, base, budget.train),
             injection=injection,
@@ -89,7 +89,7 @@ def read_losses(
     encoded: Sequence[Encoded],
     *,
     settings: TrainSettings | None = None,
-    frozen: ActivationCache | None = None,
+    cache: ActivationCache | None = None,
 ) -> tuple[float, ...]:
     """Read the losses of anything in tokens, with what the responder has in its weights.
 
@@ -97,14 +97,12 @@ def read_losses(
         responder: Who reads.
         encoded: What is read.
         settings: Whether on the plain path.
-        frozen: Where to keep what no memory changes.
+        cache: Where to keep what no memory changes.
     """
-    trials = TrialRunner(
-        responder.base, settings=settings or TrainSettings(), seed=0, frozen=frozen
-    )
+    reader = Reader(responder.base, settings or TrainSettings(), cache=cache)
     part = EncodedPart(samples=(), encoded=tuple(encoded))
     with responder.attached() as injection:
-        return trials.losses(part, injection=injection)
+        return reader.losses(part, injection=injection)
 
 
 def plain_encoded(

@@ -12,7 +12,7 @@ DIR/bench.md, bench.html, tables.json
 """
 
 import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,6 @@ from threading import Event, Thread
 
 from pydantic import TypeAdapter
 
-from lorecall.bench.costs import cell_costs
 from lorecall.bench.plan import BenchPlan, Cell
 from lorecall.bench.scores import (
     FAILURES_FILE,
@@ -31,7 +30,7 @@ from lorecall.bench.scores import (
 from lorecall.bench.systems import make_system
 from lorecall.bench.work import Bench
 from lorecall.core.processes import Processes
-from lorecall.core.progress import Ledger, Reporter, SilentReporter
+from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.core.provenance import versions
 from lorecall.errors import RunError
 from lorecall.learning.folder import open_run
@@ -61,7 +60,6 @@ def run_bench(
     *,
     out: Path,
     workers: int = 1,
-    n_samples: Mapping[str, int] | None = None,
     reporter: Reporter | None = None,
 ) -> list[Failure]:
     """Do what is left of a bench.
@@ -73,7 +71,6 @@ def run_bench(
         base: The frozen base.
         out: The bench's folder, new or of the same bench.
         workers: Processes that do cells, this one among them. They share its cores.
-        n_samples: Samples of each user, as far as known, for telling the time left.
         reporter: Who is told how far it is.
 
     Returns:
@@ -101,7 +98,7 @@ def run_bench(
             Processes(
                 WORKER, jobs, folder=out / "workers", say=reporter.say, n_threads=n_threads
             ) as beside,
-            _watched(bench, beside, reporter, cell_costs(plan, n_samples or {})),
+            _watched(bench, beside, reporter),
         ):
             bench.work(on_cell=lambda cell: reporter.doing(str(cell)))
     return list(failed_cells(out, session=session).values())
@@ -142,11 +139,9 @@ def identity_of(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
 
 
 @contextmanager
-def _watched(
-    bench: Bench, beside: Processes, reporter: Reporter, costs: Mapping[Cell, float]
-) -> Generator[None]:
+def _watched(bench: Bench, beside: Processes, reporter: Reporter) -> Generator[None]:
     """Tend the other processes and tell of every cell that is settled, whoever did it."""
-    watch = _Watch(bench, reporter, costs)
+    watch = _Watch(bench, reporter)
     over = Event()
 
     def look() -> None:
@@ -167,9 +162,9 @@ def _watched(
 class _Watch:
     """Tells of cells as they are settled, once each."""
 
-    def __init__(self, bench: Bench, reporter: Reporter, costs: Mapping[Cell, float]) -> None:
-        self._bench, self._costs = bench, costs
-        self._ledger = Ledger(reporter, sum(costs.values()))
+    def __init__(self, bench: Bench, reporter: Reporter) -> None:
+        self._bench, self._reporter = bench, reporter
+        reporter.plan(len(bench.plan.cells()))
         self._told: set[Cell] = set()
         self.look(silently=True)
 
@@ -179,10 +174,10 @@ class _Watch:
         failed = failed_cells(folder, session=session)
         for cell in settled_cells(folder, session=session) - self._told:
             self._told.add(cell)
-            self._ledger.skip(self._costs.get(cell, 0.0))
+            self._reporter.finish()
             if cell in failed:
-                self._ledger.reporter.say(f"FAILED {cell}: {failed[cell].reason}")
+                self._reporter.say(f"FAILED {cell}: {failed[cell].reason}")
             elif not silently:
-                self._ledger.reporter.say(f"{len(self._told)} of {len(self._costs)}  {cell}")
+                self._reporter.say(f"{len(self._told)} of {len(self._bench.plan.cells())}  {cell}")
         if silently and self._told:
-            self._ledger.reporter.say(f"{counted(len(self._told), 'cell')} finished before")
+            self._reporter.say(f"{counted(len(self._told), 'cell')} finished before")

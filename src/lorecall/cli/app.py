@@ -212,13 +212,14 @@ def learn(  # noqa: PLR0913 - one parameter an option
     loaded = load_history(_source(data, history), user=user, path=path, seed=seed)
     split_history(loaded)  # too short a history is refused before a model is loaded
     with BarReporter(Console(stderr=True)) as reporter:
-        from lorecall.learning.pipeline import learn_memory  # noqa: PLC0415
+        from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
+        from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.lm.device import set_threads  # noqa: PLC0415
 
         set_threads()
-        result = learn_memory(
+        learn_from(
             loaded,
-            _load_base(model, device, four_bit=four_bit),
+            base=_load_base(model, device, four_bit=four_bit),
             out=out,
             settings=settings,
             storage=storage,
@@ -228,6 +229,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         )
     from lorecall.report.terminal import summary  # noqa: PLC0415
 
+    result = RunResult.load(out)
     _show(result.model_dump(mode="json"), summary(result, out), as_json=as_json)
 
 

@@ -109,7 +109,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         no_repeat=no_repeat,
         loss_on=loss_on,
     )
-    plan, n_samples = make_plan(
+    plan, _ = make_plan(
         data or ["chitchat"],
         paths=path or (),
         users=users,
@@ -120,9 +120,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
     set_threads()
     base = load_base(model, device, four_bit=four_bit)
     with BarReporter(Console(stderr=True)) as reporter:
-        failures = run_bench(
-            plan, base, out=out, workers=workers, n_samples=n_samples, reporter=reporter
-        )
+        failures = run_bench(plan, base, out=out, workers=workers, reporter=reporter)
     view = render_bench(out, judged=judged or ())
     value = {"out": str(out), "failed": [asdict(failure) for failure in failures]}
     written = f"wrote {out}/bench.md, bench.html and tables.json"

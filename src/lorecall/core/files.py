@@ -15,9 +15,10 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import cast
 
-from lorecall.errors import InputError
+from lorecall.errors import InputError, RunError
 
 CACHE_VARIABLE = "LORECALL_CACHE"
+_SPARE_BYTES = 16 << 20  # what else is written beside
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -137,6 +138,28 @@ def locked(path: Path, *, wait: bool) -> Generator[None, None, None]:
         yield
     finally:
         os.close(handle)
+
+
+def check_room(path: Path, n_bytes: int, *, what: str) -> None:
+    """Refuse to begin what would end on a full disk.
+
+    Args:
+        path: Where it goes; it need not be there yet.
+        n_bytes: What it takes.
+        what: What it is, for the message.
+
+    Raises:
+        RunError: There is less room.
+    """
+    there = next(parent for parent in (path, *path.resolve().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < n_bytes + _SPARE_BYTES:
+        raise RunError(
+            f"there must be room for {what}",
+            expected=f"{(n_bytes + _SPARE_BYTES) / 1e6:.0f} MB free for {path}",
+            got=f"{free / 1e6:.0f} MB",
+            next_step="Make room and give the same command again: what is finished is kept.",
+        )
 
 
 def sha256_of(*paths: Path) -> str:

@@ -1,27 +1,29 @@
-"""How a long job tells someone how far it is: one seam, and a ledger of planned work.
+"""How a long job tells someone how far it is: so many stages, one of them going on."""
 
-Work is counted in token equivalents, so that the time left can be told from the start: one for a
-token trained, less for a token read, more for a token generated.
-"""
-
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import Protocol
 
 
 class Reporter(Protocol):
-    """Who is told."""
+    """Who is told.
 
-    def plan(self, total: float) -> None:
-        """Learn how much work there is, in token equivalents."""
-        ...
+    A job has a number of stages, such as trials, trainings or cells of a bench. They are of like
+    size, so that how many are finished says how far the job is.
+    """
 
-    def advance(self, amount: float) -> None:
-        """Learn that some of it is done."""
+    def plan(self, n: int) -> None:
+        """Learn how many stages there are."""
         ...
 
     def doing(self, line: str) -> None:
-        """Learn what is going on now."""
+        """Learn that a stage begins, and what it does."""
+        ...
+
+    def advance(self, share: float) -> None:
+        """Learn that a share of the stage that goes on is done."""
+        ...
+
+    def finish(self, n: int = 1) -> None:
+        """Learn that stages are finished, whoever did them, or need not be done any more."""
         ...
 
     def say(self, line: str) -> None:
@@ -32,51 +34,17 @@ class Reporter(Protocol):
 class SilentReporter:
     """Tells nobody."""
 
-    def plan(self, total: float) -> None:
+    def plan(self, n: int) -> None:
         """Ignore the plan."""
 
-    def advance(self, amount: float) -> None:
+    def doing(self, line: str) -> None:
+        """Ignore the stage."""
+
+    def advance(self, share: float) -> None:
         """Ignore the progress."""
 
-    def doing(self, line: str) -> None:
-        """Ignore the line."""
+    def finish(self, n: int = 1) -> None:
+        """Ignore the end."""
 
     def say(self, line: str) -> None:
         """Ignore the line."""
-
-
-class Ledger:
-    """Keeps the work done in step with the work planned, also where a stage ends early.
-
-    Args:
-        reporter: Who is told.
-        total: All the work, in token equivalents.
-    """
-
-    def __init__(self, reporter: Reporter, total: float) -> None:
-        self.reporter = reporter
-        reporter.plan(total)
-
-    @contextmanager
-    def stage(self, line: str, cost: float) -> Generator[Callable[[float], None], None, None]:
-        """Announce a stage; what it does not report itself is reported when it ends.
-
-        Args:
-            line: What is going on.
-            cost: The stage's share of the plan.
-        """
-        self.reporter.doing(line)
-        left = cost
-
-        def advance(amount: float) -> None:
-            nonlocal left
-            step = min(amount, left)
-            left -= step
-            self.reporter.advance(step)
-
-        yield advance
-        self.reporter.advance(left)
-
-    def skip(self, cost: float) -> None:
-        """Report a stage that was done before."""
-        self.reporter.advance(cost)

@@ -10,7 +10,13 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
 
 
-def versions() -> dict[str, str]:
-    """Name the versions that decide what a run computes."""
-    packages = ("lorecall", "torch", "transformers", "botorch", "optuna")
-    return {"python": python_version()} | {name: version(name) for name in packages}
+def versions(
+    *packages: str,
+) -> dict[str, str]:
+    """Return the versions that decide what is computed: Python's, and those of packages.
+
+    Args:
+        packages: Their names; those that a whole run depends on when there is none.
+    """
+    names = packages or ("lorecall", "torch", "transformers", "botorch", "optuna")
+    return {"python": python_version()} | {name: version(name) for name in names}

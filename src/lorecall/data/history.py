@@ -46,7 +46,14 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         *(s.text for s in training_statements(history, train=train, held_out=valid + test)),
         *history.profile,
     )
-    return Split(train=train, valid=valid, test=test, own_content=own_content)
+    return Split(
+        user=history.user,
+        dataset=history.dataset,
+        train=train,
+        valid=valid,
+        test=test,
+        own_content=own_content,
+    )
 
 
 def training_statements(

@@ -20,7 +20,12 @@ from pathlib import Path
 from sqlalchemy.engine import URL
 
 from lorecall.core.files import locked, read_json, write_json
-from lorecall.errors import RunError
+from lorecall.data.history import samples_hash
+from lorecall.errors import ArtefactError, RunError
+from lorecall.lm.base import LanguageModel
+from lorecall.memory.memory import StoredMemory
+from lorecall.records import History
+from lorecall.settings import LearnSettings
 
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
@@ -66,6 +71,20 @@ class RunFolder:
         """File of the result."""
         return self.path / RESULT_FILE
 
+    @property
+    def has_memory(self) -> bool:
+        """Whether the memory is there and whole: someone may have lost its files."""
+        try:
+            StoredMemory.load(self.memory)
+        except ArtefactError:
+            return False
+        return True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.result.exists() and self.has_memory
+
     def stage(self, name: str) -> dict[str, object] | None:
         """Read what a finished stage left; None when it has not finished."""
         path = stage_file(self.path, name)
@@ -74,14 +93,24 @@ class RunFolder:
         again = f"Delete {path}: the stage is then done again."
         return read_json(path, what=f"stage {name}", error=RunError, next_step=again)
 
-    def forget_stage(self, name: str) -> None:
-        """Let a stage be done again, and the result with it."""
-        self.result.unlink(missing_ok=True)
-        stage_file(self.path, name).unlink(missing_ok=True)
-
     def save_stage(self, name: str, value: Mapping[str, object]) -> None:
         """Write what a stage found; from then on it is finished."""
         write_json(stage_file(self.path, name), value)
+
+
+def identity_of(
+    history: History, base: LanguageModel, settings: LearnSettings
+) -> dict[str, object]:
+    """Return what a run computes; the same command gives the same identity."""
+    return {
+        "dataset": history.dataset,
+        "user": history.user,
+        "samples": samples_hash(history.samples),
+        "base": base.name,
+        "base_fingerprint": base.fingerprint,
+        "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
+        "settings": settings.as_json(),
+    }
 
 
 @contextmanager

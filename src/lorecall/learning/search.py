@@ -1,30 +1,26 @@
 """One person's search, for whichever process works on it: a theta in, what it found out.
 
-Together with `lorecall.learning.pipeline` this is where the search and the model meet.
+Here the search and the model meet.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from lorecall.data.history import split_history, subset
-from lorecall.learning.readings import outcome_of_trial
+from lorecall.core.progress import Reporter, SilentReporter
+from lorecall.data.history import subset
+from lorecall.errors import ConfigError
+from lorecall.learning.result import RunResult
 from lorecall.lm.base import LanguageModel
-from lorecall.records import History, InjectionConfig
+from lorecall.records import InjectionConfig, Split, TrialOutcome
+from lorecall.search.discrete import Params
 from lorecall.search.loop import Search
-from lorecall.search.outcome import SearchOutcome, TrialOutcome
+from lorecall.search.outcome import Objectives
 from lorecall.search.prior import Prior
-from lorecall.search.records import Trial
+from lorecall.search.records import SearchOutcome, Trial
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import LearnSettings, SearchSettings
-from lorecall.train.activation_cache import ActivationCache
-from lorecall.train.trial import TrialData, TrialRunner
-
-Advance = Callable[[float], None]
-Try = Callable[[InjectionConfig], TrialOutcome]
-"""Tries one theta."""
-Stage = Callable[[Search, int], AbstractContextManager[Advance]]
-"""Announces so many trials of a search, and takes the tokens as they are trained."""
+from lorecall.train.trial import TrialRunner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,131 +28,102 @@ class Plan:
     """What is searched, for whom and where its trials are kept.
 
     Args:
-        history: The person's.
+        split: The person's samples.
         settings: The run's.
         storage: Optuna storage URL.
         study_name: The study's name there.
-        vanilla_loss: The base's own validation loss.
         priors: Other people's searches over the same space.
     """
 
-    history: History
+    split: Split
     settings: LearnSettings
     storage: str
     study_name: str
-    vanilla_loss: float
     priors: tuple[Prior, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fidelity:
-    """How a trial is done: with which settings, on which samples."""
-
-    trials: TrialRunner
-    data: TrialData
-
-
 class SearchProblem:
-    """The trials of one person's search, and its studies.
+    """The trials of one person's search, and its study.
 
     Args:
         base: The frozen base.
-        history: The person's.
-        settings: The run's.
-        frozen: Where to keep what no trial changes; its own when None.
-
-    Attributes:
-        full: A trial as it counts.
+        plan: What is searched.
+        reporter: Who is told how far it is.
     """
 
     def __init__(
-        self,
-        base: LanguageModel,
-        history: History,
-        settings: LearnSettings,
-        *,
-        frozen: ActivationCache | None = None,
+        self, base: LanguageModel, plan: Plan, *, reporter: Reporter | None = None
     ) -> None:
-        self.base, self.settings = base, settings
-        self._split = split_history(history)
-        full = TrialRunner(base, settings=settings.trial_train, seed=settings.seed, frozen=frozen)
-        fewer = subset(self._split.train, settings.search.samples, seed=settings.seed)
-        self.full = Fidelity(trials=full, data=full.data(self._split, fewer))
-
-    def open(self, plan: Plan) -> Search:
-        """Open the study of the search."""
-        settings = self.settings
-        return Search(
-            space_of(self.base.n_layers, self.base.max_rank, settings.search),
+        self.reporter = reporter or SilentReporter()
+        self.settings = settings = plan.settings
+        self.space = space_of(base.n_layers, base.max_rank, settings.search)
+        self.study = Search(
+            self.space,
             settings=settings.search,
             seed=settings.seed,
             storage=plan.storage,
             study_name=plan.study_name,
             priors=plan.priors,
         )
-
-    def run(self, plan: Plan) -> SearchOutcome:
-        """Search in this process alone, telling nobody, and give what was found."""
-        search = self.open(plan)
-        return search.run(
-            self.objective(self.full, plan, search),
-            together=self.together(self.full, plan, search),
+        self.runner = TrialRunner(
+            base,
+            settings=settings.trial_train,
+            seed=settings.seed,
+            on_step=self.reporter.advance,
         )
+        fewer = subset(plan.split.train, settings.search.samples, seed=settings.seed)
+        self.data = self.runner.data(plan.split, fewer)
 
-    def work(self, plan: Plan) -> None:
-        """Work on the search beside other processes, until it is over."""
-        search = self.open(plan)
-        search.work(self.objective(self.full, plan, search))
+    def run(self, *, tend: Callable[[], None] = lambda: None) -> SearchOutcome:
+        """Search to the end, and return what was found.
 
-    def finalists(self, found: SearchOutcome) -> tuple[Trial, ...]:
-        """Return the trials that are trained in full, each once.
-
-        The chosen one, those of the lowest loss and, of the known designs that a search started
-        from, the one of the lowest loss: trials are shorter than a full training, and what is
-        ahead in them need not be ahead at its end.
+        Args:
+            tend: Called each time a trial has finished or is waited for: looks after the other
+                processes at work on the study.
         """
-        settings = self.settings.search
-        designs: list[InjectionConfig] = []
-        if settings.design_is_finalist:
-            space = space_of(self.base.n_layers, self.base.max_rank, settings)
-            designs = [space.config(params) for params in space.known_designs()]
-        return found.finalists(settings.finalists, designs=designs)
+        done = self.study.n_finished
+        self.reporter.finish(done)
+        if done:
+            self.reporter.say(f"going on after {done} finished trials")
 
-    def objective(
-        self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
-    ) -> Try:
-        """Return the function that tries one theta."""
+        def tell(number: int, outcome: TrialOutcome, config: InjectionConfig) -> None:
+            tend()
+            self.reporter.finish()
+            self.reporter.say(_line(number, outcome, config, n_layers=self.space.n_layers))
 
-        def objective(config: InjectionConfig) -> TrialOutcome:
-            with nullcontext() if stage is None else stage(search, 1) as advance:
-                result = fidelity.trials.run(
-                    config,
-                    fidelity.data,
-                    vanilla_loss=plan.vanilla_loss,
-                    on_tokens=advance,
-                )
-            return outcome_of_trial(result)
+        def wait() -> None:
+            tend()
+            self.reporter.doing("waiting for the other workers' trials")
 
-        return objective
+        found = self.study.run(self._try, together=self._together, on_trial=tell, on_wait=wait)
+        self.reporter.finish(self.settings.search.trials - len(found.trials))
+        return found
 
-    def together(
-        self, fidelity: Fidelity, plan: Plan, search: Search, stage: Stage | None = None
-    ) -> Callable[[Sequence[InjectionConfig]], list[TrialOutcome]] | None:
-        """Return the function that tries several side by side, where the settings say so."""
+    def work(self) -> None:
+        """Work on the search beside other processes, until it is over."""
+        self.study.work(self._try)
+
+    def _try(self, config: InjectionConfig) -> TrialOutcome:
+        self._announce(1)
+        return self.runner.run(config, self.data)
+
+    @property
+    def _together(self) -> Callable[[Sequence[InjectionConfig]], list[TrialOutcome]] | None:
+        """What tries several side by side, where the settings say so."""
         if not self.settings.search.together:
             return None
 
         def together(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
-            with nullcontext() if stage is None else stage(search, len(configs)) as advance:
-                results = fidelity.trials.run_together(
-                    configs,
-                    fidelity.data,
-                    vanilla_loss=plan.vanilla_loss,
-                    on_tokens=advance,
-                )
-            return [outcome_of_trial(result) for result in results]
+            self._announce(len(configs))
+            return self.runner.run_together(configs, self.data)
 
         return together
+
+    def _announce(self, n: int) -> None:
+        first, beside = self.study.n_finished + 1, self.study.at_work - n
+        numbers = f"{first}" if n == 1 else f"{first} to {first + n - 1}"
+        others = f", {beside} more beside it" if beside > 0 else ""
+        self.reporter.doing(f"trial {numbers} of at most {self.settings.search.trials}{others}")
 
 
 def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> InjectionSpace:
@@ -170,4 +137,50 @@ def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> Injectio
         searched=settings.searched,
         scalings=settings.scalings,
         dropouts=settings.dropouts,
+    )
+
+
+def prior_of(result: RunResult, space: InjectionSpace, objectives: Objectives) -> Prior:
+    """Return the trials of a finished run that lie in a space, for another person's search.
+
+    Raises:
+        ConfigError: None lies in it.
+    """
+    prior = prior_of_trials(result.trials, space, objectives)
+    if not prior.params:
+        raise ConfigError(
+            "a run to start from must have searched the same space, or a part of it",
+            expected=f"trials in a space of {space.n_layers} layers, {space.searched} searched,"
+            f" scaling {_levels(space.scalings)}, dropout {_levels(space.dropouts)}",
+            got=f"the run of user {result.user}, with {result.n_layers} layers, scaling"
+            f" {_levels(trial.config.scaling for trial in result.trials)}, dropout"
+            f" {_levels(trial.config.dropout for trial in result.trials)}",
+            next_step="Start from runs with the same base and options, or from none.",
+        )
+    return prior
+
+
+def prior_of_trials(
+    trials: Iterable[Trial], space: InjectionSpace, objectives: Objectives
+) -> Prior:
+    """Return those of the trials that lie in the space; none may."""
+    inside: list[tuple[Params, tuple[float, ...]]] = []
+    for trial in trials:
+        with contextlib.suppress(ConfigError):
+            inside.append((space.params(trial.config), objectives.values(trial)))
+    return Prior(
+        params=tuple(params for params, _ in inside), values=tuple(values for _, values in inside)
+    )
+
+
+def _levels(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in sorted(set(values))) or "none"
+
+
+def _line(number: int, outcome: TrialOutcome, config: InjectionConfig, *, n_layers: int) -> str:
+    further = "".join(f", {name} {value:g}" for name, value in config.beside.items())
+    return (
+        f"trial {number:3d}   loss {outcome.loss:.3f}   ROUGE-L {outcome.rouge_l:5.2f}"
+        f"   {len(config.ranks())} of {n_layers} layers,"
+        f" {config.n_loras} modules of rank {config.rank}{further}"
     )

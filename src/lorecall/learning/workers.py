@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -58,12 +58,11 @@ def main() -> None:
     """Do the job that comes on standard input."""
     job = TypeAdapter(Job).validate_json(take_job())
     set_threads()
-    SearchProblem(job.base.load(), job.plan.history, job.plan.settings).work(job.plan)
+    SearchProblem(job.base.load(), job.plan).work()
 
 
 def _job(base: LanguageModel, plan: Plan, k: int) -> bytes:
-    history = replace(plan.history, dropped=dict(plan.history.dropped))  # a view is no JSON
-    job = Job(plan=replace(plan, history=history), base=BaseAt.of(base, k))
+    job = Job(plan=plan, base=BaseAt.of(base, k))
     return TypeAdapter(Job).dump_json(job)
 
 

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.families.family import check_linears, ffn_linear, replace_linear
+from lorecall.lm.families.family import (
+    check_linears,
+    ffn_linear,
+    linear_shape,
+    replace_linear,
+)
 from lorecall.lm.lora import LoraGroup, LoraLinear, dropped
 from lorecall.records import InjectionConfig
 
@@ -272,3 +277,13 @@ def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str
             got=str(config.rank),
             next_step="Choose a lower rank.",
         )
+
+
+def n_parameters_of(base: LanguageModel, config: InjectionConfig) -> int:
+    """Return how many numbers theta trains on a base's default linears."""
+    paths = [base.family.paths[name] for name in base.family.default]
+    return sum(
+        rank * sum(linear_shape(ffn_linear(base.model, path.format(layer=layer))))
+        for layer, rank in config.ranks().items()
+        for path in paths
+    )

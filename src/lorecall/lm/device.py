@@ -114,6 +114,18 @@ def _multiplies_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def n_threads() -> int:
+    """Return how many threads torch computes with."""
+    return torch.get_num_threads()
+
+
+def instruction_set(device: torch.device) -> str:
+    """Return what decides how sums are rounded: a CPU's vector instructions, or the GPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return torch.backends.cpu.get_cpu_capability()
+
+
 def machine_name(device: torch.device) -> str:
     """Name what computes: the GPU, or the processor and the threads that torch uses on it."""
     if device.type == "cuda":

@@ -55,7 +55,27 @@ class Training(Schema):
     seed: int
     sample_ids: tuple[str, ...]
     samples_sha256: str
+    valid_sha256: str
     split: dict[str, int]
+
+
+class Recipe(Schema):
+    """What a memory is computed from beside its base and samples, and what its bits depend on.
+
+    `thetas` are those that were trained in full; the manifest's `theta` is the one that was kept.
+    The same recipe gives the same bytes on the same kind of machine: `instruction_set` is the
+    widest that the processor's kernels used, or the GPU's name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    thetas: tuple[InjectionConfig, ...]
+    settings: dict[str, object]
+    dtype: str
+    device: str
+    n_threads: int
+    instruction_set: str
+    versions: dict[str, str]
 
 
 class Manifest(Schema):
@@ -72,7 +92,7 @@ class Manifest(Schema):
     base: BaseIdentity
     theta: InjectionConfig
     training: Training
-    versions: dict[str, str]
+    recipe: Recipe
     stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     no_repeat: Annotated[int, Field(ge=0)] = 0

@@ -1,24 +1,28 @@
-"""The progress bar of a long job: what is going on, how far it is, how long it will take."""
+"""The progress of a long job: two bars on a terminal, and lines with the time left elsewhere."""
 
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
-    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-_WHOLE_JOB_S = 3600.0  # the speed is averaged over the job: its stages differ too much
+from lorecall.report.words import duration
+
+_WHOLE_JOB_S = 24 * 3600.0  # the speed is averaged over the job, whose stages differ
+_QUIET_S = 5.0  # away from a terminal, between two lines about stages
 
 
 class BarReporter:
-    """Shows progress on a terminal; away from one it prints the lines worth keeping.
+    """Shows the whole job and the stage that goes on; away from a terminal, a line a stage.
 
     Args:
         console: Where to show it.
@@ -26,12 +30,13 @@ class BarReporter:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._task: TaskID | None = None
+        self._n = self._done = 0
+        self._started = monotonic()
+        self._quiet_until = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("in"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -39,24 +44,39 @@ class BarReporter:
             speed_estimate_period=_WHOLE_JOB_S,
             transient=True,
         )
+        self._job = self._bar.add_task("all", total=None)
+        self._stage = self._bar.add_task("starting", total=1.0)
 
-    def plan(self, total: float) -> None:
-        """Start the bar."""
-        self._task = self._bar.add_task("starting", total=total)
-
-    def advance(self, amount: float) -> None:
-        """Move the bar."""
-        if self._task is not None:
-            self._bar.advance(self._task, amount)
+    def plan(self, n: int) -> None:
+        """Start both bars."""
+        self._n, self._done, self._started = n, 0, monotonic()
+        self._bar.reset(self._job, total=n)
 
     def doing(self, line: str) -> None:
-        """Return what is going on beside the bar."""
-        if self._task is not None:
-            self._bar.update(self._task, description=line)
+        """Start the stage's bar anew, or print the line with the time left."""
+        self._bar.reset(self._stage, description=escape(line), total=1.0)
+        if not self.console.is_terminal and monotonic() >= self._quiet_until:
+            self._quiet_until = monotonic() + _QUIET_S
+            self.say(f"{self._done + 1} of {self._n}: {line}{self._left()}")
+
+    def advance(self, share: float) -> None:
+        """Move the stage's bar."""
+        self._bar.advance(self._stage, share)
+
+    def finish(self, n: int = 1) -> None:
+        """Move the whole job's bar."""
+        self._done += n
+        self._bar.advance(self._job, n)
 
     def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        self.console.print(line, highlight=False)
+        """Print a line above the bars."""
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        if not self._done:
+            return ""
+        gone = monotonic() - self._started
+        return f" (about {duration(gone / self._done * (self._n - self._done))} left)"
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:

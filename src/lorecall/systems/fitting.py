@@ -1,29 +1,20 @@
 """What the systems have in common: how they train, what they recall, what they hand over."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Recall
-from lorecall.memory.memory import StoredMemory, Training
-from lorecall.records import InjectionConfig, Sample
+from lorecall.memory.memory import StoredMemory
+from lorecall.records import Decoding, InjectionConfig, Sample
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import NO_FACTS, Budget, Fitted, Person
 from lorecall.systems.lexical import Matcher
 from lorecall.systems.notes import Note, StoredNotes
 from lorecall.systems.past import Past
-from lorecall.train.reply_length import FittedLength
-from lorecall.train.storing import to_memory, training_of
-from lorecall.train.trial import TrialRunner
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedMemory:
-    """A memory, and the seconds its training took."""
-
-    memory: StoredMemory
-    seconds: float
+from lorecall.train.fit import FittedMemory, fit_memory, training_of
+from lorecall.train.reading import Reader
 
 
 @runtime_checkable
@@ -74,8 +65,8 @@ def train_memory(
     *,
     linears: tuple[str, ...] | None = None,
     recall: Recall | None = None,
-) -> TrainedMemory:
-    """Train one person's memory on all of the training part.
+) -> FittedMemory:
+    """Train one person's memory on all of the training part, with what the budget allows.
 
     Args:
         person: Whose.
@@ -83,13 +74,17 @@ def train_memory(
         budget: How it is trained.
         config: theta.
         linears: Which linears take a module; None for the family's default.
-        recall: What is put in the prompts in training; nothing when None.
+        recall: What is put in the prompts; nothing when None.
     """
-    trials = TrialRunner(base, settings=budget.train, seed=budget.seed)
-    data = trials.data(person.split, person.split.train, recall=recall)
-    trained = trials.train(config, data, linears=linears)
-    memory = to_memory(trained, config, base=base, training=_training(person, budget))
-    return TrainedMemory(memory=memory, seconds=trained.report.seconds)
+    return fit_memory(
+        config,
+        person.split,
+        base,
+        settings=budget.train,
+        seed=budget.seed,
+        linears=linears,
+        recall=recall,
+    )
 
 
 def fitted(
@@ -97,24 +92,27 @@ def fitted(
     base: LanguageModel,
     budget: Budget,
     *,
-    trained: TrainedMemory | None = None,
+    memory: StoredMemory | None = None,
+    train_s: float = 0.0,
     recall: NotesRecall | None = None,
     facts: Mapping[str, float] = NO_FACTS,
 ) -> Fitted:
-    """Hand over one person's system, its replies as long as the person's where that is asked for.
+    """Hand over one person's system.
 
     Args:
         person: Whose.
         base: The base it answers from.
         budget: The longest prompt and response.
-        trained: What it has in the weights.
+        memory: What it has in the weights.
+        train_s: Seconds its training took.
         recall: What it puts in the prompt.
         facts: What is to be reported beside the number of notes and how often one is found.
     """
-    training, memory = _training(person, budget), trained.memory if trained else None
-    responder = ModelResponder(base, memory=memory, recall=recall, limits=budget.train)
-    length = _length(responder, person, budget)
-    memory = memory.decoded(length.decoding) if memory else None
+    if memory is None:
+        decoding = fit_length(person, base, budget, recall=recall)
+    else:
+        decoding = memory.decoding
+    training = training_of(person.split, seed=budget.seed)
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
         facts = {
@@ -124,34 +122,44 @@ def fitted(
         }
     return Fitted(
         responder=ModelResponder(
-            base, memory=memory, recall=recall, limits=budget.train, decoding=length.decoding
+            base, memory=memory, recall=recall, limits=budget.train, decoding=decoding
         ),
         samples_sha256=training.samples_sha256,
-        train_s=trained.seconds if trained else 0.0,
+        train_s=train_s,
         n_bytes=(memory.n_bytes if memory else 0) + (notes.n_bytes if notes else 0),
-        facts={**facts, "stop_bias": length.decoding.stop_bias},
+        facts={**facts, "stop_bias": decoding.stop_bias},
         notes=notes,
     )
+
+
+def fit_length(
+    person: Person,
+    base: LanguageModel,
+    budget: Budget,
+    *,
+    memory: StoredMemory | None = None,
+    recall: Recall | None = None,
+) -> Decoding:
+    """Fit the length of a system's replies, its notes in the validation prompts.
+
+    Args:
+        person: Whose.
+        base: The base it answers from.
+        budget: The longest prompt and response.
+        memory: What it has in the weights.
+        recall: What it puts in the prompt.
+    """
+    reader, split = Reader(base, budget.train), person.split
+    own = reader.encode(split.train, past=split.train)  # of the training part the answers count
+    prompts = reader.encode(split.valid, past=split.train, recall=recall)
+    if memory is None:
+        return reader.fit_length(prompts, own)
+    with Injection(base, memory.config, linears=memory.linears) as injection:
+        injection.load(memory.tensors)
+        return reader.fit_length(prompts, own, injection=injection)
 
 
 def hit_rate(recall: Recall, samples: Sequence[Sample]) -> float:
     """Return the share of samples that notes are found for; 0 where there are no samples."""
     hits = sum(bool(recall.recall(sample.query, before=sample.id)) for sample in samples)
     return hits / max(1, len(samples))
-
-
-def _length(responder: ModelResponder, person: Person, budget: Budget) -> FittedLength:
-    """Fit the length of a system's replies, its notes in the validation prompts alone."""
-    trials = TrialRunner(responder.base, settings=budget.train, seed=budget.seed)
-    split = person.split
-    data = trials.data(split, split.train)  # of the training part only the answers count
-    if responder.recall is not None:
-        valid = trials.encode(split.valid, past=split.train, recall=responder.recall)
-        data = replace(data, valid=valid)
-    with responder.attached() as injection:
-        return trials.fit_length(data, injection=injection)
-
-
-def _training(person: Person, budget: Budget) -> Training:
-    history = person.history
-    return training_of(person.split, user=history.user, dataset=history.dataset, seed=budget.seed)

@@ -29,7 +29,7 @@ class DefaultLora:
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
         trained = train_memory(person, base, budget, default_lora(base.n_layers))
-        return fitted(person, base, budget, trained=trained)
+        return fitted(person, base, budget, memory=trained.memory, train_s=trained.train_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class LargestLora:
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
         trained = train_memory(person, base, budget, largest_lora(base))
-        return fitted(person, base, budget, trained=trained)
+        return fitted(person, base, budget, memory=trained.memory, train_s=trained.train_s)
 
 
 def largest_lora(base: LanguageModel) -> InjectionConfig:

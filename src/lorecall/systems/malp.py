@@ -187,7 +187,15 @@ class Malp:
             "short_term": float(len(recall.final.short)),
             "long_term": float(len(recall.final.long)),
         }
-        return fitted(person, base, budget, trained=trained, recall=recall, facts=sizes)
+        return fitted(
+            person,
+            base,
+            budget,
+            memory=trained.memory,
+            train_s=trained.train_s,
+            recall=recall,
+            facts=sizes,
+        )
 
 
 def random_layers(n_layers: int, *, seed: int) -> InjectionConfig:

@@ -35,4 +35,6 @@ class Oppu:
         recall = retrieving(person, n_notes=self.n_notes) if self.n_notes else None
         config, linears = default_lora(base.n_layers), tuple(base.family.attention)
         trained = train_memory(person, base, budget, config, linears=linears, recall=recall)
-        return fitted(person, base, budget, trained=trained, recall=recall)
+        return fitted(
+            person, base, budget, memory=trained.memory, train_s=trained.train_s, recall=recall
+        )

@@ -7,7 +7,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import Budget, Fitted, Person, System
-from lorecall.systems.fitting import MatchingRecall, TrainedMemory, fitted
+from lorecall.systems.fitting import MatchingRecall, fit_length, fitted
 from lorecall.systems.lexical import Bm25
 from lorecall.systems.past import Past
 
@@ -54,9 +54,17 @@ class WithRetrieval:
             ConfigError: The system has no memory, or puts notes in the prompt itself.
         """
         inner = self.system.fit(person, base, budget)
-        trained = TrainedMemory(memory=self._memory(inner), seconds=inner.train_s)
-        recall = retrieving(person, n_notes=self.n_notes)
-        return fitted(person, base, budget, trained=trained, recall=recall, facts=inner.facts)
+        memory, recall = self._memory(inner), retrieving(person, n_notes=self.n_notes)
+        decoding = fit_length(person, base, budget, memory=memory, recall=recall)
+        return fitted(
+            person,
+            base,
+            budget,
+            memory=memory.decoded(decoding),
+            train_s=inner.train_s,
+            recall=recall,
+            facts=inner.facts,
+        )
 
     def _memory(self, inner: Fitted) -> StoredMemory:
         responder = inner.responder

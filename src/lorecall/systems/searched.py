@@ -6,30 +6,22 @@ was searched can be looked at afterwards (`search_in`).
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 from typing import get_args
 
-from pydantic import TypeAdapter
-
 from lorecall.core.jsonl import read_record
+from lorecall.core.progress import SilentReporter
 from lorecall.errors import ConfigError, RunError
-from lorecall.learning.folder import RunFolder, open_run, stage_file
-from lorecall.learning.pipeline import identity_of, is_stored
-from lorecall.learning.search import Plan, SearchProblem
-from lorecall.lm.attach import Injection
+from lorecall.learning.folder import RunFolder, identity_of, open_run, stage_file
+from lorecall.learning.run import Run
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
-from lorecall.search.outcome import SearchOutcome
-from lorecall.search.study import check_storage
+from lorecall.search.records import SearchOutcome
 from lorecall.settings import LearnSettings
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.train.finals import train_finalists
-from lorecall.train.storing import to_memory, training_of
-from lorecall.train.trial import TrialRunner
 
 MEMORY = "memory"
 ABLATIONS: tuple[str, ...] = tuple(
@@ -37,18 +29,7 @@ ABLATIONS: tuple[str, ...] = tuple(
 )
 """Names of the systems that search a part of the space: the rows of Table 5."""
 
-_STAGE = "made"  # not a stage of `learn`: another process finds none of its own
 _SEARCH = "search"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What making a memory took."""
-
-    search_s: float
-    train_s: float
-    n_trials: int
-    n_parameters: int
 
 
 class SearchedMemory:
@@ -68,26 +49,22 @@ class SearchedMemory:
         settings = replace(self.settings, seed=budget.seed, train=budget.train)
         identity = identity_of(person.history, base, settings)
         place = self.folder / _folder_name(person, RunFolder(self.folder, identity).id)
-        with open_run(place, identity) as run:
-            if not is_stored(run.memory):
-                run.forget_stage(_STAGE)
-            kept = run.stage(_STAGE)
-            if kept is None:
-                made = _make(person, base, settings, run)
-            else:
-                made = TypeAdapter(Made).validate_python(kept)
-            memory = StoredMemory.load(run.memory)
-            n_bytes = sum(file.stat().st_size for file in run.memory.iterdir())
+        with open_run(place, identity) as folder:
+            run = Run(person.split, base, settings, folder, None, SilentReporter())
+            found = run.search()
+            fit = run.fit(found)
+            memory = StoredMemory.load(folder.memory)
+            n_bytes = sum(file.stat().st_size for file in folder.memory.iterdir())
         theta = memory.config
         return Fitted(
             responder=ModelResponder(base, memory=memory, limits=budget.train),
             samples_sha256=memory.manifest.training.samples_sha256,
-            train_s=made.search_s + made.train_s,
+            train_s=found.seconds + fit.train_s,
             n_bytes=n_bytes,
             facts={
-                "search_s": made.search_s,
-                "n_trials": made.n_trials,
-                "n_parameters": made.n_parameters,
+                "search_s": found.seconds,
+                "n_trials": len(found.trials),
+                "n_parameters": fit.n_parameters,
                 "active_layers": len(theta.modules_per_layer()),
                 "n_loras": theta.n_loras,
                 "rank": theta.rank,
@@ -129,43 +106,6 @@ def search_in(folder: Path) -> SearchOutcome:
         error=RunError,
         next_step="Make the memory first: the search is kept when it has ended.",
     )
-
-
-def _make(person: Person, base: LanguageModel, settings: LearnSettings, run: RunFolder) -> Made:
-    """Search theta, train it on all training samples, and store it in the run's folder."""
-    history, split = person.history, person.split
-    final = TrialRunner(base, settings=settings.train, seed=settings.seed)
-    searching = SearchProblem(base, history, settings, frozen=final.frozen)
-    data = final.data(split, split.train)
-    vanilla_loss = fmean(final.losses(data.valid))
-    check_storage(run.storage_url)
-    found = searching.run(
-        Plan(
-            history=history,
-            settings=settings,
-            storage=run.storage_url,
-            study_name=f"{history.dataset}-{history.user}-{run.id}",
-            vanilla_loss=vanilla_loss,
-        )
-    )
-    run.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
-    configs = [trial.config for trial in searching.finalists(found)]
-    finals = train_finalists(final, configs, data, vanilla_loss=vanilla_loss)
-    config, trained = configs[finals.best], finals.trained
-    training = training_of(split, user=history.user, dataset=history.dataset, seed=settings.seed)
-    with Injection(base, config) as injection:
-        injection.load(trained.tensors)
-        length = final.fit_length(data, injection=injection)
-    memory = to_memory(trained, config, base=base, training=training, decoding=length.decoding)
-    memory.save(run.memory)
-    made = Made(
-        search_s=sum(sum(trial.seconds.values()) for trial in found.trials),
-        train_s=finals.seconds,
-        n_trials=len(found.trials),
-        n_parameters=trained.n_parameters,
-    )
-    run.save_stage(_STAGE, TypeAdapter(Made).dump_python(made))
-    return made
 
 
 def _folder_name(person: Person, run_id: str) -> str:

@@ -164,9 +164,7 @@ class TrialRunner(Reader):
             on_step=self.on_step,
         )
 
-    def _outcome(
-        self, injection: Injection, data: TrialData, report: TrainReport
-    ) -> TrialOutcome:
+    def _outcome(self, injection: Injection, data: TrialData, report: TrainReport) -> TrialOutcome:
         """Answer the validation prompts and put both objectives together."""
         started = time.perf_counter()
         responses = self._answers(injection, data, report.best_reading)

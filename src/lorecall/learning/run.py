@@ -1,0 +1,168 @@
+"""One person's run in its folder: theta searched, the finalists trained, the memory stored."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import TypeAdapter
+
+from lorecall.core.files import check_room
+from lorecall.core.progress import Reporter
+from lorecall.learning.folder import RunFolder
+from lorecall.learning.result import RunResult
+from lorecall.learning.search import Plan, SearchProblem, prior_of, space_of
+from lorecall.learning.workers import workers_beside
+from lorecall.lm.attach import n_parameters_of
+from lorecall.lm.base import LanguageModel
+from lorecall.records import Split
+from lorecall.search.outcome import Objectives
+from lorecall.search.prior import Prior
+from lorecall.search.records import SearchOutcome, Trial
+from lorecall.search.study import check_storage
+from lorecall.settings import LearnSettings
+from lorecall.train.fit import FittedMemory, fit_memory
+
+_SEARCH, _FIT = "search", "fit"
+_FP32_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSummary:
+    """How a memory was made, as its stage left it; all zero for the base itself.
+
+    Args:
+        trial: The number of the trial whose theta it has; None where it is no trial's.
+        curve: (epoch, validation loss), the base's own first.
+        n_parameters: How many numbers were trained.
+        train_s: Seconds of training, of all finalists.
+        length_s: Seconds of fitting how long its replies are.
+    """
+
+    trial: int | None = None
+    curve: tuple[tuple[float, float], ...] = ()
+    n_parameters: int = 0
+    train_s: float = 0.0
+    length_s: float = 0.0
+
+    @classmethod
+    def of(cls, fitted: FittedMemory, *, trial: int | None = None) -> Self:
+        """Return what is kept of a training beside the memory."""
+        return cls(
+            trial=trial,
+            curve=fitted.report.points,
+            n_parameters=fitted.memory.n_parameters,
+            train_s=fitted.train_s,
+            length_s=fitted.length_s,
+        )
+
+
+class Run:
+    """A run at work.
+
+    Args:
+        split: The person's samples.
+        base: The frozen base.
+        settings: What is computed.
+        folder: Where everything is kept; taken already.
+        storage: Optuna storage URL of the trials; a file in the folder when None.
+        reporter: Who is told how far it is.
+        n_workers: Processes that work on the search, this one among them.
+        priors: Other people's searches over the same space.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a run is made of
+        self,
+        split: Split,
+        base: LanguageModel,
+        settings: LearnSettings,
+        folder: RunFolder,
+        storage: str | None,
+        reporter: Reporter,
+        *,
+        n_workers: int = 1,
+        priors: tuple[Prior, ...] = (),
+    ) -> None:
+        self.split, self.base, self.settings = split, base, settings
+        self.folder, self.storage, self.reporter = folder, storage, reporter
+        self.n_workers, self.priors = n_workers, priors
+
+    def search(self) -> SearchOutcome:
+        """Search theta on the validation samples, or return what was found before."""
+        kept = self.folder.stage(_SEARCH)
+        if kept is not None:
+            self.reporter.finish(self.settings.search.trials)
+            return TypeAdapter(SearchOutcome).validate_python(kept)
+        storage = self.storage or self.folder.storage_url
+        check_storage(storage)
+        plan = Plan(
+            split=self.split,
+            settings=self.settings,
+            storage=storage,
+            study_name=f"{self.split.dataset}-{self.split.user}-{self.folder.id}",
+            priors=self.priors,
+        )
+        logs = self.folder.path / "workers"
+        with workers_beside(
+            self.base, plan, n=self.n_workers - 1, folder=logs, say=self.reporter.say
+        ) as beside:
+            problem = SearchProblem(self.base, plan, reporter=self.reporter)
+            found = problem.run(tend=beside.tend)
+        self.folder.save_stage(_SEARCH, TypeAdapter(SearchOutcome).dump_python(found, mode="json"))
+        return found
+
+    def finalists(self, found: SearchOutcome) -> tuple[Trial, ...]:
+        """Return the trials that are trained in full, each once.
+
+        The chosen one, those of the lowest loss and, of the known designs that a search started
+        from, the one of the lowest loss: trials are shorter than a full training, and what is
+        ahead in them need not be ahead at its end.
+        """
+        settings = self.settings.search
+        space = space_of(self.base.n_layers, self.base.max_rank, settings)
+        known = space.known_designs() if settings.design_is_finalist else ()
+        designs = [space.config(params) for params in known]
+        return found.finalists(settings.finalists, designs=designs)
+
+    def fit(self, found: SearchOutcome) -> FitSummary:
+        """Train the finalists on all of the training samples and store the best."""
+        finalists = self.finalists(found)
+        kept = self.folder.stage(_FIT)
+        if kept is not None and self.folder.has_memory:
+            self.reporter.finish(self.settings.search.most_finalists)
+            return TypeAdapter(FitSummary).validate_python(kept)
+        largest = max(n_parameters_of(self.base, trial.config) for trial in finalists)
+        check_room(self.folder.memory, _FP32_BYTES * largest, what="the memory")
+        self.reporter.doing("training the memory")
+        fitted = fit_memory(
+            [trial.config for trial in finalists],
+            self.split,
+            self.base,
+            settings=self.settings.train,
+            seed=self.settings.seed,
+            on_step=lambda share: self.reporter.advance(share / len(finalists)),
+        )
+        fitted.memory.save(self.folder.memory)
+        summary = FitSummary.of(fitted, trial=finalists[fitted.taken].number)
+        self.folder.save_stage(_FIT, asdict(summary))
+        self.reporter.finish(self.settings.search.most_finalists)
+        return summary
+
+
+def priors_of(
+    folders: Sequence[str | Path], base: LanguageModel, settings: LearnSettings
+) -> tuple[tuple[Prior, ...], list[str]]:
+    """Read finished runs to start a search from; return their trials, and a hash of each.
+
+    Raises:
+        RunError: A folder holds no finished run.
+        ConfigError: None of a run's trials lies in the space.
+    """
+    others = [RunResult.load(Path(folder)) for folder in folders]
+    space = space_of(base.n_layers, base.max_rank, settings.search)
+    objectives = Objectives(settings.search.third_objective)
+    priors = tuple(prior_of(other, space, objectives) for other in others)
+    return priors, [
+        hashlib.sha256(other.model_dump_json().encode()).hexdigest()[:16] for other in others
+    ]

@@ -1,0 +1,153 @@
+"""The one way a memory is made: theta and a split in, a memory out.
+
+A memory is a function of its recipe: the base, theta, the samples, the settings and the seed, on
+one kind of machine with one number of threads (SPEC section 10). Nothing else is looked at, no
+state of an earlier training is used, and the manifest says what it was made from.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from time import perf_counter
+
+from lorecall.core.provenance import versions
+from lorecall.data.history import samples_hash
+from lorecall.lm.attach import Injection
+from lorecall.lm.base import LanguageModel
+from lorecall.lm.device import instruction_set, n_threads
+from lorecall.lm.prompts import Recall
+from lorecall.memory.memory import BaseIdentity, Manifest, Recipe, StoredMemory, Training
+from lorecall.records import InjectionConfig, Split
+from lorecall.settings import TrainSettings
+from lorecall.train.loop import TrainReport
+from lorecall.train.trial import TrialData, TrialRunner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedMemory:
+    """A memory, and how it was made.
+
+    Args:
+        memory: What is stored.
+        report: Its training: the loss curve, tokens and seconds.
+        taken: Which of the thetas it is, by its place.
+        train_s: Seconds of training all of them.
+        length_s: Seconds of fitting how long its replies are.
+    """
+
+    memory: StoredMemory
+    report: TrainReport
+    taken: int
+    train_s: float
+    length_s: float
+
+
+def fit_memory(  # noqa: PLR0913 - a recipe's parts
+    thetas: InjectionConfig | Sequence[InjectionConfig],
+    split: Split,
+    base: LanguageModel,
+    *,
+    settings: TrainSettings,
+    seed: int = 0,
+    linears: tuple[str, ...] | None = None,
+    recall: Recall | None = None,
+    on_step: Callable[[float], None] | None = None,
+) -> FittedMemory:
+    """Train one person's memory on all of the training part, and fit how it replies.
+
+    Args:
+        thetas: theta, or several of which each is trained in full and the one of the lowest
+            validation loss is kept (of equals the first).
+        split: The person's samples; the test part is not looked at.
+        base: The frozen base.
+        settings: How it is trained, and how replies are decoded.
+        seed: Seed of the pairs' start and of the samples' order.
+        linears: Which linears take a module; None for the family's default.
+        recall: What is put in the prompts, in training and after; nothing when None.
+        on_step: Called after every training step with its share of one whole training.
+    """
+    candidates = (thetas,) if isinstance(thetas, InjectionConfig) else tuple(thetas)
+    reader = TrialRunner(base, settings=settings, seed=seed)
+    data = reader.data(split, split.train, recall=recall)
+    trained = [
+        TrialRunner(base, settings=settings, seed=seed, on_step=on_step).train(  # a cold cache
+            theta, data, linears=linears
+        )
+        for theta in candidates
+    ]
+    taken = min(range(len(trained)), key=lambda i: trained[i].report.best.loss)
+    manifest = Manifest(
+        base=identity_of_base(base),
+        theta=candidates[taken],
+        training=training_of(split, seed=seed),
+        recipe=recipe_of(candidates, base, settings),
+        stop_ids=tuple(sorted(reader.format.stop_ids)),
+    )
+    memory = StoredMemory(manifest=manifest, tensors=trained[taken].tensors)
+    started = perf_counter()
+    memory = with_fitted_length(memory, data, base, settings=settings)
+    return FittedMemory(
+        memory=memory,
+        report=trained[taken].report,
+        taken=taken,
+        train_s=sum(each.report.seconds for each in trained),
+        length_s=perf_counter() - started,
+    )
+
+
+def with_fitted_length(
+    memory: StoredMemory, data: TrialData, base: LanguageModel, *, settings: TrainSettings
+) -> StoredMemory:
+    """Return a memory whose replies are in the mean as long as the person's, where wanted.
+
+    Args:
+        memory: The memory.
+        data: The person's answers in training, and the validation prompts that are answered.
+        base: Its base.
+        settings: Whether lengths are fitted, and how prompts look.
+    """
+    runner = TrialRunner(base, settings=settings, seed=memory.manifest.training.seed)
+    with Injection(base, memory.config, linears=memory.linears) as injection:
+        injection.load(memory.tensors)
+        return memory.decoded(runner.fit_length(data.valid, data.train, injection=injection))
+
+
+def identity_of_base(base: LanguageModel) -> BaseIdentity:
+    """Return which base it is, and where its linears are."""
+    family = base.family
+    return BaseIdentity(
+        name=base.name,
+        fingerprint=base.fingerprint,
+        family=family.name,
+        n_layers=base.n_layers,
+        paths=family.paths,
+        peft_targets=family.peft_targets,
+        fan_in_fan_out=family.transposed,
+    )
+
+
+def training_of(split: Split, *, seed: int) -> Training:
+    """Return what a memory is trained on: ids and hashes, never the text."""
+    return Training(
+        user=split.user,
+        dataset=split.dataset,
+        seed=seed,
+        sample_ids=tuple(sample.id for sample in split.train),
+        samples_sha256=samples_hash(split.train),
+        valid_sha256=samples_hash(split.valid),
+        split=split.sizes,
+    )
+
+
+def recipe_of(
+    thetas: tuple[InjectionConfig, ...], base: LanguageModel, settings: TrainSettings
+) -> Recipe:
+    """Return what a memory is computed from beside its samples, and what its bits depend on."""
+    return Recipe(
+        thetas=thetas,
+        settings=asdict(settings),
+        dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
+        device=base.device.type,
+        n_threads=n_threads(),
+        instruction_set=instruction_set(base.device),
+        versions=versions("lorecall", "torch", "transformers", "tokenizers", "numpy"),
+    )
