@@ -17,8 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lorecall.cli.app import app
-from lorecall.records import InjectionConfig, ObjectiveValues
-from lorecall.search.loop import Search, TrialOutcome
+from lorecall.records import InjectionConfig, TrialOutcome
+from lorecall.search.loop import Search
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
 
@@ -286,8 +286,9 @@ def _finding(config: InjectionConfig) -> TrialOutcome:
     """Stand for a model: more rank lowers the loss, fewer layers raise ROUGE-L."""
     loss, rouge_l = 4.0 - 0.001 * sum(config.ranks().values()), 10.0 - len(config.layers)
     return TrialOutcome(
-        objectives=ObjectiveValues(loss=loss, rouge_l=rouge_l),
-        rouge_l=(rouge_l,),
+        loss=loss,
+        rouge_l=rouge_l,
+        rouge_l_error=0.1,
         n_parameters=sum(config.ranks().values()),
         n_tokens=100,
         curve=((0.0, 5.0), (1.0, loss)),

@@ -1,6 +1,7 @@
 """All trials in parallel coordinates, as data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -70,7 +71,7 @@ class TestFigure:
         result = make_result(n_layers=5, n_trials=1)
         config = InjectionConfig(layers=(1, 2, 4), n_loras=2, rank=8)
         held = tuple(config.modules_per_layer())
-        trial = result.trials[0].model_copy(update={"config": config})
+        trial = replace(result.trials[0], config=config)
         (line,) = lines(
             named(parallel(make_result(n_layers=5, n_trials=1, trials=(trial,))), "chosen")
         )

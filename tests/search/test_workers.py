@@ -14,12 +14,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.records import InjectionConfig
+from lorecall.records import InjectionConfig, TrialOutcome
 from lorecall.search import alive
 from lorecall.search.alive import WORKER, lost_in, sign
 from lorecall.search.loop import Search
 from lorecall.search.observations import RETRY_OF
-from lorecall.search.outcome import TrialOutcome
 from lorecall.search.study import WITHDRAWN, ask
 
 from . import slow_worker

@@ -17,7 +17,7 @@ from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
-from lorecall.train.loop import TrainReport, train
+from lorecall.train.loop import TrainReport, read, train
 from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -149,10 +149,16 @@ def test_a_training_is_the_plain_one(
     def trained(make: Callable[..., Engine]) -> TrainReport:
         base = tiny_base(family, dtype=dtype)
         samples = encode(base, make_samples(12))
+        base_loss = read(make(base, None), samples[8:]).mean
         with Injection(base, config_of((1, 2), inject), linears=linears_of(base)) as injection:
-            engine = make(base, injection)
             return train(
-                injection, samples[:8], samples[8:], settings=SETTINGS, seed=0, engine=engine
+                injection,
+                samples[:8],
+                samples[8:],
+                settings=SETTINGS,
+                seed=0,
+                base_loss=base_loss,
+                engine=make(base, injection),
             )
 
     plain, fast = trained(PlainEngine), trained(FastEngine)
@@ -187,7 +193,9 @@ def test_a_trial_trains_the_linears_it_is_told(
     for plain in (True, False):
         trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         train_part, valid = trials.encode(make_samples(8)), trials.encode(make_samples(4, first=8))
-        data = TrialData(train=train_part, valid=valid, max_new_tokens=6)
+        data = TrialData(
+            train=train_part, valid=valid, base_losses=trials.losses(valid), max_new_tokens=6
+        )
         found.append(trials.train(config, data, linears=linears))
         names = {name.split(".")[2] for name in found[-1].tensors}
         assert names == set(linears)

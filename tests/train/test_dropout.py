@@ -18,7 +18,7 @@ from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
 from lorecall.train.grouped import GroupEngine
-from lorecall.train.trial import TrialData, TrialRunner
+from lorecall.train.trial import Trained, TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 Fill = Callable[..., dict[str, Tensor]]
@@ -33,7 +33,8 @@ def trials_of(
     """Return trials and their data: ten samples to learn, four to be chosen by."""
     trials = TrialRunner(base, settings=replace(SETTINGS, plain=plain), seed=seed)
     train, valid = trials.encode(make_samples(10)), trials.encode(make_samples(4, first=30))
-    return trials, TrialData(train=train, valid=valid, max_new_tokens=6)
+    losses = trials.losses(valid)
+    return trials, TrialData(train=train, valid=valid, base_losses=losses, max_new_tokens=6)
 
 
 def gradients(
@@ -109,7 +110,7 @@ def test_every_path_takes_the_same_step(
     with InjectionGroup(base, [config]) as group:
         (member,) = group.members
         member.load(drawn)
-        engine = GroupEngine(group, trials.frozen)
+        engine = GroupEngine(group, trials.cache)
         with member.dropping(5):
             losses = engine.losses(data.train.encoded[:4], [0])[0]
             losses.mean().backward()
@@ -189,8 +190,8 @@ def test_a_run_is_reproducible_and_not_as_without(
 ) -> None:
     """To the bit; another seed, and no dropout, give other memories."""
     trials, data = trials_of(base, make_samples)
-    first, again = (trials.run(LEAKY, data).trained for _ in range(2))
-    whole = trials.run(WHOLE, data).trained
+    first, again = (trials.train(LEAKY, data) for _ in range(2))
+    whole = trials.train(WHOLE, data)
     assert first.report.train_losses == again.report.train_losses
     assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
     assert first.report.train_losses[0] == whole.report.train_losses[0]  # B is zero still
@@ -200,13 +201,17 @@ def test_a_run_is_reproducible_and_not_as_without(
 def test_trained_plainly_it_learns_the_same(base: LanguageModel, make_samples: MakeSamples) -> None:
     """A whole training on the plain path and on the fast one."""
     fast, plain = (
-        trials.run(LEAKY, data).trained
+        trials.train(LEAKY, data)
         for trials, data in (trials_of(base, make_samples, plain=p) for p in (False, True))
     )
     assert fast.report.train_losses == pytest.approx(plain.report.train_losses, rel=1e-3)
 
 
-def test_side_by_side_each_has_its_own(base: LanguageModel, make_samples: MakeSamples) -> None:
+def test_side_by_side_each_has_its_own(
+    base: LanguageModel,
+    make_samples: MakeSamples,
+    trained_together: Callable[..., list[Trained]],
+) -> None:
     """Candidates of different dropouts and scalings learn what they would have learnt alone."""
     trials, data = trials_of(base, make_samples)
     configs = [
@@ -214,11 +219,9 @@ def test_side_by_side_each_has_its_own(base: LanguageModel, make_samples: MakeSa
         replace(WHOLE, scaling=2.0),
         InjectionConfig(layers=(1,), n_loras=1, rank=4, dropout=0.1),
     ]
-    for config, result in zip(configs, trials.run_together(configs, data), strict=True):
-        alone = TrialRunner(base, settings=SETTINGS, seed=0).run(config, data)
-        assert result.trained.report.train_losses == pytest.approx(
-            alone.trained.report.train_losses, rel=1e-3
-        )
+    for config, result in zip(configs, trained_together(trials, configs, data), strict=True):
+        alone = TrialRunner(base, settings=SETTINGS, seed=0).train(config, data)
+        assert result.report.train_losses == pytest.approx(alone.report.train_losses, rel=1e-3)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])

@@ -141,7 +141,7 @@ def _read(
     longest = max(train.longest_response, valid.longest_response)
     if memory is None:
         started = perf_counter()
-        decoding = reader.fit_length(valid, train)
+        decoding = reader.fit_length(valid, train, max_new_tokens=longest)
         fit = FitSummary(length_s=perf_counter() - started)
         reading = reader.read(part, max_new_tokens=longest, decoding=decoding)
     else:

@@ -1,6 +1,7 @@
 """What a finished search comes to: the chosen theta, every trial, what the surrogate learnt."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log2
 
@@ -10,7 +11,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
+from lorecall.errors import ConfigError
 from lorecall.records import ThirdObjective, TrialOutcome
+from lorecall.search.discrete import Params
 from lorecall.search.front import (
     Values,
     choose,
@@ -19,6 +22,7 @@ from lorecall.search.front import (
     to_maximise,
 )
 from lorecall.search.options import SamplerOptions
+from lorecall.search.prior import Prior
 from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
@@ -146,4 +150,17 @@ def _trial(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Tria
         on_front=on_front,
         suggest_s=float(trial.system_attrs.get(SUGGEST_S, 0.0)),
         **trial.user_attrs[OUTCOME],
+    )
+
+
+def prior_of_trials(
+    trials: Iterable[Trial], space: InjectionSpace, objectives: Objectives
+) -> Prior:
+    """Return those of the trials that lie in the space; none may."""
+    inside: list[tuple[Params, tuple[float, ...]]] = []
+    for trial in trials:
+        with contextlib.suppress(ConfigError):
+            inside.append((space.params(trial.config), objectives.values(trial)))
+    return Prior(
+        params=tuple(params for params, _ in inside), values=tuple(values for _, values in inside)
     )
