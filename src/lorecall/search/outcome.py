@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import log2
 
 import numpy as np
@@ -149,7 +149,7 @@ def _trial(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Tria
         config=space.config(trial.params),
         on_front=on_front,
         suggest_s=float(trial.system_attrs.get(SUGGEST_S, 0.0)),
-        **trial.user_attrs[OUTCOME],
+        **asdict(outcome_in(trial)),
     )
 
 
