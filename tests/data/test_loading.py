@@ -18,7 +18,8 @@ from lorecall.data.events import (
     with_assistant,
 )
 from lorecall.data.history import split_history
-from lorecall.data.loading import NOT_DRAWN, Loader, load_history, summarise
+from lorecall.data.loader import Dataset, Loader
+from lorecall.data.loading import NOT_DRAWN, load_history, summarise
 from lorecall.data.pool import merged
 from lorecall.data.samples import Rules
 from lorecall.data.user_filter import UserFilter
@@ -33,7 +34,8 @@ def loader(*events: Event, strict: bool = False, rules: Rules = Rules()) -> Load
         del paths
         yield from events
 
-    return Loader(name="made up", record="good", rules=rules, read=read, strict=strict)
+    made_up = Dataset(name="made up", title="", licence="", origin="")
+    return Loader(dataset=made_up, record="good", rules=rules, read=read, strict=strict)
 
 
 def pairs(user: str, n: int) -> list[Event]:

@@ -6,15 +6,15 @@ kept.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.loader import Loader, Paths
 from lorecall.data.pool import POOLED, merged
-from lorecall.data.samples import Rules, history_of
+from lorecall.data.samples import history_of
 from lorecall.data.user_filter import UserFilter
 from lorecall.data.users import Totals, Users, UserSummary, resolve_user
 from lorecall.errors import DataError
@@ -24,29 +24,6 @@ MAX_PROBLEMS = 20
 MAX_CANDIDATES = 20_000
 MAX_POOLED = 50_000
 NOT_DRAWN = "reply of a user not drawn into the pool"
-
-Paths = Sequence[Path]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loader:
-    """How the files of one format are read.
-
-    Args:
-        name: The dataset's name, or the file's.
-        record: What a row is, for messages.
-        rules: Which replies are usable.
-        read: Gives what the files hold, front to back, without keeping it.
-        strict: Whether a broken row is an error; it is a drop otherwise.
-        installed: Finds the file where none is given.
-    """
-
-    name: str
-    record: str
-    rules: Rules
-    read: Callable[[Paths], Iterator[Event]]
-    strict: bool = False
-    installed: Callable[[], Path] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
