@@ -47,12 +47,15 @@ LOADERS: Mapping[str, Loader] = MappingProxyType({each.name: each for each in _l
 DATASETS: Mapping[str, Dataset] = MappingProxyType({n: each.dataset for n, each in LOADERS.items()})
 
 
-def load_history(source: str | Path, *, user: str, path: Files = None, seed: int = 0) -> History:
+def load_history(
+    source: str | Path, *, user: str | None = None, path: Files = None, seed: int = 0
+) -> History:
     """Load one user of a dataset or of a file, or many of them as if they were one.
 
     Args:
         source: A name in `DATASETS`, or the path of a file.
-        user: The user's id, or the start of it; `pooled` for a pool of users.
+        user: The user's id, or the start of it (case matters only where two differ by it alone);
+            `pooled` for a pool of users; None for the only user there is.
         path: With a name: the files of that format; the installed one when None.
         seed: Decides the draw and the order of a pool.
 

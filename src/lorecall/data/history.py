@@ -15,6 +15,7 @@ from lorecall.records import History, Sample, Split, Statement
 
 MIN_SAMPLES = 20
 MIN_CONVERSATIONS = 3  # one for each part
+LONG_ENOUGH = f"at least {MIN_SAMPLES} usable samples in {MIN_CONVERSATIONS} conversations"
 FRACTIONS = (0.7, 0.1, 0.2)  # section 3.4
 
 
@@ -47,6 +48,11 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         *history.profile,
     )
     return Split(train=train, valid=valid, test=test, own_content=own_content)
+
+
+def is_long_enough(*, n_samples: int, n_conversations: int) -> bool:
+    """Whether so many usable samples in so many conversations can be split, and so learnt from."""
+    return n_samples >= MIN_SAMPLES and n_conversations >= MIN_CONVERSATIONS
 
 
 def training_statements(
@@ -167,10 +173,10 @@ def _check_fractions(fractions: tuple[float, float, float]) -> None:
 
 def _check_size(history: History, *, n_conversations: int) -> None:
     n_samples = len(history.samples)
-    if n_samples < MIN_SAMPLES or n_conversations < MIN_CONVERSATIONS:
+    if not is_long_enough(n_samples=n_samples, n_conversations=n_conversations):
         raise DataError(
             "a history must be long enough to learn from and to test on",
-            expected=f"at least {MIN_SAMPLES} usable samples in {MIN_CONVERSATIONS} conversations",
+            expected=LONG_ENOUGH,
             got=f"{n_samples} in {n_conversations} for user {history.user!r}"
             f" of {history.dataset}{_why(history)}",
             next_step="Choose a user with a longer history (or `pooled`, many users as if they were"

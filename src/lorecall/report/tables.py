@@ -10,6 +10,8 @@ from rich.table import Table
 
 from lorecall.core.files import write_text
 from lorecall.data.catalog import Summary
+from lorecall.data.history import LONG_ENOUGH
+from lorecall.data.purpose import purpose
 from lorecall.report.words import counted, plain
 
 _PICTURE_COLUMNS = 96
@@ -74,7 +76,7 @@ def check_view(summary: Summary) -> RenderableType:
         counted(summary.n_users, "user"),
         counted(summary.n_problems, "problem"),
     )
-    parts: list[RenderableType] = [", ".join(counts)]
+    parts: list[RenderableType] = [f"read as {plain(summary.dataset.title)}", ", ".join(counts)]
     parts += [
         f"  {plain(problem.file)}{', ' if problem.file else ''}line {problem.line}:"
         f" {plain(problem.reason)}"
@@ -86,9 +88,22 @@ def check_view(summary: Summary) -> RenderableType:
     parts += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"
+        f"{'' if user.learnable else ': too short to learn'}"
         for user in summary.users
     ]
+    if summary.n_users > len(summary.users):
+        parts.append(f"  and {counted(summary.n_users - len(summary.users), 'user')} more")
+    parts.append(summary.refusal or _learnable(summary))
     return Group(*parts)
+
+
+def _learnable(summary: Summary) -> str:
+    """Say how many can be learnt, what of the others, and what a memory will be."""
+    needs = f"; a user needs {LONG_ENOUGH}" if summary.n_learnable < summary.n_users else ""
+    return (
+        f"{summary.n_learnable} of {counted(summary.n_users, 'user')} can be learnt{needs}.\n"
+        + purpose(summary.authored_by, who="the person")
+    )
 
 
 def save_picture(view: RenderableType, path: Path, *, title: str) -> None:
