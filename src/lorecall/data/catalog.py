@@ -62,6 +62,12 @@ def load_history(
     Raises:
         DataError: The source cannot be used, or the user is not in it.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import load_history
+        >>> history = load_history("chat.txt", user="bob")
+        >>> history.dataset, history.user, history.samples[0].response
+        ('whatsapp', 'Bob', 'yes to the sea')
     """
     return loading.load_history(*_opened(source, path), user=user, seed=seed)
 
@@ -80,6 +86,11 @@ def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None)
     Raises:
         DataError: The source cannot be used, or no user or several fit a start.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import find_users
+        >>> find_users("history.jsonl", ["b", "ANN"])
+        ['bob', 'ann']
     """
     return loading.find_users(*_opened(source, path), starts)
 
@@ -94,6 +105,11 @@ def list_users(source: str | Path, *, path: Files = None) -> list[UserSummary]:
     Raises:
         DataError: The source cannot be used.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import list_users
+        >>> [(user.user, user.n_samples, user.learnable) for user in list_users("history.jsonl")]
+        [('ann', 24, True), ('bob', 2, False)]
     """
     return list(summarise(source, path=path).users)
 
@@ -109,6 +125,12 @@ def summarise(source: str | Path, *, path: Files = None, n_users: int | None = N
     Raises:
         DataError: The source cannot be used.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import summarise
+        >>> summary = summarise("history.jsonl")
+        >>> summary.n_replies, summary.n_users, summary.n_learnable
+        (26, 2, 1)
     """
     return loading.summarise(*_opened(source, path), n_users=n_users)
 
@@ -123,6 +145,12 @@ def check(source: str | Path, *, path: Files = None) -> Summary:
     Raises:
         DataError: The source cannot be read at all.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import check
+        >>> found = check("chat.txt")
+        >>> found.n_problems, found.n_learnable, str(found.refusal)[:29]
+        (0, 0, 'nobody in it can be learnt: a')
     """
     return loading.summarise(*_opened(source, path), n_users=N_NAMED, strict=False)
 
@@ -137,6 +165,11 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
     Args:
         source: A name in `DATASETS`, or the path of a file.
         summary: What `summarise` found in it.
+
+    Example:
+        >>> from lorecall.data import describe, summarise
+        >>> describe("history.jsonl", summarise("history.jsonl"))["# Samples"]
+        26
     """
     found = DATASETS.get(str(source))
     entry: dict[str, object] = asdict(found) if found else {"name": str(source)}

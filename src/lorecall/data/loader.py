@@ -22,6 +22,11 @@ class Dataset:
     `sha256` is the checksum of `file`, the counts are those of it: its conversations, replies
     (whether usable or not) and users (who replied). All are None where a format has no published
     file.
+
+    Example:
+        >>> from lorecall.data import DATASETS
+        >>> DATASETS["chitchat"].licence, DATASETS["chitchat"].n_users
+        ('MIT', 1113)
     """
 
     name: str

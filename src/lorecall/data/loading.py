@@ -32,6 +32,11 @@ class Problem:
     """A row that does not fit the format: its line (or place in a list) from 1, and why.
 
     `file` is the name of its file, empty where there can be only one.
+
+    Example:
+        >>> from lorecall.data import check
+        >>> check("jsonl", path="chat.txt").problems[0].line
+        1
     """
 
     line: int
@@ -48,6 +53,11 @@ class Summary:
     all, `n_learnable` those that `learn` takes; `totals` sums over those with a sample. `dropped`
     counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
     wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
+
+    Example:
+        >>> from lorecall.data import check
+        >>> check("history.jsonl").authored_by
+        frozenset({'user'})
     """
 
     dataset: Dataset

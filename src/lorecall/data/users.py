@@ -45,6 +45,12 @@ class UserSummary:
 
     `query_words`, `response_words` and `text_words` are means, 0 where there is nothing;
     `n_conversations` counts those with a usable sample.
+
+    Example:
+        >>> from lorecall.data import list_users
+        >>> (ann, bob) = list_users("history.jsonl")
+        >>> ann.n_conversations, ann.query_words, ann.learnable
+        (8, 4.0, True)
     """
 
     user: str
@@ -63,7 +69,13 @@ class UserSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What all users with a sample have together; `text_words` and `response_words` are means."""
+    """What all users with a sample have together; `text_words` and `response_words` are means.
+
+    Example:
+        >>> from lorecall.data import summarise
+        >>> summarise("history.jsonl").totals.n_samples
+        26
+    """
 
     n_users: int
     n_samples: int
