@@ -184,7 +184,7 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
 
 
 def recognised(path: Path) -> Loader:
-    """Tell by its first lines which format a file is of.
+    """Return the loader of a file, found by what the file begins with.
 
     Raises:
         DataError: It cannot be read, or is of no known format, or may be of several.

@@ -103,7 +103,7 @@ def _text_like(head: Head) -> str:
 
 
 def _listed(fields: frozenset[str] | set[str]) -> str:
-    """Name the first fields; what is in a file may be anyone's."""
+    """Name the first fields, masked: a chat may use what names a person as a field."""
     named = ", ".join(mask(field)[:_FIELD_CHARS] for field in sorted(fields)[:_N_FIELDS])
     return named + (", ..." if len(fields) > _N_FIELDS else "")
 

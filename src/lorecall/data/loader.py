@@ -1,4 +1,4 @@
-"""What a format is: its entry in the catalogue, how its files are told and how they are read."""
+"""A format: its entry in the catalogue, how its files are recognised, how they are read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """How the files of one format are told and read.
+    """How the files of one format are recognised and read.
 
     Args:
         dataset: Its entry in the catalogue.
         record: What a row is, for messages.
         rules: Which replies are usable.
-        read: Gives what the files hold, front to back, without keeping it.
+        read: Yields the events of the files, front to back, without keeping them.
         recognises: Whether a file that begins so is of this format; None where no single file can
             tell.
         strict: Whether a broken row is an error; it is a drop otherwise.

@@ -116,7 +116,7 @@ class Users:
         self._db.create_function("priority", 2, _hash, deterministic=True)
 
     def close(self) -> None:
-        """Let go of the counts."""
+        """Close the temporary database."""
         self._db.close()
 
     def text(self, user: str, text: str) -> None:
@@ -250,11 +250,13 @@ _CONDITIONS = (
     "folded(user) = folded(?)",
     "starts(folded(user), folded(?))",
 )
-"""How a user may be given, the first that fits anyone decides."""
+"""How an id may be given; the first of these that fits anyone decides."""
 
 
 def resolve_user(user: str | None, users: Users) -> str:
-    """Find the user whose id is, or alone starts with, what was given; case matters last.
+    """Return the user whose id is, or alone starts with, what was given.
+
+    An exact id comes first, then an exact start, then both without regard to case.
 
     Args:
         user: A full id, or the start of one; None for the only user there is.
@@ -341,7 +343,7 @@ def _hash(*parts: str) -> int:
 
 @contextmanager
 def _room() -> Generator[None]:
-    """Return a full disk the name the rest of the package knows it by."""
+    """Raise SQLite's error for a full disk as the `OSError` that the command line reports."""
     try:
         yield
     except sqlite3.OperationalError as reason:

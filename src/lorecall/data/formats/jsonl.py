@@ -65,7 +65,7 @@ def read(paths: Paths) -> Iterator[Event]:
 
 
 def recognises(head: Head) -> bool:
-    """Whether lines have two of the three fields that are needed; a typo costs one."""
+    """Whether lines have two of the three needed fields, so that one may be mistyped."""
     return len({"user", "query", "response"} & head.fields()) > 1
 
 
