@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from lorecall.core.files import write_text
 from lorecall.data.catalog import Summary
@@ -76,25 +77,25 @@ def check_view(summary: Summary) -> RenderableType:
         counted(summary.n_users, "user"),
         counted(summary.n_problems, "problem"),
     )
-    parts: list[RenderableType] = [f"read as {plain(summary.dataset.title)}", ", ".join(counts)]
-    parts += [
+    lines = [f"read as {summary.dataset.title}", ", ".join(counts)]
+    lines += [
         f"  {plain(problem.file)}{', ' if problem.file else ''}line {problem.line}:"
         f" {plain(problem.reason)}"
         for problem in summary.problems
     ]
     if summary.n_problems > len(summary.problems):
-        parts.append(f"  and {summary.n_problems - len(summary.problems)} more")
-    parts += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]
-    parts += [
+        lines.append(f"  and {summary.n_problems - len(summary.problems)} more")
+    lines += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]
+    lines += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"
         f"{'' if user.learnable else ': too short to learn'}"
         for user in summary.users
     ]
     if summary.n_users > len(summary.users):
-        parts.append(f"  and {counted(summary.n_users - len(summary.users), 'user')} more")
-    parts.append(summary.refusal or _learnable(summary))
-    return Group(*parts)
+        lines.append(f"  and {counted(summary.n_users - len(summary.users), 'more user')}")
+    lines.append(summary.refusal or _learnable(summary))
+    return Group(*(Text(line, overflow="fold") for line in lines))
 
 
 def _learnable(summary: Summary) -> str:
