@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from lorecall.core.files import write_text
 from lorecall.data.catalog import Summary
+from lorecall.data.history import LONG_ENOUGH
+from lorecall.data.purpose import purpose
 from lorecall.report.words import counted, plain
 
 _PICTURE_COLUMNS = 96
@@ -74,21 +77,34 @@ def check_view(summary: Summary) -> RenderableType:
         counted(summary.n_users, "user"),
         counted(summary.n_problems, "problem"),
     )
-    parts: list[RenderableType] = [", ".join(counts)]
-    parts += [
+    lines = [f"read as {summary.dataset.title}", ", ".join(counts)]
+    lines += [
         f"  {plain(problem.file)}{', ' if problem.file else ''}line {problem.line}:"
         f" {plain(problem.reason)}"
         for problem in summary.problems
     ]
     if summary.n_problems > len(summary.problems):
-        parts.append(f"  and {summary.n_problems - len(summary.problems)} more")
-    parts += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]
-    parts += [
+        lines.append(f"  and {summary.n_problems - len(summary.problems)} more")
+    lines += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]
+    lines += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"
+        f"{'' if user.learnable else ': too short to learn'}"
         for user in summary.users
     ]
-    return Group(*parts)
+    if summary.n_users > len(summary.users):
+        lines.append(f"  and {counted(summary.n_users - len(summary.users), 'more user')}")
+    lines.append(summary.refusal or _learnable(summary))
+    return Group(*(Text(line, overflow="fold") for line in lines))
+
+
+def _learnable(summary: Summary) -> str:
+    """Say how many can be learnt, what of the others, and what a memory will be."""
+    needs = f"; a user needs {LONG_ENOUGH}" if summary.n_learnable < summary.n_users else ""
+    return (
+        f"{summary.n_learnable} of {counted(summary.n_users, 'user')} can be learnt{needs}.\n"
+        + purpose(summary.authored_by, who="the person")
+    )
 
 
 def save_picture(view: RenderableType, path: Path, *, title: str) -> None:
