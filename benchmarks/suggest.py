@@ -28,7 +28,7 @@ from lorecall.search.front import to_maximise
 from lorecall.search.options import McmcSettings
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.study import ask, finished
-from lorecall.search.surrogate import Surrogate, fit
+from lorecall.search.surrogate import Surrogate, fit_surrogate
 from report import Row, command, comparison, machine, result_name, write_result
 
 OURS, STOCK = "ours", "stock BoTorch"
@@ -54,7 +54,7 @@ def main() -> None:
         suggest_s = observe_one(problem, study)
         X, Y = data_of(problem, study)
         started = perf_counter()
-        ours = fit(X, Y, settings=MCMC, seed=step)
+        ours = fit_surrogate(X, Y, settings=MCMC, seed=step)
         fit_s = perf_counter() - started
         line = f"step {step}: suggestion {suggest_s:.1f} s, our fit from a cold start {fit_s:.1f} s"
         if not options.no_stock and step:

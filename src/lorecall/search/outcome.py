@@ -22,7 +22,7 @@ from lorecall.search.options import SamplerOptions
 from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
-from lorecall.search.surrogate import fit, importance
+from lorecall.search.surrogate import fit_surrogate, importance
 
 OUTCOME = "outcome"
 """User attribute of a trial: its `TrialOutcome`."""
@@ -117,7 +117,7 @@ def importance_in(
     """Fit the surrogate to finished trials and say which inputs matter for each objective."""
     columns = space.columns()
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
-    surrogate = fit(
+    surrogate = fit_surrogate(
         torch.as_tensor(codes),
         torch.as_tensor(objectives.to_maximise(done)),
         settings=options.mcmc,

@@ -46,7 +46,7 @@ from lorecall.search.options import McmcSettings
 
 MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
 _SMALLEST = 16
-_FEWEST_ACCEPTED = 0.6  # NUTS objectives at 0.8
+_FEWEST_ACCEPTED = 0.6  # NUTS aims at 0.8
 _COMPILING = Lock()  # NumPyro traces a model through a global stack
 _SQRT5 = sqrt(5)
 
@@ -186,6 +186,9 @@ def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callab
 
     if jax.config.values["jax_compilation_cache_dir"] is None:  # else the caller's own
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+    if jax.config.values["jax_logging_level"] == "NOTSET":  # as above
+        # XLA logs two harmless lines about tuning flags for every program read back from disk.
+        jax.config.update("jax_logging_level", "CRITICAL")
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         k = d + 4

@@ -88,7 +88,7 @@ class Importance:
     high: Tensor
 
 
-def fit(
+def fit_surrogate(
     X: Tensor,
     Y: Tensor,
     *,
