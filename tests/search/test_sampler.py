@@ -177,7 +177,7 @@ def test_the_space_can_be_inferred(
 
 @pytest.mark.parametrize("given", [("search_space",), ()])
 def test_a_parameter_that_cannot_be_modelled_is_drawn(
-    given: tuple[str, ...], make_sampler: Make, distributions: Kinds
+    given: tuple[str, ...], make_sampler: Make, distributions: Kinds, light: SamplerOptions
 ) -> None:
     """It is random and reproducible, and its name is warned of once."""
 
@@ -187,7 +187,8 @@ def test_a_parameter_that_cannot_be_modelled_is_drawn(
 
     drawn: list[list[float]] = []
     for _ in range(2):
-        sampler = make_sampler(seed=3, search_space=distributions if given else None, n_initial=2)
+        space = distributions if given else None
+        sampler = make_sampler(seed=3, search_space=space, n_initial=2, options=light)
         study = optuna.create_study(directions=BOTH, sampler=sampler)
         with pytest.warns(UserWarning, match="x is drawn independently") as caught:
             study.optimize(objective, n_trials=4)
@@ -196,6 +197,26 @@ def test_a_parameter_that_cannot_be_modelled_is_drawn(
         drawn.append([trial.params["x"] for trial in study.trials])
     assert drawn[0] == drawn[1]
     assert len(set(drawn[0])) == 4
+
+
+def test_kinds_of_parameters_are_modelled_together(
+    make_sampler: Make, light: SamplerOptions
+) -> None:
+    """A logarithm, steps and names: suggested by the surrogate, of their own types, no two alike."""
+    sampler = make_sampler(search_space=None, n_initial=3, options=light)
+    study = optuna.create_study(directions=BOTH, sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        n = trial.suggest_int("n", 1, 100, log=True)
+        share = trial.suggest_float("share", 0.0, 1.0, step=0.1)
+        name = trial.suggest_categorical("name", ["a", "b", None])
+        return n * share, float(name is None)
+
+    study.optimize(objective, n_trials=8)
+    assert len({*params_of(study)}) == 8
+    for trial in study.trials[3:]:
+        assert trial.system_attrs[SUGGESTED] == trial.params
+        assert [type(trial.params[name]) for name in ("n", "share")] == [int, float]
 
 
 def test_seconds_are_recorded(make_sampler: Make, run: Run) -> None:
@@ -215,11 +236,11 @@ def test_a_given_space_that_cannot_be_modelled_is_refused(make_sampler: Make) ->
 
 @pytest.mark.parametrize("n_initial", [2, 9])
 def test_what_was_tried_is_suggested_again_where_nothing_is_left(
-    n_initial: int, make_sampler: Make
+    n_initial: int, make_sampler: Make, light: SamplerOptions
 ) -> None:
     """Random or not, a study goes on after its last point: a second look at noise is worth it."""
     kinds: Kinds = {"a": CategoricalDistribution([False, True]), "b": IntDistribution(0, 1)}
-    sampler = make_sampler(search_space=kinds, n_initial=n_initial)
+    sampler = make_sampler(search_space=kinds, n_initial=n_initial, options=light)
     study = optuna.create_study(direction="minimize", sampler=sampler)
     for _ in range(6):
         trial = study.ask(kinds)
