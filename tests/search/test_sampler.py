@@ -202,7 +202,7 @@ def test_a_parameter_that_cannot_be_modelled_is_drawn(
 def test_kinds_of_parameters_are_modelled_together(
     make_sampler: Make, light: SamplerOptions
 ) -> None:
-    """A logarithm, steps and names: suggested by the surrogate, of their own types, no two alike."""
+    """A logarithm, steps and names: suggested jointly, of their own types, no two alike."""
     sampler = make_sampler(search_space=None, n_initial=3, options=light)
     study = optuna.create_study(directions=BOTH, sampler=sampler)
 

@@ -78,10 +78,3 @@ def test_without_jax_the_error_names_what_to_install() -> None:
         [sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True
     )
     assert "pip install 'botorch[fully-bayesian]'" in done.stdout
-
-
-def test_importing_the_package_imports_nothing_heavy() -> None:
-    """The package's own import brings in neither torch nor JAX nor Optuna."""
-    code = "import sys, lorecall.search; print({'torch', 'jax', 'optuna'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

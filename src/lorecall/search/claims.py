@@ -34,7 +34,7 @@ Lost = Callable[[FrozenTrial], bool]
 
 
 def claim(trial: optuna.Trial) -> None:
-    """Say that this process works on a trial."""
+    """Record that this process works on a trial."""
     trial.set_user_attr(WORKER, [_machine(), os.getpid()])
 
 

@@ -51,6 +51,14 @@ class DiscreteSpace:
 
     Raises:
         ConfigError: A distribution of another kind.
+
+    Example:
+        >>> from optuna.distributions import CategoricalDistribution, IntDistribution
+        >>> kinds = {"on": CategoricalDistribution([False, True]), "n": IntDistribution(0, 4)}
+        >>> space = DiscreteSpace(kinds)
+        >>> point = space.point({"on": True, "n": 2})
+        >>> point, space.encode(point)
+        (array([1, 2]), array([1. , 0.5]))
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class FirstPoints:
         """How many there are; known without ranking them."""
 
     def ranked(self, *, seed: int) -> list[Params]:
-        """Rank the points and give the first `n` models.
+        """Rank the points and return the first `n` models.
 
         Args:
             seed: Seed of the surrogate's chains, and of what is left out where there are too many.

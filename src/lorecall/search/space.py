@@ -44,6 +44,15 @@ class InjectionSpace:
 
     Raises:
         ConfigError: A value is outside its range.
+
+    Example:
+        >>> from lorecall.search import InjectionSpace
+        >>> space = InjectionSpace(n_layers=2, max_loras=4, ranks=(8, 16))
+        >>> list(space.distributions())
+        ['layer_00', 'layer_01', 'n_loras', 'rank']
+        >>> theta = {"layer_00": True, "layer_01": False, "n_loras": 2, "rank": 8}
+        >>> space.config(theta).ranks()
+        {0: 16}
     """
 
     n_layers: int
@@ -70,7 +79,7 @@ class InjectionSpace:
         check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Give Optuna's distributions of what is searched, by name."""
+        """Return Optuna's distributions of what is searched, by name."""
         kinds: dict[str, BaseDistribution] = {}
         if self._searches("layer"):
             kinds |= {name: CategoricalDistribution([False, True]) for name in self._layer_names()}
@@ -84,7 +93,7 @@ class InjectionSpace:
         return kinds
 
     def columns(self) -> DiscreteSpace:
-        """Return the discrete space of what is searched: one point stands for each model."""
+        """Return the discrete space of what is searched, with one code for each model."""
         return DiscreteSpace(self.distributions(), canonical=self.canonical)
 
     def config(self, params: Mapping[str, object]) -> InjectionConfig:
@@ -121,9 +130,9 @@ class InjectionSpace:
         return params.get("n_loras", 1) != 0 and bool(self._active(params))
 
     def same_as(self, params: Mapping[str, object]) -> Hashable:
-        """Return what parameters come to: (layer, stacked rank) pairs and the further factors.
+        """Return the (layer, stacked rank) pairs that parameters come to, and the further factors.
 
-        Equal ones are one model, trained alike.
+        Parameters with equal ones are one model, trained alike.
         """
         layers, n, rank = self._theta(params)
         if not layers or not n:
@@ -133,7 +142,7 @@ class InjectionSpace:
         return pairs + further
 
     def canonical(self, params: Params) -> Params:
-        """Return the parameters that stand for all of the same model: what a surrogate is shown.
+        """Return the parameters that a surrogate is shown for all that are the same model.
 
         No layer without a module is active in them, and the modules are as few and as large as they
         can be. The vanilla model, no candidate, stands for itself.
@@ -194,7 +203,7 @@ class InjectionSpace:
         )
 
     def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:
-        """Give (alpha, n, r), what is not searched as it is fixed."""
+        """Return (alpha, n, r), what is not searched as it is fixed."""
         return (
             self._active(params),
             _whole(params.get("n_loras", self._one_each)),

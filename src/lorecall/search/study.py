@@ -153,7 +153,7 @@ def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
 
 
 def tell_failed(study: optuna.Study, number: int) -> None:
-    """Say that a trial has failed, unless another process said how it ended first."""
+    """Tell that a trial has failed, unless another process told how it ended first."""
     with contextlib.suppress(UpdateFinishedTrialError):  # between its look and its write
         study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 

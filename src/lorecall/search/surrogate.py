@@ -69,7 +69,7 @@ class Surrogate:
     states: tuple[ChainState, ...] = ()
 
     def standardise(self, Y: Tensor) -> Tensor:
-        """Give Z of any Y, shape (..., m)."""
+        """Return Z of any Y, shape (..., m)."""
         return (Y - self.mean) / self.std
 
 
@@ -97,11 +97,11 @@ def fit_surrogate(
     states: Sequence[ChainState] | None = None,
     kind: SurrogateKind = "nuts",
 ) -> Surrogate:
-    """Fit the surrogate.
+    """Fit one SAAS-GP to each objective.
 
     Args:
         X: Inputs in [0, 1], float64, shape (n, d).
-        Y: ObjectiveValues, all to be maximised, float64, shape (n, m); n >= 2.
+        Y: Objectives, all to be maximised, float64, shape (n, m); n >= 2.
         settings: How long NUTS runs.
         seed: Seed of the chains.
         states: Where the chains of the last fit ended.
@@ -135,7 +135,16 @@ def fit_surrogate(
 
 
 def importance(surrogate: Surrogate) -> list[Importance]:
-    """Return which inputs matter, for each objective."""
+    """Return which inputs matter, for each objective.
+
+    Example:
+        >>> import torch
+        >>> from lorecall.search import McmcSettings, fit_surrogate, importance
+        >>> X = torch.rand(12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        >>> fitted = fit_surrogate(X, X[:, 1:2], settings=McmcSettings(), seed=0, kind="map")
+        >>> int(importance(fitted)[0].median.argmax())
+        1
+    """
     return [_shares(drawn.lengthscale) for drawn in surrogate.draws]
 
 
