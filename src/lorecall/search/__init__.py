@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
     from lorecall.search.sampler import SaasNehviSampler
     from lorecall.search.space import InjectionSpace
-    from lorecall.search.surrogate import Draws, Importance, Surrogate, fit_surrogate, importance
+    from lorecall.search.surrogate import Draws, Surrogate, fit_surrogate, importance
 
 __all__ = [
     "AcquisitionSettings",
@@ -36,7 +36,6 @@ __all__ = [
     "DiscreteSpace",
     "Draws",
     "Hypervolume",
-    "Importance",
     "InjectionSpace",
     "McmcSettings",
     "Objectives",
@@ -70,7 +69,6 @@ _HOMES = {
     "DiscreteSpace": "discrete",
     "Draws": "surrogate",
     "Hypervolume": "records",
-    "Importance": "surrogate",
     "InjectionSpace": "space",
     "McmcSettings": "options",
     "Objectives": "outcome",

@@ -114,7 +114,7 @@ def importance_in(
     options: SamplerOptions,
     seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
-    """Fit the surrogate to finished trials and say which inputs matter for each objective."""
+    """Return which inputs matter for each objective, by a surrogate of the finished trials."""
     columns = space.columns()
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
     surrogate = fit_surrogate(
@@ -125,17 +125,8 @@ def importance_in(
         kind=options.surrogate,
     )
     return {
-        objective: {
-            name: Quartiles(low=low, median=median, high=high)
-            for name, low, median, high in zip(
-                columns.names,
-                spread.low.tolist(),
-                spread.median.tolist(),
-                spread.high.tolist(),
-                strict=True,
-            )
-        }
-        for objective, spread in zip(objectives.names, importance(surrogate), strict=True)
+        objective: dict(zip(columns.names, shares, strict=True))
+        for objective, shares in zip(objectives.names, importance(surrogate), strict=True)
     }
 
 

@@ -6,7 +6,6 @@ As an option it has further factors: the scaling, and dropout in training.
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from math import log
 from typing import get_args
 
@@ -21,6 +20,7 @@ from lorecall.settings import (
     MIN_SCALING,
     RANKS,
     check_levels,
+    check_range,
     choice,
 )
 
@@ -65,15 +65,9 @@ class InjectionSpace:
     dropouts: tuple[float, ...] = (PAPER_FACTORS["dropout"],)
 
     def __post_init__(self) -> None:
-        ascending = all(a < b for a, b in pairwise(self.ranks))
-        _require("n_layers", self.n_layers >= 1, expected="1 or more", got=self.n_layers)
-        _require("max_loras", self.max_loras >= 1, expected="1 or more", got=self.max_loras)
-        _require(
-            "ranks",
-            bool(self.ranks) and self.ranks[0] >= 1 and ascending,
-            expected="positive, ascending",
-            got=self.ranks,
-        )
+        check_range("n_layers", self.n_layers, low=1)
+        check_range("max_loras", self.max_loras, low=1)
+        check_levels("ranks", self.ranks, low=1)
         choice("what is searched", self.searched, get_args(Searched))
         check_levels("scalings", self.scalings, low=MIN_SCALING)
         check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
@@ -121,8 +115,13 @@ class InjectionSpace:
         }
         space = self.columns()
         params = {name: params[name] for name in space.names}
-        inside = space.find(params) is not None and self._config(params) == config
-        _require("theta", inside, expected=f"a point of {self}", got=config)
+        if space.find(params) is None or self._config(params) != config:
+            raise ConfigError(
+                "theta must be in range",
+                expected=f"a point of {self}",
+                got=repr(config),
+                next_step="Change the setting.",
+            )
         return params
 
     def is_candidate(self, params: Mapping[str, object]) -> bool:
@@ -244,13 +243,3 @@ def _whole(value: object) -> int:
 def _number(value: object) -> float:
     assert isinstance(value, int | float)
     return float(value)
-
-
-def _require(name: str, holds: bool, *, expected: str, got: object) -> None:  # noqa: FBT001
-    if not holds:
-        raise ConfigError(
-            f"{name} must be in range",
-            expected=expected,
-            got=repr(got),
-            next_step="Change the setting.",
-        )
