@@ -64,8 +64,8 @@ class Untried:
         """Keep the points that may be suggested, shape (k, d) -> (k', d), in order."""
         return points[[self.allows(point) for point in points]]
 
-    def known(self) -> Points | None:
-        """Return all that is left where the points are a known few, shape (k, d); else None.
+    def listed(self) -> Points | None:
+        """Return all that is left where the points are a listed few, shape (k, d); else None.
 
         Raises:
             SpaceExhaustedError: They are, and none is left.
@@ -83,7 +83,7 @@ class Untried:
         Raises:
             SpaceExhaustedError: There is none.
         """
-        if (left := self.known()) is not None:
+        if (left := self.listed()) is not None:
             return left[rng.integers(len(left))]
         for _ in range(_TRIES):
             for point in self.space.random(_BATCH, rng):
@@ -121,7 +121,7 @@ def maximise(
     Raises:
         SpaceExhaustedError: No point is left.
     """
-    if (left := untried.known()) is not None:
+    if (left := untried.listed()) is not None:
         return left[int(np.argmax(score(left)))]
     space, climb = untried.space, _Climb(score, untried)
     pool = climb.visit(space.random(settings.n_pool, rng))
