@@ -26,7 +26,7 @@ from lorecall.search.prior import Prior
 from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
-from lorecall.search.surrogate import fit, importance
+from lorecall.search.surrogate import fit_surrogate, importance
 
 OUTCOME = "outcome"
 """User attribute of a trial: its `TrialOutcome`."""
@@ -118,10 +118,10 @@ def importance_in(
     options: SamplerOptions,
     seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
-    """Fit the surrogate to finished trials and say which inputs matter for each objective."""
+    """Return which inputs matter for each objective, by a surrogate of the finished trials."""
     columns = space.columns()
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
-    surrogate = fit(
+    surrogate = fit_surrogate(
         torch.as_tensor(codes),
         torch.as_tensor(objectives.to_maximise(done)),
         settings=options.mcmc,
@@ -129,17 +129,8 @@ def importance_in(
         kind=options.surrogate,
     )
     return {
-        objective: {
-            name: Quartiles(low=low, median=median, high=high)
-            for name, low, median, high in zip(
-                columns.names,
-                spread.low.tolist(),
-                spread.median.tolist(),
-                spread.high.tolist(),
-                strict=True,
-            )
-        }
-        for objective, spread in zip(objectives.names, importance(surrogate), strict=True)
+        objective: dict(zip(columns.names, shares, strict=True))
+        for objective, shares in zip(objectives.names, importance(surrogate), strict=True)
     }
 
 
