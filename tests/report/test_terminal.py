@@ -217,9 +217,6 @@ class TestSummary:
         assert (
             "loss and, where tried, the better of the LoRAs that need no search; the memory" in page
         )
-        settings = {"search": {"trials": 8, "finalists": 2, "take": "smallest"}}
-        page = " ".join(render(make_result(settings=settings)).split())
-        assert "the memory is the smallest of those that are level with the best." in page
         for alone in ({}, {"search": {"finalists": 1}}):
             assert "in full" not in printed(summary(make_result(settings=alone)))
 

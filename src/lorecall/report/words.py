@@ -9,7 +9,7 @@ from typing import get_args
 
 from lorecall.data.privacy import mask
 from lorecall.learning.result import SYSTEMS, RunResult, Scores, System
-from lorecall.records import Factor, InjectionConfig, Interval
+from lorecall.records import Factor, InjectionConfig, Interval, Turn
 
 SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
     {"vanilla": "vanilla", "default_lora": "default LoRA", "memory": "memory"}
@@ -79,6 +79,11 @@ METRICS = (
     Metric(key="rougeL", title="ROUGE-L", lower_is_better=False, decimals=2),
     Metric(key="persona_f1", title="Persona F1", lower_is_better=False, decimals=2),
 )
+
+
+def speaker(turn: Turn) -> str:
+    """Name who wrote an earlier turn: the one whose reply is asked for, or who asks."""
+    return "replied earlier" if turn.by_author else "asked earlier"
 
 
 def scored_systems(result: RunResult) -> tuple[System, ...]:
