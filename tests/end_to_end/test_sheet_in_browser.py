@@ -138,17 +138,18 @@ def test_answers_outlive_the_browser(start: Start, sheet: Path) -> None:
     assert browser.run("document.querySelector('[aria-pressed=true]').dataset.label") == "0"
 
 
-def test_buttons_serve_who_has_no_keyboard(start: Start, sheet: Path) -> None:
+@pytest.mark.parametrize("width", [320, 400])
+def test_buttons_serve_who_has_no_keyboard(start: Start, sheet: Path, width: int) -> None:
     """On a phone: every button is on the screen, and nothing sticks out at the side."""
     browser = start()
-    browser.size(360, 640, mobile=True)
+    browser.size(width, 640, mobile=True)
     browser.open(sheet / "sheet.html")
     for label in ("1", "0", "-1"):
         browser.click(f"[data-label='{label}']")
     browser.click("#back")
     assert browser.text("#where") == f"Pair 3 of {N}"
     assert browser.text("#rated") == "3 rated"
-    assert browser.run("document.documentElement.scrollWidth") == 360
+    assert browser.run("document.documentElement.scrollWidth") == width
     browser.click("#save")
     assert [row[2] for row in rows(browser.downloaded())[1:]] == ["1", "0", "-1", "", ""]
 

@@ -14,7 +14,7 @@ Curve = Sequence[tuple[float, float]]
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 GREY, BLUE, ORANGE = "#767676", "#0072B2", "#D55E00"
-_PALE_BLUE, _PALE_ORANGE = "#9fcbe6", "#f2bf9d"  # a whisker is seen on them
+_PALE_BLUE, _PALE_ORANGE = "rgba(0,114,178,0.4)", "rgba(213,94,0,0.4)"  # under whiskers
 _LINES: Mapping[System, tuple[str, str]] = {
     "vanilla": (GREY, "dot"),
     "default_lora": (BLUE, "dash"),
