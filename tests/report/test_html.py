@@ -140,8 +140,8 @@ class TestContents:
         """A row each, the chosen one named."""
         text = page.text()
         for trial in make_result().trials:
-            assert f"{trial.loss:.3f} {trial.rougeL:.2f}" in text
-            assert f"{trial.trainable_parameters:,}" in text
+            assert f"{trial.loss:.3f} {trial.rouge_l:.2f}" in text
+            assert f"{trial.n_parameters:,}" in text
         assert text.count(" chosen ") == 1 + 1  # the row, and the figure's caption
 
     def test_every_reply(self, make_result: MakeResult, page: Page) -> None:

@@ -33,9 +33,7 @@ def widened(result: RunResult, *, dropout: float = 0.05) -> RunResult:
     def config(old: InjectionConfig, number: int) -> InjectionConfig:
         return replace(old, scaling=0.5, dropout=dropout) if number % 2 else old
 
-    trials = tuple(
-        t.model_copy(update={"config": config(t.config, t.number)}) for t in result.trials
-    )
+    trials = tuple(replace(t, config=config(t.config, t.number)) for t in result.trials)
     share = Quartiles(low=0.01, median=0.02, high=0.03)
     importance = {
         name: {**shares, "scaling": share, "dropout": share}

@@ -21,10 +21,11 @@ from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Person
-from lorecall.train.storing import to_memory, training_of
-from lorecall.train.trial import TrialRunner
+from lorecall.train.fit import fit_memory
 
-LIMITS = TrainSettings(max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64)
+LIMITS = TrainSettings(
+    max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64, reply_length="free"
+)
 SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6, n_control=6)
 MakePerson = Callable[..., Person]
 
@@ -61,11 +62,8 @@ def tiny() -> LanguageModel:
 def learnt(base: LanguageModel, person: Person) -> ModelResponder:
     """Train a memory of a person until it knows the training part by heart."""
     split = replace(person.split, valid=person.split.train)
-    trials = TrialRunner(base, settings=LIMITS, seed=0)
     config = InjectionConfig(layers=(0, 1), n_loras=2, rank=16)
-    trained = trials.train(config, trials.data(split, split.train))
-    training = training_of(split, user="ann", dataset="made-up", seed=0)
-    memory = to_memory(trained, config, base=base, training=training)
+    memory = fit_memory(config, split, base, settings=LIMITS, seed=0).memory
     return ModelResponder(base, memory=memory, limits=LIMITS)
 
 
