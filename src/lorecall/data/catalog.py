@@ -4,7 +4,7 @@ A further one is a module with a `Loader`, like `reddit`, and an entry in `DATAS
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -149,7 +149,10 @@ def load_history(source: str | Path, *, user: str, path: Files = None, seed: int
         DataError: The source cannot be used, or the user is not in it.
         MissingExtraError: The dataset is not installed.
     """
-    return loading.load_history(*_opened(source, path), user=user, seed=seed)
+    loader, paths = _opened(source, path)
+    history = loading.load_history(loader, paths, user=user, seed=seed)
+    is_own = path is not None or source not in DATASETS
+    return replace(history, files=tuple(str(p.resolve()) for p in paths)) if is_own else history
 
 
 def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None) -> list[str]:
