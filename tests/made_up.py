@@ -12,7 +12,7 @@ from lorecall.judge.judge import JudgeItem
 from lorecall.judge.judge import Scores as JudgeScores
 from lorecall.judge.pairs import Pair
 from lorecall.learning.result import Reply, RunResult, Scores
-from lorecall.records import History, InjectionConfig, Interval, Sample
+from lorecall.records import History, InjectionConfig, Interval, Sample, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
 from lorecall.settings import RANKS, LearnSettings, SearchSettings, TrainSettings, preset
 from lorecall.systems.contract import Person
@@ -138,6 +138,10 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
                 },
             ),
             Reply(
+                earlier=(
+                    Turn(by_author=False, text="what did you have for lunch?"),
+                    Turn(by_author=True, text="leftover curry from mama"),
+                ),
                 query="do you like spicy food?",
                 truth="yesss the spicier the better",
                 responses={

@@ -1,6 +1,8 @@
 """What is printed on a terminal."""
 
 import io
+import re
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +13,7 @@ from lorecall.learning.result import Reply, RunResult
 from lorecall.records import InjectionConfig, Interval
 from lorecall.report.html import render
 from lorecall.report.terminal import layer_strip, replies, score_table, summary, trial_table
+from lorecall.report.words import METRICS
 
 MakeResult = Callable[..., RunResult]
 
@@ -26,6 +29,11 @@ def printed(view: RenderableType, *, width: int = 80, colour: bool = False) -> s
     console.print(view, highlight=False)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def numbers(text: str) -> Counter[str]:
+    """Count the numbers of a text; a number that is cut or folded is another number."""
+    return Counter(re.findall(r"(?<![\w-])[-+]?\d[\d,.]*", text))
 
 
 class TestScoreTable:
@@ -117,10 +125,12 @@ class TestReplies:
     """Test queries with their responses."""
 
     def test_true_vanilla_and_memory_are_shown(self, make_result: MakeResult) -> None:
-        """In that order, for each query."""
+        """In that order, for each query, after what was said before it."""
         text = printed(replies(make_result()))
         starts = [line.split()[0] for line in text.splitlines() if line[0] != " "]
-        assert starts == ["query", "true", "vanilla", "memory"] * 2
+        block = ["query", "true", "vanilla", "memory"]
+        assert starts == [*block, "asked", "replied", *block]
+        assert "replied earlier  leftover curry from mama" in text
 
     def test_a_text_cannot_steer_the_terminal(self, make_result: MakeResult) -> None:
         """Neither by escape codes nor by rich's own markup."""
@@ -171,15 +181,28 @@ class TestTrialTable:
 class TestSummary:
     """What `lorecall show` prints."""
 
-    @pytest.mark.parametrize("width", [80, 120])
+    @pytest.mark.parametrize("width", [40, 80, 120])
     @pytest.mark.parametrize(("n_layers", "n_trials"), [(3, 1), (30, 8), (32, 200), (80, 20)])
     def test_it_fits(
         self, make_result: MakeResult, width: int, n_layers: int, n_trials: int
     ) -> None:
-        """No line is longer than the terminal is wide, and nothing is cut."""
-        text = printed(summary(make_result(n_layers=n_layers, n_trials=n_trials)), width=width)
+        """No line is longer than the terminal is wide, and every number is whole."""
+        result = make_result(n_layers=n_layers, n_trials=n_trials)
+        text = printed(summary(result), width=width)
         assert max(cell_len(line) for line in text.splitlines()) <= width
         assert "…" not in text
+        assert numbers(text) == numbers(printed(summary(result), width=1000))
+
+    @pytest.mark.parametrize("width", [40, 80, 120])
+    def test_every_score_is_whole(self, make_result: MakeResult, width: int) -> None:
+        """As the result holds it, mean and bounds."""
+        result = make_result()
+        shown = numbers(printed(score_table(result), width=width))
+        for scores in result.scores.values():
+            for metric in METRICS:
+                score = metric.of(scores)
+                wanted = numbers(f"{metric.value(score)} {metric.bounds(score)}")
+                assert not wanted - shown
 
     def test_all_is_there(self, make_result: MakeResult) -> None:
         """Theta, scores, replies, front, settings, sizes, and where everything is."""

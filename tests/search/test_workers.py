@@ -14,12 +14,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.records import InjectionConfig
+from lorecall.records import InjectionConfig, TrialOutcome
 from lorecall.search import claims
 from lorecall.search.claims import WORKER, claim, lost_in
 from lorecall.search.loop import Search
 from lorecall.search.observations import RETRY_OF
-from lorecall.records import TrialOutcome
 from lorecall.search.study import WITHDRAWN, ask
 
 from . import slow_worker

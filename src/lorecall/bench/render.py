@@ -24,7 +24,7 @@ from lorecall.errors import RunError
 from lorecall.judge.win_rate import Judged, read_judged, win_rates
 from lorecall.learning.folder import RUN_FILE
 from lorecall.report import words
-from lorecall.report.pages import own_file, render_page
+from lorecall.report.pages import render_page
 
 MARKDOWN, PAGE, TABLES = "bench.md", "bench.html", "tables.json"
 _SMOKE = (
@@ -70,8 +70,8 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
     numbers = json.loads(json.dumps([asdict(each) for each in tables]))
     write_json(folder / TABLES, {"facts": dict(view.facts), "datasets": numbers})
     write_text(folder / MARKDOWN, to_markdown(view))
-    page = {"view": view, "style": own_file("report.css")}
-    write_text(folder / PAGE, render_page("bench.html.j2", page, package="lorecall.bench"))
+    page = render_page("bench.html.j2", {"view": view}, package="lorecall.bench")
+    write_text(folder / PAGE, page)
     return view
 
 

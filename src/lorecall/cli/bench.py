@@ -172,7 +172,9 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     from lorecall.scorecard.view import scorecard_view  # noqa: PLC0415
 
     memory = StoredMemory.load(folder)
-    person, rest = people_for(memory, data, paths=path or (), n_others=others, seed=seed)
+    person, rest = people_for(
+        memory, data, folder=folder, paths=path or (), n_others=others, seed=seed
+    )
     set_threads()
     base = load_base(model or memory.manifest.base.name, device, four_bit=four_bit)
     card = make_card(

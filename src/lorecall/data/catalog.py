@@ -69,7 +69,10 @@ def load_history(
         >>> history.dataset, history.user, history.samples[0].response
         ('whatsapp', 'Bob', 'yes to the sea')
     """
-    return loading.load_history(*_opened(source, path), user=user, seed=seed)
+    loader, paths = _opened(source, path)
+    history = loading.load_history(loader, paths, user=user, seed=seed)
+    is_own = path is not None or source not in DATASETS
+    return replace(history, files=tuple(str(p.resolve()) for p in paths)) if is_own else history
 
 
 def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None) -> list[str]:

@@ -75,7 +75,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         identity["warm_start"] = hashes
     if storage is not None:
         check_storage(storage)  # before the folder is taken
-    with open_run(Path(out), identity) as folder:
+    with open_run(Path(out), identity, files=history.files) as folder:
         if folder.is_finished:
             return Memory.load(folder.path, base=base)
         reporter = reporter or SilentReporter()

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, ValidationError
 
 from lorecall.core.files import write_text
 from lorecall.errors import ConfigError, RunError
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import InjectionConfig, Interval, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
 
 System = Literal["vanilla", "default_lora", "memory"]
@@ -32,8 +32,9 @@ class Scores(_Frozen):
 
 
 class Reply(_Frozen):
-    """One test query with the true answer and every system's."""
+    """One test query with the true answer and every system's, and the turns before it."""
 
+    earlier: tuple[Turn, ...] = ()
     query: str
     truth: str
     responses: dict[System, str]

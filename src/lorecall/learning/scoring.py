@@ -1,7 +1,7 @@
 """From what each system made of the test samples to the run's result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lorecall.core.provenance import versions, without_password
@@ -96,6 +96,7 @@ def _replies(split: Split, readings: Mapping[System, SystemReading]) -> tuple[Re
     indices = tuple(range(len(split.test)))
     return tuple(
         Reply(
+            earlier=tuple(replace(turn, text=mask(turn.text)) for turn in split.test[i].earlier),
             query=mask(split.test[i].query),
             truth=mask(split.test[i].response),
             responses={name: mask(r.reading.responses[i]) for name, r in readings.items()},

@@ -9,7 +9,7 @@ from typing import get_args
 
 from lorecall.data.privacy import mask
 from lorecall.learning.result import SYSTEMS, RunResult, Scores, System
-from lorecall.records import Factor, InjectionConfig, Interval
+from lorecall.records import Factor, InjectionConfig, Interval, Turn
 
 SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
     {"vanilla": "vanilla", "default_lora": "default LoRA", "memory": "memory"}
@@ -25,6 +25,8 @@ SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 _MINUTE_S, _HOUR_S = 60, 3600
+# Embeddings, overrides and isolates of writing direction: one left open turns what follows around.
+_REORDERING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _THOUSAND, _MILLION, _BILLION = 10**3, 10**6, 10**9
 
 
@@ -79,6 +81,11 @@ METRICS = (
     Metric(key="rougeL", title="ROUGE-L", lower_is_better=False, decimals=2),
     Metric(key="persona_f1", title="Persona F1", lower_is_better=False, decimals=2),
 )
+
+
+def speaker(turn: Turn) -> str:
+    """Name who wrote an earlier turn: the one whose reply is asked for, or who asks."""
+    return "replied earlier" if turn.by_author else "asked earlier"
 
 
 def scored_systems(result: RunResult) -> tuple[System, ...]:
@@ -187,6 +194,15 @@ def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def plain(text: str) -> str:
-    """Put a text on one line without control characters, which would steer a terminal."""
-    kept = (" " if unicodedata.category(character) == "Cc" else character for character in text)
-    return " ".join("".join(kept).split())
+    """Put a text on one line, with nothing in it that steers a terminal or reorders a line."""
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Replace by blanks what steers a terminal or reorders a line; line breaks and tabs stay."""
+    return "".join(" " if _steers(character) else character for character in text)
+
+
+def _steers(character: str) -> bool:
+    category = unicodedata.category(character)
+    return (category in ("Cc", "Cs") and character not in "\n\t") or character in _REORDERING
