@@ -22,7 +22,7 @@ from lorecall.judge.win_rate import judge_pairs, write_judged
 from lorecall.learning.folder import RUN_FILE
 
 Make = Callable[..., Path]
-KEPT = sorted((Path(__file__).parents[3] / "experiments" / "tables").glob("*/"))
+KEPT = sorted((Path(__file__).parents[2] / "experiments" / "tables").glob("*/"))
 
 
 class Tags(HTMLParser):

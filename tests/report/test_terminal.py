@@ -61,7 +61,7 @@ class TestScoreTable:
         result = make_result()
         wide = Interval(value=-10.24, low=-12.34, high=+45.67)
         scores = result.scores["memory"]
-        large = scores.model_copy(update=dict.fromkeys(("rouge1", "rougeL", "persona_f1"), wide))
+        large = scores | dict.fromkeys(("rouge1", "rougeL", "persona_f1"), wide)
         text = printed(score_table(make_result(difference_to_vanilla={"memory": large})))
         assert text.count("[-12.34, +45.67]") == 3
         assert "…" not in text

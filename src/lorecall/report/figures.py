@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lorecall.learning.result import SYSTEMS, RunResult, System
+from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
 from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
 from lorecall.search.records import Quartiles, Trial
 
@@ -12,9 +12,9 @@ Curve = Sequence[tuple[float, float]]
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 GREY, BLUE, ORANGE, INK = "#767676", "#0072B2", "#D55E00", "#1f2328"
 _PALE_BLUE, _PALE_ORANGE = "#9fcbe6", "#f2bf9d"  # a whisker is seen on them
-_LINES: Mapping[System, tuple[str, str]] = {
+_LINES: Mapping[RunSystem, tuple[str, str]] = {
     "vanilla": (GREY, "dot"),
-    "default_lora": (BLUE, "dash"),
+    "default-lora": (BLUE, "dash"),
     "memory": (ORANGE, "solid"),
 }
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
@@ -78,7 +78,7 @@ def importance(result: RunResult) -> dict[str, Figure]:
 
 def loss_curves(result: RunResult) -> Figure:
     """Draw the validation loss while the default LoRA and the memory were trained."""
-    curves: dict[System, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
+    curves: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
     trained = [curve for system, curve in curves.items() if system != "vanilla"]
     if trained and "vanilla" not in curves:  # where every curve starts: the base, untrained
         last = max(epoch for curve in trained for epoch, _ in curve)
@@ -172,7 +172,7 @@ def _input_name(name: str) -> str:
     return _NOT_LAYERS.get(name, name)
 
 
-def _curve(system: System, curve: Curve) -> Figure:
+def _curve(system: RunSystem, curve: Curve) -> Figure:
     color, dash = _LINES[system]
     return {
         "type": "scatter",

@@ -9,13 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lorecall.core.provenance import without_password
-from lorecall.learning.result import RunResult, System
+from lorecall.learning.result import RunResult, RunSystem
+from lorecall.metrics.registry import Metric, units
 from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.report.words import (
-    METRICS,
     SECONDS_NAMES,
     SYSTEM_NAMES,
-    Metric,
     counted,
     duration,
     final,
@@ -24,6 +23,7 @@ from lorecall.report.words import (
     layer_ranges,
     moment,
     plain,
+    scored_metrics,
     scored_systems,
     short_count,
     split_words,
@@ -56,16 +56,17 @@ def score_table(result: RunResult) -> RenderableType:
     """Show every system's scores with intervals, and the paired differences to vanilla."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
-    for metric in METRICS:
+    shown = scored_metrics(result)
+    for metric in shown:
         table.add_column(f" {metric.title} {metric.arrow}", no_wrap=True)
     for i, system in enumerate(scored_systems(result)):
         scores, difference = result.scores[system], result.difference_to_vanilla.get(system)
         if i:
             table.add_row()
-        cells = (_score_cell(metric, metric.of(scores)) for metric in METRICS)
+        cells = (_score_cell(metric, scores[metric.key]) for metric in shown)
         table.add_row(Text(SYSTEM_NAMES[system], style="bold"), *cells)
         if difference is not None:
-            cells = (_difference_cell(metric, metric.of(difference)) for metric in METRICS)
+            cells = (_difference_cell(metric, difference[metric.key]) for metric in shown)
             table.add_row(Text("  vs vanilla", style="dim"), *cells)
     return Group(table, Text(), *(Text(line, style="dim") for line in _score_notes(result)))
 
@@ -97,7 +98,7 @@ def replies(result: RunResult) -> RenderableType:
         table = _facts()
         table.add_row(Text("query", style="bold"), Text(plain(reply.query), style="bold"))
         table.add_row("true", Text(plain(reply.truth)))
-        shown: tuple[System, ...] = ("vanilla", "memory")
+        shown: tuple[RunSystem, ...] = ("vanilla", "memory")
         for system in shown:
             if system in reply.responses:
                 table.add_row(system, Text(plain(reply.responses[system]) or "(nothing)"))
@@ -161,7 +162,8 @@ def _difference_cell(metric: Metric, interval: Interval) -> Text:
 
 
 def _score_notes(result: RunResult) -> Iterable[str]:
-    yield "↓ lower is better, ↑ higher is better; loss in nats per token, the others x100"
+    yield "↓ lower is better, ↑ higher is better"
+    yield units(scored_metrics(result))
     yield f"[ ] 95% bootstrap interval, {counted(result.split.get('test', 0), 'test sample')}"
     yield "*   paired difference whose interval excludes zero"
     yield f"Persona F1 against |H| = {result.persona_tokens:,} distinct words of the user's own"
