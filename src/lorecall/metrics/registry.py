@@ -119,7 +119,7 @@ def metrics() -> dict[str, Metric]:
         >>> list(metrics())
         ['loss', 'rouge1', 'rougeL', 'persona_f1']
     """
-    found = declared(__package__, "METRICS")
+    found = declared("lorecall.metrics", "METRICS")
     return {metric.key: metric for metric in found if isinstance(metric, Metric)}
 
 

@@ -4,8 +4,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from lorecall.bench.people import load_person, usable_users
-from lorecall.bench.plan import BenchSettings, Source
+from lorecall.bench.people import Source, load_person, usable_users
 from lorecall.data.history import MIN_SAMPLES, samples_hash
 from lorecall.errors import DataError
 from lorecall.memory.memory import StoredMemory
@@ -45,7 +44,7 @@ def people_for(
         )
     drawn = random.Random(seed).sample(others, min(n_others, len(others)))
     everyone = Source(name=name, users=(training.user, *drawn), paths=files)
-    person, *rest = (load_person(everyone, user, BenchSettings()) for user in everyone.users)
+    person, *rest = (load_person(everyone, user) for user in everyone.users)
     if samples_hash(person.split.train) != training.samples_sha256:
         raise DataError(
             "a scorecard asks about what the memory was trained on",
