@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lorecall.data.history import samples_hash
-from lorecall.errors import ConfigError, RunError
+from lorecall.errors import RunError
 from lorecall.learning.pipeline import learn
 from lorecall.learning.result import RunResult
 from lorecall.lm.base import LanguageModel
@@ -16,7 +16,7 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import default_lora
 from lorecall.settings import LearnSettings, Start
 from lorecall.systems.contract import Budget, Person, System
-from lorecall.systems.searched import ABLATIONS, SearchedMemory, search_in, searched_space
+from lorecall.systems.searched import SearchedMemory, search_in
 
 
 def only(folder: Path) -> Path:
@@ -110,13 +110,3 @@ def test_another_seed_is_another_memory(
     assert len(folders) == 3
     memories = [StoredMemory.load(folder) for folder in folders]
     assert sorted(m.manifest.training.seed for m in memories) == [0, 0, 1]
-
-
-def test_spaces_have_names() -> None:
-    """The rows of Table 5, and the whole."""
-    assert [searched_space(name) for name in ABLATIONS] == [
-        *("layer", "n", "rank", "n+rank", "n+layer", "rank+layer")
-    ]
-    assert searched_space("memory") == searched_space("memory:all") == "all"
-    with pytest.raises(ConfigError, match="memory:layer"):
-        searched_space("memory:width")

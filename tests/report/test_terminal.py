@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from lorecall.learning.result import Reply, RunResult
+from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import InjectionConfig, Interval
 from lorecall.report.html import render
 from lorecall.report.terminal import layer_strip, replies, score_table, summary, trial_table
@@ -69,10 +70,24 @@ class TestScoreTable:
         result = make_result()
         wide = Interval(value=-10.24, low=-12.34, high=+45.67)
         scores = result.scores["memory"]
-        large = scores.model_copy(update=dict.fromkeys(("rouge1", "rougeL", "persona_f1"), wide))
+        large = scores | dict.fromkeys(("rouge1", "rougeL", "persona_f1"), wide)
         text = printed(score_table(make_result(difference_to_vanilla={"memory": large})))
         assert text.count("[-12.34, +45.67]") == 3
         assert "…" not in text
+
+    def test_a_further_metric_is_shown(
+        self, make_result: MakeResult, made_up_metric: Metric, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where a run has it; a run of before it does not, and is shown as it was."""
+        before = make_result()
+        monkeypatch.setitem(metrics(), made_up_metric.key, made_up_metric)
+        wide = Interval(value=7.25, low=6.0, high=8.5)
+        scores = {name: means | {"words": wide} for name, means in before.scores.items()}
+        differences = {n: d | {"words": wide} for n, d in before.difference_to_vanilla.items()}
+        after = make_result(scores=scores, difference_to_vanilla=differences)
+        assert "Words" not in printed(score_table(before))
+        assert printed(score_table(after), width=120).count("[6.0, 8.5]") == len(scores)
+        assert "[+6.0, +8.5]" in render(after)
 
     def test_a_system_without_scores_is_left_out(self, make_result: MakeResult) -> None:
         """A result may hold fewer systems."""

@@ -21,11 +21,7 @@ from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Person
-<<<<<<< HEAD
-from lorecall.train.trial import TrialRunner
-=======
 from lorecall.train.fit import fit_memory
->>>>>>> pages
 
 LIMITS = TrainSettings(
     max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64, reply_length="free"

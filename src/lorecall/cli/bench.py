@@ -88,11 +88,9 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
     """Do what is left of a bench, cell by cell, and write its tables."""
     from rich.console import Console  # noqa: PLC0415
 
-    from lorecall.bench.choosing import make_plan  # noqa: PLC0415
-    from lorecall.bench.plan import bench_preset  # noqa: PLC0415
-    from lorecall.bench.render import render_bench  # noqa: PLC0415
+    from lorecall.bench.plan import bench_preset, make_plan  # noqa: PLC0415
+    from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
     from lorecall.bench.run import check_failures, run_bench  # noqa: PLC0415
-    from lorecall.bench.terminal import bench_view  # noqa: PLC0415
     from lorecall.lm.device import set_threads  # noqa: PLC0415
     from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
@@ -109,7 +107,7 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         no_repeat=no_repeat,
         loss_on=loss_on,
     )
-    plan, _ = make_plan(
+    plan = make_plan(
         data or ["chitchat"],
         paths=path or (),
         users=users,
@@ -140,8 +138,7 @@ def bench_render(
     as_json: Json = False,
 ) -> None:
     """Write the tables again, with a judge's win rates where there are any."""
-    from lorecall.bench.render import render_bench  # noqa: PLC0415
-    from lorecall.bench.terminal import bench_view  # noqa: PLC0415
+    from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
 
     view = render_bench(folder, judged=judged or (), texts=texts)
     show(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)

@@ -5,7 +5,7 @@ The page's style sheet colours texts and grids, for the page may be light or dar
 
 from collections.abc import Mapping, Sequence
 
-from lorecall.learning.result import SYSTEMS, RunResult, System
+from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
 from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
 from lorecall.search.records import Quartiles, Trial
 
@@ -15,9 +15,9 @@ Curve = Sequence[tuple[float, float]]
 # Okabe and Ito's palette, told apart with every kind of colour vision.
 GREY, BLUE, ORANGE = "#767676", "#0072B2", "#D55E00"
 _PALE_BLUE, _PALE_ORANGE = "rgba(0,114,178,0.4)", "rgba(213,94,0,0.4)"  # under whiskers
-_LINES: Mapping[System, tuple[str, str]] = {
+_LINES: Mapping[RunSystem, tuple[str, str]] = {
     "vanilla": (GREY, "dot"),
-    "default_lora": (BLUE, "dash"),
+    "default-lora": (BLUE, "dash"),
     "memory": (ORANGE, "solid"),
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
@@ -81,7 +81,7 @@ def importance(result: RunResult) -> dict[str, Figure]:
 
 def loss_curves(result: RunResult) -> Figure:
     """Draw the validation loss while the default LoRA and the memory were trained."""
-    curves: dict[System, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
+    curves: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
     trained = [curve for system, curve in curves.items() if system != "vanilla"]
     if trained and "vanilla" not in curves:  # where every curve starts: the base, untrained
         last = max(epoch for curve in trained for epoch, _ in curve)
@@ -174,7 +174,7 @@ def _input_name(name: str) -> str:
     return _NOT_LAYERS.get(name, name)
 
 
-def _curve(system: System, curve: Curve) -> Figure:
+def _curve(system: RunSystem, curve: Curve) -> Figure:
     color, dash = _LINES[system]
     return {
         "type": "scatter",

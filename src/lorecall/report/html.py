@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from lorecall.core.files import write_text
 from lorecall.learning.result import RunResult
+from lorecall.metrics.registry import units
 from lorecall.records import InjectionConfig
 from lorecall.report import figures, words
 from lorecall.report.pages import render_page
@@ -41,6 +42,8 @@ def render(result: RunResult) -> str:
         "charts": _charts(result),
         "panels": panels,
         "systems": words.scored_systems(result),
+        "metrics": words.scored_metrics(result),
+        "units": units(words.scored_metrics(result)),
         "factors": words.further_factors(result),
         "n_initial": figures.n_initial(result),
     }

@@ -10,14 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lorecall.core.provenance import without_password
-from lorecall.learning.result import RunResult, System
+from lorecall.learning.result import RunResult, RunSystem
+from lorecall.metrics.registry import Metric, units
 from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.report.tables import TEXT_WIDTH, Cell, Column, FittingTable, facts
 from lorecall.report.words import (
-    METRICS,
     SECONDS_NAMES,
     SYSTEM_NAMES,
-    Metric,
     counted,
     duration,
     final,
@@ -26,6 +25,7 @@ from lorecall.report.words import (
     layer_ranges,
     moment,
     plain,
+    scored_metrics,
     scored_systems,
     short_count,
     speaker,
@@ -55,15 +55,16 @@ _SETTINGS = (
 def score_table(result: RunResult) -> RenderableType:
     """Show every system's scores with intervals, and the paired differences to vanilla."""
     rows: list[list[Cell]] = []
+    shown = scored_metrics(result)
     for system in scored_systems(result):
         scores, difference = result.scores[system], result.difference_to_vanilla.get(system)
         rows += [[]] if rows else []
-        cells = [_score_cell(metric, metric.of(scores)) for metric in METRICS]
+        cells = [_score_cell(metric, scores[metric.key]) for metric in shown]
         rows.append([Text(SYSTEM_NAMES[system], style="bold"), *cells])
         if difference is not None:
-            cells = [_difference_cell(metric, metric.of(difference)) for metric in METRICS]
+            cells = [_difference_cell(metric, difference[metric.key]) for metric in shown]
             rows.append([Text("  vs vanilla", style="dim"), *cells])
-    headings = ("", *(f" {metric.title} {metric.arrow}" for metric in METRICS))
+    headings = ("", *(f" {metric.title} {metric.arrow}" for metric in shown))
     table = FittingTable(columns=[Column(heading=h) for h in headings], rows=rows, gap=1)
     return Group(table, Text(), *(Text(line, style="dim") for line in _score_notes(result)))
 
@@ -103,7 +104,7 @@ class _Strip:
 def replies(result: RunResult) -> RenderableType:
     """Show the test queries, what was said before, and the true and the systems' responses."""
     blocks: list[RenderableType] = []
-    shown: tuple[System, ...] = ("vanilla", "memory")
+    shown: tuple[RunSystem, ...] = ("vanilla", "memory")
     for i, reply in enumerate(result.replies):
         rows: list[tuple[str, Cell]] = [
             (speaker(turn), Text(plain(turn.text), style="dim")) for turn in reply.earlier
@@ -173,7 +174,8 @@ def _difference_cell(metric: Metric, interval: Interval) -> Text:
 
 
 def _score_notes(result: RunResult) -> Iterable[str]:
-    yield "↓ lower is better, ↑ higher is better; loss in nats per token, the others x100"
+    yield "↓ lower is better, ↑ higher is better"
+    yield units(scored_metrics(result))
     yield f"[ ] 95% bootstrap interval, {counted(result.split.get('test', 0), 'test sample')}"
     yield "*   paired difference whose interval excludes zero"
     yield f"Persona F1 against |H| = {result.persona_tokens:,} distinct words of the user's own"

@@ -4,8 +4,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from lorecall.bench.people import load_person, usable_users
-from lorecall.bench.plan import BenchSettings, Source
+from lorecall.bench.people import Source, load_person, usable_users
 from lorecall.data.catalog import DATASETS
 from lorecall.data.history import samples_hash
 from lorecall.errors import DataError
@@ -46,7 +45,7 @@ def people_for(
     others = [u.user for u in usable_users(source, files) if u.user != training.user]
     drawn = random.Random(seed).sample(others, min(n_others, len(others)))
     everyone = Source(name=source, users=(training.user, *drawn), paths=files)
-    person, *rest = (load_person(everyone, user, BenchSettings()) for user in everyone.users)
+    person, *rest = (load_person(everyone, user) for user in everyone.users)
     if samples_hash(person.split.train) != training.samples_sha256:
         raise DataError(
             "a scorecard asks about what the memory was trained on",
