@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from lorecall.lm.attach import InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.records import InjectionConfig
 from lorecall.train.grouped import GroupEngine, train_together
 from lorecall.train.trial import Trained, TrialData, TrialRunner
@@ -28,18 +28,18 @@ def trained_together() -> TrainTogether:
     def train(
         trials: TrialRunner, configs: Sequence[InjectionConfig], data: TrialData
     ) -> list[Trained]:
-        with InjectionGroup(trials.base, configs, seed=trials.seed) as group:
-            reports = train_together(
-                GroupEngine(group, trials.cache),
-                trials._learnt(data.train, configs[0]),
-                data.valid.encoded,
-                settings=trials.settings,
-                seed=trials.seed,
-                base_loss=data.base_loss,
-            )
-            return [
-                Trained(report=report, tensors=member.tensors(), n_parameters=member.n_parameters)
-                for member, report in zip(group.members, reports, strict=True)
-            ]
+        members = [Injection(trials.base, config, seed=trials.seed) for config in configs]
+        reports = train_together(
+            GroupEngine(members, trials.cache),
+            trials._learnt(data.train, configs[0]),
+            data.valid.encoded,
+            settings=trials.settings,
+            seed=trials.seed,
+            base_loss=data.base_loss,
+        )
+        return [
+            Trained(report=report, tensors=member.tensors(), n_parameters=member.n_parameters)
+            for member, report in zip(members, reports, strict=True)
+        ]
 
     return train

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorecall.errors import ConfigError
-from lorecall.lm.attach import Injection, InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.kernels import paired_linear
-from lorecall.lm.lora import LoraLinear, dropped
+from lorecall.lm.lora import LoraPair, dropped
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
@@ -69,9 +69,8 @@ def test_it_is_dropout_of_the_inputs(rank: int, rows: int, scaling: float) -> No
     with torch.random.fork_rng():
         torch.manual_seed(0)
         linear = nn.Linear(12, 20).requires_grad_(False)
-    pair = LoraLinear(linear, rank=rank, scaling=scaling, generator=generator)
-    with torch.no_grad():
-        pair.up.copy_(torch.randn(20, rank, generator=generator))
+    down, up = (torch.randn(size, generator=generator) for size in ((rank, 12), (20, rank)))
+    pair = LoraPair(linear, down / 4, up, scaling=scaling)
     x = torch.randn(rows, 12, generator=generator).requires_grad_()
     pair.dropping = m = dropped(12, 0.3, seed=[0])
     by_path: list[tuple[Tensor, ...]] = []
@@ -79,10 +78,10 @@ def test_it_is_dropout_of_the_inputs(rank: int, rows: int, scaling: float) -> No
         for leaf in (x, pair.down, pair.up):
             leaf.grad = None
         if path == "plain":
-            h = pair(x)
+            h = linear(x) + pair.for_call(x.dtype).update(x)
         elif path == "fast":
-            halves = pair.pair(x.dtype)
-            h = paired_linear(x, linear.weight, linear.bias, halves, scaling)
+            used = pair.for_call(x.dtype)
+            h = paired_linear(x, linear.weight, linear.bias, (used.down, used.up), scaling)
         else:
             h = linear(x) + scaling * F.linear(F.linear(x * m, pair.down), pair.up)
         h.square().sum().backward()
@@ -102,19 +101,17 @@ def test_every_path_takes_the_same_step(
     """Losses and gradients of the plain engine, the fast one and a group of one."""
     trials, data = trials_of(base, make_samples)
     config = replace(LEAKY, inject=inject)
-    with Injection(base, config) as injection:
-        drawn = fill(injection)
-        plain = gradients(PlainEngine(base, injection), injection, data, step=5)
-        fast = gradients(FastEngine(base, injection), injection, data, step=5)
-        whole = FastEngine(base, injection).losses(data.train.encoded[:4]).detach()
-    with InjectionGroup(base, [config]) as group:
-        (member,) = group.members
-        member.load(drawn)
-        engine = GroupEngine(group, trials.cache)
-        with member.dropping(5):
-            losses = engine.losses(data.train.encoded[:4], [0])[0]
-            losses.mean().backward()
-        grouped = losses.detach(), [p.grad for p in member.parameters() if p.grad is not None]
+    injection = Injection(base, config)
+    drawn = fill(injection)
+    plain = gradients(PlainEngine(base, injection), injection, data, step=5)
+    fast = gradients(FastEngine(base, injection), injection, data, step=5)
+    whole = FastEngine(base, injection).losses(data.train.encoded[:4]).detach()
+    member = Injection(base, config, tensors=drawn)
+    engine = GroupEngine([member], trials.cache)
+    with member.dropping(5):
+        losses = engine.losses(data.train.encoded[:4], [0])[0]
+        losses.mean().backward()
+    grouped = losses.detach(), [p.grad for p in member.parameters() if p.grad is not None]
     assert (plain[0] - whole).abs().max() > 1e-3  # something was dropped
     for losses, grads in (fast, grouped):
         torch.testing.assert_close(losses, plain[0], rtol=1e-4, atol=1e-5)
@@ -128,19 +125,19 @@ def test_what_is_read_is_read_in_full(
     """Readings within a step, and everything after it, know nothing of dropout."""
     _, data = trials_of(llama, make_samples)
     samples = data.valid.encoded
-    with Injection(llama, LEAKY) as injection:
-        fill(injection)
-        engines = [PlainEngine(llama, injection), FastEngine(llama, injection)]
-        before = [engine.read(samples).losses for engine in engines]
-        with injection.dropping(0):
-            within = [engine.read(samples).losses for engine in engines]
-        assert all(pair.dropping is None for pair in injection.modules)
+    injection = Injection(llama, LEAKY)
+    fill(injection)
+    engines = [PlainEngine(llama, injection), FastEngine(llama, injection)]
+    before = [engine.read(samples).losses for engine in engines]
+    with injection.dropping(0):
+        within = [engine.read(samples).losses for engine in engines]
+    assert all(pair.dropping is None for pair in injection.pairs)
     assert before == within
-    with Injection(llama, WHOLE) as injection:
-        fill(injection)
-        assert before == [
-            engine(llama, injection).read(samples).losses for engine in (PlainEngine, FastEngine)
-        ]
+    injection = Injection(llama, WHOLE)
+    fill(injection)
+    assert before == [
+        engine(llama, injection).read(samples).losses for engine in (PlainEngine, FastEngine)
+    ]
 
 
 def test_a_step_that_breaks_leaves_no_dropout(llama: LanguageModel) -> None:
@@ -148,31 +145,34 @@ def test_a_step_that_breaks_leaves_no_dropout(llama: LanguageModel) -> None:
 
     def broken(injection: Injection) -> None:
         with injection.dropping(0):
-            assert all(pair.dropping is not None for pair in injection.modules)
+            assert all(pair.dropping is not None for pair in injection.pairs)
             raise RuntimeError("broke")
 
-    with Injection(llama, LEAKY) as injection:
-        with pytest.raises(RuntimeError, match="broke"):
-            broken(injection)
-        assert all(pair.dropping is None for pair in injection.modules)
+    injection = Injection(llama, LEAKY)
+    with pytest.raises(RuntimeError, match="broke"):
+        broken(injection)
+    assert all(pair.dropping is None for pair in injection.pairs)
 
 
 def test_without_dropout_nothing_is_drawn(llama: LanguageModel) -> None:
     """The pair itself goes into a step: no product is made of it."""
-    with Injection(llama, WHOLE) as injection, injection.dropping(0):
-        for pair in injection.modules:
+    injection = Injection(llama, WHOLE)
+    with injection.dropping(0):
+        for pair in injection.pairs:
             assert pair.dropping is None
-            assert pair.pair(torch.float32)[0] is pair.down
+            assert pair.for_call(torch.float32).down is pair.down
 
 
 def test_steps_layers_and_linears_drop_their_own(llama: LanguageModel) -> None:
     """By the seed; a layer's does not depend on which other layers are active."""
 
     def masks(config: InjectionConfig, *, seed: int = 0, step: int = 0) -> dict[str, bytes]:
-        with Injection(llama, config, seed=seed) as injection, injection.dropping(step):
+        injection = Injection(llama, config, seed=seed)
+        paths = {module: path for path, module in llama.model.named_modules()}
+        with injection.dropping(step):
             return {
-                path: pair.dropping.numpy().tobytes()
-                for path, pair in injection.pairs().items()
+                paths[pair.linear]: pair.dropping.numpy().tobytes()
+                for pair in injection.pairs
                 if pair.dropping is not None
             }
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lorecall.errors import ConfigError
-from lorecall.lm.attach import Injection, InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
@@ -75,40 +75,30 @@ def test_steps_are_told_as_of_one(llama: LanguageModel, make_samples: MakeSample
 def test_the_base_is_as_before(
     llama: LanguageModel, make_samples: MakeSamples, state_hash: Callable[[LanguageModel], str]
 ) -> None:
-    """Also when the block ends by an error."""
+    """Whatever was trained beside it."""
     before = state_hash(llama)
     trials, data = trials_of(llama, make_samples)
     trials.run_together(CONFIGS, data)
     assert state_hash(llama) == before
-    with pytest.raises(RuntimeError, match="stop"), InjectionGroup(llama, CONFIGS):
-        raise RuntimeError("stop")
-    assert state_hash(llama) == before
-    Injection(llama, CONFIGS[0]).remove()
-
-
-def test_two_groups_at_once_are_refused(llama: LanguageModel) -> None:
-    """One memory, or one group of them, is on a base at a time."""
-    with InjectionGroup(llama, CONFIGS), pytest.raises(ConfigError, match="one memory at a time"):
-        InjectionGroup(llama, CONFIGS)
 
 
 def test_kinds_are_not_mixed(llama: LanguageModel) -> None:
     """Memories on all tokens and on responses alone read other rows."""
     trials = TrialRunner(llama, settings=SETTINGS, seed=0)
     mixed = [CONFIGS[0], replace(CONFIGS[1], inject="response")]
-    with (
-        InjectionGroup(llama, mixed) as group,
-        pytest.raises(ConfigError, match="same tokens"),
-    ):
-        GroupEngine(group, trials.cache)
+    members = [Injection(llama, config) for config in mixed]
+    with pytest.raises(ConfigError, match="same tokens"):
+        GroupEngine(members, trials.cache)
 
 
+@pytest.mark.parametrize("asked_for", [False, True])
 def test_on_the_plain_path_they_are_tried_one_by_one(
-    llama: LanguageModel, make_samples: MakeSamples
+    llama: LanguageModel, make_samples: MakeSamples, *, asked_for: bool
 ) -> None:
-    """The reference has no way to do several at once."""
+    """The reference has no way to do several at once, nor has a base without a fast path."""
+    llama.has_fast_path = asked_for
     trials, data = trials_of(llama, make_samples)
-    trials.settings = replace(SETTINGS, plain=True)
+    trials.settings = replace(SETTINGS, plain=asked_for)
     plain = trials.run_together(CONFIGS[:2], data)
     for config, result in zip(CONFIGS, plain, strict=False):
         alone = trials.run(config, data)

@@ -43,22 +43,24 @@ def trained(
     """Train a candidate; without validation samples it is read on what it learns."""
     chosen_by = encode(base, samples if valid is None else valid)
     base_loss = read(FastEngine(base), chosen_by).mean
-    with Injection(base, CONFIG, seed=seed) as injection:
-        report = train(
-            injection,
-            encode(base, samples),
-            chosen_by,
-            settings=settings,
-            seed=seed,
-            base_loss=base_loss,
-            engine=FastEngine(base, injection),
-        )
-        return report, injection.tensors()
+    injection = Injection(base, CONFIG, seed=seed)
+    report = train(
+        injection,
+        encode(base, samples),
+        chosen_by,
+        settings=settings,
+        seed=seed,
+        base_loss=base_loss,
+        engine=FastEngine(base, injection),
+    )
+    return report, injection.tensors()
 
 
-def mean_loss(base: LanguageModel, samples: tuple[Sample, ...]) -> float:
+def mean_loss(
+    base: LanguageModel, samples: tuple[Sample, ...], injection: Injection | None = None
+) -> float:
     """Read the mean loss of a base as it is now."""
-    return read(FastEngine(base), encode(base, samples)).mean
+    return read(FastEngine(base, injection), encode(base, samples)).mean
 
 
 @FAMILIES
@@ -97,9 +99,9 @@ class TestBestPoint:
         report, tensors = trained(base, make_samples(8), valid=valid, settings=OVERFITS)
         assert report.best == min(report.curve, key=lambda point: point.loss)
         assert 0 < report.best.step < report.curve[-1].step
-        with Injection(base, CONFIG) as injection:
-            injection.load(tensors)
-            assert mean_loss(base, valid) == pytest.approx(report.best.loss, abs=1e-6)
+        injection = Injection(base, CONFIG)
+        injection.load(tensors)
+        assert mean_loss(base, valid, injection) == pytest.approx(report.best.loss, abs=1e-6)
 
     def test_a_candidate_that_only_gets_worse_is_the_base(
         self, llama: LanguageModel, make_samples: MakeSamples
@@ -110,18 +112,18 @@ class TestBestPoint:
         own = decode_greedily(llama, prompts, max_new_tokens=6, stop_ids=())
         valid = [Encoded(prompt=p, response=tuple(r)) for p, r in zip(prompts, own, strict=True)]
         base_loss = read(FastEngine(llama), valid).mean
-        with Injection(llama, CONFIG) as injection:
-            start = injection.tensors()
-            report = train(
-                injection,
-                samples,
-                valid,
-                settings=OVERFITS,
-                seed=0,
-                base_loss=base_loss,
-                engine=FastEngine(llama, injection),
-            )
-            end = injection.tensors()
+        injection = Injection(llama, CONFIG)
+        start = injection.tensors()
+        report = train(
+            injection,
+            samples,
+            valid,
+            settings=OVERFITS,
+            seed=0,
+            base_loss=base_loss,
+            engine=FastEngine(llama, injection),
+        )
+        end = injection.tensors()
         assert report.best == report.curve[0]
         assert report.curve[-1].loss > report.curve[0].loss
         assert all(torch.equal(start[name], end[name]) for name in start)
@@ -185,17 +187,17 @@ class TestStopping:
         base = tiny_base()
         samples = encode(base, make_samples(9))
         heard: list[float] = []
-        with Injection(base, CONFIG) as injection:
-            report = train(
-                injection,
-                samples,
-                samples[:2],
-                settings=replace(SETTINGS, max_epochs=2),
-                seed=0,
-                base_loss=9.0,
-                engine=FastEngine(base, injection),
-                on_step=heard.append,
-            )
+        injection = Injection(base, CONFIG)
+        report = train(
+            injection,
+            samples,
+            samples[:2],
+            settings=replace(SETTINGS, max_epochs=2),
+            seed=0,
+            base_loss=9.0,
+            engine=FastEngine(base, injection),
+            on_step=heard.append,
+        )
         assert report.n_tokens == 2 * sum(sample.n_tokens for sample in samples)
         assert heard == pytest.approx([1 / 6] * 6)
         assert len(report.train_losses) == 6
@@ -211,21 +213,21 @@ def test_the_rate_warms_up_and_falls_to_zero(make_samples: MakeSamples) -> None:
     for share, factor in ((0.0, 1.0), (0.5, 0.5)):
         settings = replace(SETTINGS, max_epochs=4, warmup_share=share, weight_decay=0.0)
         moved: list[Tensor] = []
-        with Injection(base, CONFIG) as injection:
-            up = list(injection.parameters())[1]
+        injection = Injection(base, CONFIG)
+        up = list(injection.parameters())[1]
 
-            def note(_: float, up: Tensor = up, moved: list[Tensor] = moved) -> None:
-                moved.append(up.detach().clone())
+        def note(_: float, up: Tensor = up, moved: list[Tensor] = moved) -> None:
+            moved.append(up.detach().clone())
 
-            encoded = encode(base, samples)
-            train(
-                injection,
-                encoded,
-                encoded,
-                settings=settings,
-                seed=0,
-                base_loss=9.0,
-                engine=FastEngine(base, injection),
-                on_step=note,
-            )
+        encoded = encode(base, samples)
+        train(
+            injection,
+            encoded,
+            encoded,
+            settings=settings,
+            seed=0,
+            base_loss=9.0,
+            engine=FastEngine(base, injection),
+            on_step=note,
+        )
         assert moved[0].abs().max().item() == pytest.approx(factor * 2e-2, rel=1e-3)

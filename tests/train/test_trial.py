@@ -138,11 +138,9 @@ class TestRun:
         result = trials.run(CONFIG, data)
         assert state_hash(base) == before
         trained = trials.train(CONFIG, data)
-        with Injection(base, CONFIG) as injection:
-            injection.load(trained.tensors)
-            reading = trials.read(
-                data.valid, max_new_tokens=data.max_new_tokens, injection=injection
-            )
+        injection = Injection(base, CONFIG)
+        injection.load(trained.tensors)
+        reading = trials.read(data.valid, max_new_tokens=data.max_new_tokens, injection=injection)
         n = len(split.valid)
         scores = rouge(reading.responses, [s.response for s in split.valid])
         assert sum(reading.losses) / n == pytest.approx(result.loss, abs=1e-5)

@@ -153,11 +153,8 @@ def fit_length(
     own = reader.encode(split.train, past=split.train)  # of the training part the answers count
     prompts = reader.encode(split.valid, past=split.train, recall=recall)
     longest = max(prompts.longest_response, own.longest_response)
-    if memory is None:
-        return reader.fit_length(prompts, own, max_new_tokens=longest)
-    with Injection(base, memory.config, linears=memory.linears) as injection:
-        injection.load(memory.tensors)
-        return reader.fit_length(prompts, own, max_new_tokens=longest, injection=injection)
+    injection = memory and Injection.of(base, memory)
+    return reader.fit_length(prompts, own, max_new_tokens=longest, injection=injection)
 
 
 def hit_rate(recall: Recall, samples: Sequence[Sample]) -> float:

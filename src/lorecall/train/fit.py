@@ -106,11 +106,12 @@ def with_fitted_length(
         settings: Whether lengths are fitted, and how prompts look.
     """
     runner = TrialRunner(base, settings=settings, seed=memory.manifest.training.seed)
-    with Injection(base, memory.config, linears=memory.linears) as injection:
-        injection.load(memory.tensors)
-        decoding = runner.fit_length(
-            data.valid, data.train, max_new_tokens=data.max_new_tokens, injection=injection
-        )
+    decoding = runner.fit_length(
+        data.valid,
+        data.train,
+        max_new_tokens=data.max_new_tokens,
+        injection=Injection.of(base, memory),
+    )
     return memory.decoded(decoding)
 
 
