@@ -29,6 +29,7 @@ from lorecall.bench.scores import (
 )
 from lorecall.bench.systems import make_system
 from lorecall.bench.work import Bench
+from lorecall.core.checks import check_range
 from lorecall.core.processes import Processes
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.core.provenance import versions
@@ -37,7 +38,6 @@ from lorecall.learning.folder import open_run
 from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
 from lorecall.lm.device import sharing_threads
 from lorecall.report.words import counted
-from lorecall.settings import check_range
 from lorecall.systems.contract import System
 
 _LOOK_S = 1.0

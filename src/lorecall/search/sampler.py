@@ -24,6 +24,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
+from lorecall.core.checks import check_range
 from lorecall.errors import ConfigError
 from lorecall.search.acquisition import noisy_improvement
 from lorecall.search.chains import CHAINS, ChainState, last_states
@@ -34,7 +35,6 @@ from lorecall.search.observations import SUGGESTED, Observations, observe, queue
 from lorecall.search.options import SamplerOptions
 from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned_together
 from lorecall.search.surrogate import Surrogate, fit
-from lorecall.settings import check_range
 
 SUGGEST_S = "lorecall:suggest_s"
 """System attribute with the seconds a suggestion took."""

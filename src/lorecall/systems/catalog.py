@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lorecall.settings import choice
+from lorecall.core.checks import choice
 from lorecall.systems.contract import System
 from lorecall.systems.dictionary import Dictionary
 from lorecall.systems.lora import DefaultLora, LargestLora, Vanilla
