@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -44,20 +45,23 @@ def _trial(number: int, n_layers: int) -> Trial:
         number=number,
         config=config,
         loss=loss,
-        rougeL=9.1 + 1.3 * ((number * 37) % 11) / 11,
+        rouge_l=9.1 + 1.3 * ((number * 37) % 11) / 11,
+        rouge_l_error=0.4,
         on_front=False,
-        trainable_parameters=n_parameters,
-        train_tokens=9_120,
+        n_parameters=n_parameters,
+        n_tokens=9_120,
         curve=((0.0, 4.386), (0.5, loss + 0.05), (1.0, loss)),
-        seconds={"suggest": 0.1 * number, "train": 21.4 + number, "evaluate": 9.6},
+        suggest_s=0.1 * number,
+        train_s=21.4 + number,
+        evaluate_s=9.6,
     )
 
 
 def _with_front(trials: list[Trial]) -> tuple[Trial, ...]:
     def dominated(trial: Trial) -> bool:
-        return any(o.loss < trial.loss and o.rougeL > trial.rougeL for o in trials)
+        return any(o.loss < trial.loss and o.rouge_l > trial.rouge_l for o in trials)
 
-    return tuple(t.model_copy(update={"on_front": not dominated(t)}) for t in trials)
+    return tuple(replace(t, on_front=not dominated(t)) for t in trials)
 
 
 def _importance(n_layers: int) -> dict[str, dict[str, Quartiles]]:
@@ -77,7 +81,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
     """Make a result; `changes` replaces fields of it."""
     trials = _with_front([_trial(number, n_layers) for number in range(n_trials)])
     front = tuple(trial for trial in trials if trial.on_front)
-    chosen = max(front, key=lambda trial: trial.rougeL)
+    chosen = max(front, key=lambda trial: trial.rouge_l)
     curve = ((0.0, 4.386), (0.5, 4.201), (1.0, 4.108), (1.5, 4.061), (2.0, 4.043), (2.5, 4.07))
     result = RunResult(
         user="4fde054d-2b0a-4b1f",

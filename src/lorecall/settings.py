@@ -34,6 +34,7 @@ RANKS = (8, 16, 32, 64, 96)  # Table 2
 MAX_LORAS = 32  # Table 2
 MIN_SCALING, MAX_DROPOUT = 1e-3, 0.9
 MAX_SEED = 2**31 - 1
+DEFAULT_BASE = "smollm2-135m-instruct"
 PresetName = Literal["smoke", "laptop", "paper"]
 Start = Literal["random", "known"]
 
@@ -195,7 +196,7 @@ class LearnSettings:
 class BaseOptions:
     """Which base is used, and where."""
 
-    model: str | None = option(None, "Base model: a folder, or a Hugging Face id.")
+    model: str = option(DEFAULT_BASE, "Base model: a folder, or a Hugging Face id.")
     device: str = option("auto", "auto, cpu, cuda or cuda:N.")
     four_bit: bool = option(
         default=False, says="Keep the base in 4 bits, for cards of 12 GB (extra four-bit)."

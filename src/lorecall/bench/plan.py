@@ -12,7 +12,15 @@ from types import MappingProxyType
 from pydantic import TypeAdapter
 
 from lorecall.core.checks import check_range
-from lorecall.core.options import NO_CHANGES, Sections, check_options, find_option, make, option
+from lorecall.core.options import (
+    NO_CHANGES,
+    Sections,
+    belonging,
+    check_options,
+    find_option,
+    make,
+    option,
+)
 from lorecall.errors import ConfigError
 from lorecall.settings import (
     MAX_SEED,
@@ -173,11 +181,10 @@ def bench_preset(
         ConfigError: An unknown preset or option, or a value that its option may not have.
     """
     values = {find_option(BENCH, key).full_name: v for key, v in {**changes, **named}.items()}
-    mine = {key: values.pop(key) for key in list(values) if key.startswith("bench.")}
-    learn = preset(name, {key: v for key, v in values.items() if not key.startswith("base.")})
+    learn = preset(name, belonging(SETTINGS, values))
     return make(
         BenchSettings,
-        mine,
+        values,
         section="bench",
         presets=presets_of(name),
         parts={"preset": learn.preset, "learn": learn},

@@ -191,6 +191,12 @@ def make(
     return group(**given, **parts)
 
 
+def belonging(sections: Sections, values: Mapping[str, object]) -> dict[str, object]:
+    """Return those of some values whose options stand in these sections."""
+    names = {each.full_name for section, g in sections.items() for each in options_of(g, section)}
+    return {name: value for name, value in values.items() if name in names}
+
+
 def find_option(sections: Sections, name: str) -> Option:
     """Find an option by its full name, or by its last part where only one has it.
 
