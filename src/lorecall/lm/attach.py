@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from lorecall.lm.lora import LoraPair, Pairs, dropped, kaiming_uniform
 from lorecall.records import InjectionConfig
 
 
+@runtime_checkable
 class Stored(Protocol):
     """Pairs as they are stored."""
 
@@ -70,13 +71,17 @@ class Injection:
         if tensors is not None:
             self._check(tensors)
         self._pairs: dict[str, LoraPair] = {}
-        for key, (down, up) in self._shapes().items():
-            if tensors is None:
-                A, B = self._start(key, down), torch.zeros(up)
-            else:
-                A, B = (tensors[f"{key}.{half}"].float().clone() for half in ("down", "up"))
+        for key, shapes in self._shapes().items():
+            down, up = (
+                (self._start(key, shapes[0]), torch.zeros(shapes[1]))
+                if tensors is None
+                else (tensors[f"{key}.{half}"].float().clone() for half in ("down", "up"))
+            )
             self._pairs[key] = LoraPair(
-                self._linear(key), A.to(base.device), B.to(base.device), scaling=config.scaling
+                self._linear(key),
+                down.to(base.device),
+                up.to(base.device),
+                scaling=config.scaling,
             )
 
     @classmethod

@@ -94,9 +94,7 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
     )
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        rows = answer(
-            [prompts[i] for i in batch], max_new_tokens=max_new_tokens, chooser=chooser
-        )
+        rows = answer([prompts[i] for i in batch], max_new_tokens=max_new_tokens, chooser=chooser)
         for i, row in zip(batch, rows, strict=True):
             answers[i] = row
         if on_batch is not None:

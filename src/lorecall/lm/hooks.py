@@ -35,7 +35,8 @@ _ACTING: ContextVar[Acting | None] = ContextVar("acting", default=None)
 def hook_linears(linears: Iterable[nn.Module]) -> None:
     """Let pairs act beside linears; one that is hooked already stays as it is."""
     for linear in linears:
-        if _add_update not in linear._forward_hooks.values():  # noqa: SLF001 - torch lists them so
+        hooks = linear._forward_hooks  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        if _add_update not in hooks.values():
             linear.register_forward_hook(_add_update)
 
 

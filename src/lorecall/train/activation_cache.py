@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from lorecall.lm.engine.attention import Past
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.packing import packed_rows, unpacked_rows
 from lorecall.lm.engine.prefill import base_past

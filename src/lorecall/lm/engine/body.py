@@ -46,8 +46,8 @@ class Body:
 
     Args:
         base: The frozen base.
-        memories: One, or None for the base alone; of several, each acts on its own share of the rows,
-            in order.
+        memories: One, or None for the base alone. Of several, each acts on its own share of the
+            rows, in order.
         merge: Whether to merge a memory into copies of the weights: for calls without training.
         copies: The base's reordered weights; those that all calls share when None.
 
@@ -163,7 +163,8 @@ class Body:
     ) -> Passed:
         """Run the attention of some layers, and each one's feed-forward before the next.
 
-        A first layer above 0 begins with the feed-forward of the layer below it; `narrow` goes on with the target rows alone from the last layer's attention.
+        A first layer above 0 begins with the feed-forward of the layer below it; `narrow` goes on
+        with the target rows alone from the last layer's attention.
         """
         blocks, linears = self.blocks, self.linears
         rotation = self.rotation(self.positions(packed.places))

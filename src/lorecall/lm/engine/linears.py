@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +66,7 @@ class WeightCopies:
         return found
 
 
+@runtime_checkable
 class Memory(Protocol):
     """What a call needs to know of a memory."""
 
@@ -88,18 +89,25 @@ class Linears:
         merge: Whether to add a memory's pairs to copies of the weights, which saves two products a
             linear. That is done in fp32 alone: rounded to bf16, the sum would lose most of a small
             update. Not for training.
+
+    Attributes:
+        copies: The base's reordered weights.
     """
 
     def __init__(
         self, copies: WeightCopies, memories: Sequence[Memory] = (), *, merge: bool = False
     ) -> None:
-        self._shared = copies
+        self.copies = copies
         self._own: dict[tuple[nn.Module, ...], ReorderedWeight] = {}
         self._merged: dict[nn.Module, Tensor] = {}
         if merge and len(memories) == 1:
             self._merged = {p.linear: p.merged() for p in memories[0].pairs if _merges(p.linear)}
         self._pairs = [
-            {linear: pair for linear, pair in memory.for_call().items() if linear not in self._merged}
+            {
+                linear: pair
+                for linear, pair in memory.for_call().items()
+                if linear not in self._merged
+            }
             for memory in memories
         ]
 
@@ -139,14 +147,14 @@ class Linears:
         return weight_of(module) if merged is None else merged
 
     def _from_copies(self, modules: tuple[nn.Module, ...], x: Tensor) -> bool:
-        few = self._shared.reorder and len(x) <= FEW_ROWS and x.device.type == "cpu"
+        few = self.copies.reorder and len(x) <= FEW_ROWS and x.device.type == "cpu"
         if not few or torch.is_grad_enabled():
             return False
         return all(_is_plain(module) for module in modules) and can_reorder(x.dtype)
 
     def _copy(self, modules: tuple[nn.Module, ...]) -> ReorderedWeight:
         if not any(module in self._merged for module in modules):
-            return self._shared.get(modules)
+            return self.copies.get(modules)
         if modules not in self._own:
             self._own[modules] = _reordered(modules, [self._weight(module) for module in modules])
         return self._own[modules]

@@ -58,9 +58,7 @@ def answer_plainly(
             rows = [rows[i] for i in going]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         positions = base.positions(mask)[:, -1:]
-        hidden = base.hidden(
-            chosen[:, None], mask, positions=positions, cache=cache, memory=memory
-        )
+        hidden = base.hidden(chosen[:, None], mask, positions=positions, cache=cache, memory=memory)
     return answers
 
 

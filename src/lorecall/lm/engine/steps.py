@@ -1,9 +1,9 @@
 """One token a row through the model, with the keys and values of what came before.
 
-Both kinds keep them in tensors with room for the tokens to come, each row's without a gap. Where the
-time goes differs. On a CPU a step costs what it reads from memory: so rows are attended to in groups
-of like length, and only the part of the room that is filled is read. On a GPU a step costs the
-launch of its kernels: so its shapes stay the same, and it is replayed as one CUDA graph.
+Both kinds keep them in tensors with room for the tokens to come, each row's without a gap. On a CPU
+a step costs what it reads from memory: so rows of like length attend together, and only the part of
+the room that is filled is read. On a GPU a step costs the launch of its kernels: so its shapes stay
+the same, and it is replayed as one CUDA graph.
 """
 
 from collections.abc import Sequence
