@@ -127,8 +127,8 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., S
         linears: tuple[str, ...] | None = None,
     ) -> StoredMemory:
         config = config or InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
-        with Injection(base, config, linears=linears) as injection:
-            tensors = fill(injection, seed=seed)
+        injection = Injection(base, config, linears=linears)
+        tensors = fill(injection, seed=seed)
         training = Training(
             user=f"user-{seed}",
             dataset="made up",

@@ -59,10 +59,10 @@ def test_a_memory_gets_the_same_gradients_on_both_paths(
     samples = [layout.encode(sample) for sample in make_samples(4)]
     found: list[list[torch.Tensor]] = []
     for engine in (FastEngine, PlainEngine):
-        with Injection(base, CONFIG) as injection:
-            fill(injection, size=0.05)
-            engine(base, injection).losses(samples).mean().backward()
-            found.append([p.grad for p in injection.parameters() if p.grad is not None])
+        injection = Injection(base, CONFIG)
+        fill(injection, size=0.05)
+        engine(base, injection).losses(samples).mean().backward()
+        found.append([p.grad for p in injection.parameters() if p.grad is not None])
     assert len(found[0]) == len(found[1]) == 8
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

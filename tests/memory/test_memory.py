@@ -49,7 +49,8 @@ class TestRoundTrip:
         ids = torch.tensor([[5, 9, 30, 77]])
         logits = []
         for tensors in (memory.tensors, StoredMemory.load(tmp_path).tensors):
-            with torch.no_grad(), Injection(base, memory.config) as injection:
+            injection = Injection(base, memory.config)
+            with torch.no_grad():
                 injection.load(tensors)
                 logits.append(base.model(ids).logits)
         assert torch.equal(logits[0], logits[1])
@@ -154,8 +155,8 @@ class TestRoundTrip:
     def test_parameters_are_counted(self, base: LanguageModel, make_memory: MakeMemory) -> None:
         """As the injection counts them."""
         memory = make_memory(base)
-        with Injection(base, memory.config) as injection:
-            assert memory.n_parameters == injection.n_parameters
+        injection = Injection(base, memory.config)
+        assert memory.n_parameters == injection.n_parameters
 
 
 class TestBase:

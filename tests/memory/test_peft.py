@@ -40,7 +40,8 @@ def ours(
     base: LanguageModel, memory: StoredMemory, linears: tuple[str, ...] | None = None
 ) -> Tensor:
     """Return the logits of a base with a memory on it."""
-    with torch.no_grad(), Injection(base, memory.config, linears=linears) as injection:
+    injection = Injection(base, memory.config, linears=linears)
+    with torch.no_grad():
         injection.load(memory.tensors)
         return base.model(IDS).logits
 
@@ -236,15 +237,15 @@ class TestLength:
             export_peft(memory, tmp_path / str(i))
             written = GenerationConfig.from_pretrained(tmp_path / str(i))
             model = with_peft(base, tmp_path / str(i))
-            with Injection(base, memory.config) as injection:
-                injection.load(memory.tensors)
-                own = decode_greedily(
-                    base,
-                    prompts,
-                    max_new_tokens=6,
-                    stop_ids=layout.stop_ids,
-                    decoding=memory.decoding,
-                )
+            injection = Injection(base, memory.config)
+            injection.load(memory.tensors)
+            own = decode_greedily(
+                base,
+                prompts,
+                max_new_tokens=6,
+                stop_ids=layout.stop_ids,
+                decoding=memory.decoding,
+            )
             for prompt, answer in zip(prompts, own, strict=True):
                 whole = model.generate(
                     input_ids=torch.tensor([prompt]),

@@ -80,8 +80,8 @@ def test_an_untrained_memory_answers_as_the_base(
 ) -> None:
     """B is zero."""
     memory = make_memory(llama)
-    with Injection(llama, memory.config) as injection:
-        untrained = replace(memory, tensors=injection.tensors())
+    injection = Injection(llama, memory.config)
+    untrained = replace(memory, tensors=injection.tensors())
     answers = brief(MemoryResponder(llama, untrained)).reply_all(QUERIES)
     assert answers == brief(VanillaResponder(llama)).reply_all(QUERIES)
 
@@ -92,9 +92,9 @@ def test_a_memory_on_other_linears_answers(llama: LanguageModel, make_memory: Ma
     responder, vanilla = brief(MemoryResponder(llama, memory)), brief(VanillaResponder(llama))
     answers = responder.reply_all(QUERIES)
     assert answers != vanilla.reply_all(QUERIES)
-    with Injection(llama, memory.config, linears=("gate_proj",)) as injection:
-        injection.load(memory.tensors)
-        assert vanilla.reply_all(QUERIES) == answers
+    injection = Injection(llama, memory.config, linears=("gate_proj",))
+    injection.load(memory.tensors)
+    assert vanilla.reply_all(QUERIES) == answers
 
 
 def test_a_memory_of_another_base_is_refused(llama: LanguageModel, make_memory: MakeMemory) -> None:
@@ -139,15 +139,15 @@ def test_a_memory_on_responses_alone_answers_so(
     memory = make_memory(llama, config)
     personal = brief(MemoryResponder(llama, memory))
     prompts = [personal.format.prompt(query) for query in QUERIES]
-    with Injection(llama, config) as injection:
-        injection.load(memory.tensors)
-        tokens = answer_plainly(
-            llama,
-            prompts,
-            max_new_tokens=12,
-            chooser=GreedyChooser(personal.format.stop_ids),
-            inject="response",
-        )
+    injection = Injection(llama, config)
+    injection.load(memory.tensors)
+    tokens = answer_plainly(
+        llama,
+        prompts,
+        max_new_tokens=12,
+        chooser=GreedyChooser(personal.format.stop_ids),
+        inject="response",
+    )
     answers = personal.reply_all(QUERIES)
     assert answers == [personal.format.text(row) for row in tokens]
     everywhere = make_memory(llama, replace(config, inject="all"))

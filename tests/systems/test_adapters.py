@@ -75,8 +75,8 @@ def test_oppu_is_on_queries_and_values(
     memory = memory_of(Oppu(n_notes=n_notes), make_person(LINES), base)
     assert set(memory.linears) == set(base.family.attention)
     assert memory.config == default_lora(base.n_layers)
-    with Injection(base, memory.config, linears=memory.linears) as injection:
-        injection.load(memory.tensors)
+    injection = Injection(base, memory.config, linears=memory.linears)
+    injection.load(memory.tensors)
     assert memory.manifest.training.user == "ann"
 
 

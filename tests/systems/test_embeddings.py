@@ -43,11 +43,11 @@ def test_a_memory_on_the_base_does_not_take_part(
     """Also when it is made while one is on."""
     alone = BaseEmbedder(base).embed("hello there")
     names = tuple(base.family.attention) if linears else None
-    with Injection(base, CONFIG, linears=names) as injection:
-        fill(injection)
-        np.testing.assert_allclose(BaseEmbedder(base).embed("hello there"), alone, atol=1e-6)
-        injection.merge()
-        injection.unmerge()
+    injection = Injection(base, CONFIG, linears=names)
+    fill(injection)
+    np.testing.assert_allclose(BaseEmbedder(base).embed("hello there"), alone, atol=1e-6)
+    injection.merge()
+    injection.unmerge()
     assert np.array_equal(BaseEmbedder(base).embed("hello there"), alone)
 
 

@@ -101,11 +101,11 @@ def test_every_path_takes_the_same_step(
     """Losses and gradients of the plain engine, the fast one and a group of one."""
     trials, data = trials_of(base, make_samples)
     config = replace(LEAKY, inject=inject)
-    with Injection(base, config) as injection:
-        drawn = fill(injection)
-        plain = gradients(PlainEngine(base, injection), injection, data, step=5)
-        fast = gradients(FastEngine(base, injection), injection, data, step=5)
-        whole = FastEngine(base, injection).losses(data.train.encoded[:4]).detach()
+    injection = Injection(base, config)
+    drawn = fill(injection)
+    plain = gradients(PlainEngine(base, injection), injection, data, step=5)
+    fast = gradients(FastEngine(base, injection), injection, data, step=5)
+    whole = FastEngine(base, injection).losses(data.train.encoded[:4]).detach()
     with InjectionGroup(base, [config]) as group:
         (member,) = group.members
         member.load(drawn)
@@ -127,19 +127,19 @@ def test_what_is_read_is_read_in_full(
     """Readings within a step, and everything after it, know nothing of dropout."""
     _, data = trials_of(llama, make_samples)
     samples = data.valid.encoded
-    with Injection(llama, LEAKY) as injection:
-        fill(injection)
-        engines = [PlainEngine(llama, injection), FastEngine(llama, injection)]
-        before = [engine.read(samples).losses for engine in engines]
-        with injection.dropping(0):
-            within = [engine.read(samples).losses for engine in engines]
-        assert all(pair.dropping is None for pair in injection.modules)
+    injection = Injection(llama, LEAKY)
+    fill(injection)
+    engines = [PlainEngine(llama, injection), FastEngine(llama, injection)]
+    before = [engine.read(samples).losses for engine in engines]
+    with injection.dropping(0):
+        within = [engine.read(samples).losses for engine in engines]
+    assert all(pair.dropping is None for pair in injection.modules)
     assert before == within
-    with Injection(llama, WHOLE) as injection:
-        fill(injection)
-        assert before == [
-            engine(llama, injection).read(samples).losses for engine in (PlainEngine, FastEngine)
-        ]
+    injection = Injection(llama, WHOLE)
+    fill(injection)
+    assert before == [
+        engine(llama, injection).read(samples).losses for engine in (PlainEngine, FastEngine)
+    ]
 
 
 def test_a_step_that_breaks_leaves_no_dropout(llama: LanguageModel) -> None:
@@ -150,10 +150,10 @@ def test_a_step_that_breaks_leaves_no_dropout(llama: LanguageModel) -> None:
             assert all(pair.dropping is not None for pair in injection.modules)
             raise RuntimeError("broke")
 
-    with Injection(llama, LEAKY) as injection:
-        with pytest.raises(RuntimeError, match="broke"):
-            broken(injection)
-        assert all(pair.dropping is None for pair in injection.modules)
+    injection = Injection(llama, LEAKY)
+    with pytest.raises(RuntimeError, match="broke"):
+        broken(injection)
+    assert all(pair.dropping is None for pair in injection.modules)
 
 
 def test_without_dropout_nothing_is_drawn(llama: LanguageModel) -> None:

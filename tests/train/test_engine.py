@@ -90,9 +90,9 @@ def test_losses_and_gradients_are_the_plain_ones(
     fill: Fill,
 ) -> None:
     """Of every half of every pair."""
-    with Injection(base, replace(config, inject=inject)) as injection:
-        fill(injection, size=0.1)
-        assert_alike(injection, encode(base, make_samples(9)))
+    injection = Injection(base, replace(config, inject=inject))
+    fill(injection, size=0.1)
+    assert_alike(injection, encode(base, make_samples(9)))
 
 
 @INJECT
@@ -102,12 +102,12 @@ def test_odd_batches_are_the_plain_ones(
 ) -> None:
     """Prompts all the same, a sample twice, responses of one token, a batch of one."""
     config = replace(CONFIGS["from the middle"], inject=inject)
-    with Injection(base, config) as injection:
-        fill(injection, size=0.1)
-        assert_alike(injection, samples)
-        fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
-        answers = [e.answer(samples, max_new_tokens=5, chooser=ENDLESS) for e in (fast, plain)]
-        assert answers[0] == answers[1]
+    injection = Injection(base, config)
+    fill(injection, size=0.1)
+    assert_alike(injection, samples)
+    fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
+    answers = [e.answer(samples, max_new_tokens=5, chooser=ENDLESS) for e in (fast, plain)]
+    assert answers[0] == answers[1]
 
 
 @INJECT
@@ -116,13 +116,13 @@ def test_prompts_of_one_token_are_the_plain_ones(
 ) -> None:
     """They leave nothing behind that a response could see but themselves."""
     samples = [Encoded(prompt=(9,), response=(30, 31)), Encoded(prompt=(8,), response=(31,))]
-    with Injection(base, replace(CONFIGS["from the middle"], inject=inject)) as injection:
-        fill(injection, size=0.1)
-        assert_alike(injection, samples)
-        fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
-        kept = fast.read(samples, keep=True)
-        answers = fast.answer(samples, kept, max_new_tokens=5, chooser=ENDLESS)
-        assert answers == plain.answer(samples, max_new_tokens=5, chooser=ENDLESS)
+    injection = Injection(base, replace(CONFIGS["from the middle"], inject=inject))
+    fill(injection, size=0.1)
+    assert_alike(injection, samples)
+    fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
+    kept = fast.read(samples, keep=True)
+    answers = fast.answer(samples, kept, max_new_tokens=5, chooser=ENDLESS)
+    assert answers == plain.answer(samples, max_new_tokens=5, chooser=ENDLESS)
 
 
 @EACH
@@ -136,20 +136,20 @@ def test_answers_are_the_plain_ones(
 ) -> None:
     """Read anew or going on from a kept reading, which serves more than once."""
     samples = encode(base, make_samples(9))
-    with Injection(base, replace(config, inject=inject)) as injection:
-        fill(injection)
-        plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
-        whole = plain.answer(samples, max_new_tokens=9, chooser=ENDLESS)
-        stops = frozenset({whole[0][0], whole[1][3], whole[2][6]})
-        reading = fast.read(samples, keep=True)
-        assert reading.prefilled is not None
-        assert reading.prefilled.lengths == tuple(len(s.prompt) for s in samples)
-        assert reading.losses == pytest.approx(fast.read(samples).losses, rel=1e-5)
-        for stop_ids in (NEVER, stops):
-            expected = plain.answer(samples, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
-            for kept in (None, reading, replace(reading, prefilled=None), reading):
-                ours = fast.answer(samples, kept, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
-                assert ours == expected
+    injection = Injection(base, replace(config, inject=inject))
+    fill(injection)
+    plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
+    whole = plain.answer(samples, max_new_tokens=9, chooser=ENDLESS)
+    stops = frozenset({whole[0][0], whole[1][3], whole[2][6]})
+    reading = fast.read(samples, keep=True)
+    assert reading.prefilled is not None
+    assert reading.prefilled.lengths == tuple(len(s.prompt) for s in samples)
+    assert reading.losses == pytest.approx(fast.read(samples).losses, rel=1e-5)
+    for stop_ids in (NEVER, stops):
+        expected = plain.answer(samples, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
+        for kept in (None, reading, replace(reading, prefilled=None), reading):
+            ours = fast.answer(samples, kept, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
+            assert ours == expected
 
 
 def test_the_base_alone_is_the_plain_one(base: LanguageModel, make_samples: MakeSamples) -> None:
@@ -172,13 +172,13 @@ def test_engines_follow_the_pairs_as_they_change(
 ) -> None:
     """What is kept is what the memory never changes."""
     samples = encode(base, make_samples(5))
-    with Injection(base, CONFIGS["from the middle"]) as injection:
-        plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
-        seen: list[tuple[float, ...]] = []
-        for seed in range(3):
-            fill(injection, seed=seed)
-            seen.append(fast.read(samples, keep=True).losses)
-            assert seen[-1] == pytest.approx(plain.read(samples).losses, rel=1e-5)
+    injection = Injection(base, CONFIGS["from the middle"])
+    plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
+    seen: list[tuple[float, ...]] = []
+    for seed in range(3):
+        fill(injection, seed=seed)
+        seen.append(fast.read(samples, keep=True).losses)
+        assert seen[-1] == pytest.approx(plain.read(samples).losses, rel=1e-5)
     assert len(set(seen)) == 3
 
 
@@ -206,9 +206,9 @@ def trained(
     """Train a candidate on an engine."""
     config = replace(CONFIGS["from the middle"], inject=inject)
     encoded = encode(base, samples)
-    with Injection(base, config) as injection:
-        engine = make_engine(base, injection)
-        return train(injection, encoded[:8], encoded[8:], settings=SETTINGS, seed=0, engine=engine)
+    injection = Injection(base, config)
+    engine = make_engine(base, injection)
+    return train(injection, encoded[:8], encoded[8:], settings=SETTINGS, seed=0, engine=engine)
 
 
 @FAMILIES
@@ -241,9 +241,9 @@ def test_a_trial_is_the_plain_one(
         trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain, max_epochs=1), seed=0)
         data = trials.data(split, split.train)
         result = trials.run(config, data)
-        with Injection(llama, config) as injection:
-            injection.load(result.trained.tensors)
-            reading = trials.read(data.valid, max_new_tokens=6, injection=injection)
+        injection = Injection(llama, config)
+        injection.load(result.trained.tensors)
+        reading = trials.read(data.valid, max_new_tokens=6, injection=injection)
         found.append((result, reading, trials.losses(data.valid)))
     (one, read_one, bare_one), (other, read_other, bare_other) = found
     assert one.objectives.loss == pytest.approx(other.objectives.loss, rel=1e-4)

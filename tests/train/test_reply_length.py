@@ -63,14 +63,14 @@ def test_answers_come_nearer_to_the_persons(
     trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
     data = data_of(trials, make_samples, "to bed")
     tensors = trials.train(THETA, data).tensors
-    with Injection(llama, THETA) as injection:
-        injection.load(tensors)
-        found = trials.fit_length(data, injection=injection)
-        assert found.seconds > 0
-        free, own = (
-            trials.read(data.valid, max_new_tokens=30, injection=injection, decoding=decoding)
-            for decoding in (None, found.decoding)
-        )
+    injection = Injection(llama, THETA)
+    injection.load(tensors)
+    found = trials.fit_length(data, injection=injection)
+    assert found.seconds > 0
+    free, own = (
+        trials.read(data.valid, max_new_tokens=30, injection=injection, decoding=decoding)
+        for decoding in (None, found.decoding)
+    )
     assert found.decoding.stop_bias != 0.0
     off = [abs(fmean(map(len, reading.responses)) - len("to bed")) for reading in (own, free)]
     assert off[0] < off[1]

@@ -134,11 +134,11 @@ class TestRun:
         data, before = trials.data(split, split.train), state_hash(base)
         result = trials.run(CONFIG, data)
         assert state_hash(base) == before
-        with Injection(base, CONFIG) as injection:
-            injection.load(result.trained.tensors)
-            reading = trials.read(
-                data.valid, max_new_tokens=data.max_new_tokens, injection=injection
-            )
+        injection = Injection(base, CONFIG)
+        injection.load(result.trained.tensors)
+        reading = trials.read(
+            data.valid, max_new_tokens=data.max_new_tokens, injection=injection
+        )
         n = len(split.valid)
         scores = rouge(reading.responses, [s.response for s in split.valid]).rouge_l
         assert sum(reading.losses) / n == pytest.approx(result.objectives.loss, abs=1e-5)
