@@ -18,7 +18,7 @@ from lorecall.errors import ConfigError, RunError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.generate import decode_greedily
+from lorecall.lm.generate import decode
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import export_peft
@@ -239,7 +239,7 @@ class TestLength:
             model = with_peft(base, tmp_path / str(i))
             injection = Injection(base, memory.config)
             injection.load(memory.tensors)
-            own = decode_greedily(
+            own = decode(
                 base,
                 prompts,
                 max_new_tokens=6,

@@ -6,7 +6,7 @@ import pytest
 
 from lorecall.errors import ConfigError
 from lorecall.records import Turn
-from lorecall.reply.messages import Messages, parse, with_earlier
+from lorecall.reply.messages import Messages, messages_of, parse, with_earlier
 
 
 def test_a_query_alone_has_nothing_before_it() -> None:
@@ -25,6 +25,12 @@ def test_what_came_before_is_kept_in_order() -> None:
     )
 
 
+def test_a_conversation_is_put_together_as_it_is_taken_apart() -> None:
+    """Whoever spoke how often in a row."""
+    earlier = tuple(Turn(by_author=by, text=str(i)) for i, by in enumerate((True, True, False)))
+    assert parse(messages_of("q", earlier)) == ("q", earlier)
+
+
 def test_the_last_of_what_came_before_is_the_assistants() -> None:
     """Whatever their number."""
     roles = [message["role"] for message in with_earlier("q", ["a", "b", "c"])]
@@ -34,15 +40,13 @@ def test_the_last_of_what_came_before_is_the_assistants() -> None:
 @pytest.mark.parametrize(
     ("messages", "line"),
     [
-        ("", "the query must say something"),
-        (" \n", "the query must say something"),
         ("\udcff", "the query must be text: expected UTF-8, got other bytes at character 1"),
         ([], "a last message of the role user, got no message"),
         ([{"role": "assistant", "content": "hi"}], "got one of the assistant's"),
         ([{"role": "system", "content": "be kind"}], "got 'system' in message 1"),
         ([{"content": "hi"}], "got None in message 1"),
-        ([{"role": "user"}], "message 1 must say something"),
-        ([{"role": "user", "content": 3}], "message 1 must say something"),
+        ([{"role": "user"}], "message 1 must be text: expected UTF-8, got NoneType"),
+        ([{"role": "user", "content": 3}], "message 1 must be text: expected UTF-8, got int"),
         ([{"role": "user", "content": "a\udc80"}], "got other bytes at character 2"),
     ],
 )

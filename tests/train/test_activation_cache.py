@@ -204,9 +204,7 @@ def test_one_store_serves_candidates_in_turn(
         reading = fast.read(samples, keep=True)
         assert reading.losses == pytest.approx(plain.read(samples).losses, rel=1e-5)
         ours, expected = (
-            engine.answer(
-                samples, reading, max_new_tokens=4, chooser=GreedyChooser(frozenset())
-            )
+            engine.answer(samples, reading, max_new_tokens=4, chooser=GreedyChooser(frozenset()))
             for engine in (fast, plain)
         )
         assert ours == expected

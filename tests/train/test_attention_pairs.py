@@ -151,9 +151,7 @@ def test_a_training_is_the_plain_one(
         samples = encode(base, make_samples(12))
         injection = Injection(base, config_of((1, 2), inject), linears=linears_of(base))
         engine = make(base, injection)
-        return train(
-            injection, samples[:8], samples[8:], settings=SETTINGS, seed=0, engine=engine
-        )
+        return train(injection, samples[:8], samples[8:], settings=SETTINGS, seed=0, engine=engine)
 
     plain, fast = trained(PlainEngine), trained(FastEngine)
     ours, expected = ([point.loss for point in report.curve] for report in (fast, plain))

@@ -136,9 +136,7 @@ class TestRun:
         assert state_hash(base) == before
         injection = Injection(base, CONFIG)
         injection.load(result.trained.tensors)
-        reading = trials.read(
-            data.valid, max_new_tokens=data.max_new_tokens, injection=injection
-        )
+        reading = trials.read(data.valid, max_new_tokens=data.max_new_tokens, injection=injection)
         n = len(split.valid)
         scores = rouge(reading.responses, [s.response for s in split.valid]).rouge_l
         assert sum(reading.losses) / n == pytest.approx(result.objectives.loss, abs=1e-5)

