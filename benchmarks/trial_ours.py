@@ -10,7 +10,6 @@ from trial_work import Batch, Task
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.body import body_of
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig
@@ -35,7 +34,7 @@ class Ours:
     def __init__(self, base: LanguageModel) -> None:
         self.base = base
         self.dtype = base.dtype
-        self.frozen = ActivationCache(body_of(base))  # one for all cases, as one search has one
+        self.cache = ActivationCache(base)  # one for all cases, as one search has one
         self._injection: Injection | None = None
 
     @property
@@ -47,7 +46,7 @@ class Ours:
     def put_on(self, config: InjectionConfig) -> None:
         """Put fresh pairs on the base."""
         self._injection = Injection(self.base, config, seed=0)
-        self.engine = FastEngine(self.base, self._injection, frozen=self.frozen)
+        self.engine = FastEngine(self.base, self._injection, cache=self.cache)
         self.parameters = list(self._injection.parameters())
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -69,7 +68,7 @@ class Ours:
 
     def warm(self, samples: Batch) -> None:
         """Let the store of what is frozen know samples, as it does from a second epoch on."""
-        self.frozen.known(self.injection.first_layer, samples)
+        self.cache.entries(self.injection.first_layer, samples)
 
     def train(self, batch: Batch) -> float:
         """Take one step, as `lorecall.train.loop` does."""

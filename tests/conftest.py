@@ -29,7 +29,8 @@ from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import Manifest, StoredMemory, Training
 from lorecall.records import InjectionConfig, Sample
-from lorecall.train.storing import base_identity
+from lorecall.settings import TrainSettings
+from lorecall.train.fit import identity_of_base, recipe_of
 
 FAMILIES = ("llama", "gpt2", "roberta")
 pytest_plugins = ("made_up",)
@@ -126,21 +127,22 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., S
         linears: tuple[str, ...] | None = None,
     ) -> StoredMemory:
         config = config or InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7)
-        with Injection(base, config, linears=linears) as injection:
-            tensors = fill(injection, seed=seed)
+        injection = Injection(base, config, linears=linears)
+        tensors = fill(injection, seed=seed)
         training = Training(
             user=f"user-{seed}",
             dataset="made up",
             seed=seed,
             sample_ids=("a", "b"),
             samples_sha256="0" * 64,
+            valid_sha256="1" * 64,
             split={"train": 2, "valid": 1, "test": 1},
         )
         manifest = Manifest(
-            base=base_identity(base),
+            base=identity_of_base(base),
             theta=config,
             training=training,
-            versions={"lorecall": "0"},
+            recipe=recipe_of((config,), base, TrainSettings()),
             stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
         )
         return StoredMemory(manifest=manifest, tensors=tensors)

@@ -21,13 +21,13 @@ class Case:
     """A batch of sequences, and how many tokens came before each."""
 
     sequences: tuple[tuple[int, ...], ...]
-    tails: tuple[int, ...]
+    n_targets: tuple[int, ...]
     past: tuple[int, ...] | None = None
 
     def pack(self, dtype: torch.dtype = torch.float32) -> Pack:
         """Pack it."""
         return pack(
-            self.sequences, self.tails, dtype=dtype, device=torch.device("cpu"), past=self.past
+            self.sequences, self.n_targets, dtype=dtype, device=torch.device("cpu"), past=self.past
         )
 
 
@@ -37,14 +37,14 @@ def ragged(*lengths: int, start: Sequence[int] = ()) -> tuple[tuple[int, ...], .
 
 
 CASES = {
-    "one": Case(sequences=ragged(5), tails=(2,)),
-    "ragged": Case(sequences=ragged(3, 11, 2, 10, 1), tails=(2, 4, 1, 10, 1)),
-    "common": Case(sequences=ragged(3, 11, 2, 10, start=START), tails=(2, 4, 1, 9)),
-    "alike": Case(sequences=ragged(4, 4, 4, start=START), tails=(1, 1, 1)),
-    "own rows wanted": Case(sequences=ragged(3, 1, 2, start=START), tails=(3, 1, 2)),
-    "past": Case(sequences=ragged(3, 11, 2), tails=(2, 4, 2), past=(5, 2, 9)),
-    "some past": Case(sequences=ragged(3, 2, 9), tails=(3, 1, 1), past=(0, 4, 0)),
-    "no past": Case(sequences=ragged(3, 2), tails=(3, 1), past=(0, 0)),
+    "one": Case(sequences=ragged(5), n_targets=(2,)),
+    "ragged": Case(sequences=ragged(3, 11, 2, 10, 1), n_targets=(2, 4, 1, 10, 1)),
+    "common": Case(sequences=ragged(3, 11, 2, 10, start=START), n_targets=(2, 4, 1, 9)),
+    "alike": Case(sequences=ragged(4, 4, 4, start=START), n_targets=(1, 1, 1)),
+    "own rows are targets": Case(sequences=ragged(3, 1, 2, start=START), n_targets=(3, 1, 2)),
+    "past": Case(sequences=ragged(3, 11, 2), n_targets=(2, 4, 2), past=(5, 2, 9)),
+    "some past": Case(sequences=ragged(3, 2, 9), n_targets=(3, 1, 1), past=(0, 4, 0)),
+    "no past": Case(sequences=ragged(3, 2), n_targets=(3, 1), past=(0, 0)),
 }
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 HEADS = pytest.mark.parametrize("n_heads", [(4, 4), (4, 2), (3, 1)], ids=lambda n: f"{n[0]}x{n[1]}")
@@ -53,12 +53,12 @@ LAST = pytest.mark.parametrize("last", [False, True], ids=["whole", "last"])
 
 
 def one_sequence(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Mix the values of one sequence whose last rows ask. *Shape:* (asking, heads * width)."""
-    n_asking, n_heads = q.shape[:2]
+    """Mix the values of one sequence whose last rows ask. *Shape:* (queries, heads * width)."""
+    n_queries, n_heads = q.shape[:2]
     k, v = (x.repeat_interleave(n_heads // x.shape[1], dim=1) for x in (k, v))
     scores = torch.einsum("ahw,khw->hak", q, k) * SCALING
     row = torch.arange(len(k))
-    hidden = row > row[len(k) - n_asking :, None]
+    hidden = row > row[len(k) - n_queries :, None]
     weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
     return torch.einsum("hak,khw->ahw", weights, v).flatten(1)
 
@@ -67,9 +67,9 @@ def reference(q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: Past | None) 
     """Attend sequence by sequence and bring the rows into the packed order."""
     whole = len(q) == len(packed.ids)
     wholes = [unpacked_rows(packed, x) for x in (k, v)]
-    asking = unpacked_rows(packed, q) if whole else q.split(packed.tails)
+    all_queries = unpacked_rows(packed, q) if whole else q.split(packed.n_targets)
     rows: list[Tensor] = []
-    for i, (queries, *halves) in enumerate(zip(asking, *wholes, strict=True)):
+    for i, (queries, *halves) in enumerate(zip(all_queries, *wholes, strict=True)):
         if past is not None:
             n = int(packed.places[sum(packed.lengths[:i])])
             k_seen, v_seen = (torch.cat([x[i, :n], y]) for x, y in zip(past, halves, strict=True))
@@ -85,8 +85,8 @@ def reference(q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: Past | None) 
 def drawn(packed: Pack, n_heads: tuple[int, int], *, last: bool) -> list[Tensor]:
     """Draw queries, keys and values that train."""
     generator = torch.Generator().manual_seed(0)
-    n_asking = len(packed.wanted) if last else len(packed.ids)
-    sizes = ((n_asking, n_heads[0]), (len(packed.ids), n_heads[1]), (len(packed.ids), n_heads[1]))
+    n_queries = len(packed.targets) if last else len(packed.ids)
+    sizes = ((n_queries, n_heads[0]), (len(packed.ids), n_heads[1]), (len(packed.ids), n_heads[1]))
     return [torch.randn(*size, WIDTH, generator=generator, requires_grad=True) for size in sizes]
 
 
@@ -180,8 +180,8 @@ def test_keys_alone_may_train(way: Attend) -> None:
     grads: list[Tensor | None] = []
     for frozen in (True, False):
         q, k, v = drawn(packed, (4, 2), last=True)
-        asking = q.detach() if frozen else q
-        way(asking, k, v, packed.last, scaling=SCALING).square().sum().backward()
+        queries = q.detach() if frozen else q
+        way(queries, k, v, packed.last, scaling=SCALING).square().sum().backward()
         grads.append(k.grad)
     torch.testing.assert_close(*grads, **CLOSE)
 

@@ -11,9 +11,10 @@ from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
-from lorecall.lm.engine.plain import answer_plainly
+from lorecall.lm.engine.plain import acting_on, answer_plainly
 from lorecall.lm.engine.prefill import read_prompts
 from lorecall.lm.generate import continue_answers, decode_greedily, respond
+from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import Chooser, GreedyChooser, MarginChooser, ends_at
 from lorecall.records import Decoding, Inject, InjectionConfig
@@ -121,7 +122,7 @@ def in_every_way(
     """Answer by batches, on the plain path, and with steps of fixed and of growing shapes."""
     chooser = GreedyChooser(stops, decoding)
     body = Body(base)
-    read = read_prompts(body, prompts, "all")
+    read = read_prompts(body, prompts)
     return [
         decode_greedily(base, prompts, max_new_tokens=n, stop_ids=stops, decoding=decoding),
         answer_plainly(base, prompts, max_new_tokens=n, chooser=chooser),
@@ -185,7 +186,7 @@ def test_one_answer_tells_where_it_would_end(base: LanguageModel, no_repeat: int
     whole = [by_full_passes(base, prompt, 12) for prompt in prompts]
     stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
     body = Body(base)
-    read = read_prompts(body, prompts, "all")
+    read = read_prompts(body, prompts)
     lowest = -1.0
     choosers = [MarginChooser(stops, no_repeat=no_repeat, lowest=lowest) for _ in range(2)]
     continue_answers(body, read, max_new_tokens=12, chooser=choosers[0])
@@ -239,9 +240,10 @@ def test_a_memory_is_decoded_with(
     """The cache holds keys made with the memory, as full passes would."""
     base, prompts = make_base("gpt2"), prompts_of(4)
     vanilla = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
-    with Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4)) as injection:
-        fill(injection, size=0.5)
-        ours = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
+    injection = Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4))
+    fill(injection, size=0.5)
+    ours = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=(), injection=injection)
+    with acting(acting_on(injection)):
         assert ours == [by_full_passes(base, prompt, 6) for prompt in prompts]
     assert ours != vanilla
 
@@ -269,39 +271,49 @@ def test_respond_gives_text(llama: LanguageModel) -> None:
 def test_tokens_are_those_of_the_plain_path(
     base: LanguageModel, fill: Callable[..., dict[str, Tensor]], inject: Inject, batch_size: int
 ) -> None:
-    """Many prompts, a memory on the base and stop tokens, whichever tokens the memory acts on."""
+    """Many prompts, a memory and stop tokens, whichever tokens the memory acts on."""
     prompts = [[40, 41, 42, *prompt] for prompt in prompts_of(40, seed=2)]
     config = InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7, inject=inject)
-    with Injection(base, config) as injection:
-        fill(injection)
-        whole = answer_plainly(
-            base, prompts, max_new_tokens=10, chooser=GreedyChooser(frozenset()), inject=inject
-        )
-        stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
-        expected = answer_plainly(
-            base, prompts, max_new_tokens=10, chooser=GreedyChooser(stops), inject=inject
-        )
-        assert expected == [cut(row, set(stops)) for row in whole]
-        ours = decode_greedily(
-            base,
-            prompts,
-            max_new_tokens=10,
-            stop_ids=stops,
-            batch_size=batch_size,
-            inject=inject,
-        )
+    injection = Injection(base, config)
+    fill(injection)
+    whole = answer_plainly(
+        base, prompts, max_new_tokens=10, chooser=GreedyChooser(()), injection=injection
+    )
+    stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
+    expected = answer_plainly(
+        base, prompts, max_new_tokens=10, chooser=GreedyChooser(stops), injection=injection
+    )
+    assert expected == [cut(row, set(stops)) for row in whole]
+    ours = decode_greedily(
+        base,
+        prompts,
+        max_new_tokens=10,
+        stop_ids=stops,
+        batch_size=batch_size,
+        injection=injection,
+    )
     assert ours == expected
     assert len({len(row) for row in ours}) > 3
 
 
-def test_without_a_memory_both_sides_are_the_same(base: LanguageModel) -> None:
-    """There is nothing to act."""
-    prompts = prompts_of(6)
-    one, other = (
-        decode_greedily(base, prompts, max_new_tokens=6, stop_ids=(), inject=inject)
-        for inject in ("all", "response")
-    )
-    assert one == other
+def test_a_base_without_a_fast_path_is_decoded_plainly(
+    base: LanguageModel, fill: Callable[..., dict[str, Tensor]]
+) -> None:
+    """In batches, with a memory and without; the same tokens."""
+    prompts = prompts_of(9, seed=4)
+    injection = Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4))
+    fill(injection)
+    found: list[list[list[list[int]]]] = []
+    for base.has_fast_path in (True, False):
+        found.append(
+            [
+                decode_greedily(
+                    base, prompts, max_new_tokens=7, stop_ids=(), batch_size=4, injection=memory
+                )
+                for memory in (None, injection)
+            ]
+        )
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("prompts", [[[7, 8, 9]] * 3, [[7, 8, 9], [7, 8, 10]], [[7]] * 2])

@@ -39,7 +39,7 @@ class TestRefusals:
         before = state_hash(base)
         config = InjectionConfig(layers=(0,), n_loras=1, rank=rank)
         if fits == "yes":
-            Injection(base, config).remove()
+            Injection(base, config)
         else:
             with pytest.raises(ConfigError, match="expected at most 32, got 33"):
                 Injection(base, config)
@@ -48,24 +48,10 @@ class TestRefusals:
     def test_the_rank_is_held_against_the_linears_asked_for(self, llama: LanguageModel) -> None:
         """Keys and values have fewer heads than queries."""
         fits = InjectionConfig(layers=(0,), n_loras=1, rank=16)
-        Injection(llama, fits, linears=("q_proj", "v_proj")).remove()
+        Injection(llama, fits, linears=("q_proj", "v_proj"))
         with pytest.raises(ConfigError, match="expected at most 16, got 17"):
             Injection(llama, replace(fits, rank=17), linears=("q_proj", "v_proj"))
-        Injection(llama, replace(fits, rank=17), linears=("q_proj",)).remove()
-
-    @pytest.mark.parametrize("layers", [(0, 2), (1,)])
-    def test_a_second_memory_is_refused(
-        self, base: LanguageModel, fill: Fill, state_hash: StateHash, layers: tuple[int, ...]
-    ) -> None:
-        """Also on other layers; the first stays on as it was."""
-        before = state_hash(base)
-        with Injection(base, CONFIG) as first:
-            fill(first)
-            on = state_hash(base)
-            with pytest.raises(ConfigError, match="one memory at a time"):
-                Injection(base, InjectionConfig(layers=layers, n_loras=2, rank=4))
-            assert state_hash(base) == on
-        assert state_hash(base) == before
+        Injection(llama, replace(fits, rank=17), linears=("q_proj",))
 
     @pytest.mark.parametrize("linears", [("k_proj",), ("up_proj", "none")])
     def test_unknown_linears_are_refused(
@@ -81,7 +67,7 @@ class TestRefusals:
         """Refused or taken once, but never left half on."""
         before = state_hash(llama)
         with contextlib.suppress(ConfigError):
-            Injection(llama, CONFIG, linears=("up_proj", "up_proj")).remove()
+            Injection(llama, CONFIG, linears=("up_proj", "up_proj"))
         assert state_hash(llama) == before
 
 
@@ -92,18 +78,18 @@ class TestStart:
         """Two seeds differ."""
         starts = []
         for seed in (1, 1, 2):
-            with Injection(base, CONFIG, seed=seed) as injection:
-                starts.append(injection.tensors()[f"layers.0.{base.family.default[0]}.down"])
+            injection = Injection(base, CONFIG, seed=seed)
+            starts.append(injection.tensors()[f"layers.0.{base.family.default[0]}.down"])
         assert torch.equal(starts[0], starts[1])
         assert not torch.equal(starts[0], starts[2])
 
     def test_candidates_that_share_a_layer_start_alike_there(self, base: LanguageModel) -> None:
         """Whatever else they have."""
-        with Injection(base, CONFIG, seed=5) as injection:
-            one = injection.tensors()
+        injection = Injection(base, CONFIG, seed=5)
+        one = injection.tensors()
         wider = InjectionConfig(layers=(1, 2), n_loras=2, rank=4)
-        with Injection(base, wider, seed=5) as injection:
-            other = injection.tensors()
+        injection = Injection(base, wider, seed=5)
+        other = injection.tensors()
         shared = [name for name in one if name.startswith("layers.2.")]
         assert len(shared) == 4
         assert all(torch.equal(one[name], other[name]) for name in shared)
@@ -111,16 +97,16 @@ class TestStart:
     def test_layers_and_linears_start_apart(self, llama: LanguageModel) -> None:
         """No two of them from the same draw."""
         config = InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=4)
-        with Injection(llama, config, linears=("up_proj", "gate_proj")) as injection:
-            downs = [t for name, t in injection.tensors().items() if name.endswith("down")]
+        injection = Injection(llama, config, linears=("up_proj", "gate_proj"))
+        downs = [t for name, t in injection.tensors().items() if name.endswith("down")]
         assert len({tuple(t.flatten().tolist()) for t in downs}) == 6
 
-    def test_putting_a_memory_on_does_not_disturb_other_draws(self, llama: LanguageModel) -> None:
+    def test_making_a_memory_does_not_disturb_other_draws(self, llama: LanguageModel) -> None:
         """The global generator is left alone."""
         torch.manual_seed(0)
         expected = torch.rand(3)
         torch.manual_seed(0)
-        Injection(llama, CONFIG).remove()
+        Injection(llama, CONFIG)
         assert torch.equal(torch.rand(3), expected)
 
 
@@ -129,43 +115,54 @@ class TestExchange:
 
     def test_tensors_are_copies(self, base: LanguageModel, fill: Fill) -> None:
         """What was taken out does not change with the pairs, nor the other way round."""
-        with Injection(base, CONFIG) as injection:
-            out = injection.tensors()
-            fill(injection)
-            assert all(
-                torch.equal(out[name], torch.zeros_like(out[name]))
-                for name in out
-                if name.endswith(".up")
-            )
-            given = injection.tensors()
-            injection.load(given)
-            next(iter(given.values())).fill_(9.0)
-            assert max(p.abs().max() for p in injection.parameters()) < 9
+        injection = Injection(base, CONFIG)
+        out = injection.tensors()
+        fill(injection)
+        assert all(
+            torch.equal(out[name], torch.zeros_like(out[name]))
+            for name in out
+            if name.endswith(".up")
+        )
+        given = injection.tensors()
+        injection.load(given)
+        next(iter(given.values())).fill_(9.0)
+        assert max(p.abs().max() for p in injection.parameters()) < 9
 
     def test_loaded_pairs_are_the_ones_given(self, base: LanguageModel, fill: Fill) -> None:
         """To the bit."""
-        with Injection(base, CONFIG) as injection:
-            given = fill(injection)
-            got = injection.tensors()
+        injection = Injection(base, CONFIG)
+        given = fill(injection)
+        got = injection.tensors()
         assert got.keys() == given.keys()
         assert all(torch.equal(got[name], given[name]) for name in given)
+
+    def test_stored_pairs_can_be_begun_with(self, base: LanguageModel, fill: Fill) -> None:
+        """As loaded ones, and copies of what was given."""
+        given = fill(Injection(base, CONFIG))
+        injection = Injection(base, CONFIG, tensors=given)
+        got = injection.tensors()
+        next(iter(given.values())).fill_(9.0)
+        assert got.keys() == given.keys()
+        assert max(p.abs().max() for p in injection.parameters()) < 9
 
     @pytest.mark.parametrize("change", ["missing", "extra", "renamed", "shape"])
     def test_pairs_that_do_not_fit_are_refused(self, base: LanguageModel, change: str) -> None:
         """None of them is taken over."""
-        with Injection(base, CONFIG) as injection:
-            before = injection.tensors()
-            given = {name: torch.ones_like(tensor) for name, tensor in before.items()}
-            last = list(given)[-1]
-            if change in {"missing", "renamed"}:
-                tensor = given.pop(last)
-                if change == "renamed":
-                    given["layers.9.other.up"] = tensor
-            elif change == "extra":
-                given["layers.1.other.up"] = torch.ones(1)
-            else:
-                given[last] = torch.ones(3, 3)
-            with pytest.raises(ArtefactError, match="expected 8 tensors of theta's shapes"):
-                injection.load(given)
-            after = injection.tensors()
+        injection = Injection(base, CONFIG)
+        before = injection.tensors()
+        given = {name: torch.ones_like(tensor) for name, tensor in before.items()}
+        last = list(given)[-1]
+        if change in {"missing", "renamed"}:
+            tensor = given.pop(last)
+            if change == "renamed":
+                given["layers.9.other.up"] = tensor
+        elif change == "extra":
+            given["layers.1.other.up"] = torch.ones(1)
+        else:
+            given[last] = torch.ones(3, 3)
+        with pytest.raises(ArtefactError, match="expected 8 tensors of theta's shapes"):
+            injection.load(given)
+        with pytest.raises(ArtefactError, match="expected 8 tensors of theta's shapes"):
+            Injection(base, CONFIG, tensors=given)
+        after = injection.tensors()
         assert all(torch.equal(after[name], before[name]) for name in before)

@@ -1,54 +1,76 @@
-"""One pair on one linear: where gradients go, and the cast it keeps for decoding."""
+"""One pair beside one linear: what a call gets of it, and where gradients go."""
 
 import torch
 from torch import nn
 
-from lorecall.lm.lora import LoraLinear
+from lorecall.lm.lora import LoraPair
 
 K, D, R = 12, 20, 6
 
 
-def make_pair(*, dtype: torch.dtype = torch.float32) -> LoraLinear:
-    """Make a pair on a linear map, both halves drawn."""
-    generator = torch.Generator().manual_seed(0)
-    linear = nn.Linear(K, D)
-    with torch.no_grad():
-        for parameter in linear.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator))
-    linear.to(dtype).requires_grad_(False)
-    pair = LoraLinear(linear, rank=R, scaling=1.0, generator=generator)
-    with torch.no_grad():
-        pair.up.copy_(torch.randn(D, R, generator=generator))
-    return pair
+def make_pair(*, dtype: torch.dtype = torch.float32, scaling: float = 1.0) -> LoraPair:
+    """Make a pair beside a linear map, both halves drawn."""
+    torch.manual_seed(0)
+    linear = nn.Linear(K, D).to(dtype).requires_grad_(False)
+    return LoraPair(linear, torch.randn(R, K), torch.randn(D, R), scaling=scaling)
+
+
+def test_the_update_is_the_product_of_both_halves() -> None:
+    """Scaled; in x's number format."""
+    pair, x = make_pair(scaling=0.7), torch.randn(3, K)
+    expected = 0.7 * x @ pair.down.T @ pair.up.T
+    torch.testing.assert_close(pair.for_call(torch.float32).update(x), expected)
+    assert pair.for_call(torch.float32).update(x.bfloat16()).dtype == torch.bfloat16
 
 
 def test_no_gradient_is_made_for_inputs_that_need_none() -> None:
     """Below the first active layer nothing is computed backward."""
     pair = make_pair()
-    pair(torch.ones(3, K)).sum().backward()
+    x = torch.ones(3, K)
+    pair.for_call(torch.float32).update(x).sum().backward()
     assert pair.down.grad is not None
-    assert pair.linear.weight.grad is None
+    assert pair.up.grad is not None
+    assert x.grad is None
 
 
-def test_cast_for_decoding_follows_the_pair() -> None:
-    """The bf16 copy used without gradients is made again whenever the fp32 pair changes."""
+def test_without_gradients_a_call_gets_a_cast_copy() -> None:
+    """In the base's format; a training gets the fp32 halves themselves."""
     pair = make_pair(dtype=torch.bfloat16)
-    x = torch.ones(1, K, dtype=torch.bfloat16)
+    assert pair.for_call(torch.bfloat16).down is pair.down
     with torch.no_grad():
-        before = pair(x)
-        assert torch.equal(before, pair(x))
-        pair.up.zero_()
-        assert torch.equal(pair(x), pair.linear(x))
+        cast = pair.for_call(torch.bfloat16)
+    assert cast.down.dtype == cast.up.dtype == torch.bfloat16
+    assert not cast.down.requires_grad
 
 
-def test_training_step_is_seen_by_the_next_reading() -> None:
+def test_what_is_dropped_is_dropped_in_training_alone() -> None:
+    """A's columns are scaled by m; what is read is read in full."""
+    pair = make_pair()
+    pair.dropping = torch.tensor([0.0, 2.0] * (K // 2))
+    assert torch.equal(pair.for_call(torch.float32).down, pair.down * pair.dropping)
+    with torch.no_grad():
+        assert torch.equal(pair.for_call(torch.float32).down, pair.down)
+
+
+def test_a_training_step_is_seen_by_the_next_reading() -> None:
     """An optimiser's in-place step changes what is read without gradients."""
     pair = make_pair(dtype=torch.bfloat16)
     x = torch.ones(1, K, dtype=torch.bfloat16)
-    optimizer = torch.optim.AdamW(pair.parameters(), lr=0.1, fused=True)
+    optimizer = torch.optim.AdamW([pair.down, pair.up], lr=0.1, fused=True)
     with torch.no_grad():
-        before = pair(x)
-    pair(x).float().sum().backward()
+        before = pair.for_call(torch.bfloat16).update(x)
+    pair.for_call(torch.bfloat16).update(x).float().sum().backward()
     optimizer.step()
     with torch.inference_mode():
-        assert not torch.equal(before, pair(x))
+        assert not torch.equal(before, pair.for_call(torch.bfloat16).update(x))
+
+
+def test_the_merged_weight_has_the_pair_in_it() -> None:
+    """The linear's own weight stays as it was, to the bit."""
+    pair, x = make_pair(scaling=0.7), torch.randn(3, K)
+    weight = pair.linear.get_parameter("weight")
+    before = weight.clone()
+    expected = x @ weight.T + pair.for_call(torch.float32).update(x)
+    torch.testing.assert_close(x @ pair.merged().T, expected, atol=1e-5, rtol=1e-5)
+    assert not pair.merged().requires_grad
+    assert torch.equal(weight, before)

@@ -15,10 +15,13 @@ START = [9, 8, 7]
 
 
 def packed(
-    sequences: Sequence[Sequence[int]], tails: Sequence[int], *, past: Sequence[int] | None = None
+    sequences: Sequence[Sequence[int]],
+    n_targets: Sequence[int],
+    *,
+    past: Sequence[int] | None = None,
 ) -> Pack:
     """Pack with fp32 masks on the CPU."""
-    return pack(sequences, tails, dtype=torch.float32, device=CPU, past=past)
+    return pack(sequences, n_targets, dtype=torch.float32, device=CPU, past=past)
 
 
 def seen_by(geometry: Geometry, n_asking: int) -> list[list[int]]:
@@ -26,17 +29,17 @@ def seen_by(geometry: Geometry, n_asking: int) -> list[list[int]]:
     places = [
         (group, b, a)
         for group in geometry.groups
-        for b in range(group.asking.shape[0])
-        for a in range(group.asking.shape[1])
+        for b in range(group.queries.shape[0])
+        for a in range(group.queries.shape[1])
     ]
     found: list[list[int]] = []
-    for at in geometry.asked_at.tolist():
+    for at in geometry.queries_at.tolist():
         group, b, a = places[at]
-        n_past = group.bias.shape[-1] - group.seen.shape[1]
-        keys = [*range(-1, -1 - n_past, -1), *group.seen[b].tolist()]
+        n_past = group.bias.shape[-1] - group.keys.shape[1]
+        keys = [*range(-1, -1 - n_past, -1), *group.keys[b].tolist()]
         open_ = (group.bias[b, 0, a] == 0).tolist()
         found.append([key for key, sees in zip(keys, open_, strict=True) if sees])
-        assert group.asking[b, a] == len(found) - 1
+        assert group.queries[b, a] == len(found) - 1
         assert not group.padding[b, a]
     assert len(found) == n_asking
     return found
@@ -85,7 +88,7 @@ class TestCommonStart:
     def test_one_sequence_shares_nothing(self) -> None:
         """There is no other one."""
         pack = packed([START], [2])
-        assert (pack.n_common, pack.lengths, pack.wanted.tolist()) == (0, (3,), [1, 2])
+        assert (pack.n_common, pack.lengths, pack.targets.tolist()) == (0, (3,), [1, 2])
         assert len(pack.whole.groups) == 1
         assert seen_by(pack.whole, 3) == [[0], [0, 1], [0, 1, 2]]
 
@@ -109,15 +112,15 @@ def test_nothing_is_shared_where_it_must_not_be() -> None:
 def test_wanted_rows_are_the_last_of_each_sequence() -> None:
     """In the sequences' order."""
     pack = packed([[*START, 1, 2, 3], [*START, 4, 5]], [2, 1])
-    assert pack.tails == (2, 1)
-    assert pack.ids[pack.wanted].tolist() == [2, 3, 5]
+    assert pack.n_targets == (2, 1)
+    assert pack.ids[pack.targets].tolist() == [2, 3, 5]
 
 
 def test_sequences_of_like_length_attend_together() -> None:
     """The shortest of a group has three quarters of its longest; every sequence is in one."""
     pack = packed([[1] * 8, [2] * 20, [3] * 6, [4] * 19, [5] * 15, [6]], [1] * 6)
     assert [group.members for group in pack.whole.groups] == [(1, 3, 4), (0, 2), (5,)]
-    assert [group.asking.shape for group in pack.last.groups] == [(3, 1), (2, 1), (1, 1)]
+    assert [group.queries.shape for group in pack.last.groups] == [(3, 1), (2, 1), (1, 1)]
 
 
 def test_masks_are_in_the_models_format() -> None:
@@ -126,11 +129,11 @@ def test_masks_are_in_the_models_format() -> None:
     assert {g.bias.dtype for g in (*made.whole.groups, *made.last.groups)} == {torch.bfloat16}
 
 
-@pytest.mark.parametrize("tails", [[1], [1, 1, 1]])
-def test_as_many_tails_as_sequences(tails: list[int]) -> None:
+@pytest.mark.parametrize("n_targets", [[1], [1, 1, 1]])
+def test_as_many_n_targets_as_sequences(n_targets: list[int]) -> None:
     """Anything else is a mistake of the caller."""
     with pytest.raises(ValueError, match="zip"):
-        packed([[1, 2], [3, 4]], tails)
+        packed([[1, 2], [3, 4]], n_targets)
 
 
 @st.composite
@@ -147,16 +150,16 @@ def test_every_row_sees_its_own_sequence_up_to_itself(
     batch: tuple[list[list[int]], list[int]],
 ) -> None:
     """Whatever the lengths: tokens, places, sight and wanted rows are those of the sequences."""
-    sequences, tails = batch
-    pack = packed(sequences, tails)
+    sequences, n_targets = batch
+    pack = packed(sequences, n_targets)
     sight = expected_sight(pack, [0] * len(sequences))
     assert seen_by(pack.whole, len(pack.ids)) == sight
-    assert seen_by(pack.last, sum(tails)) == [sight[row] for row in pack.wanted.tolist()]
+    assert seen_by(pack.last, sum(n_targets)) == [sight[row] for row in pack.targets.tolist()]
     ids, places = (unpacked_rows(pack, x) for x in (pack.ids, pack.places))
     assert [x.tolist() for x in ids] == sequences
     assert [x.tolist() for x in places] == [list(range(len(s))) for s in sequences]
-    by_hand = [t for s, tail in zip(sequences, tails, strict=True) for t in s[-tail:]]
-    assert pack.ids[pack.wanted].tolist() == by_hand
+    by_hand = [t for s, n in zip(sequences, n_targets, strict=True) for t in s[-n:]]
+    assert pack.ids[pack.targets].tolist() == by_hand
 
 
 @given(batches())
@@ -164,10 +167,10 @@ def test_each_row_knows_where_it_is_seen(batch: tuple[list[list[int]], list[int]
     """For gradients at the keys: every own row has one place; the common start one if it asks."""
     pack = packed(*batch)
     for geometry, n_alone in ((pack.whole, 0), (pack.last, pack.n_common)):
-        laid = torch.cat([group.seen.flatten() for group in geometry.groups])
-        assert geometry.seen_at[:n_alone].tolist() == [-1] * n_alone
+        laid = torch.cat([group.keys.flatten() for group in geometry.groups])
+        assert geometry.keys_at[:n_alone].tolist() == [-1] * n_alone
         rows = torch.arange(n_alone, len(pack.ids))
-        assert torch.equal(laid[geometry.seen_at[n_alone:]], rows)
+        assert torch.equal(laid[geometry.keys_at[n_alone:]], rows)
 
 
 @given(batches(), st.lists(st.integers(0, 6), min_size=5, max_size=5))
@@ -175,12 +178,12 @@ def test_a_past_is_seen_before_the_own_rows(
     batch: tuple[list[list[int]], list[int]], offsets: list[int]
 ) -> None:
     """As much of it as the sequence has."""
-    sequences, tails = batch
+    sequences, n_targets = batch
     past = offsets[: len(sequences)]
-    pack = packed(sequences, tails, past=past)
+    pack = packed(sequences, n_targets, past=past)
     sight = expected_sight(pack, past)
     assert seen_by(pack.whole, len(pack.ids)) == sight
-    assert seen_by(pack.last, sum(tails)) == [sight[row] for row in pack.wanted.tolist()]
+    assert seen_by(pack.last, sum(n_targets)) == [sight[row] for row in pack.targets.tolist()]
     expected = [n + i for n, s in zip(past, sequences, strict=True) for i in range(len(s))]
     assert pack.places.tolist() == expected
 
@@ -188,8 +191,8 @@ def test_a_past_is_seen_before_the_own_rows(
 @given(batches())
 def test_packing_rows_and_back_is_no_change(batch: tuple[list[list[int]], list[int]]) -> None:
     """What is known of whole sequences comes back, the common start in each."""
-    sequences, tails = batch
-    pack = packed(sequences, tails)
+    sequences, n_targets = batch
+    pack = packed(sequences, n_targets)
     rows: list[Tensor] = []
     for sequence in sequences:  # rows depend on what came before, as a causal model's do
         ids = torch.tensor(sequence)

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.hooks import acting
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]
@@ -66,8 +68,9 @@ def test_logits_equal_those_of_peft(family: str, case: str, fill: Fill, *, atten
     linears = tuple(base.family.attention) if attention else None
     with torch.no_grad():
         vanilla = base.model(IDS).logits
-        with Injection(base, config, linears=linears) as injection:
-            tensors = fill(injection)
+        injection = Injection(base, config, linears=linears)
+        tensors = fill(injection)
+        with acting(acting_on(injection)):
             ours = base.model(IDS).logits
         theirs = with_peft(base, config, tensors)(IDS).logits
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
@@ -80,11 +83,12 @@ def test_gradients_equal_those_of_peft(family: str, fill: Fill, *, attention: bo
     """Training takes the same steps, on feed-forward linears and on queries and values."""
     base, config = tiny_base(family), CONFIGS["some layers, scaled"]
     linears = tuple(base.family.attention) if attention else None
-    with Injection(base, config, linears=linears) as injection:
-        tensors = fill(injection)
+    injection = Injection(base, config, linears=linears)
+    tensors = fill(injection)
+    with acting(acting_on(injection)):
         base.model(IDS).logits.square().mean().backward()
-        keys = list(tensors)
-        ours = {key: p.grad for key, p in zip(keys, injection.parameters(), strict=True)}
+    keys = list(tensors)
+    ours = {key: p.grad for key, p in zip(keys, injection.parameters(), strict=True)}
     theirs = with_peft(base, config, tensors)
     theirs(IDS).logits.square().mean().backward()
     for key, gradient in ours.items():

@@ -1,13 +1,14 @@
 """The reference path itself: padding, and on which tokens a memory acts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.plain import act_on, answer_plainly, pad_left
+from lorecall.lm.engine.plain import acting_on, answer_plainly, pad_left
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import InjectionConfig
 
@@ -28,31 +29,30 @@ def test_a_memory_acts_where_it_is_told_to(base: LanguageModel, fill: Fill) -> N
     ids = torch.tensor([[7, 8, 9, 10, 11], [12, 13, 14, 15, 16]])
     mask = torch.ones_like(ids)
     bare = base.hidden(ids, mask)
-    with Injection(base, MEMORY) as injection:
-        fill(injection)
-        everywhere = base.hidden(ids, mask)
-        act_on(base, torch.arange(5)[None] >= torch.tensor([[2], [4]]))
-        some = base.hidden(ids, mask)
-        act_on(base, torch.ones(1, 5, dtype=torch.bool))
-        torch.testing.assert_close(base.hidden(ids, mask), everywhere)
-        act_on(base, torch.zeros(1, 5, dtype=torch.bool))
-        torch.testing.assert_close(base.hidden(ids, mask), bare)
-        act_on(base, None)
-        assert torch.equal(base.hidden(ids, mask), everywhere)
+    injection = Injection(base, MEMORY)
+    fill(injection)
+
+    def acting_at(responses: Tensor | None) -> Tensor:
+        return base.hidden(ids, mask, memory=acting_on(injection, responses))
+
+    everywhere = acting_at(None)
+    some = acting_at(torch.arange(5)[None] >= torch.tensor([[2], [4]]))
+    torch.testing.assert_close(acting_at(torch.ones(1, 5, dtype=torch.bool)), everywhere)
+    torch.testing.assert_close(acting_at(torch.zeros(1, 5, dtype=torch.bool)), bare)
+    assert torch.equal(base.hidden(ids, mask), bare)
     for row, first in enumerate((2, 4)):
         torch.testing.assert_close(some[row, :first], bare[row, :first])
         assert not torch.allclose(some[row, first], bare[row, first], atol=1e-2)
         assert not torch.allclose(some[row, first], everywhere[row, first], atol=1e-2)
 
 
-def by_full_passes(base: LanguageModel, prompt: list[int], n: int) -> list[int]:
+def by_full_passes(injection: Injection, prompt: list[int], n: int) -> list[int]:
     """Continue one prompt without a cache, the memory acting from the prompt's last token on."""
-    ids = list(prompt)
+    base, ids = injection.base, list(prompt)
     for _ in range(n):
-        act_on(base, (torch.arange(len(ids)) >= len(prompt) - 1)[None])
-        hidden = base.hidden(torch.tensor([ids]), torch.ones(1, len(ids)))
+        memory = acting_on(injection, (torch.arange(len(ids)) >= len(prompt) - 1)[None])
+        hidden = base.hidden(torch.tensor([ids]), torch.ones(1, len(ids)), memory=memory)
         ids.append(int(base.logits(hidden[:, -1]).argmax()))
-    act_on(base, None)
     return ids[len(prompt) :]
 
 
@@ -62,13 +62,12 @@ def test_decoding_on_the_response_side_is_as_full_passes_are(
 ) -> None:
     """Prompts of different lengths, one of a single token; other answers than with all tokens."""
     prompts = [[40, 50, 60, 70, 80, 90], [41], [42, 52, 62]]
-    with Injection(base, MEMORY) as injection:
-        fill(injection)
-        stop = frozenset[int]()
-        ours = answer_plainly(
-            base, prompts, max_new_tokens=6, chooser=GreedyChooser(stop), inject="response"
-        )
-        assert ours == [by_full_passes(base, prompt, 6) for prompt in prompts]
-        everywhere = answer_plainly(base, prompts, max_new_tokens=6, chooser=GreedyChooser(stop))
+    injection = Injection(base, MEMORY)
+    fill(injection)
+    endless = GreedyChooser(frozenset[int]())
+    ours = answer_plainly(base, prompts, max_new_tokens=6, chooser=endless, injection=injection)
+    assert ours == [by_full_passes(injection, prompt, 6) for prompt in prompts]
+    on_all = Injection(base, replace(MEMORY, inject="all"), tensors=injection.tensors())
+    everywhere = answer_plainly(base, prompts, max_new_tokens=6, chooser=endless, injection=on_all)
     assert ours[1] == everywhere[1]
     assert ours != everywhere

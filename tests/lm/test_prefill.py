@@ -1,6 +1,7 @@
 """Prompts read once, and decoding that goes on from them, against the plain path."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import Body, KeysValues
-from lorecall.lm.engine.plain import act_on, answer_plainly
-from lorecall.lm.engine.prefill import bare_past, prompt_past, read_prompts, with_first_rows
+from lorecall.lm.engine.plain import acting_on, answer_plainly
+from lorecall.lm.engine.prefill import base_past, prompt_past, read_prompts, with_first_rows
 from lorecall.lm.generate import continue_answers
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig
@@ -49,23 +50,22 @@ EACH = pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS.keys())
 
 
 @pytest.fixture
-def memory(base: LanguageModel, fill: Fill) -> Iterator[Injection]:
-    """Put a drawn memory on."""
-    with Injection(base, MEMORY) as injection:
-        fill(injection)
-        yield injection
+def memory(base: LanguageModel, fill: Fill, inject: Inject) -> Injection:
+    """Make a drawn memory."""
+    injection = Injection(base, replace(MEMORY, inject=inject))
+    fill(injection)
+    return injection
 
 
 @torch.no_grad()
 def plain_cache(
-    base: LanguageModel, prompt: list[int], inject: Inject
+    base: LanguageModel, prompt: list[int], injection: Injection | None = None
 ) -> tuple[Tensor, list[Past]]:
     """Read one prompt on the plain path: its last hidden row, keys and values."""
     cache = DynamicCache(config=base.model.config)
-    if inject == "response":
-        act_on(base, (torch.arange(len(prompt)) == len(prompt) - 1)[None])
-    hidden = base.hidden(torch.tensor([prompt]), torch.ones(1, len(prompt)), cache=cache)
-    act_on(base, None)
+    memory = acting_on(injection, (torch.arange(len(prompt)) == len(prompt) - 1)[None])
+    mask = torch.ones(1, len(prompt))
+    hidden = base.hidden(torch.tensor([prompt]), mask, cache=cache, memory=memory)
     layers: list[Past] = []
     for layer in cache.layers:
         assert layer.keys is not None
@@ -77,16 +77,15 @@ def plain_cache(
 @EACH
 @INJECT
 def test_what_was_read_is_the_plain_paths(
-    base: LanguageModel, memory: Injection, prompts: list[list[int]], inject: Inject
+    base: LanguageModel, memory: Injection, prompts: list[list[int]]
 ) -> None:
     """Last rows, keys and values of every prompt, each as if read alone."""
-    assert memory.base is base
-    read = read_prompts(Body(base), prompts, inject)
+    read = read_prompts(Body(base, memory), prompts)
     assert read.lengths == tuple(map(len, prompts))
     assert len(read.layers) == base.n_layers
     assert not read.last.requires_grad
     for i, prompt in enumerate(prompts):
-        last, layers = plain_cache(base, prompt, inject)
+        last, layers = plain_cache(base, prompt, memory)
         torch.testing.assert_close(read.last[i], last, **CLOSE)
         for ours, plain in zip(read.layers, layers, strict=True):
             for one, other in zip(ours, plain, strict=True):
@@ -95,46 +94,39 @@ def test_what_was_read_is_the_plain_paths(
 
 @EACH
 @INJECT
-@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("merge", [False, True])
 def test_decoding_goes_on_as_the_plain_path_does(
     base: LanguageModel,
     memory: Injection,
     prompts: list[list[int]],
-    inject: Inject,
     *,
-    folded: bool,
+    merge: bool,
 ) -> None:
-    """Token by token, and twice from the same reading; the pairs folded or beside the weights."""
-    body = Body(base)
-    expected = answer_plainly(
-        base, prompts, max_new_tokens=9, chooser=GreedyChooser(NEVER), inject=inject
-    )
-    with body.linears.folded(memory.modules if folded else ()):
-        read = read_prompts(body, prompts, inject)
-        before = [x.clone() for past in read.layers for x in past]
-        for _ in range(2):
-            ours = continue_answers(body, read, max_new_tokens=9, chooser=ENDLESS)
-            assert ours == expected
+    """Token by token, and twice from the same reading; the pairs merged or beside the weights."""
+    body = Body(base, memory, merge=merge)
+    expected = answer_plainly(base, prompts, max_new_tokens=9, chooser=ENDLESS, injection=memory)
+    read = read_prompts(body, prompts)
+    before = [x.clone() for past in read.layers for x in past]
+    for _ in range(2):
+        ours = continue_answers(body, read, max_new_tokens=9, chooser=ENDLESS)
+        assert ours == expected
     for x, y in zip((x for past in read.layers for x in past), before, strict=True):
         assert torch.equal(x, y)
 
 
 @INJECT
 def test_rows_that_stop_leave_the_others_as_they_are(
-    base: LanguageModel, memory: Injection, inject: Inject
+    base: LanguageModel, memory: Injection
 ) -> None:
     """At different steps, at the first, and never; one token alone where no more is asked for."""
-    assert memory.base is base
-    prompts, body = prompts_of(13, start=4, seed=1), Body(base)
-    whole = answer_plainly(
-        base, prompts, max_new_tokens=12, chooser=GreedyChooser(NEVER), inject=inject
-    )
+    prompts, body = prompts_of(13, start=4, seed=1), Body(base, memory)
+    whole = answer_plainly(base, prompts, max_new_tokens=12, chooser=ENDLESS, injection=memory)
     stops = frozenset({whole[0][0], whole[1][3], whole[2][6], whole[5][1]})
     expected = answer_plainly(
-        base, prompts, max_new_tokens=12, chooser=GreedyChooser(stops), inject=inject
+        base, prompts, max_new_tokens=12, chooser=GreedyChooser(stops), injection=memory
     )
     assert len({len(row) for row in expected}) > 2
-    read = read_prompts(body, prompts, inject)
+    read = read_prompts(body, prompts)
     assert continue_answers(body, read, max_new_tokens=12, chooser=GreedyChooser(stops)) == expected
     ones = continue_answers(body, read, max_new_tokens=1, chooser=ENDLESS)
     assert ones == [row[:1] for row in whole]
@@ -146,29 +138,21 @@ def test_rows_that_stop_leave_the_others_as_they_are(
     )
 
 
-def test_the_base_alone_is_read_below_a_memory(
-    base: LanguageModel, memory: Injection, fill: Fill
-) -> None:
-    """What a prompt leaves behind without its last token is the base's, whatever the memory."""
-    body, prompts = Body(base), prompts_of(4, start=3)
-    one = bare_past(body, prompts)
-    fill(memory, seed=5)
-    other = bare_past(body, prompts)
-    memory.remove()
-    plain = [plain_cache(base, prompt, "all")[1] for prompt in prompts]
-    for layer, (first, second) in enumerate(zip(one, other, strict=True)):
-        for half in (0, 1):
-            assert torch.equal(first[half], second[half])
+def test_the_base_alone_is_read_below_a_memory(base: LanguageModel) -> None:
+    """What a prompt leaves behind without its last token is the base's."""
+    prompts = prompts_of(4, start=3)
+    past = base_past(base, prompts)
+    plain = [plain_cache(base, prompt)[1] for prompt in prompts]
+    for layer, halves in enumerate(past):
+        for half, x in enumerate(halves):
             for i, prompt in enumerate(prompts):
-                own = first[half][i, : len(prompt)]
-                torch.testing.assert_close(own, plain[i][layer][half], **CLOSE)
+                torch.testing.assert_close(x[i, : len(prompt)], plain[i][layer][half], **CLOSE)
 
 
 def test_an_empty_past_takes_a_row_that_nothing_sees(base: LanguageModel) -> None:
     """A prompt of one token leaves nothing behind."""
-    body = Body(base)
-    alone = bare_past(body, [[]])
-    mixed = bare_past(body, [[], [7, 8, 9]])
+    alone = base_past(base, [[]])
+    mixed = base_past(base, [[], [7, 8, 9]])
     assert alone[0][0].shape[:2] == (1, 1)
     assert mixed[0][0].shape[:2] == (2, 3)
 
@@ -200,5 +184,5 @@ def test_prompts_are_cut_out_of_what_was_read(llama: LanguageModel) -> None:
 
 def test_memory_taken_is_counted(llama: LanguageModel) -> None:
     """Both halves of every layer, padding included."""
-    read = read_prompts(Body(llama), [[5, 6, 7], [8]], "all")
+    read = read_prompts(Body(llama), [[5, 6, 7], [8]])
     assert read.n_bytes == llama.n_layers * 2 * (2 * 3 * 2 * 8) * 4

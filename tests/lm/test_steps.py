@@ -30,7 +30,7 @@ def test_steps_choose_the_plain_paths_tokens(
         base, prompts(), max_new_tokens=N_NEW, chooser=GreedyChooser(frozenset())
     )
     body = Body(base)
-    read = read_prompts(body, prompts(), "all")
+    read = read_prompts(body, prompts())
     before = [x.clone() for past in read.layers for x in past]
     rows, going = list(range(len(LENGTHS))), [1, 2, 5]
     steps = kind(body, read, rows, N_NEW)
@@ -56,7 +56,7 @@ def test_rows_may_come_in_another_order_than_the_prompts(
     shuffled = [prompts()[i] for i in (3, 0, 5, 1, 4, 2)]
     expected = answer_plainly(base, shuffled, max_new_tokens=3, chooser=GreedyChooser(frozenset()))
     body = Body(base)
-    read = read_prompts(body, shuffled, "all")
+    read = read_prompts(body, shuffled)
     rows = sorted(range(len(shuffled)), key=lambda i: -read.lengths[i])
     steps = kind(body, read, rows, 3)
     tokens = body.logits(read.last[rows]).argmax(dim=-1)

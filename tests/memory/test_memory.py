@@ -12,7 +12,9 @@ from lorecall.core.files import sha256_of
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.hooks import acting
 from lorecall.memory.memory import StoredMemory, find_memory
 from lorecall.records import Decoding, InjectionConfig
 
@@ -49,8 +51,8 @@ class TestRoundTrip:
         ids = torch.tensor([[5, 9, 30, 77]])
         logits = []
         for tensors in (memory.tensors, StoredMemory.load(tmp_path).tensors):
-            with torch.no_grad(), Injection(base, memory.config) as injection:
-                injection.load(tensors)
+            injection = Injection(base, memory.config, tensors=tensors)
+            with torch.no_grad(), acting(acting_on(injection)):
                 logits.append(base.model(ids).logits)
         assert torch.equal(logits[0], logits[1])
 
@@ -154,8 +156,8 @@ class TestRoundTrip:
     def test_parameters_are_counted(self, base: LanguageModel, make_memory: MakeMemory) -> None:
         """As the injection counts them."""
         memory = make_memory(base)
-        with Injection(base, memory.config) as injection:
-            assert memory.n_parameters == injection.n_parameters
+        injection = Injection(base, memory.config)
+        assert memory.n_parameters == injection.n_parameters
 
 
 class TestBase:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorecall.lm.attach import Injection, InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.prompts import Encoded, PromptFormat
@@ -29,14 +29,14 @@ LIMITS = {
 EACH = pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS.keys())
 
 
-def frozen_of(base: LanguageModel, limits: tuple[int, int] = (PLENTY, 0)) -> ActivationCache:
+def cache_of(base: LanguageModel, limits: tuple[int, int] = (PLENTY, 0)) -> ActivationCache:
     """Keep within a memory limit and a file limit."""
-    return ActivationCache(Body(base), memory_bytes=limits[0], disk_bytes=limits[1])
+    return ActivationCache(base, memory_bytes=limits[0], disk_bytes=limits[1])
 
 
-def in_room(frozen: ActivationCache) -> int:
+def in_room(cache: ActivationCache) -> int:
     """Count the bytes kept."""
-    return frozen.room.in_memory + frozen.room.in_files
+    return cache.budget.in_memory + cache.budget.in_files
 
 
 @pytest.fixture
@@ -70,28 +70,27 @@ class TestKnown:
     ) -> None:
         """A row a token but the last, in the samples' order."""
         body = Body(base)
-        known = frozen_of(base).known(layer, samples, keys=True)
+        known = cache_of(base).entries(layer, samples, keys=True)
         for sample, found in zip(samples, known, strict=True):
             packed = body.pack([sample.read], [1])
-            kept: list[tuple[Tensor, Tensor]] = []
-            h = body.to_feed(body.embed(packed), packed, layer=layer, kept=kept)
+            h, kept = body.to_mlp(body.embed(packed), packed, layer=layer, keep=True)
             alone = CacheEntry(streams={layer: h}, keys_values=dict(enumerate(kept)))
             assert len(found.streams[layer]) == sample.n_tokens - 1
             assert_known([found], [alone], layer, keys=True)
 
     def test_it_is_kept_and_used_again(self, base: LanguageModel, samples: list[Encoded]) -> None:
         """Nothing more is kept the second time, and what is given is what was kept."""
-        frozen = frozen_of(base)
-        frozen.known(1, samples)
-        n_bytes = in_room(frozen)
+        cache = cache_of(base)
+        cache.entries(1, samples)
+        n_bytes = in_room(cache)
         width = base.model.config.hidden_size
         assert n_bytes == sum((s.n_tokens - 1) * width * 4 for s in set(samples))
-        again = [frozen.known(1, samples) for _ in range(2)]
-        assert in_room(frozen) == n_bytes
+        again = [cache.entries(1, samples) for _ in range(2)]
+        assert in_room(cache) == n_bytes
         for one, other in zip(*again, strict=True):
             assert one.streams[1].data_ptr() == other.streams[1].data_ptr()
-        frozen.known(1, samples[::-1])
-        assert in_room(frozen) == n_bytes
+        cache.entries(1, samples[::-1])
+        assert in_room(cache) == n_bytes
 
     @pytest.mark.parametrize("keys", [False, True])
     def test_going_on_from_a_lower_layer_is_no_other(
@@ -99,48 +98,48 @@ class TestKnown:
     ) -> None:
         """Whichever layers were asked for before; below a kept layer it begins anew."""
         for order in ((0, 1, 2), (0, 2, 1), (1, 2), (2, 0), (1, 0)):
-            frozen = frozen_of(base)
+            cache = cache_of(base)
             for layer in order:
-                expected = frozen_of(base).known(layer, samples, keys=keys)
-                assert_known(frozen.known(layer, samples, keys=keys), expected, layer, keys=keys)
+                expected = cache_of(base).entries(layer, samples, keys=keys)
+                assert_known(cache.entries(layer, samples, keys=keys), expected, layer, keys=keys)
 
     def test_keys_may_be_asked_for_later(self, base: LanguageModel, samples: list[Encoded]) -> None:
         """They come with the stream that was there; asked for again, nothing is added."""
-        expected = frozen_of(base).known(2, samples, keys=True)
+        expected = cache_of(base).entries(2, samples, keys=True)
         for before in ((2,), (0, 2), (1,)):
-            frozen = frozen_of(base)
+            cache = cache_of(base)
             for layer in before:
-                frozen.known(layer, samples)
-            assert_known(frozen.known(2, samples, keys=True), expected, 2, keys=True)
-            n_bytes = in_room(frozen)
-            assert_known(frozen.known(2, samples), expected, 2, keys=False)
-            assert_known(frozen.known(2, samples, keys=True), expected, 2, keys=True)
-            assert in_room(frozen) == n_bytes
+                cache.entries(layer, samples)
+            assert_known(cache.entries(2, samples, keys=True), expected, 2, keys=True)
+            n_bytes = in_room(cache)
+            assert_known(cache.entries(2, samples), expected, 2, keys=False)
+            assert_known(cache.entries(2, samples, keys=True), expected, 2, keys=True)
+            assert in_room(cache) == n_bytes
 
     def test_samples_that_come_later_are_added(
         self, base: LanguageModel, samples: list[Encoded]
     ) -> None:
         """Some were seen at this layer, some at a lower one, some never."""
-        frozen = frozen_of(base)
-        frozen.known(2, samples[:5], keys=True)
-        frozen.known(0, samples[3:9], keys=True)
-        expected = frozen_of(base).known(2, samples, keys=True)
-        assert_known(frozen.known(2, samples, keys=True), expected, 2, keys=True)
+        cache = cache_of(base)
+        cache.entries(2, samples[:5], keys=True)
+        cache.entries(0, samples[3:9], keys=True)
+        expected = cache_of(base).entries(2, samples, keys=True)
+        assert_known(cache.entries(2, samples, keys=True), expected, 2, keys=True)
 
     @EACH
     def test_where_it_is_kept_changes_nothing(
         self, base: LanguageModel, samples: list[Encoded], limits: tuple[int, int]
     ) -> None:
         """In memory, in files, in part or not at all; the limits hold."""
-        frozen = frozen_of(base, limits)
+        cache = cache_of(base, limits)
         for layer in (0, 2, 1):
-            expected = frozen_of(base).known(layer, samples, keys=True)
+            expected = cache_of(base).entries(layer, samples, keys=True)
             for _ in range(2):
-                known = frozen.known(layer, samples, keys=True)
+                known = cache.entries(layer, samples, keys=True)
                 assert_known(known, expected, layer, keys=True)
-        assert frozen.room.in_memory <= limits[0]
-        assert frozen.room.in_files <= limits[1]
-        assert (frozen.room.in_files > 0) == (limits[0] < PLENTY and limits[1] > 0)
+        assert cache.budget.in_memory <= limits[0]
+        assert cache.budget.in_files <= limits[1]
+        assert (cache.budget.in_files > 0) == (limits[0] < PLENTY and limits[1] > 0)
 
 
 class TestPrompts:
@@ -151,37 +150,21 @@ class TestPrompts:
         self, base: LanguageModel, samples: list[Encoded], limits: tuple[int, int]
     ) -> None:
         """Padded to the longest that is asked for, the second time as the first."""
-        frozen, body = frozen_of(base, limits), Body(base)
+        cache, body = cache_of(base, limits), Body(base)
         for part in (samples[:6], samples, samples[::-1], samples[3:4]):
-            layers = frozen.prompts(part)
+            layers = cache.prompts(part)
             assert len(layers) == base.n_layers
             lengths = [len(sample.prompt) - 1 for sample in part]
             assert layers[0][0].shape[:2] == (len(part), max(lengths))
             for i, (sample, n) in enumerate(zip(part[:3], lengths, strict=False)):
-                kept: list[tuple[Tensor, Tensor]] = []
-                packed = body.pack([sample.prompt[:-1]], [1])
-                body.to_feed(body.embed(packed), packed, layer=base.n_layers - 1, kept=kept)
+                packed, last = body.pack([sample.prompt[:-1]], [1]), base.n_layers - 1
+                kept = body.to_mlp(body.embed(packed), packed, layer=last, keep=True).keys_values
                 for ours, plain in zip(layers, kept, strict=True):
                     for one, other in zip(ours, plain, strict=True):
                         torch.testing.assert_close(one[i, :n], other, **CLOSE)
-        n_bytes = in_room(frozen)
-        frozen.prompts(samples)
-        assert limits == LIMITS["little"] or in_room(frozen) == n_bytes
-
-    def test_a_memory_on_the_base_does_not_take_part(
-        self, base: LanguageModel, samples: list[Encoded], fill: Fill
-    ) -> None:
-        """They serve every candidate of a search."""
-        expected = frozen_of(base).prompts(samples)
-        with Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4)) as injection:
-            fill(injection)
-            ours = frozen_of(base).prompts(samples)
-        with InjectionGroup(base, [InjectionConfig(layers=(0,), n_loras=1, rank=4)]) as group:
-            fill(group.members[0])
-            beside = frozen_of(base).prompts(samples)
-        for one, other, plain in zip(ours, beside, expected, strict=True):
-            torch.testing.assert_close(one, plain, **CLOSE)
-            torch.testing.assert_close(other, plain, **CLOSE)
+        n_bytes = in_room(cache)
+        cache.prompts(samples)
+        assert limits == LIMITS["little"] or in_room(cache) == n_bytes
 
 
 @EACH
@@ -194,36 +177,34 @@ def test_one_store_serves_candidates_in_turn(
     inject: Inject,
 ) -> None:
     """Each with another first layer, losses and answers as if it were alone."""
-    frozen = frozen_of(base, limits)
+    cache = cache_of(base, limits)
     for layer in (2, 0, 1):
         config = InjectionConfig(layers=(layer,), n_loras=1, rank=4, inject=inject)
-        with Injection(base, config) as injection:
-            fill(injection, seed=layer)
-            fast = FastEngine(base, injection, frozen=frozen)
-            plain = PlainEngine(base, injection)
-            reading = fast.read(samples, keep=True)
-            assert reading.losses == pytest.approx(plain.read(samples).losses, rel=1e-5)
-            ours, expected = (
-                engine.answer(
-                    samples, reading, max_new_tokens=4, chooser=GreedyChooser(frozenset())
-                )
-                for engine in (fast, plain)
-            )
-            assert ours == expected
-            fast.losses(samples).sum().backward()
+        injection = Injection(base, config)
+        fill(injection, seed=layer)
+        fast = FastEngine(base, injection, cache=cache)
+        plain = PlainEngine(base, injection)
+        reading = fast.read(samples, keep=True)
+        assert reading.losses == pytest.approx(plain.read(samples).losses, rel=1e-5)
+        ours, expected = (
+            engine.answer(samples, reading, max_new_tokens=4, chooser=GreedyChooser(frozenset()))
+            for engine in (fast, plain)
+        )
+        assert ours == expected
+        fast.losses(samples).sum().backward()
 
 
 def test_a_disk_that_refuses_costs_time_alone(
     base: LanguageModel, samples: list[Encoded], file_size_limit: Callable[[int], None]
 ) -> None:
     """What cannot be kept is computed again."""
-    expected = frozen_of(base).known(1, samples, keys=True)
-    prompts = frozen_of(base).prompts(samples)
-    frozen = frozen_of(base, (3000, PLENTY))
+    expected = cache_of(base).entries(1, samples, keys=True)
+    prompts = cache_of(base).prompts(samples)
+    cache = cache_of(base, (3000, PLENTY))
     file_size_limit(2**20)
     for _ in range(2):
-        assert_known(frozen.known(1, samples, keys=True), expected, 1, keys=True)
-        for one, other in zip(frozen.prompts(samples), prompts, strict=True):
+        assert_known(cache.entries(1, samples, keys=True), expected, 1, keys=True)
+        for one, other in zip(cache.prompts(samples), prompts, strict=True):
             torch.testing.assert_close(one, other, **CLOSE)
-    assert frozen.room.in_files == 0
-    assert 0 < frozen.room.in_memory <= 3000
+    assert cache.budget.in_files == 0
+    assert 0 < cache.budget.in_memory <= 3000

@@ -17,7 +17,7 @@ from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
-from lorecall.train.loop import TrainReport, train
+from lorecall.train.loop import TrainReport, read, train
 from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -73,20 +73,20 @@ def test_losses_gradients_and_answers_are_the_plain_ones(
     """The second time as the first, which takes what was kept."""
     samples = encode(base, make_samples(9))
     linears = linears_of(base, with_feed=with_feed)
-    with Injection(base, config_of(layers, inject), linears=linears) as injection:
-        fill(injection, size=0.1)
-        plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
-        losses, *expected = gradients(plain, injection, samples)
-        answers = plain.answer(samples, max_new_tokens=7, chooser=ENDLESS)
-        for _ in range(2):
-            ours, *grads = gradients(fast, injection, samples)
-            torch.testing.assert_close(ours, losses, rtol=1e-5, atol=1e-5)
-            for one, other in zip(grads, expected, strict=True):
-                assert (one - other).abs().max() <= 1e-4 * other.abs().max()
-            reading = fast.read(samples, keep=True)
-            assert reading.losses == pytest.approx(losses.tolist(), rel=1e-5)
-            for kept in (None, reading):
-                assert fast.answer(samples, kept, max_new_tokens=7, chooser=ENDLESS) == answers
+    injection = Injection(base, config_of(layers, inject), linears=linears)
+    fill(injection, size=0.1)
+    plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
+    losses, *expected = gradients(plain, injection, samples)
+    answers = plain.answer(samples, max_new_tokens=7, chooser=ENDLESS)
+    for _ in range(2):
+        ours, *grads = gradients(fast, injection, samples)
+        torch.testing.assert_close(ours, losses, rtol=1e-5, atol=1e-5)
+        for one, other in zip(grads, expected, strict=True):
+            assert (one - other).abs().max() <= 1e-4 * other.abs().max()
+        reading = fast.read(samples, keep=True)
+        assert reading.losses == pytest.approx(losses.tolist(), rel=1e-5)
+        for kept in (None, reading):
+            assert fast.answer(samples, kept, max_new_tokens=7, chooser=ENDLESS) == answers
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -101,9 +101,9 @@ def test_what_is_frozen_ends_a_layer_lower(base: LanguageModel, layer: int) -> N
         (linears_of(base), below),
         (linears_of(base, with_feed=True), below),
     ):
-        with Injection(base, config, linears=linears) as injection:
-            assert injection.first_layer == layer
-            assert injection.frozen_to == end
+        injection = Injection(base, config, linears=linears)
+        assert injection.first_layer == layer
+        assert injection.frozen_to == end
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -113,14 +113,13 @@ def test_up_to_there_nothing_changes_and_past_it_something_does(
 ) -> None:
     """The stream before the last frozen feed-forward block is the base's own, the next is not."""
     samples = encode(base, make_samples(3))
-    before, with_pair = (ActivationCache(Body(base)) for _ in range(2))
-    own = [before.known(i, samples) for i in (layer - 1, layer)]
-    with Injection(base, config_of((layer,)), linears=linears_of(base)) as injection:
-        fill(injection)
-        attached = [with_pair.known(i, samples) for i in (layer - 1, layer)]
+    injection = Injection(base, config_of((layer,)), linears=linears_of(base))
+    fill(injection)
+    alone, with_pair = Body(base), Body(base, injection)
+    packed = alone.pack([sample.read for sample in samples], [1] * len(samples))
     for i, same in ((layer - 1, True), (layer, False)):
-        for one, other in zip(own[i - layer + 1], attached[i - layer + 1], strict=True):
-            assert torch.equal(one.streams[i], other.streams[i]) == same
+        one, other = (b.to_mlp(b.embed(packed), packed, layer=i).h for b in (alone, with_pair))
+        assert torch.equal(one, other) == same
 
 
 @INJECT
@@ -128,14 +127,14 @@ def test_one_store_serves_both_kinds_in_turn(
     base: LanguageModel, make_samples: MakeSamples, fill: Fill, inject: Inject
 ) -> None:
     """What was kept for the one is right for the other."""
-    samples, frozen = encode(base, make_samples(9)), ActivationCache(Body(base))
+    samples, cache = encode(base, make_samples(9)), ActivationCache(base)
     for layer in (2, 1, 0):
         for linears in (base.family.default, linears_of(base), base.family.default):
-            with Injection(base, config_of((layer,), inject), linears=linears) as injection:
-                fill(injection, seed=layer)
-                fast = FastEngine(base, injection, frozen=frozen)
-                expected = PlainEngine(base, injection).read(samples).losses
-                assert fast.read(samples, keep=True).losses == pytest.approx(expected, rel=1e-5)
+            injection = Injection(base, config_of((layer,), inject), linears=linears)
+            fill(injection, seed=layer)
+            fast = FastEngine(base, injection, cache=cache)
+            expected = PlainEngine(base, injection).read(samples).losses
+            assert fast.read(samples, keep=True).losses == pytest.approx(expected, rel=1e-5)
 
 
 @INJECT
@@ -149,11 +148,17 @@ def test_a_training_is_the_plain_one(
     def trained(make: Callable[..., Engine]) -> TrainReport:
         base = tiny_base(family, dtype=dtype)
         samples = encode(base, make_samples(12))
-        with Injection(base, config_of((1, 2), inject), linears=linears_of(base)) as injection:
-            engine = make(base, injection)
-            return train(
-                injection, samples[:8], samples[8:], settings=SETTINGS, seed=0, engine=engine
-            )
+        base_loss = read(make(base, None), samples[8:]).mean
+        injection = Injection(base, config_of((1, 2), inject), linears=linears_of(base))
+        return train(
+            injection,
+            samples[:8],
+            samples[8:],
+            settings=SETTINGS,
+            seed=0,
+            base_loss=base_loss,
+            engine=make(base, injection),
+        )
 
     plain, fast = trained(PlainEngine), trained(FastEngine)
     ours, expected = ([point.loss for point in report.curve] for report in (fast, plain))
@@ -167,12 +172,12 @@ def test_a_step_with_dropout_is_the_plain_one(
     """What is left out of queries and values is left out on both paths, and it is something."""
     samples = encode(base, make_samples(5))
     config = replace(config_of((1, 2)), dropout=0.4)
-    with Injection(base, config, linears=linears_of(base)) as injection:
-        fill(injection, size=0.1)
-        engines = PlainEngine(base, injection), FastEngine(base, injection)
-        full = engines[0].losses(samples).detach()
-        with injection.dropping(3):
-            plain, fast = (gradients(engine, injection, samples) for engine in engines)
+    injection = Injection(base, config, linears=linears_of(base))
+    fill(injection, size=0.1)
+    engines = PlainEngine(base, injection), FastEngine(base, injection)
+    full = engines[0].losses(samples).detach()
+    with injection.dropping(3):
+        plain, fast = (gradients(engine, injection, samples) for engine in engines)
     assert not torch.allclose(plain[0], full, rtol=1e-5)
     for one, other in zip(fast, plain, strict=True):
         assert (one - other).abs().max() <= 1e-4 * other.abs().max()

@@ -14,7 +14,7 @@ from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.train.engine import Engine, FastEngine, PlainEngine
+from lorecall.train.engine import Engine, FastEngine, PlainEngine, engine_for
 from lorecall.train.loop import TrainReport, read, train
 from lorecall.train.trial import TrialRunner
 
@@ -90,9 +90,9 @@ def test_losses_and_gradients_are_the_plain_ones(
     fill: Fill,
 ) -> None:
     """Of every half of every pair."""
-    with Injection(base, replace(config, inject=inject)) as injection:
-        fill(injection, size=0.1)
-        assert_alike(injection, encode(base, make_samples(9)))
+    injection = Injection(base, replace(config, inject=inject))
+    fill(injection, size=0.1)
+    assert_alike(injection, encode(base, make_samples(9)))
 
 
 @INJECT
@@ -102,12 +102,12 @@ def test_odd_batches_are_the_plain_ones(
 ) -> None:
     """Prompts all the same, a sample twice, responses of one token, a batch of one."""
     config = replace(CONFIGS["from the middle"], inject=inject)
-    with Injection(base, config) as injection:
-        fill(injection, size=0.1)
-        assert_alike(injection, samples)
-        fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
-        answers = [e.answer(samples, max_new_tokens=5, chooser=ENDLESS) for e in (fast, plain)]
-        assert answers[0] == answers[1]
+    injection = Injection(base, config)
+    fill(injection, size=0.1)
+    assert_alike(injection, samples)
+    fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
+    answers = [e.answer(samples, max_new_tokens=5, chooser=ENDLESS) for e in (fast, plain)]
+    assert answers[0] == answers[1]
 
 
 @INJECT
@@ -116,13 +116,13 @@ def test_prompts_of_one_token_are_the_plain_ones(
 ) -> None:
     """They leave nothing behind that a response could see but themselves."""
     samples = [Encoded(prompt=(9,), response=(30, 31)), Encoded(prompt=(8,), response=(31,))]
-    with Injection(base, replace(CONFIGS["from the middle"], inject=inject)) as injection:
-        fill(injection, size=0.1)
-        assert_alike(injection, samples)
-        fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
-        kept = fast.read(samples, keep=True)
-        answers = fast.answer(samples, kept, max_new_tokens=5, chooser=ENDLESS)
-        assert answers == plain.answer(samples, max_new_tokens=5, chooser=ENDLESS)
+    injection = Injection(base, replace(CONFIGS["from the middle"], inject=inject))
+    fill(injection, size=0.1)
+    assert_alike(injection, samples)
+    fast, plain = (e(base, injection) for e in (FastEngine, PlainEngine))
+    kept = fast.read(samples, keep=True)
+    answers = fast.answer(samples, kept, max_new_tokens=5, chooser=ENDLESS)
+    assert answers == plain.answer(samples, max_new_tokens=5, chooser=ENDLESS)
 
 
 @EACH
@@ -136,20 +136,20 @@ def test_answers_are_the_plain_ones(
 ) -> None:
     """Read anew or going on from a kept reading, which serves more than once."""
     samples = encode(base, make_samples(9))
-    with Injection(base, replace(config, inject=inject)) as injection:
-        fill(injection)
-        plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
-        whole = plain.answer(samples, max_new_tokens=9, chooser=ENDLESS)
-        stops = frozenset({whole[0][0], whole[1][3], whole[2][6]})
-        reading = fast.read(samples, keep=True)
-        assert reading.prefilled is not None
-        assert reading.prefilled.lengths == tuple(len(s.prompt) for s in samples)
-        assert reading.losses == pytest.approx(fast.read(samples).losses, rel=1e-5)
-        for stop_ids in (NEVER, stops):
-            expected = plain.answer(samples, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
-            for kept in (None, reading, replace(reading, prefilled=None), reading):
-                ours = fast.answer(samples, kept, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
-                assert ours == expected
+    injection = Injection(base, replace(config, inject=inject))
+    fill(injection)
+    plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
+    whole = plain.answer(samples, max_new_tokens=9, chooser=ENDLESS)
+    stops = frozenset({whole[0][0], whole[1][3], whole[2][6]})
+    reading = fast.read(samples, keep=True)
+    assert reading.prefilled is not None
+    assert reading.prefilled.lengths == tuple(len(s.prompt) for s in samples)
+    assert reading.losses == pytest.approx(fast.read(samples).losses, rel=1e-5)
+    for stop_ids in (NEVER, stops):
+        expected = plain.answer(samples, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
+        for kept in (None, reading, replace(reading, prefilled=None), reading):
+            ours = fast.answer(samples, kept, max_new_tokens=9, chooser=GreedyChooser(stop_ids))
+            assert ours == expected
 
 
 def test_the_base_alone_is_the_plain_one(base: LanguageModel, make_samples: MakeSamples) -> None:
@@ -172,13 +172,13 @@ def test_engines_follow_the_pairs_as_they_change(
 ) -> None:
     """What is kept is what the memory never changes."""
     samples = encode(base, make_samples(5))
-    with Injection(base, CONFIGS["from the middle"]) as injection:
-        plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
-        seen: list[tuple[float, ...]] = []
-        for seed in range(3):
-            fill(injection, seed=seed)
-            seen.append(fast.read(samples, keep=True).losses)
-            assert seen[-1] == pytest.approx(plain.read(samples).losses, rel=1e-5)
+    injection = Injection(base, CONFIGS["from the middle"])
+    plain, fast = PlainEngine(base, injection), FastEngine(base, injection)
+    seen: list[tuple[float, ...]] = []
+    for seed in range(3):
+        fill(injection, seed=seed)
+        seen.append(fast.read(samples, keep=True).losses)
+        assert seen[-1] == pytest.approx(plain.read(samples).losses, rel=1e-5)
     assert len(set(seen)) == 3
 
 
@@ -206,9 +206,17 @@ def trained(
     """Train a candidate on an engine."""
     config = replace(CONFIGS["from the middle"], inject=inject)
     encoded = encode(base, samples)
-    with Injection(base, config) as injection:
-        engine = make_engine(base, injection)
-        return train(injection, encoded[:8], encoded[8:], settings=SETTINGS, seed=0, engine=engine)
+    base_loss = read(make_engine(base, None), encoded[8:]).mean
+    injection = Injection(base, config)
+    return train(
+        injection,
+        encoded[:8],
+        encoded[8:],
+        settings=SETTINGS,
+        seed=0,
+        base_loss=base_loss,
+        engine=make_engine(base, injection),
+    )
 
 
 @FAMILIES
@@ -234,20 +242,40 @@ def test_a_trial_is_the_plain_one(
     llama: LanguageModel, inject: Inject, make_samples: MakeSamples
 ) -> None:
     """Both objectives, and what is read and answered with the memory that comes back."""
-    split = Split(train=make_samples(8), valid=make_samples(4, first=8), test=(), own_content=())
+    split = Split(
+        user="ann",
+        dataset="made up",
+        train=make_samples(8),
+        valid=make_samples(4, first=8),
+        test=(),
+        own_content=(),
+    )
     config = replace(CONFIGS["from the middle"], inject=inject)
     found = []
     for plain in (True, False):
         trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain, max_epochs=1), seed=0)
         data = trials.data(split, split.train)
-        result = trials.run(config, data)
-        with Injection(llama, config) as injection:
-            injection.load(result.trained.tensors)
-            reading = trials.read(data.valid, max_new_tokens=6, injection=injection)
+        result, tensors = trials.run(config, data), trials.train(config, data).tensors
+        injection = Injection(llama, config)
+        injection.load(tensors)
+        reading = trials.read(data.valid, max_new_tokens=6, injection=injection)
         found.append((result, reading, trials.losses(data.valid)))
     (one, read_one, bare_one), (other, read_other, bare_other) = found
-    assert one.objectives.loss == pytest.approx(other.objectives.loss, rel=1e-4)
+    assert one.loss == pytest.approx(other.loss, rel=1e-4)
     assert one.rouge_l == pytest.approx(other.rouge_l)
     assert read_one.losses == pytest.approx(read_other.losses, rel=1e-4)
     assert read_one.responses == read_other.responses
     assert bare_one == pytest.approx(bare_other, rel=1e-5)
+
+
+@pytest.mark.parametrize(("plain", "fast_path"), [(True, True), (False, False), (True, False)])
+def test_a_base_without_a_fast_path_gets_the_plain_engine(
+    llama: LanguageModel, *, plain: bool, fast_path: bool
+) -> None:
+    """As one that is asked for; every other base gets the fast one."""
+    assert isinstance(engine_for(llama), FastEngine)
+    llama.has_fast_path = fast_path
+    injection = Injection(llama, CONFIGS["last alone"])
+    engine = engine_for(llama, injection, plain=plain)
+    assert isinstance(engine, PlainEngine)
+    assert engine.injection is injection

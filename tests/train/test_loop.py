@@ -41,15 +41,19 @@ def trained(
     seed: int = 0,
 ) -> tuple[TrainReport, dict[str, Tensor]]:
     """Train a candidate; without validation samples it is read on what it learns."""
-    with Injection(base, CONFIG, seed=seed) as injection:
-        report = train(
-            injection,
-            encode(base, samples),
-            encode(base, samples if valid is None else valid),
-            settings=settings,
-            seed=seed,
-        )
-        return report, injection.tensors()
+    chosen_by = encode(base, samples if valid is None else valid)
+    base_loss = read(FastEngine(base), chosen_by).mean
+    injection = Injection(base, CONFIG, seed=seed)
+    report = train(
+        injection,
+        encode(base, samples),
+        chosen_by,
+        settings=settings,
+        seed=seed,
+        base_loss=base_loss,
+        engine=FastEngine(base, injection),
+    )
+    return report, injection.tensors()
 
 
 def mean_loss(base: LanguageModel, samples: tuple[Sample, ...]) -> float:
@@ -93,9 +97,9 @@ class TestBestPoint:
         report, tensors = trained(base, make_samples(8), valid=valid, settings=OVERFITS)
         assert report.best == min(report.curve, key=lambda point: point.loss)
         assert 0 < report.best.step < report.curve[-1].step
-        with Injection(base, CONFIG) as injection:
-            injection.load(tensors)
-            assert mean_loss(base, valid) == pytest.approx(report.best.loss, abs=1e-6)
+        injection = Injection(base, CONFIG)
+        injection.load(tensors)
+        assert mean_loss(base, valid) == pytest.approx(report.best.loss, abs=1e-6)
 
     def test_a_candidate_that_only_gets_worse_is_the_base(
         self, llama: LanguageModel, make_samples: MakeSamples
@@ -105,32 +109,31 @@ class TestBestPoint:
         prompts = [sample.prompt for sample in samples[:4]]
         own = decode_greedily(llama, prompts, max_new_tokens=6, stop_ids=())
         valid = [Encoded(prompt=p, response=tuple(r)) for p, r in zip(prompts, own, strict=True)]
-        with Injection(llama, CONFIG) as injection:
-            start = injection.tensors()
-            report = train(injection, samples, valid, settings=OVERFITS, seed=0)
-            end = injection.tensors()
+        base_loss = read(FastEngine(llama), valid).mean
+        injection = Injection(llama, CONFIG)
+        start = injection.tensors()
+        report = train(
+            injection,
+            samples,
+            valid,
+            settings=OVERFITS,
+            seed=0,
+            base_loss=base_loss,
+            engine=FastEngine(llama, injection),
+        )
+        end = injection.tensors()
         assert report.best == report.curve[0]
         assert report.curve[-1].loss > report.curve[0].loss
         assert all(torch.equal(start[name], end[name]) for name in start)
 
     def test_the_curve_begins_with_the_base(self, make_samples: MakeSamples) -> None:
-        """Read, or taken over where it is known."""
+        """Its own loss, as it was read."""
         base, samples = tiny_base(), make_samples(5)
         report, _ = trained(base, samples, settings=replace(SETTINGS, max_epochs=1))
         first = report.curve[0]
         assert (first.step, first.epoch) == (0, 0.0)
         assert report.points == tuple((point.epoch, point.loss) for point in report.curve)
         assert first.loss == pytest.approx(mean_loss(base, samples), abs=1e-6)
-        with Injection(base, CONFIG) as injection:
-            known = train(
-                injection,
-                encode(base, samples),
-                encode(base, samples),
-                settings=replace(SETTINGS, max_epochs=1),
-                seed=0,
-                vanilla_loss=first.loss,
-            )
-        assert known.curve == report.curve
 
     @pytest.mark.parametrize(("evals", "n"), [(2, 8), (2, 13), (3, 20), (4, 17)])
     def test_the_loss_is_read_several_times_an_epoch(
@@ -178,21 +181,24 @@ class TestStopping:
         assert len(report.train_losses) == 3 * cap
 
     def test_tokens_are_counted_as_they_go(self, make_samples: MakeSamples) -> None:
-        """Each sample's once an epoch, padding left out; the caller hears of every step."""
+        """Each sample's once an epoch, padding left out; the caller hears of every step's share."""
         base = tiny_base()
         samples = encode(base, make_samples(9))
-        heard: list[int] = []
-        with Injection(base, CONFIG) as injection:
-            report = train(
-                injection,
-                samples,
-                samples[:2],
-                settings=replace(SETTINGS, max_epochs=2),
-                seed=0,
-                on_tokens=heard.append,
-            )
-        assert report.n_tokens == 2 * sum(sample.n_tokens for sample in samples) == sum(heard)
-        assert len(heard) == len(report.train_losses) == 6
+        heard: list[float] = []
+        injection = Injection(base, CONFIG)
+        report = train(
+            injection,
+            samples,
+            samples[:2],
+            settings=replace(SETTINGS, max_epochs=2),
+            seed=0,
+            base_loss=9.0,
+            engine=FastEngine(base, injection),
+            on_step=heard.append,
+        )
+        assert report.n_tokens == 2 * sum(sample.n_tokens for sample in samples)
+        assert heard == pytest.approx([1 / 6] * 6)
+        assert len(report.train_losses) == 6
         assert report.seconds > 0
 
 
@@ -205,12 +211,21 @@ def test_the_rate_warms_up_and_falls_to_zero(make_samples: MakeSamples) -> None:
     for share, factor in ((0.0, 1.0), (0.5, 0.5)):
         settings = replace(SETTINGS, max_epochs=4, warmup_share=share, weight_decay=0.0)
         moved: list[Tensor] = []
-        with Injection(base, CONFIG) as injection:
-            up = list(injection.parameters())[1]
+        injection = Injection(base, CONFIG)
+        up = list(injection.parameters())[1]
 
-            def note(_: int, up: Tensor = up, moved: list[Tensor] = moved) -> None:
-                moved.append(up.detach().clone())
+        def note(_: float, up: Tensor = up, moved: list[Tensor] = moved) -> None:
+            moved.append(up.detach().clone())
 
-            encoded = encode(base, samples)
-            train(injection, encoded, encoded, settings=settings, seed=0, on_tokens=note)
+        encoded = encode(base, samples)
+        train(
+            injection,
+            encoded,
+            encoded,
+            settings=settings,
+            seed=0,
+            base_loss=9.0,
+            engine=FastEngine(base, injection),
+            on_step=note,
+        )
         assert moved[0].abs().max().item() == pytest.approx(factor * 2e-2, rel=1e-3)

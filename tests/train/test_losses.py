@@ -56,11 +56,11 @@ def test_losses_equal_the_models_own_with_a_memory(
     """The memory is part of the model it is on."""
     samples = encode(base, make_samples(4))
     vanilla = read(engine_of(base), samples).losses
-    with Injection(base, InjectionConfig(layers=(0, 2), n_loras=3, rank=4)) as injection:
-        fill(injection)
-        expected = [by_hand(base, sample) for sample in samples]
-        ours = read(engine_of(base, injection), samples).losses
-        assert ours == pytest.approx(expected, abs=1e-5, rel=1e-5)
+    injection = Injection(base, InjectionConfig(layers=(0, 2), n_loras=3, rank=4))
+    fill(injection)
+    expected = [by_hand(base, sample) for sample in samples]
+    ours = read(engine_of(base, injection), samples).losses
+    assert ours == pytest.approx(expected, abs=1e-5, rel=1e-5)
     assert vanilla != pytest.approx(expected, rel=1e-2)
 
 
@@ -93,9 +93,9 @@ def test_reading_leaves_no_gradients(
     llama: LanguageModel, make_samples: MakeSamples, engine_of: MakeEngine
 ) -> None:
     """Nothing of it is trained on; no samples give no losses."""
-    with Injection(llama, InjectionConfig(layers=(0,), n_loras=1, rank=4)) as injection:
-        read(engine_of(llama, injection), encode(llama, make_samples(3)))
-        assert all(parameter.grad is None for parameter in injection.parameters())
+    injection = Injection(llama, InjectionConfig(layers=(0,), n_loras=1, rank=4))
+    read(engine_of(llama, injection), encode(llama, make_samples(3)))
+    assert all(parameter.grad is None for parameter in injection.parameters())
     assert read(engine_of(llama), []).losses == ()
 
 

@@ -31,7 +31,7 @@ class PartReading:
         prompt_tokens: Length of the prompts.
         extra_prompt_tokens: By how much they are longer than those of the base alone.
         seconds: Time to read and answer all, in batches.
-        latency_s: Median time of one reply by itself, putting the memory on among it.
+        latency_s: Median time of one reply by itself.
     """
 
     losses: tuple[float, ...]
@@ -64,13 +64,12 @@ def read_fitted(
     encoded = [responder.encode(sample) for sample in samples]
     part = EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
     reader = Reader(base, budget.train)
-    with responder.attached() as injection:
-        reading = reader.read(
-            part,
-            max_new_tokens=longest_response(person, base, budget.train),
-            injection=injection,
-            decoding=responder.decoding,
-        )
+    reading = reader.read(
+        part,
+        max_new_tokens=longest_response(person, base, budget.train),
+        injection=responder.injection,
+        decoding=responder.decoding,
+    )
     bare = plain_encoded(samples, base, budget.train)
     return PartReading(
         losses=reading.losses,
@@ -101,8 +100,7 @@ def read_losses(
     """
     reader = Reader(responder.base, settings or TrainSettings(), cache=cache)
     part = EncodedPart(samples=(), encoded=tuple(encoded))
-    with responder.attached() as injection:
-        return reader.losses(part, injection=injection)
+    return reader.losses(part, injection=responder.injection)
 
 
 def plain_encoded(

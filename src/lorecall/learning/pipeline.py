@@ -145,11 +145,12 @@ def _read(
         fit = FitSummary(length_s=perf_counter() - started)
         reading = reader.read(part, max_new_tokens=longest, decoding=decoding)
     else:
-        with Injection(run.base, memory.config, linears=memory.linears) as injection:
-            injection.load(memory.tensors)
-            reading = reader.read(
-                part, max_new_tokens=longest, injection=injection, decoding=memory.decoding
-            )
+        reading = reader.read(
+            part,
+            max_new_tokens=longest,
+            injection=Injection.of(run.base, memory),
+            decoding=memory.decoding,
+        )
     assert fit is not None
     read = SystemReading(reading=reading, fit=fit)
     run.folder.save_stage(name, asdict(read))

@@ -1,59 +1,56 @@
-"""Put a memory on a base model and take it off again, leaving the base as it was."""
+"""A memory's pairs beside a base model, which stays as it is."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.families.family import (
-    check_linears,
-    ffn_linear,
-    linear_shape,
-    replace_linear,
-)
-from lorecall.lm.lora import LoraGroup, LoraLinear, dropped
+from lorecall.lm.families.family import check_linears, ffn_linear, linear_shape
+from lorecall.lm.lora import LoraPair, Pairs, dropped, kaiming_uniform
 from lorecall.records import InjectionConfig
 
 
-class _OnBase:
-    """Something on a base that, as a context manager, takes itself off at the end of the block."""
+@runtime_checkable
+class Stored(Protocol):
+    """Pairs as they are stored."""
 
-    def remove(self) -> None:
-        """Take it off."""
-        raise NotImplementedError
+    @property
+    def config(self) -> InjectionConfig:
+        """Their theta."""
+        ...
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def linears(self) -> tuple[str, ...]:
+        """The linears that take a module."""
+        ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.remove()
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Them, named as `Injection.tensors` names them."""
+        ...
 
 
-class Injection(_OnBase):
-    """The pairs of one configuration, on a base model until they are taken off.
+class Injection:
+    """The pairs of one configuration for a base model.
 
-    As a context manager it takes itself off at the end of the block.
+    Nothing is put on the base: whoever computes with the pairs is given them. So one base serves
+    any number of injections, and as many threads as there are, each with its own.
 
     Args:
-        base: The frozen base; it must carry no other memory.
+        base: The frozen base.
         config: theta.
         seed: Seed of A's start. A layer's start depends on the seed and the layer alone, so
             candidates that share a layer start alike there.
         linears: Which linears take a module; None for the family's default, feed-forward ones.
-        put_on: Whether to put the pairs on the base; a member of an `InjectionGroup` does not.
+        tensors: Stored pairs to begin with instead; named as `tensors` names them.
 
     Raises:
-        ConfigError: A layer, rank or linear is outside the model, or a memory is on already.
+        ConfigError: A layer, rank or linear is outside the model.
+        ArtefactError: The stored pairs are not those of this configuration on this base.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class Injection(_OnBase):
         *,
         seed: int = 0,
         linears: tuple[str, ...] | None = None,
-        put_on: bool = True,
+        tensors: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.base = base
         self.config = config
@@ -71,14 +68,30 @@ class Injection(_OnBase):
         self.linears = base.family.default if linears is None else linears
         check_linears(base.family, self.linears)
         _check_fits(base, config, self.linears)
-        self._pairs: dict[str, LoraLinear] = {}
-        for layer, rank in config.ranks().items():
-            for name in self.linears:
-                self._make(layer, name, rank, seed)
-        self._is_on = put_on
-        if put_on:
-            for key, pair in self._pairs.items():
-                replace_linear(base.model, self._path(key), pair)
+        if tensors is not None:
+            self._check(tensors)
+        self._pairs: dict[str, LoraPair] = {}
+        for key, shapes in self._shapes().items():
+            down, up = (
+                (self._start(key, shapes[0]), torch.zeros(shapes[1]))
+                if tensors is None
+                else (tensors[f"{key}.{half}"].float().clone() for half in ("down", "up"))
+            )
+            self._pairs[key] = LoraPair(
+                self._linear(key),
+                down.to(base.device),
+                up.to(base.device),
+                scaling=config.scaling,
+            )
+
+    @classmethod
+    def of(cls, base: LanguageModel, memory: Stored) -> Self:
+        """Make the pairs of a stored memory.
+
+        Raises:
+            ArtefactError: They do not fit theta or the base.
+        """
+        return cls(base, memory.config, linears=memory.linears, tensors=memory.tensors)
 
     @property
     def first_layer(self) -> int:
@@ -108,9 +121,13 @@ class Injection(_OnBase):
             yield pair.up
 
     @property
-    def modules(self) -> tuple[LoraLinear, ...]:
-        """The pairs with their linears, in a fixed order."""
+    def pairs(self) -> tuple[LoraPair, ...]:
+        """The pairs, in a fixed order."""
         return tuple(self._pairs.values())
+
+    def for_call(self) -> Pairs:
+        """Return the pairs as one call uses them."""
+        return {pair.linear: pair.for_call(self.base.dtype) for pair in self.pairs}
 
     def tensors(self) -> dict[str, Tensor]:
         """Copy the pairs to the CPU: `layers.{layer}.{linear}.down` (R x k), `.up` (d x R)."""
@@ -127,27 +144,10 @@ class Injection(_OnBase):
         Raises:
             ArtefactError: Names or shapes are not those of this configuration on this base.
         """
-        wanted = {
-            f"{key}.{half}": tuple(tensor.shape)
-            for key, pair in self._pairs.items()
-            for half, tensor in (("down", pair.down), ("up", pair.up))
-        }
-        given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        if wanted != given:
-            odd = sorted(set(wanted.items()) ^ set(given.items()))[:2]
-            raise ArtefactError(
-                "the pairs must fit theta and the base",
-                expected=f"{len(wanted)} tensors of theta's shapes",
-                got=f"{len(given)} tensors, differing at {odd}",
-                next_step="Load the memory on the base it was trained for.",
-            )
+        self._check(tensors)
         for key, pair in self._pairs.items():
-            merged = pair.merged
-            pair.unmerge()
             pair.down.copy_(tensors[f"{key}.down"])
             pair.up.copy_(tensors[f"{key}.up"])
-            if merged:
-                pair.merge()
 
     @contextmanager
     def dropping(self, step: int) -> Generator[None]:
@@ -173,85 +173,41 @@ class Injection(_OnBase):
             for pair in self._pairs.values():
                 pair.dropping = None
 
-    def merge(self) -> None:
-        """Fold the pairs into the base's weights, for plain inference."""
-        for pair in self._pairs.values():
-            pair.merge()
+    def _shapes(self) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
+        """Return the shapes of A and B of each linear."""
+        shapes: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
+        for layer, rank in self.config.ranks().items():
+            for name in self.linears:
+                key = f"layers.{layer}.{name}"
+                d, k = linear_shape(self._linear(key))
+                shapes[key] = ((rank, k), (d, rank))
+        return shapes
 
-    def unmerge(self) -> None:
-        """Undo `merge`; the base's weights are bit-identical to before."""
-        for pair in self._pairs.values():
-            pair.unmerge()
+    def _check(self, tensors: Mapping[str, Tensor]) -> None:
+        wanted = {
+            f"{key}.{half}": shape
+            for key, shapes in self._shapes().items()
+            for half, shape in zip(("down", "up"), shapes, strict=True)
+        }
+        given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        if wanted != given:
+            odd = sorted(set(wanted.items()) ^ set(given.items()))[:2]
+            raise ArtefactError(
+                "the pairs must fit theta and the base",
+                expected=f"{len(wanted)} tensors of theta's shapes",
+                got=f"{len(given)} tensors, differing at {odd}",
+                next_step="Load the memory on the base it was trained for.",
+            )
 
-    def remove(self) -> None:
-        """Take the memory off; the base is bit-identical to before. Twice does no harm."""
-        self.unmerge()
-        if self._is_on:
-            for key, pair in self._pairs.items():
-                replace_linear(self.base.model, self._path(key), pair.linear)
-        self._pairs = {}
-
-    def pairs(self) -> Mapping[str, LoraLinear]:
-        """Return each pair by the dotted path of its linear."""
-        return {self._path(key): pair for key, pair in self._pairs.items()}
-
-    def _make(self, layer: int, name: str, rank: int, seed: int) -> None:
-        key, place = f"layers.{layer}.{name}", self.base.family.seed_place(name)
-        generator = torch.Generator().manual_seed((seed * 4096 + layer) * 16 + place)
-        linear = ffn_linear(self.base.model, self._path(key))
-        self._pairs[key] = LoraLinear(
-            linear, rank=rank, scaling=self.config.scaling, generator=generator
-        )
-
-    def _path(self, key: str) -> str:
+    def _start(self, key: str, shape: tuple[int, int]) -> Tensor:
         _, layer, name = key.split(".", 2)
-        return self.base.family.paths[name].format(layer=layer)
+        place = self.base.family.seed_place(name)
+        seed = (self._seed * 4096 + int(layer)) * 16 + place
+        return kaiming_uniform(*shape, torch.Generator().manual_seed(seed))
 
-
-class InjectionGroup(_OnBase):
-    """The pairs of several configurations on one base, to be trained side by side.
-
-    As a context manager it takes itself off at the end of the block.
-
-    Args:
-        base: The frozen base; it must carry no other memory.
-        configs: One theta a member; all act on the same tokens.
-        seed: Seed of A's start, the same for all members.
-
-    Attributes:
-        members: One injection a configuration, in order.
-
-    Raises:
-        ConfigError: As `Injection`.
-    """
-
-    def __init__(
-        self, base: LanguageModel, configs: Sequence[InjectionConfig], *, seed: int = 0
-    ) -> None:
-        self.base = base
-        self.members = [Injection(base, c, seed=seed, put_on=False) for c in configs]
-        pairs = [member.pairs() for member in self.members]
-        self._groups: dict[str, LoraGroup] = {}
-        for path in sorted({path for own in pairs for path in own}):
-            group = LoraGroup(ffn_linear(base.model, path), [own.get(path) for own in pairs])
-            replace_linear(base.model, path, group)
-            self._groups[path] = group
-
-    @property
-    def first_layer(self) -> int:
-        """The lowest layer with a module of any member."""
-        return min(member.first_layer for member in self.members)
-
-    def activate(self, members: Sequence[int]) -> None:
-        """Return whose rows come next."""
-        for group in self._groups.values():
-            group.active = tuple(members)
-
-    def remove(self) -> None:
-        """Take the memories off; the base is bit-identical to before."""
-        for path, group in self._groups.items():
-            replace_linear(self.base.model, path, group.linear)
-        self._groups = {}
+    def _linear(self, key: str) -> nn.Module:
+        _, layer, name = key.split(".", 2)
+        return ffn_linear(self.base.model, self.base.family.paths[name].format(layer=layer))
 
 
 def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
@@ -261,13 +217,6 @@ def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str
             expected=f"0 to {base.n_layers - 1}",
             got=str(config.layers[-1]),
             next_step=f"{base.name} has {base.n_layers} layers.",
-        )
-    if any(isinstance(module, LoraLinear | LoraGroup) for module in base.model.modules()):
-        raise ConfigError(
-            "one memory at a time is on a base",
-            expected="a base without a memory",
-            got="a base that carries one",
-            next_step="Take it off with remove(), or use it as a context manager.",
         )
     limit = base.rank_limit(linears)
     if config.rank > limit:

@@ -28,7 +28,9 @@ from transformers.utils import logging as transformers_logging
 from lorecall.core.files import cache_folder, locked, new_folder, read_json, sha256_of
 from lorecall.errors import MissingExtraError, ModelError
 from lorecall.lm.device import DTypeName, choose_compute
+from lorecall.lm.families.blocks import BLOCKS
 from lorecall.lm.families.family import check_supported, family_of, ffn_linear, linear_shape
+from lorecall.lm.hooks import Acting, acting, hook_linears
 from lorecall.lm.quantise import quantise
 
 DEFAULT_BASE = "smollm2-135m-instruct"
@@ -58,6 +60,8 @@ class LanguageModel:
 
     Attributes:
         max_rank: The largest rank a module can have on the family's default linears.
+        has_fast_path: Whether this family has a fast path; else transformers' own forward pass does
+            everything, more slowly.
         first_position: The position id of a sequence's first token.
 
     Raises:
@@ -79,6 +83,12 @@ class LanguageModel:
         self.name = name
         self.four_bit = four_bit
         self.fingerprint = fingerprint or _hash_weights(model)
+        self.has_fast_path = self.family.name in BLOCKS
+        hook_linears(
+            ffn_linear(model, path.format(layer=layer))
+            for path in self.family.paths.values()
+            for layer in range(self.n_layers)
+        )
         after_padding = self.family.positions_after_padding
         self.max_rank = self.rank_limit(self.family.default)
         self.first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
@@ -174,6 +184,7 @@ class LanguageModel:
         *,
         positions: Tensor | None = None,
         cache: object = None,
+        memory: Acting | None = None,
     ) -> Tensor:
         """Run the body of the model, without its head.
 
@@ -183,17 +194,19 @@ class LanguageModel:
                 *Shape:* (batch, cached + tokens)
             positions: Position ids; counted from the mask when None. *Shape:* (batch, tokens)
             cache: Keys and values of earlier tokens, extended in place.
+            memory: The pairs that act; the base alone when None.
 
         Returns:
             Last hidden states. *Shape:* (batch, tokens, width)
         """
-        body = self.model.base_model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=self.positions(attention_mask) if positions is None else positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
+        with acting(memory):
+            body = self.model.base_model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=self.positions(attention_mask) if positions is None else positions,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
         return body.last_hidden_state
 
     def logits(self, hidden: Tensor) -> Tensor:

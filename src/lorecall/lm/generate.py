@@ -3,20 +3,23 @@
 `lorecall.lm.engine.steps` holds the two ways of taking a step, `lorecall.lm.engine.plain` the path
 that both are tested against.
 
-This module knows nothing of samples or memories.
+This module knows nothing of samples.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 import torch
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.body import Body, body_of
+from lorecall.lm.engine.body import Body
+from lorecall.lm.engine.plain import answer_plainly
 from lorecall.lm.engine.prefill import Prefilled, read_prompts
 from lorecall.lm.engine.steps import FixedSteps, GrowingSteps, Steps
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import Chooser, GreedyChooser
-from lorecall.records import GREEDY, Decoding, Inject
+from lorecall.records import GREEDY, Decoding
 
 BATCH_SIZE = 32
 
@@ -28,18 +31,18 @@ def respond(
     *,
     max_new_tokens: int,
     decoding: Decoding = GREEDY,
-    inject: Inject = "all",
+    injection: Injection | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
     """Answer prompts greedily, as text.
 
     Args:
-        base: The base, with or without a memory on it.
+        base: The base.
         prompt_format: The layout the prompts were made with; it says where an answer ends.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest answer.
         decoding: What to heed beside the logits.
-        inject: Which tokens the memory acts on.
+        injection: The memory, if any.
         on_batch: Called with the number of prompts that are done.
     """
     answers = decode_greedily(
@@ -48,7 +51,7 @@ def respond(
         max_new_tokens=max_new_tokens,
         stop_ids=prompt_format.stop_ids,
         decoding=decoding,
-        inject=inject,
+        injection=injection,
         on_batch=on_batch,
     )
     return [prompt_format.text(answer) for answer in answers]
@@ -63,37 +66,47 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
     stop_ids: Collection[int],
     decoding: Decoding = GREEDY,
     batch_size: int = BATCH_SIZE,
-    inject: Inject = "all",
+    injection: Injection | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[list[int]]:
     """Continue each prompt with its likeliest tokens.
 
     Args:
-        base: The base, with or without a memory on it.
+        base: The base.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation; they are not part of it.
         decoding: What to heed beside the logits.
         batch_size: Prompts decoded at once; those of like length share a batch.
-        inject: Which tokens the memory acts on.
+        injection: The memory, if any.
         on_batch: Called with the number of prompts that are done.
 
     Returns:
         One list of new token ids a prompt, in the prompts' order.
     """
-    body = body_of(base)
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]
     chooser = GreedyChooser(stop_ids, decoding)
+    answer = (
+        partial(_read_and_continue, Body(base, injection, merge=True))
+        if base.has_fast_path
+        else partial(answer_plainly, base, injection=injection)
+    )
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        prefilled = read_prompts(body, [prompts[i] for i in batch], inject)
-        rows = continue_answers(body, prefilled, max_new_tokens=max_new_tokens, chooser=chooser)
+        rows = answer([prompts[i] for i in batch], max_new_tokens=max_new_tokens, chooser=chooser)
         for i, row in zip(batch, rows, strict=True):
             answers[i] = row
         if on_batch is not None:
             on_batch(len(batch))
     return answers
+
+
+def _read_and_continue(
+    body: Body, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, chooser: Chooser
+) -> list[list[int]]:
+    prefilled = read_prompts(body, prompts)
+    return continue_answers(body, prefilled, max_new_tokens=max_new_tokens, chooser=chooser)
 
 
 @torch.inference_mode()
@@ -108,7 +121,7 @@ def continue_answers(
     """Answer a batch of prompts that were read.
 
     Args:
-        body: The base, as it was when the prompts were read.
+        body: The base with the memory that the prompts were read with.
         prefilled: The prompts.
         max_new_tokens: Longest answer.
         chooser: Chooses every token, and says which of them end an answer.

@@ -20,147 +20,77 @@ This module knows nothing of layers, families or training.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorecall.errors import ConfigError
-from lorecall.lm.families.family import linear_shape, weight_of
+from lorecall.lm.families.family import weight_of
 
 
-class LoraLinear(nn.Module):
-    """A frozen linear map with a low-rank pair beside it.
+class Pair(NamedTuple):
+    """A low-rank pair as one call uses it.
+
+    Args:
+        down: A, its columns scaled by m where some are dropped. *Shape:* (R, k)
+        up: B. *Shape:* (d, R)
+        scaling: s.
+    """
+
+    down: Tensor
+    up: Tensor
+    scaling: float
+
+    def update(self, x: Tensor) -> Tensor:
+        """Compute s B A x, in x's number format. *Shape:* (..., k) to (..., d)."""
+        update = F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype))
+        return update if self.scaling == 1 else self.scaling * update
+
+
+Pairs = Mapping[nn.Module, Pair]
+"""The pairs of one memory in one call, by the base's linear that each is beside."""
+
+
+class LoraPair:
+    """A low-rank pair and the frozen linear map that it is beside.
 
     Args:
         linear: The base's own linear; it stays as it is.
-        rank: R of the stacked pair.
+        down: A at the start. *Shape:* (R, k)
+        up: B at the start. *Shape:* (d, R)
         scaling: s.
-        generator: Source of A's start.
 
     Attributes:
-        acting: 1 where the pair acts, 0 where the base is left alone; everywhere when None.
-            *Shape:* (batch, tokens, 1)
         dropping: m of the step at hand, for training alone; None where nothing is dropped.
             *Shape:* (k,)
 
     A and B are fp32 whatever the base's number format; they are cast where they meet x.
     """
 
-    def __init__(
-        self, linear: nn.Module, *, rank: int, scaling: float, generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        d, k = linear_shape(linear)
-        device = next(linear.parameters()).device
+    def __init__(self, linear: nn.Module, down: Tensor, up: Tensor, *, scaling: float) -> None:
         self.linear = linear
         self.scaling = scaling
-        self.down = nn.Parameter(kaiming_uniform(rank, k, generator).to(device))
-        self.up = nn.Parameter(torch.zeros(d, rank, device=device))
-        self.acting: Tensor | None = None
+        self.down, self.up = nn.Parameter(down), nn.Parameter(up)
         self.dropping: Tensor | None = None
-        self._merged_from: Tensor | None = None
-        self._cast: tuple[tuple[int, int], Tensor, Tensor] | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute eq. (1).
+    def for_call(self, dtype: torch.dtype) -> Pair:
+        """Return the pair as a call uses it: as trained where gradients are made, else cast once.
 
         Args:
-            x: Inputs. *Shape:* (..., k)
-
-        Returns:
-            h. *Shape:* (..., d)
+            dtype: The base's number format.
         """
-        if self.merged:
-            return self.linear(x)
-        update = self.update(x)
-        if self.acting is not None:
-            update = update * self.acting
-        return self.linear(x) + update  # eq. (1): h = W x + B A x
-
-    def update(self, x: Tensor) -> Tensor:
-        """Compute s B A x. *Shape:* (..., k) to (..., d)."""
-        down, up = self.pair(x.dtype)
-        update = F.linear(F.linear(x, down.to(x.dtype)), up.to(x.dtype))
-        return update if self.scaling == 1 else self.scaling * update
-
-    def pair(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Cast the pair once for as long as it stays the same: decoding calls it every token."""
-        if torch.is_grad_enabled():  # a step follows; a fused optimiser does not count as a change
-            self._cast = None
-            return self.down if self.dropping is None else self.down * self.dropping, self.up
-        version = (self.down._version, self.up._version)  # noqa: SLF001 - torch's own counter
-        if self._cast is None or self._cast[0] != version or self._cast[1].dtype != dtype:
-            self._cast = (version, self.down.detach().to(dtype), self.up.detach().to(dtype))
-        return self._cast[1], self._cast[2]
-
-    @property
-    def merged(self) -> bool:
-        """Whether the pair is in the base's weight at the moment."""
-        return self._merged_from is not None
+        if torch.is_grad_enabled():
+            down = self.down if self.dropping is None else self.down * self.dropping
+            return Pair(down, self.up, self.scaling)
+        return Pair(self.down.detach().to(dtype), self.up.detach().to(dtype), self.scaling)
 
     @torch.no_grad()
-    def merge(self) -> None:
-        """Add the pair to the base's weight; `unmerge` puts the very bits back.
-
-        Raises:
-            ConfigError: The weight is in 4 bits.
-        """
-        if self.merged:
-            return
-        weight = weight_of(self.linear)
-        if weight.shape != (self.up.shape[0], self.down.shape[1]):
-            raise ConfigError(
-                "a pair is merged into plain weights",
-                expected="a base that is not in 4 bits",
-                got=f"{type(self.linear).__name__}",
-                next_step="Leave the pair beside the weights, or load the base without four_bit.",
-            )
-        self._merged_from = weight.detach().clone()
-        weight += (self.scaling * (self.up @ self.down)).to(weight.dtype)
-
-    @torch.no_grad()
-    def unmerge(self) -> None:
-        """Put back the weight that was there before `merge`, bit by bit."""
-        if self._merged_from is not None:
-            weight_of(self.linear).copy_(self._merged_from)
-            self._merged_from = None
-
-
-class LoraGroup(nn.Module):
-    """One frozen linear under the pairs of several memories at once, each with rows of its own.
-
-    Args:
-        linear: The base's own linear.
-        pairs: Each member's pair, None where it has no module here.
-
-    Attributes:
-        active: The members whose rows come next, in order; all have as many.
-    """
-
-    def __init__(self, linear: nn.Module, pairs: Sequence[LoraLinear | None]) -> None:
-        super().__init__()
-        self.linear = linear
-        self.pairs = tuple(pairs)  # each belongs to its member's injection, not to this module
-        self.active: tuple[int, ...] = tuple(range(len(self.pairs)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute eq. (1) for each active member's rows.
-
-        Args:
-            x: Inputs, member after member. *Shape:* (members * rows, k)
-
-        Returns:
-            h. *Shape:* (members * rows, d)
-        """
-        n = len(self.active)
-        parts: list[Tensor] = []
-        for member, h, own in zip(self.active, self.linear(x).chunk(n), x.chunk(n), strict=True):
-            pair = self.pairs[member]
-            parts.append(h if pair is None else h + pair.update(own))
-        return torch.cat(parts) if n > 1 else parts[0]
+    def merged(self) -> Tensor:
+        """Compute W + s B A, the weight with the pair in it. *Shape:* (d, k)."""
+        return torch.addmm(weight_of(self.linear), self.up, self.down, alpha=self.scaling)
 
 
 def dropped(k: int, share: float, *, seed: Sequence[int]) -> Tensor:

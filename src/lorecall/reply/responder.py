@@ -4,17 +4,15 @@ Every system under evaluation is a `ModelResponder`, so that all of them share p
 and differ by nothing but what they know of the person.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.body import body_of
 from lorecall.lm.generate import respond
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import Decoding, Inject, Sample, Turn
+from lorecall.records import Decoding, Sample, Turn
 from lorecall.settings import TrainSettings
 
 
@@ -22,10 +20,11 @@ from lorecall.settings import TrainSettings
 class Responder(Protocol):
     """Answers queries; the contract every system under evaluation keeps.
 
-    `decoding` is how its replies are decoded.
+    `decoding` is how its replies are decoded, `injection` what it has in the weights.
     """
 
     base: LanguageModel
+    injection: Injection | None
     decoding: Decoding
 
     def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
@@ -40,16 +39,11 @@ class Responder(Protocol):
         """Return a sample as this system reads it: its prompt, and the true response."""
         ...
 
-    def attached(self) -> AbstractContextManager[Injection | None]:
-        """Put on the base what this system has in the weights, for the length of a block."""
-        ...
-
 
 class ModelResponder:
     """A base with what is known of one person.
 
-    The memory is put on for each call and taken off after it, so that one base can serve several
-    responders in turn.
+    The base stays as it is, so that it can serve any number of responders at once.
 
     Args:
         base: The base model.
@@ -79,7 +73,7 @@ class ModelResponder:
         self.base = base
         self.memory = memory
         self.recall = recall
-        self.inject: Inject = "all" if memory is None else memory.config.inject
+        self.injection = memory and Injection.of(base, memory)
         own = memory.decoding if memory else Decoding(no_repeat=limits.no_repeat)
         self.decoding = decoding or own
         self.max_new_tokens = limits.max_response_tokens
@@ -105,32 +99,18 @@ class ModelResponder:
         notes = self._notes(sample.query, before=sample.id)
         return self.format.encode(sample, earlier=self.earlier_turns, notes=notes)
 
-    @contextmanager
-    def attached(self) -> Generator[Injection | None]:
-        """Put the memory, if any, on the base for the length of a block."""
-        if self.memory is None:
-            yield None
-            return
-        linears = self.memory.linears
-        with Injection(self.base, self.memory.config, linears=linears) as injection:
-            injection.load(self.memory.tensors)
-            yield injection
-
     def _notes(self, query: str, *, before: str | None = None) -> Sequence[str]:
         return self.recall.recall(query, before=before) if self.recall is not None else ()
 
     def _respond(self, prompts: list[list[int]]) -> list[str]:
-        with self.attached() as injection:
-            modules = () if injection is None else injection.modules
-            with body_of(self.base).linears.folded(modules):
-                return respond(
-                    self.base,
-                    self.format,
-                    prompts,
-                    max_new_tokens=self.max_new_tokens,
-                    decoding=self.decoding,
-                    inject=self.inject,
-                )
+        return respond(
+            self.base,
+            self.format,
+            prompts,
+            max_new_tokens=self.max_new_tokens,
+            decoding=self.decoding,
+            injection=self.injection,
+        )
 
 
 class VanillaResponder(ModelResponder):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lorecall.errors import MissingExtraError
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.body import body_of
+from lorecall.lm.engine.states import last_states
 
 Direction = NDArray[np.float64]
 """Of length 1, or 0 where a text has none. *Shape:* (width,)"""
@@ -44,7 +44,7 @@ class Embedder(Protocol):
 
 
 class BaseEmbedder:
-    """Embeds with the base alone, whatever memory is on it.
+    """Embeds with the base alone.
 
     Args:
         base: The base.
@@ -100,11 +100,7 @@ def _mean_state(base: LanguageModel, text: str) -> Direction:
     """Average the last hidden states of the base alone. *Shape:* (width,)."""
     ids = base.tokenizer(text, add_special_tokens=False)["input_ids"]
     ids = list(ids)[: base.max_tokens] or [base.pad_id]
-    body = body_of(base)
-    packed = body.pack([ids], [len(ids)], share=False)
-    with body.linears.bare():
-        states = body.wanted(body.embed(packed), packed)
-    return states.double().mean(dim=0).cpu().numpy()
+    return last_states(base, ids).double().mean(dim=0).cpu().numpy()
 
 
 def _direction(vector: Direction) -> Direction:

@@ -152,11 +152,8 @@ def fit_length(
     reader, split = Reader(base, budget.train), person.split
     own = reader.encode(split.train, past=split.train)  # of the training part the answers count
     prompts = reader.encode(split.valid, past=split.train, recall=recall)
-    if memory is None:
-        return reader.fit_length(prompts, own)
-    with Injection(base, memory.config, linears=memory.linears) as injection:
-        injection.load(memory.tensors)
-        return reader.fit_length(prompts, own, injection=injection)
+    injection = memory and Injection.of(base, memory)
+    return reader.fit_length(prompts, own, injection=injection)
 
 
 def hit_rate(recall: Recall, samples: Sequence[Sample]) -> float:

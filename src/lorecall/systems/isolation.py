@@ -30,7 +30,7 @@ from lorecall.records import History, Interval, Sample, Statement
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person, System
-from lorecall.train.engine import FastEngine
+from lorecall.train.engine import engine_for
 from lorecall.train.loop import read
 
 QUESTION = "what is your secret word?"
@@ -292,8 +292,7 @@ def _losses(responder: Responder, answers: Mapping[str, Encoded]) -> dict[str, f
     """Return the loss of each answer to the question, as this responder reads it."""
     prompt = responder.encode(_probe(QUESTION, "-")).prompt
     encoded = [replace(answer, prompt=prompt) for answer in answers.values()]
-    with responder.attached() as injection:
-        losses = read(FastEngine(responder.base, injection), encoded).losses
+    losses = read(engine_for(responder.base, responder.injection), encoded).losses
     return dict(zip(answers, losses, strict=True))
 
 

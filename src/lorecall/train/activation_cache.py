@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.packing import packed_rows, unpacked_rows
-from lorecall.lm.engine.prefill import bare_past
+from lorecall.lm.engine.prefill import base_past
 from lorecall.lm.prompts import Encoded
 
 _BATCH_SIZE = 16
@@ -42,18 +43,20 @@ class ActivationCache:
     """Keeps what the base alone makes of samples.
 
     Args:
-        body: The base's fast path.
+        base: The base.
         memory_bytes: Most that is kept in memory.
         disk_bytes: Most that is kept in files besides.
     """
 
-    def __init__(self, body: Body, *, memory_bytes: int = 2**30, disk_bytes: int = 2**34) -> None:
-        self.body = body
-        self.room = ByteBudget(memory_bytes=memory_bytes, disk_bytes=disk_bytes)
-        self._known: dict[Encoded, CacheEntry] = {}
+    def __init__(
+        self, base: LanguageModel, *, memory_bytes: int = 2**30, disk_bytes: int = 2**34
+    ) -> None:
+        self.base = base
+        self.budget = ByteBudget(memory_bytes=memory_bytes, disk_bytes=disk_bytes)
+        self._entries: dict[Encoded, CacheEntry] = {}
         self._prompts: dict[Encoded, Tensor] = {}
 
-    def known(
+    def entries(
         self, layer: int, samples: Sequence[Encoded], *, keys: bool = False
     ) -> list[CacheEntry]:
         """Return what lies below the feed-forward block of a layer.
@@ -65,9 +68,9 @@ class ActivationCache:
         """
         found: dict[Encoded, CacheEntry] = {}
         for sample in samples:
-            known = self._known.setdefault(sample, CacheEntry())
-            if layer in known.streams and (not keys or layer in known.keys_values):
-                found[sample] = known
+            entry = self._entries.setdefault(sample, CacheEntry())
+            if layer in entry.streams and (not keys or layer in entry.keys_values):
+                found[sample] = entry
         missing = sorted(set(samples) - set(found), key=lambda sample: sample.n_tokens)
         for first in range(0, len(missing), _BATCH_SIZE):
             found |= self._compute(layer, missing[first : first + _BATCH_SIZE], keys=keys)
@@ -83,37 +86,37 @@ class ActivationCache:
         missing = sorted(set(samples) - set(found), key=lambda sample: len(sample.prompt))
         for first in range(0, len(missing), _BATCH_SIZE):
             part = missing[first : first + _BATCH_SIZE]
-            past = bare_past(self.body, [sample.prompt[:-1] for sample in part])
+            past = base_past(self.base, [sample.prompt[:-1] for sample in part])
             whole = torch.stack([x for halves in past for x in halves], dim=2)
             for sample, rows in zip(part, whole, strict=True):
                 found[sample] = rows[: len(sample.prompt) - 1]
-                if (kept := self.room.keep(found[sample])) is not None:
+                if (kept := self.budget.keep(found[sample])) is not None:
                     self._prompts[sample] = kept
         whole = pad_sequence([found[sample] for sample in samples], batch_first=True)
         return tuple(
-            (whole[:, :, 2 * i], whole[:, :, 2 * i + 1]) for i in range(self.body.n_layers)
+            (whole[:, :, 2 * i], whole[:, :, 2 * i + 1]) for i in range(self.base.n_layers)
         )
 
     @torch.no_grad()
     def _compute(self, layer: int, part: list[Encoded], *, keys: bool) -> dict[Encoded, CacheEntry]:
         """Go on from the highest layer that all of the part have in common."""
-        known = [self._known[sample] for sample in part]
+        known = [self._entries[sample] for sample in part]
         common = set.intersection(*(set(k.streams) for k in known))
         if keys:
             common &= set.intersection(*(set(k.keys_values) for k in known))
         start = max((i for i in common if i < layer), default=None)
-        packed = self.body.pack([sample.read for sample in part], [1] * len(part))
+        body = Body(self.base)
+        packed = body.pack([sample.read for sample in part], [1] * len(part))
         if start is None:
-            h = self.body.embed(packed)
+            h = body.embed(packed)
         else:
             h = packed_rows(packed, [k.streams[start] for k in known])
-        kept: list[KeysValues] = []
-        h = self.body.to_feed(h, packed, layer=layer, start=start, kept=kept)
-        streams = unpacked_rows(packed, h)
-        halves = [[unpacked_rows(packed, x) for x in pair] for pair in kept] if keys else []
+        passed = body.to_mlp(h, packed, layer=layer, start=start, keep=keys)
+        streams = unpacked_rows(packed, passed.h)
+        halves = [[unpacked_rows(packed, x) for x in pair] for pair in passed.keys_values]
         found: dict[Encoded, CacheEntry] = {}
         for j, sample in enumerate(part):
-            new = {layer - len(kept) + 1 + i: (k[j], v[j]) for i, (k, v) in enumerate(halves)}
+            new = {layer - len(halves) + 1 + i: (k[j], v[j]) for i, (k, v) in enumerate(halves)}
             before = {i: pair for i, pair in known[j].keys_values.items() if i < layer}
             found[sample] = CacheEntry(streams={layer: streams[j]}, keys_values={**before, **new})
             self._keep(sample, layer, streams[j], new)
@@ -122,13 +125,13 @@ class ActivationCache:
     def _keep(
         self, sample: Encoded, layer: int, stream: Tensor, new: dict[int, KeysValues]
     ) -> None:
-        known = self._known[sample]
-        if layer not in known.streams and (kept := self.room.keep(stream)) is not None:
+        known = self._entries[sample]
+        if layer not in known.streams and (kept := self.budget.keep(stream)) is not None:
             known.streams[layer] = kept
         for i, (k, v) in new.items():
             if (
                 i not in known.keys_values
-                and (kept := self.room.keep(torch.stack([k, v]))) is not None
+                and (kept := self.budget.keep(torch.stack([k, v]))) is not None
             ):
                 known.keys_values[i] = (kept[0], kept[1])
 

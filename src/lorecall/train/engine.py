@@ -1,12 +1,11 @@
 """How a trial's losses and answers are computed: one contract, a plain way and a fast one.
 
 Both compute the same. The plain engine is transformers' own forward pass over padded batches; the
-fast one packs rows, takes what is frozen from where it is kept, and reads a prompt once for both
-its loss and its answer. Tests compare them.
+fast one packs rows, takes what no memory changes from a cache, and reads a prompt once for both its
+loss and its answer. Tests compare them.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Protocol, runtime_checkable
@@ -19,15 +18,14 @@ from torch.nn.utils.rnn import pad_sequence
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
-from lorecall.lm.engine.body import KeysValues, body_of
+from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.head import token_losses
 from lorecall.lm.engine.packing import Pack, packed_rows
-from lorecall.lm.engine.plain import act_on, answer_plainly
+from lorecall.lm.engine.plain import acting_on, answer_plainly
 from lorecall.lm.engine.prefill import Prefilled, prompt_past, with_first_rows
 from lorecall.lm.generate import continue_answers
 from lorecall.lm.prompts import Encoded
 from lorecall.lm.sampling import Chooser
-from lorecall.records import Inject
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.batches import collate
 
@@ -42,7 +40,7 @@ class BatchReading:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Computes losses and answers of samples with the base as it is now, memory or none."""
+    """Computes losses and answers of samples with a base, and a memory or none."""
 
     base: LanguageModel
 
@@ -83,24 +81,20 @@ class PlainEngine:
 
     Args:
         base: The base.
-        injection: The memory on it, if any.
+        injection: The memory, if any.
     """
 
     def __init__(self, base: LanguageModel, injection: Injection | None = None) -> None:
         self.base = base
-        self.inject: Inject = "all" if injection is None else injection.config.inject
+        self.injection = injection
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
         """Compute the loss of each sample; the head is applied to the rows that predict alone."""
         batch = collate(samples, pad_id=self.base.pad_id, device=self.base.device)
-        if self.inject == "response":
-            first = torch.tensor([[len(s.prompt) - 1] for s in samples], device=self.base.device)
-            column = torch.arange(batch.input_ids.shape[1], device=self.base.device)
-            act_on(self.base, column >= first)
-        try:
-            hidden = self.base.hidden(batch.input_ids, batch.attention_mask)
-        finally:
-            act_on(self.base, None)
+        first = torch.tensor([[len(s.prompt) - 1] for s in samples], device=self.base.device)
+        column = torch.arange(batch.input_ids.shape[1], device=self.base.device)
+        memory = acting_on(self.injection, column >= first)
+        hidden = self.base.hidden(batch.input_ids, batch.attention_mask, memory=memory)
         rows = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
         losses = F.cross_entropy(self.base.logits(rows), batch.targets, reduction="none")
         return _sample_means(losses, [len(sample.response) for sample in samples])
@@ -124,17 +118,17 @@ class PlainEngine:
             [sample.prompt for sample in samples],
             max_new_tokens=max_new_tokens,
             chooser=chooser,
-            inject=self.inject,
+            injection=self.injection,
         )
 
 
 class FastEngine:
-    """The same numbers, sooner.
+    """Packed rows through the fast path, and what no memory changes out of a cache.
 
     Args:
-        base: The base.
-        injection: The memory on it, if any.
-        frozen: Where to keep what the memory does not change; its own when None.
+        base: The base; it must have a fast path.
+        injection: The memory, if any.
+        cache: Where to keep what the memory does not change; its own when None.
     """
 
     def __init__(
@@ -142,27 +136,25 @@ class FastEngine:
         base: LanguageModel,
         injection: Injection | None = None,
         *,
-        frozen: ActivationCache | None = None,
+        cache: ActivationCache | None = None,
     ) -> None:
         self.base = base
-        self.body = body_of(base)
         self.injection = injection
-        self.frozen = frozen or ActivationCache(self.body)
-        self._responses_only = injection is not None and injection.config.inject == "response"
+        self.cache = cache or ActivationCache(base)
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
         """Compute the loss of each sample."""
-        h = self._predicting(samples)[0]
+        h = self._predicting(Body(self.base, self.injection), samples)[0]
         return losses_of(self.base, h, samples)
 
     @torch.no_grad()
     def read(self, samples: Sequence[Encoded], *, keep: bool = False) -> BatchReading:
         """Read the losses of one batch, and keep the prompts' keys and values where asked to."""
-        with self._folded():
-            h, prefilled = self._predicting(samples, keep=keep)
-            losses = tuple(losses_of(self.base, h, samples).tolist())
+        h, prefilled = self._predicting(self._merged(), samples, keep=keep)
+        losses = tuple(losses_of(self.base, h, samples).tolist())
         return BatchReading(losses=losses, prefilled=prefilled)
 
+    @torch.no_grad()
     def answer(
         self,
         samples: Sequence[Encoded],
@@ -175,48 +167,50 @@ class FastEngine:
         if reading is None or reading.prefilled is None:
             reading = self.read(samples, keep=True)
         assert reading.prefilled is not None
-        with torch.no_grad(), self._folded():
-            return continue_answers(
-                self.body,
-                reading.prefilled,
-                max_new_tokens=max_new_tokens,
-                chooser=chooser,
-            )
+        return continue_answers(
+            self._merged(), reading.prefilled, max_new_tokens=max_new_tokens, chooser=chooser
+        )
+
+    def _merged(self) -> Body:
+        return Body(self.base, self.injection, merge=True)
 
     def _predicting(
-        self, samples: Sequence[Encoded], *, keep: bool = False
+        self, body: Body, samples: Sequence[Encoded], *, keep: bool = False
     ) -> tuple[Tensor, Prefilled | None]:
         """Return the rows that predict response tokens, sample after sample."""
-        kept: list[KeysValues] | None = [] if keep else None
-        tails = [len(sample.response) for sample in samples]
-        if self._responses_only:
-            past = self.frozen.prompts(samples)
+        n_targets = [len(sample.response) for sample in samples]
+        lengths = tuple(len(sample.prompt) for sample in samples)
+        if body.inject == "response":
+            past = self.cache.prompts(samples)
             own = [(sample.prompt[-1], *sample.response[:-1]) for sample in samples]
-            packed = self.body.pack(own, tails, past=[len(s.prompt) - 1 for s in samples])
-            h = self.body.wanted(self.body.embed(packed), packed, kept=kept, past=past)
-            layers = with_first_rows(past, packed, kept) if kept is not None else ()
+            packed = body.pack(own, n_targets, past=[n - 1 for n in lengths])
+            passed = body.targets(body.embed(packed), packed, keep=keep, past=past)
+            layers = with_first_rows(past, packed, passed.keys_values) if keep else ()
         else:
-            packed = self.body.pack([sample.read for sample in samples], tails)
-            h, below = self._start(samples, packed, keep=keep)
+            packed = body.pack([sample.read for sample in samples], n_targets)
             start = None if self.injection is None else self.injection.frozen_to
-            h = self.body.wanted(h, packed, start=start, kept=kept)
-            lengths = [len(sample.prompt) for sample in samples]
-            layers = (*below, *prompt_past(packed, lengths, kept)) if kept is not None else ()
+            h, below = self._below(body, samples, packed, layer=start, keep=keep)
+            passed = body.targets(h, packed, start=start, keep=keep)
+            layers = (*below, *prompt_past(packed, lengths, passed.keys_values)) if keep else ()
         if not keep:
-            return h, None
-        firsts = [0, *accumulate(tails[:-1])]
-        prompts = tuple(len(sample.prompt) for sample in samples)
-        return h, Prefilled(lengths=prompts, layers=layers, last=h[firsts])
+            return passed.h, None
+        firsts = [0, *accumulate(n_targets[:-1])]
+        return passed.h, Prefilled(lengths=lengths, layers=layers, last=passed.h[firsts])
 
-    def _start(
-        self, samples: Sequence[Encoded], packed: Pack, *, keep: bool
+    def _below(
+        self,
+        body: Body,
+        samples: Sequence[Encoded],
+        packed: Pack,
+        *,
+        layer: int | None,
+        keep: bool,
     ) -> tuple[Tensor, tuple[Past, ...]]:
-        """Return the stream to begin with, and the prompts' keys and values below it if wanted."""
-        layer = None if self.injection is None else self.injection.frozen_to
+        """Return the stream below a memory, and the prompts' keys and values there if wanted."""
         if layer is None:
-            return self.body.embed(packed), ()
-        known = self.frozen.known(layer, samples, keys=keep)
-        h = packed_rows(packed, [k.streams[layer] for k in known])
+            return body.embed(packed), ()
+        known = self.cache.entries(layer, samples, keys=keep)
+        h = packed_rows(packed, [entry.streams[layer] for entry in known])
         if not keep:
             return h, ()
         ends = [len(sample.prompt) for sample in samples]
@@ -224,7 +218,7 @@ class FastEngine:
         for i in range(layer + 1):
             k, v = (
                 pad_sequence(
-                    [x.keys_values[i][half][:n] for x, n in zip(known, ends, strict=True)],
+                    [e.keys_values[i][half][:n] for e, n in zip(known, ends, strict=True)],
                     batch_first=True,
                 )
                 for half in (0, 1)
@@ -232,11 +226,25 @@ class FastEngine:
             layers.append((k, v))
         return h, tuple(layers)
 
-    @contextmanager
-    def _folded(self) -> Generator[None]:
-        modules = () if self.injection is None else self.injection.modules
-        with self.body.linears.folded(modules):
-            yield
+
+def engine_for(
+    base: LanguageModel,
+    injection: Injection | None = None,
+    *,
+    cache: ActivationCache | None = None,
+    plain: bool = False,
+) -> Engine:
+    """Make the engine for a base: the fast one where its family has a fast path.
+
+    Args:
+        base: The base.
+        injection: The memory, if any.
+        cache: Where the fast engine keeps what the memory does not change.
+        plain: Whether to take the plain engine in any case.
+    """
+    if plain or not base.has_fast_path:
+        return PlainEngine(base, injection)
+    return FastEngine(base, injection, cache=cache)
 
 
 def losses_of(base: LanguageModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:

@@ -106,9 +106,8 @@ def with_fitted_length(
         settings: Whether lengths are fitted, and how prompts look.
     """
     runner = TrialRunner(base, settings=settings, seed=memory.manifest.training.seed)
-    with Injection(base, memory.config, linears=memory.linears) as injection:
-        injection.load(memory.tensors)
-        return memory.decoded(runner.fit_length(data.valid, data.train, injection=injection))
+    injection = Injection.of(base, memory)
+    return memory.decoded(runner.fit_length(data.valid, data.train, injection=injection))
 
 
 def identity_of_base(base: LanguageModel) -> BaseIdentity:

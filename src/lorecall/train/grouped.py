@@ -12,7 +12,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from lorecall.errors import ConfigError
-from lorecall.lm.attach import InjectionGroup
+from lorecall.lm.attach import Injection
+from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.packing import packed_rows
 from lorecall.lm.prompts import Encoded
 from lorecall.settings import TrainSettings
@@ -22,19 +23,19 @@ from lorecall.train.loop import KEEP_BYTES, TrainingRun, TrainReport, all_batche
 
 
 class GroupEngine:
-    """Computes the losses of one batch under several memories at once.
+    """Computes the losses of one batch under several memories at once, on the fast path.
 
     Args:
-        group: The memories, on their base.
-        frozen: Where what no memory changes is kept.
+        injections: The memories, all of one base.
+        cache: Where what no memory changes is kept.
 
     Raises:
         ConfigError: The memories act on different tokens.
     """
 
-    def __init__(self, group: InjectionGroup, frozen: ActivationCache) -> None:
-        self.group, self.frozen, self.base = group, frozen, group.base
-        kinds = {member.config.inject for member in group.members}
+    def __init__(self, injections: Sequence[Injection], cache: ActivationCache) -> None:
+        self.injections, self.cache, self.base = injections, cache, cache.base
+        kinds = {injection.config.inject for injection in injections}
         if len(kinds) > 1:
             raise ConfigError(
                 "memories trained together act on the same tokens",
@@ -42,7 +43,6 @@ class GroupEngine:
                 got=", ".join(sorted(kinds)),
                 next_step="Train them apart.",
             )
-        self._responses_only = kinds == {"response"}
 
     def losses(self, samples: Sequence[Encoded], members: Sequence[int]) -> Tensor:
         """Compute the loss of each sample under each memory.
@@ -54,24 +54,22 @@ class GroupEngine:
         Returns:
             Nats per token, with a gradient for the pairs. *Shape:* (members, samples)
         """
-        self.group.activate(members)
-        n, body = len(members), self.frozen.body
-        tails = [len(sample.response) for sample in samples] * n
-        if self._responses_only:
+        n, body = len(members), Body(self.base, *(self.injections[i] for i in members))
+        n_targets = [len(sample.response) for sample in samples] * n
+        if body.inject == "response":
             past = [
-                (k.repeat(n, 1, 1, 1), v.repeat(n, 1, 1, 1))
-                for k, v in self.frozen.prompts(samples)
+                (k.repeat(n, 1, 1, 1), v.repeat(n, 1, 1, 1)) for k, v in self.cache.prompts(samples)
             ]
             own = [(sample.prompt[-1], *sample.response[:-1]) for sample in samples] * n
             before = [len(sample.prompt) - 1 for sample in samples] * n
-            packed = body.pack(own, tails, past=before)
-            h = body.wanted(body.embed(packed), packed, past=past)
+            packed = body.pack(own, n_targets, past=before)
+            h = body.targets(body.embed(packed), packed, past=past).h
         else:
-            layer = self.group.first_layer
-            packed = body.pack([sample.read for sample in samples] * n, tails, share=False)
-            known = self.frozen.known(layer, samples)
-            streams = packed_rows(packed, [k.streams[layer] for k in known] * n)
-            h = body.wanted(streams, packed, start=layer)
+            layer = min(injection.first_layer for injection in self.injections)
+            packed = body.pack([sample.read for sample in samples] * n, n_targets, share=False)
+            known = self.cache.entries(layer, samples)
+            streams = packed_rows(packed, [entry.streams[layer] for entry in known] * n)
+            h = body.targets(streams, packed, start=layer).h
         return losses_of(self.base, h, list(samples) * n).view(n, -1)
 
 
@@ -88,7 +86,7 @@ def train_together(
     """Train each member as `lorecall.train.loop.train` would, all at once.
 
     Args:
-        engine: The pairs, on their base; they end at their best points.
+        engine: The pairs; they end at their best points.
         train_samples: What is learnt.
         valid_samples: What the best points are chosen by.
         settings: Rates, sizes and caps.
@@ -99,10 +97,9 @@ def train_together(
     Returns:
         One report a member, in order; `seconds` is each one's share of the time.
     """
-    group, frozen = engine.group, engine.frozen
     runs = [
-        TrainingRun(member, settings, len(train_samples), base_loss=base_loss)
-        for member in group.members
+        TrainingRun(injection, settings, len(train_samples), base_loss=base_loss)
+        for injection in engine.injections
     ]
     going = list(range(len(runs)))
     for chosen in all_batches(train_samples, settings, seed):
@@ -119,8 +116,7 @@ def train_together(
             on_step(1 / runs[0].n_steps)
         if runs[going[0]].reading_is_due:  # they step together, so they are read together
             for i in going:
-                group.activate([i])
-                one = FastEngine(group.base, group.members[i], frozen=frozen)
+                one = FastEngine(engine.base, engine.injections[i], cache=engine.cache)
                 runs[i].record(read(one, valid_samples, keep_bytes=KEEP_BYTES // len(going)))
             going = [i for i in going if not runs[i].is_over]
         if not going:

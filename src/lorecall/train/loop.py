@@ -109,7 +109,7 @@ def train(  # noqa: PLR0913
     """Train the pairs in place; they end as they were at the lowest validation loss.
 
     Args:
-        injection: The pairs, on their base.
+        injection: The pairs.
         train_samples: What is learnt.
         valid_samples: What the best point is chosen by.
         settings: Rates, sizes and caps.

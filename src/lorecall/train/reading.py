@@ -7,13 +7,12 @@ from statistics import fmean
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.body import body_of
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.lm.sampling import GreedyChooser, MarginChooser, ends_at
 from lorecall.records import Decoding, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
-from lorecall.train.engine import BatchReading, Engine, FastEngine, PlainEngine
+from lorecall.train.engine import BatchReading, Engine, engine_for
 from lorecall.train.loop import read, read_batches
 from lorecall.train.reply_length import LOWEST, fit_stop_bias
 
@@ -64,7 +63,7 @@ class Reader:
     ) -> None:
         self.base, self.settings = base, settings
         self.format = format_for(base, settings)
-        self.cache = cache or ActivationCache(body_of(base))
+        self.cache = cache or ActivationCache(base)
 
     def encode(
         self,
@@ -174,9 +173,7 @@ class Reader:
 
     def engine(self, injection: Injection | None) -> Engine:
         """Return what computes losses and answers with a memory, or with none."""
-        if self.settings.plain:
-            return PlainEngine(self.base, injection)
-        return FastEngine(self.base, injection, frozen=self.cache)
+        return engine_for(self.base, injection, cache=self.cache, plain=self.settings.plain)
 
     def _decoding(self, stop_bias: float = 0.0) -> Decoding:
         return Decoding(stop_bias=stop_bias, no_repeat=self.settings.no_repeat)

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from torch import Tensor
 
-from lorecall.lm.attach import Injection, InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, Recall, with_prompts
 from lorecall.metrics.intervals import standard_error
@@ -106,11 +106,11 @@ class TrialRunner(Reader):
             data: What is learnt, and what the best point is chosen by.
             linears: Which linears take a module; None for the family's default.
         """
-        with Injection(self.base, config, seed=self.seed, linears=linears) as injection:
-            report = replace(self._train(injection, data), best_reading=None)
-            return Trained(
-                report=report, tensors=injection.tensors(), n_parameters=injection.n_parameters
-            )
+        injection = Injection(self.base, config, seed=self.seed, linears=linears)
+        report = replace(self._train(injection, data), best_reading=None)
+        return Trained(
+            report=report, tensors=injection.tensors(), n_parameters=injection.n_parameters
+        )
 
     def run(self, config: InjectionConfig, data: TrialData) -> TrialOutcome:
         """Train one theta and read both objectives at its best point.
@@ -119,8 +119,8 @@ class TrialRunner(Reader):
             config: theta.
             data: What is learnt, and what the best point is chosen by.
         """
-        with Injection(self.base, config, seed=self.seed) as injection:
-            return self._outcome(injection, data, self._train(injection, data))
+        injection = Injection(self.base, config, seed=self.seed)
+        return self._outcome(injection, data, self._train(injection, data))
 
     def run_together(
         self, configs: Sequence[InjectionConfig], data: TrialData
@@ -134,23 +134,22 @@ class TrialRunner(Reader):
         Returns:
             One outcome a theta, in order.
         """
-        if self.settings.plain:
+        if self.settings.plain or not self.base.has_fast_path:
             return [self.run(config, data) for config in configs]
-        with InjectionGroup(self.base, configs, seed=self.seed) as group:
-            reports = train_together(
-                GroupEngine(group, self.cache),
-                self._learnt(data.train, configs[0]),
-                data.valid.encoded,
-                settings=self.settings,
-                seed=self.seed,
-                base_loss=data.base_loss,
-                on_step=self.on_step,
-            )
-            outcomes: list[TrialOutcome] = []
-            for i, (member, report) in enumerate(zip(group.members, reports, strict=True)):
-                group.activate([i])
-                outcomes.append(self._outcome(member, data, report))
-            return outcomes
+        injections = [Injection(self.base, config, seed=self.seed) for config in configs]
+        reports = train_together(
+            GroupEngine(injections, self.cache),
+            self._learnt(data.train, configs[0]),
+            data.valid.encoded,
+            settings=self.settings,
+            seed=self.seed,
+            base_loss=data.base_loss,
+            on_step=self.on_step,
+        )
+        return [
+            self._outcome(injection, data, report)
+            for injection, report in zip(injections, reports, strict=True)
+        ]
 
     def _train(self, injection: Injection, data: TrialData) -> TrainReport:
         return train(

@@ -23,10 +23,10 @@ Past = tuple[Tensor, Tensor]
 def attend(
     q: Tensor, k: Tensor, v: Tensor, geometry: Geometry, *, scaling: float, past: Past | None = None
 ) -> Tensor:
-    """Let the asking rows attend to what they see.
+    """Let queries attend to the rows that they see.
 
     Args:
-        q: Queries of the asking rows. *Shape:* (asking rows, heads, head width)
+        q: Queries. *Shape:* (queries, heads, head width)
         k: Keys of all rows. *Shape:* (rows, key heads, head width)
         v: Values of all rows. *Shape:* (rows, key heads, head width)
         geometry: Who sees whom.
@@ -34,7 +34,7 @@ def attend(
         past: Keys and values from outside; no gradient goes there.
 
     Returns:
-        Mixed values. *Shape:* (asking rows, heads * head width)
+        Mixed values. *Shape:* (queries, heads * head width)
     """
     if q.device.type == "cuda":
         return attend_fused(q, k, v, geometry, scaling=scaling, past=past)
@@ -45,12 +45,12 @@ def attend(
 def attend_fused(
     q: Tensor, k: Tensor, v: Tensor, geometry: Geometry, *, scaling: float, past: Past | None = None
 ) -> Tensor:
-    """The same by torch's fused kernels, which a GPU is fastest with; arguments as `attend`."""
+    """Attend by torch's fused kernels, the fastest on a GPU; arguments as `attend`."""
     parts: list[Tensor] = []
     for group in geometry.groups:
-        K, V = (_seen(x, group, past and past[i]) for i, x in enumerate((k, v)))
+        K, V = (_keys(x, group, past and past[i]) for i, x in enumerate((k, v)))
         mixed = F.scaled_dot_product_attention(
-            q[group.asking].transpose(1, 2),
+            q[group.queries].transpose(1, 2),
             K.transpose(1, 2),
             V.transpose(1, 2),
             attn_mask=group.bias,
@@ -58,7 +58,7 @@ def attend_fused(
             enable_gqa=True,
         )
         parts.append(mixed.transpose(1, 2).flatten(2).flatten(0, 1))
-    return torch.cat(parts)[geometry.asked_at]
+    return torch.cat(parts)[geometry.queries_at]
 
 
 class _Attention(Function):
@@ -68,10 +68,10 @@ class _Attention(Function):
         ctx.geometry, ctx.scaling = geometry, scaling
         ctx.save_for_backward(q, k, v, past_k, past_v)
         parts = [
-            _mix(q[g.asking], _seen(k, g, past_k), _seen(v, g, past_v), g.bias, scaling)
+            _mix(q[g.queries], _keys(k, g, past_k), _keys(v, g, past_v), g.bias, scaling)
             for g in geometry.groups
         ]
-        return torch.cat([part.flatten(0, 1) for part in parts])[geometry.asked_at]
+        return torch.cat([part.flatten(0, 1) for part in parts])[geometry.queries_at]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -80,17 +80,17 @@ class _Attention(Function):
         dout = grads[0].view(len(q), *q.shape[1:])
         parts: list[tuple[Tensor, Tensor, Tensor]] = []
         for g in geometry.groups:
-            wanted = dout[g.asking].masked_fill_(g.padding[:, :, None, None], 0)
-            K, V = _seen(k, g, past_k), _seen(v, g, past_v)
-            dq, dk, dv = _mix_back(q[g.asking], K, V, (g.bias, ctx.scaling), wanted)
+            wanted = dout[g.queries].masked_fill_(g.padding[:, :, None, None], 0)
+            K, V = _keys(k, g, past_k), _keys(v, g, past_v)
+            dq, dk, dv = _mix_back(q[g.queries], K, V, (g.bias, ctx.scaling), wanted)
             parts.append((dq, dk[:, _n_past(g) :], dv[:, _n_past(g) :]))
-        dq = torch.cat([part[0].flatten(0, 1) for part in parts])[geometry.asked_at]
+        dq = torch.cat([part[0].flatten(0, 1) for part in parts])[geometry.queries_at]
         dk, dv = (_at_rows([part[i] for part in parts], geometry) for i in (1, 2))
         return dq, dk, dv, None, None, None, None
 
 
-def _seen(rows: Tensor, group: Group, past: Tensor | None) -> Tensor:
-    own = rows[group.seen]
+def _keys(rows: Tensor, group: Group, past: Tensor | None) -> Tensor:
+    own = rows[group.keys]
     if past is None:
         return own
     before = past[list(group.members), : _n_past(group)]
@@ -98,12 +98,12 @@ def _seen(rows: Tensor, group: Group, past: Tensor | None) -> Tensor:
 
 
 def _n_past(group: Group) -> int:
-    return group.bias.shape[-1] - group.seen.shape[1]
+    return group.bias.shape[-1] - group.keys.shape[1]
 
 
 def _at_rows(grads: list[Tensor], geometry: Geometry) -> Tensor:
     """Bring the groups' gradients at their keys to the rows; the common start's add up."""
-    rows = torch.cat([grad.flatten(0, 1) for grad in grads])[geometry.seen_at]
+    rows = torch.cat([grad.flatten(0, 1) for grad in grads])[geometry.keys_at]
     groups = geometry.groups
     n_common = groups[-1].n_common
     if n_common:

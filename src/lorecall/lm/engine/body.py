@@ -6,36 +6,68 @@ layers below a memory. What is computed is the same (`tests/lm` compares).
 """
 
 from collections.abc import Sequence
+from threading import Lock
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past, attend
 from lorecall.lm.engine.kernels import set_fusing
-from lorecall.lm.engine.linears import Linears
+from lorecall.lm.engine.linears import Linears, WeightCopies
 from lorecall.lm.engine.packing import Pack, pack
-from lorecall.lm.families.blocks import BLOCKS, Rotation
+from lorecall.lm.families.blocks import BLOCKS, Blocks, Rotation
+from lorecall.records import Inject
 
 KeysValues = tuple[Tensor, Tensor]
 """One layer's keys and values of packed rows. *Shape:* (rows, key heads, head width) each."""
 
 
-class Body:
-    """The layers of a base, run over packed rows.
+class Passed(NamedTuple):
+    """What came out of some layers.
 
     Args:
-        base: The frozen base; memories put on it later take part.
-        reorder: Whether to keep reordered copies of the weights for decoding on a CPU.
+        h: The rows. *Shape:* (rows, width)
+        keys_values: Those of every layer gone through; empty unless they were to be kept.
     """
 
-    def __init__(self, base: LanguageModel, *, reorder: bool = True) -> None:
+    h: Tensor
+    keys_values: list[KeysValues]
+
+
+class Body:
+    """The layers of a base for one call, run over packed rows with the memories that it uses.
+
+    It is cheap, and made for every call; what is costly is made once a base, and knows nothing of
+    memories. So calls with different memories may run on one base at once.
+
+    Args:
+        base: The frozen base.
+        memories: One, or None for the base alone. Of several, each acts on its own share of the
+            rows, in order.
+        merge: Whether to merge a memory into copies of the weights: for calls without training.
+        copies: The base's reordered weights; those that all calls share when None.
+
+    Attributes:
+        inject: Which tokens the memories act on.
+    """
+
+    def __init__(
+        self,
+        base: LanguageModel,
+        *memories: Injection | None,
+        merge: bool = False,
+        copies: WeightCopies | None = None,
+    ) -> None:
+        shared = _shared_by(base)
         self.base = base
-        self.linears = Linears(reorder=reorder)
-        self.blocks = BLOCKS[base.family.name](base.model)
-        if base.device.type == "cuda":
-            set_fusing(on=True, device=base.device)
+        self.blocks = shared.blocks
+        used = [memory for memory in memories if memory is not None]
+        self.linears = Linears(copies or shared.copies, used, merge=merge)
+        self.inject: Inject = used[0].config.inject if used else "all"
 
     @property
     def n_layers(self) -> int:
@@ -45,28 +77,22 @@ class Body:
     def pack(
         self,
         sequences: Sequence[Sequence[int]],
-        tails: Sequence[int],
+        n_targets: Sequence[int],
         *,
         past: Sequence[int] | None = None,
         share: bool = True,
     ) -> Pack:
         """Pack sequences for this base; arguments as `lorecall.lm.engine.packing.pack`."""
-        base = self.base
-        return pack(sequences, tails, dtype=base.dtype, device=base.device, past=past, share=share)
+        dtype, device = self.base.dtype, self.base.device
+        return pack(sequences, n_targets, dtype=dtype, device=device, past=past, share=share)
 
     def embed(self, packed: Pack) -> Tensor:
         """Return the stream before the first layer. *Shape:* (rows, width)."""
-        return self.blocks.embed(packed.ids, self._positions(packed))
+        return self.blocks.embed(packed.ids, self.positions(packed.places))
 
-    def to_feed(
-        self,
-        h: Tensor,
-        packed: Pack,
-        *,
-        layer: int,
-        start: int | None = None,
-        kept: list[KeysValues] | None = None,
-    ) -> Tensor:
+    def to_mlp(
+        self, h: Tensor, packed: Pack, *, layer: int, start: int | None = None, keep: bool = False
+    ) -> Passed:
         """Run up to the feed-forward block of a layer.
 
         Args:
@@ -74,53 +100,40 @@ class Body:
             packed: The rows.
             layer: Where to stop.
             start: The layer whose feed-forward comes first; None for the very beginning.
-            kept: Takes the keys and values of every layer gone through.
+            keep: Whether to keep keys and values.
 
         Returns:
             The stream before the feed-forward of `layer`. *Shape:* (rows, width)
         """
-        rotation = self.rotation(self._positions(packed))
-        for i in range(-1 if start is None else start, layer):
-            if i >= 0:
-                h = self.blocks.mlp(i, h, self.linears)
-            h = self._attention(i + 1, h, packed, rotation, kept=kept)
-        return h
+        return self._attended(h, packed, _span(start, layer), keep=keep)
 
-    def wanted(
+    def targets(
         self,
         h: Tensor,
         packed: Pack,
         *,
         start: int | None = None,
-        kept: list[KeysValues] | None = None,
+        keep: bool = False,
         past: Sequence[Past] | None = None,
-    ) -> Tensor:
-        """Run to the end and give the wanted rows.
+    ) -> Passed:
+        """Run to the end; from the last layer's attention on, only rows that predict a target.
 
         Args:
             h: The stream before the first layer, or before the feed-forward of `start`.
             packed: The rows.
             start: The layer whose feed-forward comes first; None for the very beginning.
-            kept: Takes the keys and values of every layer gone through.
+            keep: Whether to keep keys and values.
             past: Keys and values of what came before, a pair a layer.
 
         Returns:
-            What the head is applied to. *Shape:* (wanted rows, width)
+            What the head is applied to. *Shape:* (target rows, width)
         """
-        rotation = self.rotation(self._positions(packed))
         last = self.n_layers - 1
-        if start == last:
-            h = h[packed.wanted]
-        for i in range(-1 if start is None else start, last + 1):
-            if i >= 0:
-                h = self.blocks.mlp(i, h, self.linears)
-            if i < last:
-                before = None if past is None else past[i + 1]
-                narrow = i + 1 == last
-                h = self._attention(
-                    i + 1, h, packed, rotation, kept=kept, past=before, narrow=narrow
-                )
-        return self.blocks.final_norm(h)
+        layers = _span(start, last)
+        passed = self._attended(h, packed, layers, keep=keep, past=past, narrow=True)
+        h = passed.h if layers else h[packed.targets]
+        h = self.blocks.mlp(last, h, self.linears)
+        return Passed(self.blocks.final_norm(h), passed.keys_values)
 
     def logits(self, h: Tensor) -> Tensor:
         """Apply the head. *Shape:* (rows, width) to (rows, vocabulary), in fp32."""
@@ -129,44 +142,69 @@ class Body:
             return self.linears(head, h).float()
         return self.base.logits(h)
 
-    def _attention(
-        self,
-        layer: int,
-        h: Tensor,
-        packed: Pack,
-        rotation: Rotation | None,
-        *,
-        kept: list[KeysValues] | None = None,
-        past: Past | None = None,
-        narrow: bool = False,
-    ) -> Tensor:
-        """Run one attention block; `narrow` goes on with the wanted rows alone."""
-        q, k, v = self.blocks.qkv(layer, h, rotation, self.linears)
-        if kept is not None:
-            kept.append((k, v))
-        geometry = packed.last if narrow else packed.whole
-        if narrow:
-            q, h = q[packed.wanted], h[packed.wanted]
-        scaling = self.blocks.scaling(layer)
-        mixed = attend(q, k, v, geometry, scaling=scaling, past=past)
-        return self.blocks.attention_output(layer, h, mixed, self.linears)
+    def positions(self, places: Tensor) -> Tensor:
+        """Return the position ids of places in a sequence, counted from 0."""
+        return self.base.first_position + places if self.base.first_position else places
 
     def rotation(self, positions: Tensor) -> Rotation | None:
         """Compute the rotary angles of positions, in the weights' number format."""
         like = torch.empty(0, dtype=self.base.dtype, device=self.base.device)
         return self.blocks.rotation(positions, like)
 
-    def _positions(self, packed: Pack) -> Tensor:
-        return (
-            self.base.first_position + packed.places if self.base.first_position else packed.places
-        )
+    def _attended(
+        self,
+        h: Tensor,
+        packed: Pack,
+        layers: range,
+        *,
+        keep: bool,
+        past: Sequence[Past] | None = None,
+        narrow: bool = False,
+    ) -> Passed:
+        """Run the attention of some layers, and each one's feed-forward before the next.
+
+        A first layer above 0 begins with the feed-forward of the layer below it; `narrow` goes on
+        with the target rows alone from the last layer's attention.
+        """
+        blocks, linears = self.blocks, self.linears
+        rotation = self.rotation(self.positions(packed.places))
+        keys_values: list[KeysValues] = []
+        for i in layers:
+            if i > 0:
+                h = blocks.mlp(i - 1, h, linears)
+            q, k, v = blocks.qkv(i, h, rotation, linears)
+            if keep:
+                keys_values.append((k, v))
+            geometry = packed.whole
+            if narrow and i == layers[-1]:
+                q, h, geometry = q[packed.targets], h[packed.targets], packed.last
+            before = None if past is None else past[i]
+            values = attend(q, k, v, geometry, scaling=blocks.scaling(i), past=before)
+            h = blocks.attention_output(i, h, values, linears)
+        return Passed(h, keys_values)
 
 
-_BODIES: WeakKeyDictionary[LanguageModel, Body] = WeakKeyDictionary()
+def _span(start: int | None, layer: int) -> range:
+    """Return the layers whose attention is run from before the feed-forward of `start` on."""
+    return range(0 if start is None else start + 1, layer + 1)
 
 
-def body_of(base: LanguageModel) -> Body:
-    """Return the fast path of a base, made when it is first asked for: its copies are shared."""
-    if base not in _BODIES:
-        _BODIES[base] = Body(base)
-    return _BODIES[base]
+class _Shared:
+    """What every call on a base uses: its blocks, and reordered copies of its weights."""
+
+    def __init__(self, base: LanguageModel) -> None:
+        self.blocks: Blocks = BLOCKS[base.family.name](base.model)
+        self.copies = WeightCopies()
+        if base.device.type == "cuda":
+            set_fusing(on=True, device=base.device)
+
+
+_SHARED: WeakKeyDictionary[LanguageModel, _Shared] = WeakKeyDictionary()
+_MAKING = Lock()
+
+
+def _shared_by(base: LanguageModel) -> _Shared:
+    with _MAKING:
+        if base not in _SHARED:
+            _SHARED[base] = _Shared(base)
+        return _SHARED[base]

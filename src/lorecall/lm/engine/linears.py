@@ -1,15 +1,16 @@
-"""How the linear maps of a base are computed: plainly, with a pair, or from reordered weights.
+"""How the linear maps of a base are computed in one call: plainly, with pairs, or reordered.
 
 Decoding multiplies few rows by every weight of the model. On a CPU torch's matrix product reads a
 plain weight badly for few rows; oneDNN keeps a copy in its own order, which is up to twice as fast
-(`benchmarks/`). The copies are made once a base, when it first decodes, and cost as much memory as
-the weights; `Linears(reorder=False)` does without.
+(`benchmarks/`). `WeightCopies` are made once a base, when it first decodes, cost as much memory as
+the weights, and know nothing of memories; `Linears` are made for each call, and hold its pairs.
 """
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -18,139 +19,145 @@ from transformers.pytorch_utils import Conv1D
 
 from lorecall.lm.engine.kernels import paired_linear
 from lorecall.lm.families.family import bias_of, weight_of
-from lorecall.lm.lora import LoraGroup, LoraLinear
+from lorecall.lm.lora import LoraPair, Pairs
 
 FEW_ROWS = 96
 _HINT = 32  # rows that the order is chosen for
 _PLAIN = (nn.Linear, Conv1D)  # exact types: a quantised linear is a subclass, and called as it is
 
 
-class Linears:
-    """Applies linear modules to packed rows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReorderedWeight:
+    """Weights laid one under another in oneDNN's order, their biases and their numbers of rows."""
+
+    weight: Tensor
+    bias: Tensor | None
+    sizes: list[int]
+
+    def outputs(self, x: Tensor) -> Sequence[Tensor]:
+        """Apply each weight. *Shape:* (rows, k) to (rows, d) each."""
+        y = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
+            x, self.weight, self.bias, "none", [], ""
+        )
+        return y.split(self.sizes, dim=-1)
+
+
+class WeightCopies:
+    """Reordered copies of a frozen base's own weights, which all calls on it share.
 
     Args:
-        reorder: Whether to keep reordered copies of the weights for few rows, on a CPU.
+        reorder: Whether to keep copies at all.
     """
 
     def __init__(self, *, reorder: bool = True) -> None:
         self.reorder = reorder
-        self._copies: dict[tuple[int, ...], _Copy] = {}
-        self._folded: dict[int, Tensor] = {}
-        self._bare = False
+        self._copies: dict[tuple[nn.Module, ...], ReorderedWeight] = {}
+        self._filling = Lock()
+
+    def get(self, modules: tuple[nn.Module, ...]) -> ReorderedWeight:
+        """Return the copy of some linears' weights, made when it is first asked for."""
+        found = self._copies.get(modules)
+        if found is None:
+            with self._filling:
+                found = self._copies.get(modules)
+                if found is None:
+                    found = _reordered(modules, [weight_of(module) for module in modules])
+                    self._copies[modules] = found
+        return found
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """What a call needs to know of a memory."""
+
+    @property
+    def pairs(self) -> Sequence[LoraPair]:
+        """Its pairs."""
+        ...
+
+    def for_call(self) -> Pairs:
+        """Return the pairs as one call uses them."""
+        ...
+
+
+class Linears:
+    """Applies a base's linears to packed rows in one call, with the memories that it uses.
+
+    Args:
+        copies: The base's reordered weights.
+        memories: None, one, or several: then each acts on its own share of the rows, in order.
+        merge: Whether to add a memory's pairs to copies of the weights, which saves two products a
+            linear. That is done in fp32 alone: rounded to bf16, the sum would lose most of a small
+            update. Not for training.
+
+    Attributes:
+        copies: The base's reordered weights.
+    """
+
+    def __init__(
+        self, copies: WeightCopies, memories: Sequence[Memory] = (), *, merge: bool = False
+    ) -> None:
+        self.copies = copies
+        self._own: dict[tuple[nn.Module, ...], ReorderedWeight] = {}
+        self._merged: dict[nn.Module, Tensor] = {}
+        if merge and len(memories) == 1:
+            self._merged = {p.linear: p.merged() for p in memories[0].pairs if _merges(p.linear)}
+        self._pairs = [
+            {
+                linear: pair
+                for linear, pair in memory.for_call().items()
+                if linear not in self._merged
+            }
+            for memory in memories
+        ]
 
     def __call__(self, module: nn.Module, x: Tensor) -> Tensor:
         """Apply one linear, its pair included. *Shape:* (rows, k) to (rows, d)."""
         return self.joined((module,), x)[0]
 
-    def joined(self, modules: Sequence[nn.Module], x: Tensor) -> Sequence[Tensor]:
+    def joined(self, modules: tuple[nn.Module, ...], x: Tensor) -> Sequence[Tensor]:
         """Apply several linears to the same rows."""
         if not self._from_copies(modules, x):
             return [self._one(module, x) for module in modules]
-        copy, bias, sizes = self._copy(modules)
-        y = torch.ops.mkldnn._linear_pointwise(x, copy, bias, "none", [], "")  # noqa: SLF001
-        return [
-            part + module.update(x)
-            if isinstance(module, LoraLinear) and self._has_pair(module)
-            else part
-            for module, part in zip(modules, y.split(sizes, dim=-1), strict=True)
-        ]
-
-    @contextmanager
-    def folded(self, modules: Sequence[LoraLinear]) -> Generator[None]:
-        """Fold pairs into copies of their weights for a block without training.
-
-        Only in fp32: rounded to bf16, the sum would lose most of a small update.
-        """
-        self._folded = {
-            id(module): torch.addmm(
-                weight_of(module.linear), module.up, module.down, alpha=module.scaling
-            ).detach()
-            for module in modules
-            if not module.merged and _is_plain(module.linear)
-            if weight_of(module.linear).dtype == module.up.dtype
-        }
-        try:
-            yield
-        finally:
-            gone = {id(weight) for weight in self._folded.values()}
-            self._copies = {key: c for key, c in self._copies.items() if not gone & set(key)}
-            self._folded = {}
-
-    @contextmanager
-    def bare(self) -> Generator[None]:
-        """Leave every pair out for a block: the base as it is without a memory."""
-        self._bare = True
-        try:
-            yield
-        finally:
-            self._bare = False
+        outputs = self._copy(modules).outputs(x)
+        return [self._updated(m, x, y) for m, y in zip(modules, outputs, strict=True)]
 
     def _one(self, module: nn.Module, x: Tensor) -> Tensor:
-        if isinstance(module, LoraGroup) and self._bare:
-            module = module.linear
-        inner = _inner(module)
-        if not _is_plain(inner):
-            return module(x) if self._has_pair(module) else inner(x)
-        if isinstance(module, LoraLinear) and self._has_pair(module):
-            if torch.is_grad_enabled():
-                pair = module.pair(x.dtype)
-                return paired_linear(x, weight_of(inner), bias_of(inner), pair, module.scaling)
-            return F.linear(x, weight_of(inner), bias_of(inner)) + module.update(x)
-        return F.linear(x, self._weight(module), bias_of(inner))
+        if not _is_plain(module):
+            return self._updated(module, x, module(x))
+        if len(self._pairs) == 1 and torch.is_grad_enabled() and module in self._pairs[0]:
+            pair = self._pairs[0][module]
+            return paired_linear(
+                x, weight_of(module), bias_of(module), (pair.down, pair.up), pair.scaling
+            )
+        return self._updated(module, x, F.linear(x, self._weight(module), bias_of(module)))
 
-    def _has_pair(self, module: nn.Module) -> bool:
-        """Whether a pair is to be applied beside the weight that is used."""
-        if not isinstance(module, LoraLinear) or self._bare:
-            return False
-        return not module.merged and id(module) not in self._folded
+    def _updated(self, module: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Add to the base's outputs what the pairs beside a linear say: eq. (1)."""
+        pairs = [memory.get(module) for memory in self._pairs]
+        if not any(pairs):
+            return y
+        if len(pairs) == 1 and pairs[0] is not None:
+            return y + pairs[0].update(x)
+        shares = zip(pairs, x.chunk(len(pairs)), y.chunk(len(pairs)), strict=True)
+        return torch.cat([h if pair is None else h + pair.update(own) for pair, own, h in shares])
 
     def _weight(self, module: nn.Module) -> Tensor:
-        """Return the weight that is used now. *Shape:* (d, k)."""
-        folded = self._folded.get(id(module))
-        return weight_of(_inner(module)) if folded is None or self._bare else folded
+        merged = self._merged.get(module)
+        return weight_of(module) if merged is None else merged
 
-    def _source(self, module: nn.Module) -> Tensor:
-        """Return the tensor that the weight in use is stored in."""
-        folded = self._folded.get(id(module))
-        stored = _inner(module).weight if folded is None or self._bare else folded
-        assert isinstance(stored, Tensor)
-        return stored
-
-    def _from_copies(self, modules: Sequence[nn.Module], x: Tensor) -> bool:
-        few = self.reorder and len(x) <= FEW_ROWS and x.device.type == "cpu"
+    def _from_copies(self, modules: tuple[nn.Module, ...], x: Tensor) -> bool:
+        few = self.copies.reorder and len(x) <= FEW_ROWS and x.device.type == "cpu"
         if not few or torch.is_grad_enabled():
             return False
-        return all(_is_plain(_inner(module)) for module in modules) and can_reorder(x.dtype)
+        return all(_is_plain(module) for module in modules) and can_reorder(x.dtype)
 
-    def _copy(self, modules: Sequence[nn.Module]) -> tuple[Tensor, Tensor | None, list[int]]:
-        """Return the reordered copy of weights laid one under another, their biases and sizes."""
-        sources = tuple(self._source(module) for module in modules)
-        key = tuple(id(source) for source in sources)
-        kept = self._copies.get(key)
-        if kept is None or kept.versions != _versions(sources):
-            weights = [self._weight(module) for module in modules]
-            sizes = [len(weight) for weight in weights]
-            whole = torch.cat(weights) if len(weights) > 1 else weights[0].contiguous()
-            kept = _Copy(
-                sources=sources,
-                versions=_versions(sources),
-                weight=torch.ops.mkldnn._reorder_linear_weight(whole, _HINT),  # noqa: SLF001
-                bias=_joined_bias([bias_of(_inner(module)) for module in modules], weights),
-                sizes=sizes,
-            )
-            self._copies[key] = kept
-        return kept.weight, kept.bias, kept.sizes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Copy:
-    """A reordered weight, with what it was made from: alive, so that its identity stays taken."""
-
-    sources: tuple[Tensor, ...]
-    versions: tuple[int, ...]
-    weight: Tensor
-    bias: Tensor | None
-    sizes: list[int]
+    def _copy(self, modules: tuple[nn.Module, ...]) -> ReorderedWeight:
+        if not any(module in self._merged for module in modules):
+            return self.copies.get(modules)
+        if modules not in self._own:
+            self._own[modules] = _reordered(modules, [self._weight(module) for module in modules])
+        return self._own[modules]
 
 
 @cache
@@ -165,17 +172,21 @@ def can_reorder(dtype: torch.dtype) -> bool:
     return True
 
 
-def _inner(module: nn.Module) -> nn.Module:
-    return module.linear if isinstance(module, LoraLinear) else module
+def _reordered(modules: Sequence[nn.Module], weights: Sequence[Tensor]) -> ReorderedWeight:
+    whole = torch.cat(list(weights)) if len(weights) > 1 else weights[0].contiguous()
+    return ReorderedWeight(
+        weight=torch.ops.mkldnn._reorder_linear_weight(whole, _HINT),  # noqa: SLF001
+        bias=_joined_bias([bias_of(module) for module in modules], weights),
+        sizes=[len(weight) for weight in weights],
+    )
 
 
 def _is_plain(linear: nn.Module) -> bool:
     return type(linear) in _PLAIN
 
 
-def _versions(tensors: Sequence[Tensor]) -> tuple[int, ...]:
-    """Return torch's own counters of changes; a tensor made in inference mode has none."""
-    return tuple(0 if t.is_inference() else t._version for t in tensors)  # noqa: SLF001
+def _merges(linear: nn.Module) -> bool:
+    return _is_plain(linear) and weight_of(linear).dtype == torch.float32
 
 
 def _joined_bias(biases: Sequence[Tensor | None], weights: Sequence[Tensor]) -> Tensor | None:

@@ -9,6 +9,7 @@ This module knows nothing of models or memories.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -25,17 +26,17 @@ class Group:
     Args:
         members: The sequences, by their place in the batch; none for the common start.
         n_common: How many of the rows seen are the common start.
-        asking: For each sequence, its rows among those that ask, padded. *Shape:* (group, asking)
-        padding: Where `asking` is padding. *Shape:* (group, asking)
-        seen: For each sequence, the rows it sees, padded. *Shape:* (group, keys)
-        bias: 0 where a row sees a key, -inf elsewhere. *Shape:* (group, 1, asking, past + keys)
+        queries: For each sequence, its rows among those that ask, padded. *Shape:* (group, queries)
+        padding: Where `queries` is padding. *Shape:* (group, queries)
+        keys: For each sequence, the rows it sees, padded. *Shape:* (group, keys)
+        bias: 0 where a row sees a key, -inf elsewhere. *Shape:* (group, 1, queries, past + keys)
     """
 
     members: tuple[int, ...]
     n_common: int
-    asking: Tensor
+    queries: Tensor
     padding: Tensor
-    seen: Tensor
+    keys: Tensor
     bias: Tensor
 
 
@@ -45,14 +46,14 @@ class Geometry:
 
     Args:
         groups: Who attends together.
-        asked_at: Where each asking row lies in the groups' `asking`, flat. *Shape:* (asking rows,)
-        seen_at: Where each row lies in the groups' `seen`, flat; -1 for the common start where it
+        queries_at: Where each query lies in the groups' `queries`, flat. *Shape:* (queries,)
+        keys_at: Where each row lies in the groups' `keys`, flat; -1 for the common start where it
             does not ask. *Shape:* (rows,)
     """
 
     groups: tuple[Group, ...]
-    asked_at: Tensor
-    seen_at: Tensor
+    queries_at: Tensor
+    keys_at: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +65,25 @@ class Pack:
         places: Each token's place in its sequence, from 0. *Shape:* (rows,)
         n_common: Rows of the common start.
         lengths: Own rows of each sequence.
-        tails: How many of the last rows of each sequence are wanted at the end.
+        n_targets: How many of the last rows of each sequence predict a target.
         whole: Attention of every row.
-        last: Attention of the wanted rows alone, for the last layer.
-        wanted: The wanted rows, sequence after sequence. *Shape:* (wanted,)
+        last: Attention of the target rows alone, for the last layer.
+        targets: The rows that predict a target, sequence after sequence. *Shape:* (targets,)
     """
 
     ids: Tensor
     places: Tensor
     n_common: int
     lengths: tuple[int, ...]
-    tails: tuple[int, ...]
+    n_targets: tuple[int, ...]
     whole: Geometry
     last: Geometry
-    wanted: Tensor
+    targets: Tensor
 
 
 def pack(
     sequences: Sequence[Sequence[int]],
-    tails: Sequence[int],
+    n_targets: Sequence[int],
     *,
     dtype: torch.dtype,
     device: torch.device,
@@ -93,14 +94,14 @@ def pack(
 
     Args:
         sequences: Token ids of each, at least one token.
-        tails: How many of the last rows of each are wanted at the end, at least one.
+        n_targets: How many of the last rows of each predict a target, at least one.
         dtype: Number format of the masks: the model's.
         device: Where the tensors go.
         past: For each sequence, how many tokens came before it, their keys and values given from
             outside; nothing is shared then.
         share: Whether what all begin with is there once: not where their memories differ.
     """
-    n_common = _n_common(sequences, tails) if share and past is None else 0
+    n_common = _n_common(sequences, n_targets) if share and past is None else 0
     own = [sequence[n_common:] for sequence in sequences]
     lengths = tuple(len(tokens) for tokens in own)
     offsets = [0] * len(own) if past is None else list(past)
@@ -108,21 +109,21 @@ def pack(
     places = [*range(n_common)]
     for n, offset in zip(lengths, offsets, strict=True):
         places += range(n_common + offset, n_common + offset + n)
-    wanted: list[int] = []
+    targets: list[int] = []
     end = n_common
-    for n, tail in zip(lengths, tails, strict=True):
+    for n, n_last in zip(lengths, n_targets, strict=True):
         end += n
-        wanted += range(end - tail, end)
+        targets += range(end - n_last, end)
     shape = _Shape(lengths=lengths, n_common=n_common, offsets=tuple(offsets))
     return Pack(
         ids=torch.tensor(ids, device=device),
         places=torch.tensor(places, device=device),
         n_common=n_common,
         lengths=lengths,
-        tails=tuple(tails),
+        n_targets=tuple(n_targets),
         whole=_geometry(shape, lengths, dtype, device, whole=True),
-        last=_geometry(shape, tuple(tails), dtype, device, whole=False),
-        wanted=torch.tensor(wanted, device=device),
+        last=_geometry(shape, tuple(n_targets), dtype, device, whole=False),
+        targets=torch.tensor(targets, device=device),
     )
 
 
@@ -150,11 +151,11 @@ class _Shape:
     offsets: tuple[int, ...]
 
 
-def _n_common(sequences: Sequence[Sequence[int]], tails: Sequence[int]) -> int:
-    """Count the tokens that every sequence begins with, the wanted rows left out."""
+def _n_common(sequences: Sequence[Sequence[int]], n_targets: Sequence[int]) -> int:
+    """Count the tokens that every sequence begins with, the target rows left out."""
     if len(sequences) == 1:
         return 0
-    limit = min(len(s) - tail for s, tail in zip(sequences, tails, strict=True))
+    limit = min(len(s) - n for s, n in zip(sequences, n_targets, strict=True))
     first = sequences[0]
     for i in range(limit):
         if any(sequence[i] != first[i] for sequence in sequences):
@@ -163,52 +164,50 @@ def _n_common(sequences: Sequence[Sequence[int]], tails: Sequence[int]) -> int:
 
 
 def _geometry(
-    shape: _Shape, asking: tuple[int, ...], dtype: torch.dtype, device: torch.device, *, whole: bool
+    shape: _Shape, n_last: tuple[int, ...], dtype: torch.dtype, device: torch.device, *, whole: bool
 ) -> Geometry:
-    """Lay out attention where the last `asking` rows of each sequence ask.
+    """Lay out attention where the last `n_last` rows of each sequence are queries.
 
-    `whole` says that the common start asks too; it cannot be told from `asking`, for all own rows
-    may be wanted.
+    `whole` says that the common start asks too; it cannot be told from `n_last`, for all own rows
+    may predict targets.
     """
     n_common, lengths = shape.n_common, shape.lengths
-    starts = [n_common + sum(lengths[:i]) for i in range(len(lengths))]
-    first = [(n_common if whole else 0) + sum(asking[:i]) for i in range(len(lengths))]
+    key_starts = [n_common, *(n_common + end for end in accumulate(lengths))]
+    n_before = n_common if whole else 0
+    query_starts = [n_before, *(n_before + end for end in accumulate(n_last))]
     groups: list[Group] = []
     if n_common and whole:
-        own = _Rows(lengths=(n_common,), asking=(n_common,), starts=(0,), first=(0,), offsets=(0,))
-        groups.append(_group((), own, 0, dtype))
+        common = _Rows(n_keys=n_common, n_queries=n_common, key_start=0, query_start=0, n_past=0)
+        groups.append(_group((), [common], 0, dtype))
     for members in _alike(lengths):
-        chosen = _Rows(
-            **{
-                name: tuple(values[i] for i in members)
-                for name, values in {
-                    "lengths": lengths,
-                    "asking": asking,
-                    "starts": starts,
-                    "first": first,
-                    "offsets": shape.offsets,
-                }.items()
-            }
-        )
-        groups.append(_group(members, chosen, n_common, dtype))
-    n_asking = sum(asking) + (n_common if whole else 0)
-    asked_at, seen_at = _places(groups, n_asking, n_common + sum(lengths))
+        rows = [
+            _Rows(
+                n_keys=lengths[i],
+                n_queries=n_last[i],
+                key_start=key_starts[i],
+                query_start=query_starts[i],
+                n_past=shape.offsets[i],
+            )
+            for i in members
+        ]
+        groups.append(_group(members, rows, n_common, dtype))
+    queries_at, keys_at = _places(groups, query_starts[-1], key_starts[-1])
     return Geometry(
         groups=tuple(_on(group, device) for group in groups),
-        asked_at=asked_at.to(device),
-        seen_at=seen_at.to(device),
+        queries_at=queries_at.to(device),
+        keys_at=keys_at.to(device),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """The sequences of one group: own rows, asking rows, where both start, tokens before."""
+    """One sequence's own rows: how many there are, how many ask, where both start, its past."""
 
-    lengths: tuple[int, ...]
-    asking: tuple[int, ...]
-    starts: tuple[int, ...]
-    first: tuple[int, ...]
-    offsets: tuple[int, ...]
+    n_keys: int
+    n_queries: int
+    key_start: int
+    query_start: int
+    n_past: int
 
 
 def _alike(lengths: Sequence[int]) -> list[tuple[int, ...]]:
@@ -222,19 +221,22 @@ def _alike(lengths: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(group) for group in groups]
 
 
-def _group(members: tuple[int, ...], rows: _Rows, n_common: int, dtype: torch.dtype) -> Group:
-    n, a, offset, start, first = (
-        torch.tensor(values)[:, None]
-        for values in (rows.lengths, rows.asking, rows.offsets, rows.starts, rows.first)
-    )
-    size, n_past = len(rows.lengths), max(rows.offsets)
-    column, row = torch.arange(max(rows.lengths)), torch.arange(max(rows.asking))
-    place = (n - a + row)[:, :, None]  # a row sees its sequence's rows up to itself
+def _group(
+    members: tuple[int, ...], rows: Sequence[_Rows], n_common: int, dtype: torch.dtype
+) -> Group:
+    n_keys = torch.tensor([row.n_keys for row in rows])[:, None]
+    n_queries = torch.tensor([row.n_queries for row in rows])[:, None]
+    key_start = torch.tensor([row.key_start for row in rows])[:, None]
+    query_start = torch.tensor([row.query_start for row in rows])[:, None]
+    past = torch.tensor([row.n_past for row in rows])[:, None]
+    size, n_past = len(rows), int(past.max())
+    key, query = torch.arange(int(n_keys.max())), torch.arange(int(n_queries.max()))
+    place = (n_keys - n_queries + query)[:, :, None]  # a row sees its sequence's up to itself
     sees = torch.cat(
         [
-            (torch.arange(n_past) < offset)[:, None].expand(size, len(row), n_past),
-            torch.ones(size, len(row), n_common, dtype=torch.bool),
-            (column <= place) & (column < n[:, :, None]),
+            (torch.arange(n_past) < past)[:, None].expand(size, len(query), n_past),
+            torch.ones(size, len(query), n_common, dtype=torch.bool),
+            (key <= place) & (key < n_keys[:, :, None]),
         ],
         dim=-1,
     )
@@ -243,37 +245,37 @@ def _group(members: tuple[int, ...], rows: _Rows, n_common: int, dtype: torch.dt
     return Group(
         members=members,
         n_common=n_common,
-        asking=torch.where(row < a, first + row, first),
-        padding=row >= a,
-        seen=torch.cat([common, torch.where(column < n, start + column, start)], dim=-1),
+        queries=torch.where(query < n_queries, query_start + query, query_start),
+        padding=query >= n_queries,
+        keys=torch.cat([common, torch.where(key < n_keys, key_start + key, key_start)], dim=-1),
         bias=bias[:, None],
     )
 
 
-def _places(groups: Sequence[Group], n_asking: int, n_rows: int) -> tuple[Tensor, Tensor]:
-    """Find each asking row, and each own row, in the groups laid one after another."""
-    asked_at, seen_at = torch.full((n_asking,), -1), torch.full((n_rows,), -1)
-    asked = seen = 0
+def _places(groups: Sequence[Group], n_queries: int, n_rows: int) -> tuple[Tensor, Tensor]:
+    """Find each query, and each own row, in the groups laid one after another."""
+    queries_at, keys_at = torch.full((n_queries,), -1), torch.full((n_rows,), -1)
+    n_before = n_keys_before = 0
     for group in groups:
         used = torch.nonzero(~group.padding.flatten()).flatten()
-        asked_at[group.asking.flatten()[used]] = asked + used
-        keys = group.seen.clone()
+        queries_at[group.queries.flatten()[used]] = n_before + used
+        keys = group.keys.clone()
         keys[:, : group.n_common] = -1
         # padding repeats its sequence's first own row
         later = keys[:, group.n_common + 1 :]
         later[later == keys[:, group.n_common, None]] = -1
         own = torch.nonzero(keys.flatten() >= 0).flatten()
-        seen_at[keys.flatten()[own]] = seen + own
-        asked += group.asking.numel()
-        seen += group.seen.numel()
-    return asked_at, seen_at
+        keys_at[keys.flatten()[own]] = n_keys_before + own
+        n_before += group.queries.numel()
+        n_keys_before += group.keys.numel()
+    return queries_at, keys_at
 
 
 def _on(group: Group, device: torch.device) -> Group:
     return replace(
         group,
-        asking=group.asking.to(device),
+        queries=group.queries.to(device),
         padding=group.padding.to(device),
-        seen=group.seen.to(device),
+        keys=group.keys.to(device),
         bias=group.bias.to(device),
     )

@@ -1,7 +1,7 @@
 """The plain path: transformers' own forward pass over padded batches, and a cache that grows.
 
-Nothing here is clever. The fast path (`body`, `decode`) is tested against it, and a family that the
-fast path does not know runs on it.
+Nothing here is clever. The fast path (`body`, `steps`) is tested against it, and a family without a
+fast path runs on it.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.lora import LoraLinear
+from lorecall.lm.hooks import Acting
 from lorecall.lm.sampling import Chooser
-from lorecall.records import Inject
 
 
 @torch.inference_mode()
@@ -23,16 +23,16 @@ def answer_plainly(
     *,
     max_new_tokens: int,
     chooser: Chooser,
-    inject: Inject = "all",
+    injection: Injection | None = None,
 ) -> list[list[int]]:
     """Answer prompts, all at once.
 
     Args:
-        base: The base, with or without a memory on it.
+        base: The base.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest answer.
         chooser: Chooses every token, and says which of them end an answer.
-        inject: Which tokens the memory acts on.
+        injection: The memory, if any.
 
     Returns:
         One list of new token ids a prompt, in the prompts' order.
@@ -41,12 +41,9 @@ def answer_plainly(
     rows = list(range(len(prompts)))  # the prompts still going on
     ids, mask = pad_left(prompts, base.pad_id, base.device)
     cache = DynamicCache(config=base.model.config)
-    if inject == "response":
-        act_on(base, (torch.arange(ids.shape[1], device=base.device) == ids.shape[1] - 1)[None])
-    try:
-        hidden = base.hidden(ids, mask, cache=cache)
-    finally:
-        act_on(base, None)
+    last = torch.arange(ids.shape[1], device=base.device) == ids.shape[1] - 1
+    hidden = base.hidden(ids, mask, cache=cache, memory=acting_on(injection, last[None]))
+    memory = acting_on(injection)
     for step in range(max_new_tokens):
         chosen = chooser.choose(base.logits(hidden[:, -1]), rows, answers)
         going = [i for i, token in enumerate(chosen.tolist()) if token not in chooser.stop_ids]
@@ -61,20 +58,25 @@ def answer_plainly(
             rows = [rows[i] for i in going]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         positions = base.positions(mask)[:, -1:]
-        hidden = base.hidden(chosen[:, None], mask, positions=positions, cache=cache)
+        hidden = base.hidden(chosen[:, None], mask, positions=positions, cache=cache, memory=memory)
     return answers
 
 
-def act_on(base: LanguageModel, tokens: Tensor | None) -> None:
-    """Say on which tokens of the next padded batch the pairs act.
+def acting_on(injection: Injection | None, responses: Tensor | None = None) -> Acting | None:
+    """Return the pairs of a memory for one forward pass over a padded batch.
 
     Args:
-        base: The base with its memory.
-        tokens: True where they act; None for everywhere. *Shape:* (batch or 1, tokens)
+        injection: The memory, if any.
+        responses: True on the response side: where a memory acts that acts there alone; None where
+            all tokens are. *Shape:* (batch or 1, tokens)
     """
-    for module in base.model.modules():
-        if isinstance(module, LoraLinear):
-            module.acting = None if tokens is None else tokens[..., None].to(base.dtype)
+    if injection is None:
+        return None
+    tokens = responses if injection.config.inject == "response" else None
+    return Acting(
+        pairs=injection.for_call(),
+        tokens=None if tokens is None else tokens[..., None].to(injection.base.dtype),
+    )
 
 
 def pad_left(

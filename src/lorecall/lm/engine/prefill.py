@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.packing import Pack
-from lorecall.records import Inject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,55 +37,55 @@ class Prefilled:
 
 
 @torch.no_grad()
-def read_prompts(body: Body, prompts: Sequence[Sequence[int]], inject: Inject) -> Prefilled:
+def read_prompts(body: Body, prompts: Sequence[Sequence[int]]) -> Prefilled:
     """Read prompts for decoding.
 
+    A memory that acts on responses alone acts on the prompt's last token too, for that predicts
+    the first response token.
+
     Args:
-        body: The base, with or without a memory on it.
+        body: The base, with the memory of this call if there is one.
         prompts: Token ids, at least one a prompt.
-        inject: Where the memory acts: on `all` tokens, or on the `response` side, which begins
-            with the prompt's last token, for that predicts the first response token.
     """
     lengths = tuple(len(prompt) for prompt in prompts)
-    if inject == "response":
-        past = bare_past(body, [prompt[:-1] for prompt in prompts])
+    one_each = [1] * len(prompts)
+    if body.inject == "response":
+        past = base_past(body.base, [prompt[:-1] for prompt in prompts])
         packed = body.pack(
-            [prompt[-1:] for prompt in prompts], [1] * len(prompts), past=[n - 1 for n in lengths]
+            [prompt[-1:] for prompt in prompts], one_each, past=[n - 1 for n in lengths]
         )
-        kept: list[KeysValues] = []
-        last = body.wanted(body.embed(packed), packed, kept=kept, past=past)
-        return Prefilled(lengths=lengths, layers=with_first_rows(past, packed, kept), last=last)
-    packed = body.pack(prompts, [1] * len(prompts))
-    kept = []
-    last = body.wanted(body.embed(packed), packed, kept=kept)
-    return Prefilled(lengths=lengths, layers=prompt_past(packed, lengths, kept), last=last)
+        passed = body.targets(body.embed(packed), packed, keep=True, past=past)
+        layers = with_first_rows(past, packed, passed.keys_values)
+    else:
+        packed = body.pack(prompts, one_each)
+        passed = body.targets(body.embed(packed), packed, keep=True)
+        layers = prompt_past(packed, lengths, passed.keys_values)
+    return Prefilled(lengths=lengths, layers=layers, last=passed.h)
 
 
 @torch.no_grad()
-def bare_past(body: Body, prompts: Sequence[Sequence[int]]) -> tuple[Past, ...]:
-    """Read prompts, which may be empty, with the base alone: a memory on it does not take part."""
-    kept: list[KeysValues] = []
-    lengths = [len(prompt) for prompt in prompts]
-    sequences = [prompt or (body.base.pad_id,) for prompt in prompts]
+def base_past(base: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Past, ...]:
+    """Read prompts, which may be empty, with the base alone."""
+    body = Body(base)
+    sequences = [prompt or (base.pad_id,) for prompt in prompts]
     packed = body.pack(sequences, [1] * len(prompts))
-    with body.linears.bare():
-        body.to_feed(body.embed(packed), packed, layer=body.n_layers - 1, kept=kept)
-    return prompt_past(packed, lengths, kept)
+    passed = body.to_mlp(body.embed(packed), packed, layer=body.n_layers - 1, keep=True)
+    return prompt_past(packed, [len(prompt) for prompt in prompts], passed.keys_values)
 
 
 def prompt_past(
-    packed: Pack, lengths: Sequence[int], kept: Sequence[KeysValues]
+    packed: Pack, lengths: Sequence[int], keys_values: Sequence[KeysValues]
 ) -> tuple[Past, ...]:
     """Return each sequence its own first `lengths` rows of keys and values, padded on the right."""
     column = torch.arange(max(1, *lengths) if len(lengths) > 1 else max(1, lengths[0]))
     starts = torch.tensor([sum(packed.lengths[:i]) for i in range(len(lengths))])[:, None]
     index = torch.where(column < packed.n_common, column, starts + column)
     index = torch.where(column < torch.tensor(lengths)[:, None], index, 0).to(packed.ids.device)
-    return tuple((k[index], v[index]) for k, v in kept)
+    return tuple((k[index], v[index]) for k, v in keys_values)
 
 
 def with_first_rows(
-    past: Sequence[Past], packed: Pack, kept: Sequence[KeysValues]
+    past: Sequence[Past], packed: Pack, keys_values: Sequence[KeysValues]
 ) -> tuple[Past, ...]:
     """Put the first own row of each sequence behind its past, where decoding looks for it."""
     device = packed.ids.device
@@ -93,7 +93,7 @@ def with_first_rows(
     at = packed.places[starts.to(device)]
     batch = torch.arange(len(at), device=device)
     layers: list[Past] = []
-    for halves, rows in zip(past, kept, strict=True):
+    for halves, rows in zip(past, keys_values, strict=True):
         room = [torch.cat([x, x.new_zeros(len(x), 1, *x.shape[2:])], dim=1) for x in halves]
         for x, new in zip(room, rows, strict=True):
             x[batch, at] = new[starts.to(device)]

@@ -1,8 +1,9 @@
 """One token a row through the model, with the keys and values of what came before.
 
-Both kinds keep them in tensors with room for what is to come, each row's tokens without a gap. On a
-CPU, which waits for memory, rows of like length attend together and no more is read than is there.
-On a GPU, which waits for the next call, a step has fixed shapes and is replayed as one CUDA graph.
+Both kinds keep them in tensors with room for the tokens to come, each row's without a gap. On a CPU
+a step costs what it reads from memory: so rows of like length attend together, and only the part of
+the room that is filled is read. On a GPU a step costs the launch of its kernels: so its shapes stay
+the same, and it is replayed as one CUDA graph.
 """
 
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ class GrowingSteps:
             for (a, b), n in zip(cuts, after, strict=True)
         ]
         blocks, linears = self._body.blocks, self._body.linears
-        positions = places + self._body.base.first_position
+        positions = self._body.positions(places)
         h = blocks.embed(tokens, positions)
         rotation = self._body.rotation(positions)
         for layer, (keys, values) in enumerate(self._layers):
@@ -129,7 +130,7 @@ class FixedSteps:
         keys = self._layers[0][0]
         bias = _bias(self._lengths, keys.shape[2], keys.dtype)
         blocks, linears = self._body.blocks, self._body.linears
-        positions = places + self._body.base.first_position
+        positions = self._body.positions(places)
         h = blocks.embed(self._tokens, positions)
         rotation = self._body.rotation(positions)
         for layer, (keys, values) in enumerate(self._layers):

@@ -1,7 +1,7 @@
 """The layers of each model family over packed rows, cut in two: attention, feed-forward.
 
-The weights are the base's own modules'; only the order of the work is ours. A call's memory, if any,
-is in the `linears` that it passes: nothing about a memory or a call is kept here, so calls with
+The weights are the base's own modules'; only the order of the work is ours. A call's memory, if
+any, is in the `linears` that it passes: nothing of a memory or a call is kept here, so calls with
 different memories may run at once. `tests/lm` compares every family with its own `forward`.
 
 To add a family: a class with these methods, and its entry in `BLOCKS`.

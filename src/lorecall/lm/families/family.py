@@ -146,12 +146,6 @@ def ffn_linear(model: PreTrainedModel, path: str) -> nn.Module:
     return model.get_submodule(path)
 
 
-def replace_linear(model: PreTrainedModel, path: str, module: nn.Module) -> None:
-    """Put a module where the linear at a dotted path is."""
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)
-
-
 def linear_shape(linear: nn.Module) -> tuple[int, int]:
     """Give (d, k): the numbers of outputs and inputs, however the weight is stored."""
     if isinstance(linear, Conv1D):  # weight is k x d
@@ -163,7 +157,7 @@ def linear_shape(linear: nn.Module) -> tuple[int, int]:
         "a module is injected into a linear map",
         expected="nn.Linear or Conv1D",
         got=type(linear).__name__,
-        next_step="Take off the memory that is on before putting on another.",
+        next_step="Name other linears of this family.",
     )
 
 
