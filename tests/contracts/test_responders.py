@@ -85,14 +85,13 @@ class ResponderContract:
             assert encoded.response == vanilla.encode(sample).response
             assert sample.query in vanilla.format.text(encoded.prompt)
 
-    def test_what_is_worn_is_taken_off(
-        self, responder: Responder, base: LanguageModel, state_hash: Callable[[LanguageModel], str]
+    def test_without_a_fast_path_it_replies_the_same(
+        self, responder: Responder, base: LanguageModel
     ) -> None:
-        """Also where the block fails."""
-        before = state_hash(base)
-        with pytest.raises(KeyError), responder.attached():
-            raise KeyError
-        assert state_hash(base) == before
+        """Transformers' own forward pass does it then."""
+        replies = responder.reply_all(QUERIES)
+        base.has_fast_path = False
+        assert responder.reply_all(QUERIES) == replies
 
     def test_the_base_is_left_as_it_was(
         self, responder: Responder, base: LanguageModel, state_hash: Callable[[LanguageModel], str]

@@ -151,8 +151,6 @@ class TestContract:
         fit = system.fit(ANN, base, BUDGET)
         assert state_hash(base) == before
         fit.responder.reply("hi")
-        with fit.responder.attached():
-            pass
         assert state_hash(base) == before
         assert not any(p.requires_grad for p in base.model.parameters())
 

@@ -3,9 +3,9 @@
 from types import SimpleNamespace
 
 import pytest
+from lorecall.learning.watching import Watch
 
 from lorecall.core.progress import Ledger
-from lorecall.learning.watching import Watch
 from lorecall.records import InjectionConfig, ObjectiveValues
 
 THETA = InjectionConfig(layers=(0, 2), n_loras=2, rank=8)

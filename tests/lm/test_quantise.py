@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lorecall.errors import ConfigError, MissingExtraError, ModelError
+from lorecall.errors import MissingExtraError, ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
@@ -80,13 +80,6 @@ def test_answers_are_those_of_the_plain_path(
         for engine in (FastEngine, PlainEngine)
     )
     assert fast == plain
-
-
-def test_a_pair_is_not_merged_into_four_bits() -> None:
-    """The weight cannot take it; the base is left as it was."""
-    base = four_bit()
-    with Injection(base, CONFIG) as injection, pytest.raises(ConfigError, match="4 bits"):
-        injection.merge()
 
 
 def test_gpt2_is_refused() -> None:

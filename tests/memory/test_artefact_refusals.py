@@ -139,11 +139,8 @@ class TestWeights:
         save_file({name: tensor[:1].clone() for name, tensor in tensors.items()}, weights)
         restamp(weights.parent)
         memory = StoredMemory.load(weights.parent)
-        with (
-            Injection(llama, memory.config) as injection,
-            pytest.raises(ArtefactError, match="the pairs must fit theta"),
-        ):
-            injection.load(memory.tensors)
+        with pytest.raises(ArtefactError, match="the pairs must fit theta"):
+            Injection.of(llama, memory)
 
     @pytest.mark.parametrize("name", ["odd", "layers.0", "layers.x.up_proj.down"])
     def test_pairs_of_odd_names_do_not_go_on(

@@ -12,7 +12,9 @@ from lorecall.core.files import sha256_of
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.hooks import acting
 from lorecall.memory.memory import StoredMemory, find_memory
 from lorecall.records import Decoding, InjectionConfig
 
@@ -49,9 +51,8 @@ class TestRoundTrip:
         ids = torch.tensor([[5, 9, 30, 77]])
         logits = []
         for tensors in (memory.tensors, StoredMemory.load(tmp_path).tensors):
-            injection = Injection(base, memory.config)
-            with torch.no_grad():
-                injection.load(tensors)
+            injection = Injection(base, memory.config, tensors=tensors)
+            with torch.no_grad(), acting(acting_on(injection)):
                 logits.append(base.model(ids).logits)
         assert torch.equal(logits[0], logits[1])
 

@@ -17,8 +17,10 @@ from transformers import GenerationConfig
 from lorecall.errors import ConfigError, RunError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode
+from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import export_peft
@@ -40,9 +42,8 @@ def ours(
     base: LanguageModel, memory: StoredMemory, linears: tuple[str, ...] | None = None
 ) -> Tensor:
     """Return the logits of a base with a memory on it."""
-    injection = Injection(base, memory.config, linears=linears)
-    with torch.no_grad():
-        injection.load(memory.tensors)
+    injection = Injection(base, memory.config, linears=linears, tensors=memory.tensors)
+    with torch.no_grad(), acting(acting_on(injection)):
         return base.model(IDS).logits
 
 
@@ -237,14 +238,13 @@ class TestLength:
             export_peft(memory, tmp_path / str(i))
             written = GenerationConfig.from_pretrained(tmp_path / str(i))
             model = with_peft(base, tmp_path / str(i))
-            injection = Injection(base, memory.config)
-            injection.load(memory.tensors)
             own = decode(
                 base,
                 prompts,
                 max_new_tokens=6,
                 stop_ids=layout.stop_ids,
                 decoding=memory.decoding,
+                injection=Injection.of(base, memory),
             )
             for prompt, answer in zip(prompts, own, strict=True):
                 whole = model.generate(

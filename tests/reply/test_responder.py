@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lorecall.errors import ArtefactError, ConfigError, InputError, ModelError
+from lorecall.errors import ArtefactError, InputError, ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import answer_plainly
@@ -93,13 +93,14 @@ def test_a_memory_on_other_linears_answers(llama: LanguageModel, make_memory: Ma
     responder, vanilla = brief(MemoryResponder(llama, memory)), brief(VanillaResponder(llama))
     answers = responder.reply_all(QUERIES)
     assert answers != vanilla.reply_all(QUERIES)
-    injection = Injection(llama, memory.config, linears=("gate_proj",))
-    injection.load(memory.tensors)
+    vanilla.injection = Injection(
+        llama, memory.config, linears=("gate_proj",), tensors=memory.tensors
+    )
     assert vanilla.reply_all(QUERIES) == answers
 
 
 def test_a_memory_of_another_base_is_refused(llama: LanguageModel, make_memory: MakeMemory) -> None:
-    """Before anything is put on."""
+    """Before it is used."""
     memory = make_memory(llama)
     with pytest.raises(ModelError, match="a memory works on the base it was trained for"):
         MemoryResponder(tiny_base(seed=7), memory)
@@ -123,13 +124,17 @@ def test_a_base_with_few_positions_answers_or_is_refused(llama: LanguageModel) -
         assert isinstance(VanillaResponder(llama).reply("hello there"), str)
 
 
-def test_a_base_in_use_is_not_mixed_up(llama: LanguageModel, make_memory: MakeMemory) -> None:
-    """While a memory is on by hand, a second is refused rather than added."""
-    memory = make_memory(llama)
-    responder = brief(MemoryResponder(llama, memory))
-    with Injection(llama, memory.config), pytest.raises(ConfigError, match="one memory at a time"):
-        responder.reply("hi")
-    assert responder.reply("hi")
+def test_memories_on_one_base_are_not_mixed_up(
+    llama: LanguageModel, make_memory: MakeMemory
+) -> None:
+    """Each answers as if it were the only one, in any order."""
+    memories = [make_memory(llama, seed=seed) for seed in range(3)]
+    alone = [brief(MemoryResponder(llama, memory)).reply_all(QUERIES) for memory in memories]
+    responders = [brief(MemoryResponder(llama, memory)) for memory in memories]
+    for order in ((0, 1, 2), (2, 0, 1)):
+        for i in order:
+            assert responders[i].reply_all(QUERIES) == alone[i]
+    assert len({str(answers) for answers in alone}) == 3
 
 
 def test_a_memory_on_responses_alone_answers_so(
@@ -140,14 +145,12 @@ def test_a_memory_on_responses_alone_answers_so(
     memory = make_memory(llama, config)
     personal = brief(MemoryResponder(llama, memory))
     prompts = [personal.format.prompt(query) for query in QUERIES]
-    injection = Injection(llama, config)
-    injection.load(memory.tensors)
     tokens = answer_plainly(
         llama,
         prompts,
         max_new_tokens=12,
         chooser=GreedyChooser(personal.format.stop_ids),
-        inject="response",
+        injection=Injection.of(llama, memory),
     )
     answers = personal.reply_all(QUERIES)
     assert answers == [personal.format.text(row) for row in tokens]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from lorecall.train.storing import to_memory, training_of
 from rich.console import Console
 
 from lorecall.errors import ConfigError, DataError
@@ -21,7 +22,6 @@ from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Person
-from lorecall.train.storing import to_memory, training_of
 from lorecall.train.trial import TrialRunner
 
 LIMITS = TrainSettings(max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64)

@@ -71,12 +71,11 @@ def test_the_largest_fits_a_narrow_base(make_person: MakePerson) -> None:
 def test_oppu_is_on_queries_and_values(
     base: LanguageModel, make_person: MakePerson, n_notes: int
 ) -> None:
-    """Of every layer, at rank 8; it says so in its manifest, and comes off again."""
+    """Of every layer, at rank 8; it says so in its manifest."""
     memory = memory_of(Oppu(n_notes=n_notes), make_person(LINES), base)
     assert set(memory.linears) == set(base.family.attention)
     assert memory.config == default_lora(base.n_layers)
-    injection = Injection(base, memory.config, linears=memory.linears)
-    injection.load(memory.tensors)
+    assert Injection.of(base, memory).linears == memory.linears
     assert memory.manifest.training.user == "ann"
 
 

@@ -135,12 +135,10 @@ class TestWithRetrieval:
         assert both.train_s > 0
         sample = person.split.test[0]
         assert both.responder.encode(sample) == notes.responder.encode(sample)
-        with both.responder.attached() as one:
-            assert isinstance(one, Injection)
-            ours = one.tensors()
-        with lora.responder.attached() as other:
-            assert isinstance(other, Injection)
-            expected = other.tensors()
+        one, other = both.responder.injection, lora.responder.injection
+        assert isinstance(one, Injection)
+        assert isinstance(other, Injection)
+        ours, expected = one.tensors(), other.tensors()
         assert all(ours[name].equal(expected[name]) for name in expected)
 
     @pytest.mark.parametrize("name", ["vanilla", "retrieval", "oppu-retrieval"])

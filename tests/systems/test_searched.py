@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lorecall.train.finals import take_finalist
 
 from lorecall.data.history import samples_hash
 from lorecall.errors import ConfigError, RunError
@@ -18,7 +19,6 @@ from lorecall.search.outcome import SearchOutcome
 from lorecall.settings import LearnSettings, Start
 from lorecall.systems.contract import Budget, Person, System
 from lorecall.systems.searched import ABLATIONS, SearchedMemory, search_in, searched_space
-from lorecall.train.finals import take_finalist
 from lorecall.train.trial import Trained, TrialRunner
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorecall.lm.attach import Injection, InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.prompts import Encoded, PromptFormat
@@ -73,8 +73,7 @@ class TestKnown:
         known = cache_of(base).entries(layer, samples, keys=True)
         for sample, found in zip(samples, known, strict=True):
             packed = body.pack([sample.read], [1])
-            kept: list[tuple[Tensor, Tensor]] = []
-            h = body.to_feed(body.embed(packed), packed, layer=layer, kept=kept)
+            h, kept = body.to_mlp(body.embed(packed), packed, layer=layer, keep=True)
             alone = CacheEntry(streams={layer: h}, keys_values=dict(enumerate(kept)))
             assert len(found.streams[layer]) == sample.n_tokens - 1
             assert_known([found], [alone], layer, keys=True)
@@ -158,30 +157,14 @@ class TestPrompts:
             lengths = [len(sample.prompt) - 1 for sample in part]
             assert layers[0][0].shape[:2] == (len(part), max(lengths))
             for i, (sample, n) in enumerate(zip(part[:3], lengths, strict=False)):
-                kept: list[tuple[Tensor, Tensor]] = []
-                packed = body.pack([sample.prompt[:-1]], [1])
-                body.to_feed(body.embed(packed), packed, layer=base.n_layers - 1, kept=kept)
+                packed, last = body.pack([sample.prompt[:-1]], [1]), base.n_layers - 1
+                kept = body.to_mlp(body.embed(packed), packed, layer=last, keep=True).keys_values
                 for ours, plain in zip(layers, kept, strict=True):
                     for one, other in zip(ours, plain, strict=True):
                         torch.testing.assert_close(one[i, :n], other, **CLOSE)
         n_bytes = in_room(cache)
         cache.prompts(samples)
         assert limits == LIMITS["little"] or in_room(cache) == n_bytes
-
-    def test_a_memory_on_the_base_does_not_take_part(
-        self, base: LanguageModel, samples: list[Encoded], fill: Fill
-    ) -> None:
-        """They serve every candidate of a search."""
-        expected = cache_of(base).prompts(samples)
-        injection = Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4))
-        fill(injection)
-        ours = cache_of(base).prompts(samples)
-        with InjectionGroup(base, [InjectionConfig(layers=(0,), n_loras=1, rank=4)]) as group:
-            fill(group.members[0])
-            beside = cache_of(base).prompts(samples)
-        for one, other, plain in zip(ours, beside, expected, strict=True):
-            torch.testing.assert_close(one, plain, **CLOSE)
-            torch.testing.assert_close(other, plain, **CLOSE)
 
 
 @EACH

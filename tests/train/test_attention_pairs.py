@@ -1,4 +1,4 @@
-"""Pairs on queries and values: the fast engine against the plain one, and what stays cache."""
+"""Pairs on queries and values: the fast engine against the plain one, and what stays frozen."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
-from lorecall.train.loop import TrainReport, train
+from lorecall.train.loop import TrainReport, read, train
 from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -111,16 +111,15 @@ def test_what_is_frozen_ends_a_layer_lower(base: LanguageModel, layer: int) -> N
 def test_up_to_there_nothing_changes_and_past_it_something_does(
     base: LanguageModel, make_samples: MakeSamples, fill: Fill, layer: int
 ) -> None:
-    """The stream before the last cache feed-forward block is the base's own, the next is not."""
+    """The stream before the last frozen feed-forward block is the base's own, the next is not."""
     samples = encode(base, make_samples(3))
-    before, with_pair = (ActivationCache(base) for _ in range(2))
-    own = [before.entries(i, samples) for i in (layer - 1, layer)]
     injection = Injection(base, config_of((layer,)), linears=linears_of(base))
     fill(injection)
-    attached = [with_pair.entries(i, samples) for i in (layer - 1, layer)]
+    alone, with_pair = Body(base), Body(base, injection)
+    packed = alone.pack([sample.read for sample in samples], [1] * len(samples))
     for i, same in ((layer - 1, True), (layer, False)):
-        for one, other in zip(own[i - layer + 1], attached[i - layer + 1], strict=True):
-            assert torch.equal(one.streams[i], other.streams[i]) == same
+        one, other = (b.to_mlp(b.embed(packed), packed, layer=i).h for b in (alone, with_pair))
+        assert torch.equal(one, other) == same
 
 
 @INJECT
@@ -149,9 +148,17 @@ def test_a_training_is_the_plain_one(
     def trained(make: Callable[..., Engine]) -> TrainReport:
         base = tiny_base(family, dtype=dtype)
         samples = encode(base, make_samples(12))
+        base_loss = read(make(base, None), samples[8:]).mean
         injection = Injection(base, config_of((1, 2), inject), linears=linears_of(base))
-        engine = make(base, injection)
-        return train(injection, samples[:8], samples[8:], settings=SETTINGS, seed=0, engine=engine)
+        return train(
+            injection,
+            samples[:8],
+            samples[8:],
+            settings=SETTINGS,
+            seed=0,
+            base_loss=base_loss,
+            engine=make(base, injection),
+        )
 
     plain, fast = trained(PlainEngine), trained(FastEngine)
     ours, expected = ([point.loss for point in report.curve] for report in (fast, plain))

@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorecall.errors import ConfigError
-from lorecall.lm.attach import Injection, InjectionGroup
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.kernels import paired_linear
-from lorecall.lm.lora import LoraLinear, dropped
+from lorecall.lm.lora import LoraPair, dropped
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
 from lorecall.train.grouped import GroupEngine
-from lorecall.train.trial import TrialData, TrialRunner
+from lorecall.train.trial import Trained, TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 Fill = Callable[..., dict[str, Tensor]]
@@ -68,9 +68,8 @@ def test_it_is_dropout_of_the_inputs(rank: int, rows: int, scaling: float) -> No
     with torch.random.fork_rng():
         torch.manual_seed(0)
         linear = nn.Linear(12, 20).requires_grad_(False)
-    pair = LoraLinear(linear, rank=rank, scaling=scaling, generator=generator)
-    with torch.no_grad():
-        pair.up.copy_(torch.randn(20, rank, generator=generator))
+    down, up = (torch.randn(size, generator=generator) for size in ((rank, 12), (20, rank)))
+    pair = LoraPair(linear, down / 4, up, scaling=scaling)
     x = torch.randn(rows, 12, generator=generator).requires_grad_()
     pair.dropping = m = dropped(12, 0.3, seed=[0])
     by_path: list[tuple[Tensor, ...]] = []
@@ -78,10 +77,10 @@ def test_it_is_dropout_of_the_inputs(rank: int, rows: int, scaling: float) -> No
         for leaf in (x, pair.down, pair.up):
             leaf.grad = None
         if path == "plain":
-            h = pair(x)
+            h = linear(x) + pair.for_call(x.dtype).update(x)
         elif path == "fast":
-            halves = pair.pair(x.dtype)
-            h = paired_linear(x, linear.weight, linear.bias, halves, scaling)
+            used = pair.for_call(x.dtype)
+            h = paired_linear(x, linear.weight, linear.bias, (used.down, used.up), scaling)
         else:
             h = linear(x) + scaling * F.linear(F.linear(x * m, pair.down), pair.up)
         h.square().sum().backward()
@@ -106,14 +105,12 @@ def test_every_path_takes_the_same_step(
     plain = gradients(PlainEngine(base, injection), injection, data, step=5)
     fast = gradients(FastEngine(base, injection), injection, data, step=5)
     whole = FastEngine(base, injection).losses(data.train.encoded[:4]).detach()
-    with InjectionGroup(base, [config]) as group:
-        (member,) = group.members
-        member.load(drawn)
-        engine = GroupEngine(group, trials.frozen)
-        with member.dropping(5):
-            losses = engine.losses(data.train.encoded[:4], [0])[0]
-            losses.mean().backward()
-        grouped = losses.detach(), [p.grad for p in member.parameters() if p.grad is not None]
+    member = Injection(base, config, tensors=drawn)
+    engine = GroupEngine([member], trials.cache)
+    with member.dropping(5):
+        losses = engine.losses(data.train.encoded[:4], [0])[0]
+        losses.mean().backward()
+    grouped = losses.detach(), [p.grad for p in member.parameters() if p.grad is not None]
     assert (plain[0] - whole).abs().max() > 1e-3  # something was dropped
     for losses, grads in (fast, grouped):
         torch.testing.assert_close(losses, plain[0], rtol=1e-4, atol=1e-5)
@@ -133,7 +130,7 @@ def test_what_is_read_is_read_in_full(
     before = [engine.read(samples).losses for engine in engines]
     with injection.dropping(0):
         within = [engine.read(samples).losses for engine in engines]
-    assert all(pair.dropping is None for pair in injection.modules)
+    assert all(pair.dropping is None for pair in injection.pairs)
     assert before == within
     injection = Injection(llama, WHOLE)
     fill(injection)
@@ -147,31 +144,34 @@ def test_a_step_that_breaks_leaves_no_dropout(llama: LanguageModel) -> None:
 
     def broken(injection: Injection) -> None:
         with injection.dropping(0):
-            assert all(pair.dropping is not None for pair in injection.modules)
+            assert all(pair.dropping is not None for pair in injection.pairs)
             raise RuntimeError("broke")
 
     injection = Injection(llama, LEAKY)
     with pytest.raises(RuntimeError, match="broke"):
         broken(injection)
-    assert all(pair.dropping is None for pair in injection.modules)
+    assert all(pair.dropping is None for pair in injection.pairs)
 
 
 def test_without_dropout_nothing_is_drawn(llama: LanguageModel) -> None:
     """The pair itself goes into a step: no product is made of it."""
-    with Injection(llama, WHOLE) as injection, injection.dropping(0):
-        for pair in injection.modules:
+    injection = Injection(llama, WHOLE)
+    with injection.dropping(0):
+        for pair in injection.pairs:
             assert pair.dropping is None
-            assert pair.pair(torch.float32)[0] is pair.down
+            assert pair.for_call(torch.float32).down is pair.down
 
 
 def test_steps_layers_and_linears_drop_their_own(llama: LanguageModel) -> None:
     """By the seed; a layer's does not depend on which other layers are active."""
 
     def masks(config: InjectionConfig, *, seed: int = 0, step: int = 0) -> dict[str, bytes]:
-        with Injection(llama, config, seed=seed) as injection, injection.dropping(step):
+        injection = Injection(llama, config, seed=seed)
+        paths = {module: path for path, module in llama.model.named_modules()}
+        with injection.dropping(step):
             return {
-                path: pair.dropping.numpy().tobytes()
-                for path, pair in injection.pairs().items()
+                paths[pair.linear]: pair.dropping.numpy().tobytes()
+                for pair in injection.pairs
                 if pair.dropping is not None
             }
 
@@ -189,8 +189,8 @@ def test_a_run_is_reproducible_and_not_as_without(
 ) -> None:
     """To the bit; another seed, and no dropout, give other memories."""
     trials, data = trials_of(base, make_samples)
-    first, again = (trials.run(LEAKY, data).trained for _ in range(2))
-    whole = trials.run(WHOLE, data).trained
+    first, again = (trials.train(LEAKY, data) for _ in range(2))
+    whole = trials.train(WHOLE, data)
     assert first.report.train_losses == again.report.train_losses
     assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors)
     assert first.report.train_losses[0] == whole.report.train_losses[0]  # B is zero still
@@ -200,13 +200,17 @@ def test_a_run_is_reproducible_and_not_as_without(
 def test_trained_plainly_it_learns_the_same(base: LanguageModel, make_samples: MakeSamples) -> None:
     """A whole training on the plain path and on the fast one."""
     fast, plain = (
-        trials.run(LEAKY, data).trained
+        trials.train(LEAKY, data)
         for trials, data in (trials_of(base, make_samples, plain=p) for p in (False, True))
     )
     assert fast.report.train_losses == pytest.approx(plain.report.train_losses, rel=1e-3)
 
 
-def test_side_by_side_each_has_its_own(base: LanguageModel, make_samples: MakeSamples) -> None:
+def test_side_by_side_each_has_its_own(
+    base: LanguageModel,
+    make_samples: MakeSamples,
+    trained_together: Callable[..., list[Trained]],
+) -> None:
     """Candidates of different dropouts and scalings learn what they would have learnt alone."""
     trials, data = trials_of(base, make_samples)
     configs = [
@@ -214,11 +218,9 @@ def test_side_by_side_each_has_its_own(base: LanguageModel, make_samples: MakeSa
         replace(WHOLE, scaling=2.0),
         InjectionConfig(layers=(1,), n_loras=1, rank=4, dropout=0.1),
     ]
-    for config, result in zip(configs, trials.run_together(configs, data), strict=True):
-        alone = TrialRunner(base, settings=SETTINGS, seed=0).run(config, data)
-        assert result.trained.report.train_losses == pytest.approx(
-            alone.trained.report.train_losses, rel=1e-3
-        )
+    for config, result in zip(configs, trained_together(trials, configs, data), strict=True):
+        alone = TrialRunner(base, settings=SETTINGS, seed=0).train(config, data)
+        assert result.report.train_losses == pytest.approx(alone.report.train_losses, rel=1e-3)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])

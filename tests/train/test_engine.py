@@ -14,7 +14,7 @@ from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.train.engine import Engine, FastEngine, PlainEngine
+from lorecall.train.engine import Engine, FastEngine, PlainEngine, engine_for
 from lorecall.train.loop import TrainReport, read, train
 from lorecall.train.trial import TrialRunner
 
@@ -206,9 +206,17 @@ def trained(
     """Train a candidate on an engine."""
     config = replace(CONFIGS["from the middle"], inject=inject)
     encoded = encode(base, samples)
+    base_loss = read(make_engine(base, None), encoded[8:]).mean
     injection = Injection(base, config)
-    engine = make_engine(base, injection)
-    return train(injection, encoded[:8], encoded[8:], settings=SETTINGS, seed=0, engine=engine)
+    return train(
+        injection,
+        encoded[:8],
+        encoded[8:],
+        settings=SETTINGS,
+        seed=0,
+        base_loss=base_loss,
+        engine=make_engine(base, injection),
+    )
 
 
 @FAMILIES
@@ -234,20 +242,40 @@ def test_a_trial_is_the_plain_one(
     llama: LanguageModel, inject: Inject, make_samples: MakeSamples
 ) -> None:
     """Both objectives, and what is read and answered with the memory that comes back."""
-    split = Split(train=make_samples(8), valid=make_samples(4, first=8), test=(), own_content=())
+    split = Split(
+        user="ann",
+        dataset="made up",
+        train=make_samples(8),
+        valid=make_samples(4, first=8),
+        test=(),
+        own_content=(),
+    )
     config = replace(CONFIGS["from the middle"], inject=inject)
     found = []
     for plain in (True, False):
         trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain, max_epochs=1), seed=0)
         data = trials.data(split, split.train)
-        result = trials.run(config, data)
+        result, tensors = trials.run(config, data), trials.train(config, data).tensors
         injection = Injection(llama, config)
-        injection.load(result.trained.tensors)
+        injection.load(tensors)
         reading = trials.read(data.valid, max_new_tokens=6, injection=injection)
         found.append((result, reading, trials.losses(data.valid)))
     (one, read_one, bare_one), (other, read_other, bare_other) = found
-    assert one.objectives.loss == pytest.approx(other.objectives.loss, rel=1e-4)
+    assert one.loss == pytest.approx(other.loss, rel=1e-4)
     assert one.rouge_l == pytest.approx(other.rouge_l)
     assert read_one.losses == pytest.approx(read_other.losses, rel=1e-4)
     assert read_one.responses == read_other.responses
     assert bare_one == pytest.approx(bare_other, rel=1e-5)
+
+
+@pytest.mark.parametrize(("plain", "fast_path"), [(True, True), (False, False), (True, False)])
+def test_a_base_without_a_fast_path_gets_the_plain_engine(
+    llama: LanguageModel, *, plain: bool, fast_path: bool
+) -> None:
+    """As one that is asked for; every other base gets the fast one."""
+    assert isinstance(engine_for(llama), FastEngine)
+    llama.has_fast_path = fast_path
+    injection = Injection(llama, CONFIGS["last alone"])
+    engine = engine_for(llama, injection, plain=plain)
+    assert isinstance(engine, PlainEngine)
+    assert engine.injection is injection

@@ -7,11 +7,11 @@ from statistics import fmean
 
 import pytest
 import torch
+from lorecall.train.finals import take_finalist, train_finalists
 
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
-from lorecall.train.finals import take_finalist, train_finalists
 from lorecall.train.loop import CurvePoint, TrainReport
 from lorecall.train.trial import Trained, TrialData, TrialRunner
 

@@ -41,13 +41,17 @@ def trained(
     seed: int = 0,
 ) -> tuple[TrainReport, dict[str, Tensor]]:
     """Train a candidate; without validation samples it is read on what it learns."""
+    chosen_by = encode(base, samples if valid is None else valid)
+    base_loss = read(FastEngine(base), chosen_by).mean
     injection = Injection(base, CONFIG, seed=seed)
     report = train(
         injection,
         encode(base, samples),
-        encode(base, samples if valid is None else valid),
+        chosen_by,
         settings=settings,
         seed=seed,
+        base_loss=base_loss,
+        engine=FastEngine(base, injection),
     )
     return report, injection.tensors()
 
@@ -105,32 +109,31 @@ class TestBestPoint:
         prompts = [sample.prompt for sample in samples[:4]]
         own = decode(llama, prompts, max_new_tokens=6, stop_ids=())
         valid = [Encoded(prompt=p, response=tuple(r)) for p, r in zip(prompts, own, strict=True)]
+        base_loss = read(FastEngine(llama), valid).mean
         injection = Injection(llama, CONFIG)
         start = injection.tensors()
-        report = train(injection, samples, valid, settings=OVERFITS, seed=0)
+        report = train(
+            injection,
+            samples,
+            valid,
+            settings=OVERFITS,
+            seed=0,
+            base_loss=base_loss,
+            engine=FastEngine(llama, injection),
+        )
         end = injection.tensors()
         assert report.best == report.curve[0]
         assert report.curve[-1].loss > report.curve[0].loss
         assert all(torch.equal(start[name], end[name]) for name in start)
 
     def test_the_curve_begins_with_the_base(self, make_samples: MakeSamples) -> None:
-        """Read, or taken over where it is known."""
+        """Its own loss, as it was read."""
         base, samples = tiny_base(), make_samples(5)
         report, _ = trained(base, samples, settings=replace(SETTINGS, max_epochs=1))
         first = report.curve[0]
         assert (first.step, first.epoch) == (0, 0.0)
         assert report.points == tuple((point.epoch, point.loss) for point in report.curve)
         assert first.loss == pytest.approx(mean_loss(base, samples), abs=1e-6)
-        injection = Injection(base, CONFIG)
-        known = train(
-            injection,
-            encode(base, samples),
-            encode(base, samples),
-            settings=replace(SETTINGS, max_epochs=1),
-            seed=0,
-            vanilla_loss=first.loss,
-        )
-        assert known.curve == report.curve
 
     @pytest.mark.parametrize(("evals", "n"), [(2, 8), (2, 13), (3, 20), (4, 17)])
     def test_the_loss_is_read_several_times_an_epoch(
@@ -178,10 +181,10 @@ class TestStopping:
         assert len(report.train_losses) == 3 * cap
 
     def test_tokens_are_counted_as_they_go(self, make_samples: MakeSamples) -> None:
-        """Each sample's once an epoch, padding left out; the caller hears of every step."""
+        """Each sample's once an epoch, padding left out; the caller hears of every step's share."""
         base = tiny_base()
         samples = encode(base, make_samples(9))
-        heard: list[int] = []
+        heard: list[float] = []
         injection = Injection(base, CONFIG)
         report = train(
             injection,
@@ -189,10 +192,13 @@ class TestStopping:
             samples[:2],
             settings=replace(SETTINGS, max_epochs=2),
             seed=0,
-            on_tokens=heard.append,
+            base_loss=9.0,
+            engine=FastEngine(base, injection),
+            on_step=heard.append,
         )
-        assert report.n_tokens == 2 * sum(sample.n_tokens for sample in samples) == sum(heard)
-        assert len(heard) == len(report.train_losses) == 6
+        assert report.n_tokens == 2 * sum(sample.n_tokens for sample in samples)
+        assert heard == pytest.approx([1 / 6] * 6)
+        assert len(report.train_losses) == 6
         assert report.seconds > 0
 
 
@@ -208,9 +214,18 @@ def test_the_rate_warms_up_and_falls_to_zero(make_samples: MakeSamples) -> None:
         injection = Injection(base, CONFIG)
         up = list(injection.parameters())[1]
 
-        def note(_: int, up: Tensor = up, moved: list[Tensor] = moved) -> None:
+        def note(_: float, up: Tensor = up, moved: list[Tensor] = moved) -> None:
             moved.append(up.detach().clone())
 
         encoded = encode(base, samples)
-        train(injection, encoded, encoded, settings=settings, seed=0, on_tokens=note)
+        train(
+            injection,
+            encoded,
+            encoded,
+            settings=settings,
+            seed=0,
+            base_loss=9.0,
+            engine=FastEngine(base, injection),
+            on_step=note,
+        )
         assert moved[0].abs().max().item() == pytest.approx(factor * 2e-2, rel=1e-3)

@@ -51,8 +51,15 @@ def test_a_length_out_of_reach_ends_at_the_bounds(wanted: float, end: float) -> 
 def data_of(trials: TrialRunner, make_samples: MakeSamples, response: str) -> TrialData:
     """Return a person who always answers the same."""
     samples = [replace(sample, response=response) for sample in make_samples(8)]
-    split = Split(train=tuple(samples[:5]), valid=tuple(samples[5:]), test=(), own_content=())
-    return replace(trials.data(split, split.train), max_new_tokens=30)
+    split = Split(
+        user="ann",
+        dataset="made up",
+        train=tuple(samples[:5]),
+        valid=tuple(samples[5:]),
+        test=(),
+        own_content=(),
+    )
+    return trials.data(split, split.train)
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["fast", "plain"])
@@ -65,13 +72,12 @@ def test_answers_come_nearer_to_the_persons(
     tensors = trials.train(THETA, data).tensors
     injection = Injection(llama, THETA)
     injection.load(tensors)
-    found = trials.fit_length(data, injection=injection)
-    assert found.seconds > 0
+    found = trials.fit_length(data.valid, data.train, max_new_tokens=30, injection=injection)
     free, own = (
         trials.read(data.valid, max_new_tokens=30, injection=injection, decoding=decoding)
-        for decoding in (None, found.decoding)
+        for decoding in (None, found)
     )
-    assert found.decoding.stop_bias != 0.0
+    assert found.stop_bias != 0.0
     off = [abs(fmean(map(len, reading.responses)) - len("to bed")) for reading in (own, free)]
     assert off[0] < off[1]
     assert own.losses == free.losses
@@ -83,7 +89,7 @@ def test_both_paths_find_the_same(llama: LanguageModel, make_samples: MakeSample
     for plain in (False, True):
         trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         data = data_of(trials, make_samples, "well")
-        decoding = trials.fit_length(data).decoding
+        decoding = trials.fit_length(data.valid, data.train, max_new_tokens=30)
         reading = trials.read(data.valid, max_new_tokens=30, decoding=decoding)
         found.append((decoding, reading.responses))
     assert found[0] == found[1]
@@ -92,5 +98,5 @@ def test_both_paths_find_the_same(llama: LanguageModel, make_samples: MakeSample
 def test_a_free_length_is_left_alone(llama: LanguageModel, make_samples: MakeSamples) -> None:
     """As the settings say."""
     trials = TrialRunner(llama, settings=replace(SETTINGS, reply_length="free"), seed=0)
-    found = trials.fit_length(data_of(trials, make_samples, "well"))
-    assert (found.decoding.stop_bias, found.seconds) == (0.0, 0.0)
+    data = data_of(trials, make_samples, "well")
+    assert trials.fit_length(data.valid, data.train, max_new_tokens=30).stop_bias == 0.0

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from lorecall.train.storing import sizes_of, to_memory, training_of
+
 from lorecall.data.history import samples_hash
 from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.train.storing import sizes_of, to_memory, training_of
 from lorecall.train.trial import TrialRunner
 
 THETA = InjectionConfig(layers=(1,), n_loras=1, rank=2)

@@ -12,11 +12,12 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import respond
+from lorecall.metrics.intervals import standard_error
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Sample, Split, Turn
 from lorecall.settings import TrainSettings
 from lorecall.train.loop import all_batches
-from lorecall.train.trial import TrialData, TrialRunner
+from lorecall.train.trial import Trained, TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 StateHash = Callable[[LanguageModel], str]
@@ -31,6 +32,8 @@ def split(make_samples: MakeSamples) -> Split:
     """Return a split whose longest response of all is in the test."""
     (last,) = make_samples(1, first=20)
     return Split(
+        user="ann",
+        dataset="made up",
         train=make_samples(9),
         valid=make_samples(3, first=9),
         test=(replace(last, response="very " * 6),),
@@ -134,27 +137,28 @@ class TestRun:
         data, before = trials.data(split, split.train), state_hash(base)
         result = trials.run(CONFIG, data)
         assert state_hash(base) == before
+        trained = trials.train(CONFIG, data)
         injection = Injection(base, CONFIG)
-        injection.load(result.trained.tensors)
+        injection.load(trained.tensors)
         reading = trials.read(data.valid, max_new_tokens=data.max_new_tokens, injection=injection)
         n = len(split.valid)
         scores = rouge(reading.responses, [s.response for s in split.valid]).rouge_l
-        assert sum(reading.losses) / n == pytest.approx(result.objectives.loss, abs=1e-5)
-        assert result.rouge_l == pytest.approx(scores)
-        assert result.objectives.rouge_l == pytest.approx(sum(scores) / n)
-        assert result.trained.n_parameters == sum(
-            tensor.numel() for tensor in result.trained.tensors.values()
-        )
+        assert sum(reading.losses) / n == pytest.approx(result.loss, abs=1e-5)
+        assert result.rouge_l == pytest.approx(sum(scores) / n)
+        assert result.rouge_l_error == pytest.approx(standard_error(scores))
+        assert result.n_parameters == sum(tensor.numel() for tensor in trained.tensors.values())
 
     def test_training_alone_gives_the_same_memory(self, split: Split) -> None:
         """The search's trial and the final training differ in nothing but their samples."""
         trials = trials_of(tiny_base())
         data = trials.data(split, split.train)
-        alone, run = trials.train(CONFIG, data), trials.run(CONFIG, data).trained
-        assert alone.report.curve == run.report.curve
-        assert all(torch.equal(alone.tensors[name], run.tensors[name]) for name in run.tensors)
+        alone, run = trials.train(CONFIG, data), trials.run(CONFIG, data)
+        assert alone.report.points == run.curve
+        assert alone.report.best_reading is None  # its keys and values are not kept
 
-    def test_the_loss_of_a_conversation_is_the_prompts_too(self, split: Split) -> None:
+    def test_the_loss_of_a_conversation_is_the_prompts_too(
+        self, split: Split, trained_together: Callable[..., list[Trained]]
+    ) -> None:
         """Another memory, the same alone, side by side and on the plain path; replies stay."""
         base = tiny_base()
         settings = replace(SETTINGS, loss_on="conversation", reply_length="free")
@@ -165,11 +169,11 @@ class TestRun:
         other = trials_of(base).train(CONFIG, data)
         assert alone.report.train_losses[0] != pytest.approx(other.report.train_losses[0], rel=1e-3)
         assert alone.report.curve[0].loss == pytest.approx(other.report.curve[0].loss)
-        (together,) = trials.run_together([CONFIG], data)
+        (together,) = trained_together(trials, [CONFIG], data)
         plain = TrialRunner(base, settings=replace(settings, plain=True), seed=0).train(
             CONFIG, data
         )
-        for report in (together.trained.report, plain.report):
+        for report in (together.report, plain.report):
             assert report.train_losses == pytest.approx(alone.report.train_losses, abs=1e-4)
         first = first_loss(trials, data)
         assert alone.report.train_losses[0] == pytest.approx(first, abs=1e-4)
@@ -189,22 +193,24 @@ class TestRun:
             trials.run_together([responses, responses], data)
         assert state_hash(base) == before
 
-    def test_a_known_vanilla_loss_is_taken_over(self, split: Split) -> None:
-        """It is measured once for all trials."""
+    def test_the_curve_starts_at_the_bases_own_loss(self, split: Split) -> None:
+        """It is read once for all trials."""
         trials = trials_of(tiny_base())
         data = trials.data(split, split.train)
-        assert trials.run(CONFIG, data, vanilla_loss=9.5).trained.report.curve[0].loss == 9.5
+        assert data.base_losses == trials.losses(data.valid)
+        assert trials.run(CONFIG, data).curve[0] == (0.0, data.base_loss)
 
     def test_a_trial_that_fails_leaves_the_base(self, split: Split, state_hash: StateHash) -> None:
         """Also when it is interrupted in the middle of a step."""
         base = tiny_base()
         trials, before = trials_of(base), state_hash(base)
 
-        def interrupt(_: int) -> None:
+        def interrupt(_: float) -> None:
             raise KeyboardInterrupt
 
+        trials.on_step = interrupt
         with pytest.raises(KeyboardInterrupt):
-            trials.run(CONFIG, trials.data(split, split.train), on_tokens=interrupt)
+            trials.run(CONFIG, trials.data(split, split.train))
         assert state_hash(base) == before
 
     def test_a_reading_has_a_value_a_sample(self, split: Split, llama: LanguageModel) -> None:
