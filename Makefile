@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
 DEMO_USER ?= ed4e9769
 DEMO_DIR := runs/demo
+BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: setup demo test lint bench-trial bench-suggest clean
+.PHONY: setup browser demo test lint bench-trial bench-suggest clean
 
 setup: $(VENV)/.installed
 
@@ -27,7 +28,20 @@ demo: setup
 	$(BIN)/lorecall learn --data chitchat --user $(DEMO_USER) --start random --out $(DEMO_DIR)
 	$(BIN)/lorecall report $(DEMO_DIR)
 
-test: setup
+# Pages are tested in a browser. Where there is none and none can be installed, those tests say so
+# and are skipped.
+browser:
+	@for name in $(BROWSERS); do if command -v $$name > /dev/null; then exit 0; fi; done; \
+	log=$$(mktemp); \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
+		echo "no browser, so its tests are skipped: install Debian's chromium to run them"; \
+	elif ! { apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
+		apt-get install --quiet --yes --no-install-recommends chromium; } > $$log 2>&1; then \
+		echo "no browser, so its tests are skipped: apt-get could not install chromium:"; \
+		tail -n 3 $$log; \
+	fi; rm -f $$log
+
+test: setup browser
 	$(BIN)/python -m pytest -n 2
 
 lint: setup

@@ -11,9 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from search_methods import make_method
 from search_problems import Problem
 
-from lorecall.search.discrete import DiscreteSpace, Points
-from lorecall.search.front import hypervolume_trace, to_maximise
-from lorecall.search.local_search import Untried
+from lorecall.search import DiscreteSpace, Points, Untried, hypervolume_trace, to_maximise
 
 Key = tuple[str, str, str, int, int]
 

@@ -17,11 +17,19 @@ from optuna.trial import TrialState, create_trial
 from search_gps import PlainGp, Surrogate
 from search_problems import Objectives, Problem
 
-from lorecall.search.discrete import DiscreteSpace, Points
-from lorecall.search.front import Values, pareto, reference_point, to_maximise
-from lorecall.search.local_search import Score, Untried, maximise
-from lorecall.search.options import AcquisitionSettings
-from lorecall.search.sampler import SaasNehviSampler
+from lorecall.search import (
+    AcquisitionSettings,
+    DiscreteSpace,
+    Points,
+    SaasNehviSampler,
+    Score,
+    Untried,
+    Values,
+    maximise,
+    pareto,
+    reference_point,
+    to_maximise,
+)
 
 OURS, RANDOM = "ours", "random"
 METHODS = (OURS, RANDOM, "tpe", "nsga2", "gpsampler", "botorch")

@@ -12,7 +12,7 @@ import numpy as np
 from search_methods import METHODS
 from search_rows import Band, Bands
 
-from lorecall.search.front import Values
+from lorecall.search import Values
 
 _WIDTH, _HEIGHT = 460, 280  # of a panel's axes
 _LEFT, _TOP, _GAP = 70, 96, 84

@@ -24,9 +24,16 @@ from botorch.test_functions.multi_objective import ZDT1
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import StudyDirection
 
-from lorecall.search.discrete import DiscreteSpace, Params, Points
-from lorecall.search.front import Values, hypervolume, pareto, to_maximise
-from lorecall.search.space import InjectionSpace
+from lorecall.search import (
+    DiscreteSpace,
+    InjectionSpace,
+    Params,
+    Points,
+    Values,
+    hypervolume,
+    pareto,
+    to_maximise,
+)
 
 N_LAYERS = 30
 N_INPUTS, N_LEVELS = 30, 9  # of the problem from outside

@@ -8,7 +8,7 @@ from rich.table import Table
 from search_cells import Cell
 from search_methods import OURS, RANDOM
 
-from lorecall.search.front import Values
+from lorecall.search import Values
 from report import Row
 
 SETTLED = 30  # trials past which ours must not be below random

@@ -23,12 +23,14 @@ from search_problems import Problem, problems
 from torch import Tensor
 
 from lorecall.lm.device import set_threads
-from lorecall.search.discrete import DiscreteSpace
-from lorecall.search.front import to_maximise
-from lorecall.search.options import McmcSettings
-from lorecall.search.sampler import SaasNehviSampler
-from lorecall.search.study import ask, finished
-from lorecall.search.surrogate import Surrogate, fit
+from lorecall.search import (
+    DiscreteSpace,
+    McmcSettings,
+    SaasNehviSampler,
+    Surrogate,
+    fit_surrogate,
+    to_maximise,
+)
 from report import Row, command, comparison, machine, result_name, write_result
 
 OURS, STOCK = "ours", "stock BoTorch"
@@ -54,7 +56,7 @@ def main() -> None:
         suggest_s = observe_one(problem, study)
         X, Y = data_of(problem, study)
         started = perf_counter()
-        ours = fit(X, Y, settings=MCMC, seed=step)
+        ours = fit_surrogate(X, Y, settings=MCMC, seed=step)
         fit_s = perf_counter() - started
         line = f"step {step}: suggestion {suggest_s:.1f} s, our fit from a cold start {fit_s:.1f} s"
         if not options.no_stock and step:
@@ -113,7 +115,7 @@ def begun(problem: Problem, n: int) -> optuna.Study:
 def observe_one(problem: Problem, study: optuna.Study) -> float:
     """Ask, observe, tell; give the seconds of asking."""
     started = perf_counter()
-    trial = ask(study, problem.distributions)
+    trial = study.ask(dict(problem.distributions))
     seconds = perf_counter() - started
     study.tell(trial, list(problem.observe(trial.params, 0)))
     return seconds
@@ -122,7 +124,7 @@ def observe_one(problem: Problem, study: optuna.Study) -> float:
 def data_of(problem: Problem, study: optuna.Study) -> tuple[Tensor, Tensor]:
     """Return what was observed as the surrogate sees it."""
     space = DiscreteSpace(problem.distributions, canonical=problem.canonical)
-    done = finished(study)
+    done = study.get_trials(deepcopy=False)
     codes = space.encode(np.stack([space.point(trial.params) for trial in done]))
     Y = to_maximise([trial.values for trial in done], problem.directions)
     return torch.from_numpy(codes), torch.from_numpy(Y)

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from lorecall.data.catalog import load_history
-from lorecall.data.history import split_history
+from lorecall.data import load_history, split_history
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import DEFAULT_BASE, LanguageModel
 from lorecall.lm.device import DTypeName, choose_compute

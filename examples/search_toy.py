@@ -10,8 +10,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from lorecall.search.front import hypervolume, pareto, reference_point, to_maximise
-from lorecall.search.sampler import SaasNehviSampler
+from lorecall.search import SaasNehviSampler, hypervolume, pareto, reference_point, to_maximise
 
 N_SWITCHES = 12
 N_INITIAL = 10

@@ -25,15 +25,21 @@ from typing import Any
 from machine import machine
 
 from lorecall import LanguageModel, load_history, preset
-from lorecall.bench.people import choose_users, newest
-from lorecall.bench.systems import make_system, system_names
+from lorecall.bench import choose_users, newest
 from lorecall.core.files import write_json
 from lorecall.core.jsonl import append_records, whole_records
 from lorecall.errors import DataError
 from lorecall.lm.device import set_threads
 from lorecall.records import History
-from lorecall.systems.contract import Budget
-from lorecall.systems.isolation import N_REFERENCES, Told, ask_everyone, isolation_from
+from lorecall.systems import (
+    N_REFERENCES,
+    Budget,
+    Told,
+    ask_everyone,
+    isolation_from,
+    make_system,
+    system_names,
+)
 
 OUT = Path(__file__).parent / "results" / "isolation.json"
 ROWS = OUT.with_suffix(".jsonl")

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lorecall.bench.markdown import to_markdown
-from lorecall.bench.plan import BenchPlan
-from lorecall.bench.render import dataset_view, read_plan
-from lorecall.bench.scores import finished_cells
-from lorecall.bench.tables import tabulate
-from lorecall.bench.view import View
+from lorecall.bench import (
+    BenchPlan,
+    View,
+    dataset_view,
+    finished_cells,
+    read_plan,
+    tabulate,
+    to_markdown,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         facts={"Tables": ", ".join(folder.name for folder in folders)},
         warnings=(),
         datasets=(dataset_view(numbers, (), ()),),
+        systems={},
         settings={},
         versions={},
     )

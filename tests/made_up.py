@@ -12,7 +12,8 @@ from lorecall.judge.judge import JudgeItem
 from lorecall.judge.judge import Scores as JudgeScores
 from lorecall.judge.pairs import Pair
 from lorecall.learning.result import Reply, RunResult, Scores
-from lorecall.records import History, InjectionConfig, Interval, Sample
+from lorecall.metrics.registry import Metric
+from lorecall.records import History, InjectionConfig, Interval, Sample, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
 from lorecall.settings import RANKS, LearnSettings, SearchSettings, TrainSettings, preset
 from lorecall.systems.contract import Person
@@ -95,11 +96,11 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         split={"train": 150, "valid": 21, "test": 43},
         scores={
             "vanilla": scores(4.386, 11.34, 9.97, 1.61),
-            "default_lora": scores(4.121, 12.81, 11.02, 1.9),
+            "default-lora": scores(4.121, 12.81, 11.02, 1.9),
             "memory": scores(4.052, 13.47, 12.15, 2.16),
         },
         difference_to_vanilla={
-            "default_lora": Scores(
+            "default-lora": Scores(
                 loss=interval(-0.265, 0.07),
                 rouge1=interval(1.47, 2.2),
                 rougeL=interval(1.05, 1.9),
@@ -123,7 +124,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         importance=_importance(n_layers),
         curves={
             "vanilla": (),
-            "default_lora": tuple((x, y + 0.05 * bool(x)) for x, y in curve),
+            "default-lora": tuple((x, y + 0.05 * bool(x)) for x, y in curve),
             "memory": curve,
         },
         replies=(
@@ -133,16 +134,20 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
                 responses={
                     "vanilla": "I'm glad to hear that! Hiking is a great way to get exercise and "
                     "enjoy nature. How can I help you plan your next trip?",
-                    "default_lora": "not much, just watching tv",
+                    "default-lora": "not much, just watching tv",
                     "memory": "nice! i'm just chilling at home with my sister, you?",
                 },
             ),
             Reply(
+                earlier=(
+                    Turn(by_author=False, text="what did you have for lunch?"),
+                    Turn(by_author=True, text="leftover curry from mama"),
+                ),
                 query="do you like spicy food?",
                 truth="yesss the spicier the better",
                 responses={
                     "vanilla": "As an AI language model, I do not eat.",
-                    "default_lora": "yes i do",
+                    "default-lora": "yes i do",
                     "memory": "yes! i love ramen 🍜",
                 },
             ),
@@ -165,6 +170,20 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         versions={"python": "3.11.2", "lorecall": "0.1.0", "torch": "2.6.0"},
     )
     return result.model_copy(update=changes)
+
+
+@pytest.fixture
+def made_up_metric() -> Metric:
+    """Return a metric that nothing else knows of: the number of words of a response."""
+    return Metric(
+        key="words",
+        title="Words",
+        lower_is_better=True,
+        unit="in words",
+        decimals=1,
+        score=lambda answers: [float(len(response.split())) for response in answers.responses],
+        made="by spaces",
+    )
 
 
 @pytest.fixture(scope="session")

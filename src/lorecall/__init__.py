@@ -5,8 +5,9 @@ layers, with how many LoRA modules and at which rank to inject a memory; trains 
 `MemoryResponder` answers as someone who knows that person, with no extra prompt tokens.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lorecall.data.catalog import list_users, load_history
@@ -45,39 +46,20 @@ __all__ = [
     "write_report",
 ]
 
-_HOMES = {
-    "LanguageModel": "lm.base",
-    "History": "records",
-    "InjectionConfig": "records",
-    "InputError": "errors",
-    "LearnSettings": "settings",
-    "LorecallError": "errors",
-    "MemoryResponder": "reply.responder",
-    "Responder": "reply.responder",
-    "RunResult": "learning.result",
-    "SaasNehviSampler": "search.sampler",
-    "Sample": "records",
-    "StoredMemory": "memory.memory",
-    "Turn": "records",
-    "VanillaResponder": "reply.responder",
-    "export_peft": "memory.peft",
-    "learn": "learning.pipeline",
-    "list_users": "data.catalog",
-    "load_history": "data.catalog",
-    "preset": "settings",
-    "write_report": "report.html",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that `import lorecall` is instant."""
-    if name not in _HOMES:
-        message = f"module 'lorecall' has no attribute {name!r}"
-        raise AttributeError(message)
-    value: object = getattr(import_module(f"lorecall.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "data.catalog": ("list_users", "load_history"),
+        "errors": ("InputError", "LorecallError"),
+        "learning.pipeline": ("learn",),
+        "learning.result": ("RunResult",),
+        "lm.base": ("LanguageModel",),
+        "memory.memory": ("StoredMemory",),
+        "memory.peft": ("export_peft",),
+        "records": ("History", "InjectionConfig", "Sample", "Turn"),
+        "reply.responder": ("MemoryResponder", "Responder", "VanillaResponder"),
+        "report.html": ("write_report",),
+        "search.sampler": ("SaasNehviSampler",),
+        "settings": ("LearnSettings", "preset"),
+    },
+)

@@ -10,6 +10,7 @@ LorecallError
 │   ├── RunError            a run directory that holds something else or is in use
 │   ├── StorageError        an Optuna storage that cannot be reached
 │   └── JudgeError          a judge that fails its probe, or that does not answer
+├── SpaceExhaustedError     every configuration of a search space has been tried
 └── MissingExtraError       an optional dependency is not installed (exit code 2)
 ```
 
@@ -67,6 +68,21 @@ class StorageError(InputError):
 
 class JudgeError(InputError):
     """A judge that fails its sanity probe, or that does not answer."""
+
+
+class SpaceExhaustedError(LorecallError):
+    """No valid point is left that was not evaluated and is not being tried.
+
+    Args:
+        trial_number: The trial that asked; it is still running.
+    """
+
+    def __init__(self, trial_number: int | None = None) -> None:
+        self.trial_number = trial_number
+        super().__init__(
+            "the search space must have an untried point: expected 1 or more, got none."
+            " Every candidate has been tried; read the front, or widen the space."
+        )
 
 
 class MissingExtraError(LorecallError):

@@ -144,7 +144,7 @@ class History:
 
     `samples` are grouped by conversation, conversations ordered by their first message.
     `dropped` counts the records that are no sample, by reason. `pooled` is None where it is one
-    user's.
+    user's. `files` are the caller's own files that it was read from, none for an installed dataset.
     """
 
     dataset: str
@@ -154,6 +154,7 @@ class History:
     profile: tuple[str, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=lambda: NO_DROPS)
     pooled: Pooled | None = None
+    files: tuple[str, ...] = ()
 
     def with_drops(self, more: Mapping[str, int]) -> "History":
         """Return the same history with more drops counted."""

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from lorecall.bench.people import keep, load_person, shown_of
-from lorecall.bench.plan import BenchPlan, BenchSettings, Cell, Source
-from lorecall.bench.scores import CellScores, finish
+from lorecall.bench.cells import Cell, CellScores, finish
+from lorecall.bench.people import Source, keep_snapshot, load_person, snapshot_of
+from lorecall.bench.plan import BenchPlan, BenchSettings
 from lorecall.core.files import write_json
-from lorecall.metrics.scores import SampleScores
 from lorecall.settings import LearnSettings
 
 USERS = ("ann", "bob", "cem")
@@ -65,12 +64,12 @@ def cell_scores(cell: Cell, *, ahead: float = 0.0, n: int = 3, **changes: Any) -
     values: dict[str, Any] = {
         "cell": cell,
         "sample_ids": tuple(f"{cell.user}-{i}" for i in range(n)),
-        "scores": SampleScores(
-            loss=tuple(4 + 0.1 * x - 0.1 * ahead for x in noise),
-            rouge1=tuple(12 + x + ahead for x in noise),
-            rougeL=tuple(10 + x + ahead for x in noise),
-            persona_f1=tuple(2 + 0.1 * x + 0.1 * ahead for x in noise),
-        ),
+        "scores": {
+            "loss": tuple(4 + 0.1 * x - 0.1 * ahead for x in noise),
+            "rouge1": tuple(12 + x + ahead for x in noise),
+            "rougeL": tuple(10 + x + ahead for x in noise),
+            "persona_f1": tuple(2 + 0.1 * x + 0.1 * ahead for x in noise),
+        },
         "persona_f1_other": tuple(1.5 + 0.1 * x for x in noise),
         "n_persona": 800,
         "n_persona_other": 700,
@@ -120,8 +119,8 @@ def finished_folder(
         made_up = {"base": "tiny", "base_fingerprint": "f", "base_dtype": "float32", "n_layers": 3}
         write_json(folder / "run.json", {**made_up, "versions": {"torch": "2.6"}, **plan.as_json()})
         for cell in plan.cells():
-            shown = shown_of(load_person(source, cell.user, plan.settings), plan.settings)
-            keep(folder, cell, shown)
+            shown = snapshot_of(load_person(source, cell.user), plan.settings.test_samples)
+            keep_snapshot(folder, cell, shown)
             ids = tuple(sample.id for sample in shown.tested)
             answers = [f"{cell.system} to {i} {HOSTILE}" for i in range(len(ids))]
             ahead = 0.3 * plan.systems.index(cell.system)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lorecall.bench.answers import N_CASES, cases, dataset_of, write_pair_files
-from lorecall.bench.people import keep, load_person, shown_of
+from lorecall.bench.cells import CellScores, finish, finished_cells
+from lorecall.bench.people import keep_snapshot, load_person, snapshot_of
 from lorecall.bench.plan import BenchPlan
-from lorecall.bench.scores import CellScores, finish, finished_cells
 from lorecall.judge.pairs import read_pairs
 
 Make = Callable[..., CellScores]
@@ -25,8 +25,8 @@ def plan(plan: BenchPlan) -> BenchPlan:
 def folder(plan: BenchPlan, tmp_path: Path, make_scores: Make) -> Path:
     """Return the folder of a finished bench whose answers name who gave them."""
     for cell in plan.cells():
-        shown = shown_of(load_person(plan.sources[0], cell.user, plan.settings), plan.settings)
-        keep(tmp_path, cell, shown)
+        shown = snapshot_of(load_person(plan.sources[0], cell.user), plan.settings.test_samples)
+        keep_snapshot(tmp_path, cell, shown)
         ids = tuple(sample.id for sample in shown.tested)
         answers = [f"{cell.system} to {i}\nmail me at a@b.co" for i in range(len(ids))]
         finish(tmp_path, make_scores(cell, sample_ids=ids), answers)
@@ -44,7 +44,7 @@ def test_pairs_are_of_the_memory_and_of_vanilla(folder: Path, plan: BenchPlan) -
     assert len(pairs) == 6
     assert {pair.user for pair in pairs} == {"ann", "bob"}
     first = pairs[0]
-    person = load_person(plan.sources[0], "ann", plan.settings)
+    person = load_person(plan.sources[0], "ann")
     assert first.response_a.startswith("memory to 0")
     assert first.response_b.startswith("malp to 0")
     assert first.user_content == person.split.own_content

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lorecall.bench.paper import BASES, TABLE_3, TABLE_5, mean_gain
+from lorecall.bench.paper import BASES, TABLE_3, TABLE_5, mean_gains
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from lorecall.bench.paper import BASES, TABLE_3, TABLE_5, mean_gain
 )
 def test_gains_are_those_of_the_text(metric: str, dataset: str, percent: float) -> None:
     """Worked out from the table they agree with what the paper says, within half a point."""
-    assert 100 * mean_gain(metric, dataset) == pytest.approx(percent, abs=0.5)
+    assert 100 * mean_gains(dataset)[metric] == pytest.approx(percent, abs=0.5)
 
 
 def test_the_ablation_ends_in_the_table_above() -> None:
     """The whole space of Table 5 is the method of Table 3."""
     for dataset, value in TABLE_5["memory"].items():
-        assert TABLE_3["LLaMA2-13B"]["memory"][dataset].persona_f1 == value
+        assert TABLE_3["LLaMA2-13B"]["memory"][dataset]["persona_f1"] == value
     assert set(BASES) == set(TABLE_3)

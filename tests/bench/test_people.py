@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from lorecall.bench.people import (
+    Source,
     another_user,
     choose_users,
-    keep,
+    keep_snapshot,
     load_person,
     newest,
-    read_samples,
-    read_shown,
-    shown_of,
+    read_snapshot,
+    snapshot_of,
 )
-from lorecall.bench.plan import BenchPlan, BenchSettings, Source
+from lorecall.bench.plan import BenchPlan
 from lorecall.data.catalog import load_history
 from lorecall.errors import DataError, RunError
 from lorecall.records import Statement
@@ -36,8 +36,8 @@ def crowd(tmp_path_factory: pytest.TempPathFactory, write_users: Callable[..., P
 
 
 def test_users_are_named_by_the_start_of_their_ids(crowd: str) -> None:
-    """In the order given, with the samples they have."""
-    assert choose_users(crowd, (), "short, long-3", seed=0) == {"short": 21, "long-3": 120}
+    """In the order given."""
+    assert choose_users(crowd, (), "short, long-3", seed=0) == ("short", "long-3")
     with pytest.raises(DataError, match="fits 7"):
         choose_users(crowd, (), "long", seed=0)
     with pytest.raises(DataError, match="6 samples of user 'tiny'"):
@@ -59,12 +59,12 @@ def test_a_number_of_users_is_drawn(crowd: str) -> None:
 
 def test_the_longest_can_be_asked_for(crowd: str) -> None:
     """Whatever the seed."""
-    assert list(choose_users(crowd, (), "most:2", seed=5)) == ["long-0", "long-1"]
+    assert choose_users(crowd, (), "most:2", seed=5) == ("long-0", "long-1")
 
 
 def test_a_pool_is_no_user_of_the_list(crowd: str) -> None:
     """It is the loader's to make."""
-    assert list(choose_users(crowd, (), "pooled", seed=0)) == ["pooled"]
+    assert choose_users(crowd, (), "pooled", seed=0) == ("pooled",)
 
 
 def test_the_next_user_is_the_control() -> None:
@@ -88,19 +88,19 @@ def test_the_newest_conversations_are_kept(users_file: Path) -> None:
 
 def test_test_samples_are_evenly_spaced(plan: BenchPlan) -> None:
     """The first and the last among them; all where no number is set."""
-    person = load_person(plan.sources[0], "ann", plan.settings)
-    some = read_samples(person, plan.settings)
+    person = load_person(plan.sources[0], "ann")
+    some = snapshot_of(person, 3).tested
     assert len(some) == 3
     assert {some[0], some[-1]} == {person.split.test[0], person.split.test[-1]}
-    assert read_samples(person, BenchSettings()) == person.split.test
+    assert snapshot_of(person).tested == person.split.test
 
 
 def test_what_is_shown_is_kept(plan: BenchPlan, tmp_path: Path) -> None:
     """Read back whole, the same for every seed and system, and never other samples."""
     cell, other = plan.cells()[0], replace(plan.cells()[0], seed=9, system="memory")
-    shown = shown_of(load_person(plan.sources[0], "ann", plan.settings), plan.settings)
-    keep(tmp_path, cell, shown)
-    keep(tmp_path, other, shown)
-    assert read_shown(tmp_path, other) == shown
+    shown = snapshot_of(load_person(plan.sources[0], "ann"), plan.settings.test_samples)
+    keep_snapshot(tmp_path, cell, shown)
+    keep_snapshot(tmp_path, other, shown)
+    assert read_snapshot(tmp_path, other) == shown
     with pytest.raises(RunError, match="the data have changed"):
-        keep(tmp_path, cell, replace(shown, samples_sha256="1" * 64))
+        keep_snapshot(tmp_path, cell, replace(shown, samples_sha256="1" * 64))

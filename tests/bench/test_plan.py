@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from lorecall.bench.plan import BenchPlan, BenchSettings, Cell, Source, bench_preset
+from lorecall.bench.cells import Cell
+from lorecall.bench.people import Source
+from lorecall.bench.plan import BenchPlan, BenchSettings, bench_preset
 from lorecall.errors import ConfigError
 
 
@@ -28,16 +30,6 @@ def test_names_of_files_are_safe_and_distinct() -> None:
     }
     assert len(ids) == 4
     assert all("/" not in name and len(name) < 120 for name in ids)
-
-
-def test_one_memory_is_claimed_once() -> None:
-    """With and without retrieval it is the same one; other spaces are others."""
-    cell = Cell(dataset="d", user="u", seed=0, system="memory")
-    both = replace(cell, system="memory-with-retrieval")
-    assert both.claim == cell.claim == cell.id
-    assert both.id != cell.id
-    assert replace(cell, system="memory:layer").claim != cell.claim
-    assert replace(cell, seed=1).claim != cell.claim
 
 
 def test_a_plan_is_read_back(plan: BenchPlan) -> None:

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from lorecall.bench.cells import SCORES_FILE, finished_cells
 from lorecall.bench.grids import ablation_grid, gain_grid, scores_grid
 from lorecall.bench.plan import BenchPlan, BenchSettings
 from lorecall.bench.render import MARKDOWN, PAGE, TABLES, render_bench
-from lorecall.bench.scores import SCORES_FILE, finished_cells
-from lorecall.bench.tables import tabulate
+from lorecall.bench.statistics import tabulate
 from lorecall.errors import RunError
 from lorecall.judge.judge import StandInJudge
 from lorecall.judge.pairs import read_pairs
 from lorecall.judge.win_rate import judge_pairs, write_judged
 from lorecall.learning.folder import RUN_FILE
+from lorecall.metrics.registry import Metric, metrics
 
 Make = Callable[..., Path]
-KEPT = sorted((Path(__file__).parents[3] / "experiments" / "tables").glob("*/"))
+KEPT = sorted((Path(__file__).parents[2] / "experiments" / "tables").glob("*/"))
 
 
 class Tags(HTMLParser):
@@ -196,3 +197,38 @@ def test_what_is_no_bench_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"user": "ann"}')
     with pytest.raises(RunError, match="bench"):
         render_bench(tmp_path)
+
+
+def test_a_further_metric_is_in_every_table(
+    finished_folder: Make, made_up_metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is shown, compared and signed beside the others; Persona F1 keeps its own control."""
+    folder = finished_folder()
+    before = {grid.title: grid for grid in render_bench(folder).datasets[0].grids}
+    path = folder / SCORES_FILE
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row["scores"]["words"] = [7.0 + len(row["cell"]["system"])] * len(row["sample_ids"])
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setitem(metrics(), made_up_metric.key, made_up_metric)
+    view = render_bench(folder)
+    after = {grid.title: grid for grid in view.datasets[0].grids}
+    for title in ("Table 3: systems and metrics", "Table 5: what is searched"):
+        assert "Words ↓" in after[title].columns
+        assert len(after[title].columns) == len(before[title].columns) + 1
+    assert after["Table 3: systems and metrics"].rows[0][-1] == "14.0 [14.0, 14.0]"
+    assert "Words in words" in after["Table 3: systems and metrics"].note
+    assert after["memory against each other system"].rows[0][-1].startswith("-1.0 [-1.0, -1.0]")
+    assert after["Persona F1 and its control"] == before["Persona F1 and its control"]
+    assert view.datasets[0].signature["words"].startswith("words|by spaces|n=")
+    assert '"words"' in (folder / TABLES).read_text()
+
+
+def test_a_metric_that_old_cells_lack_is_left_out(
+    finished_folder: Make, made_up_metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables are of what every finished cell has."""
+    folder = finished_folder()
+    before = render_bench(folder)
+    monkeypatch.setitem(metrics(), made_up_metric.key, made_up_metric)
+    assert render_bench(folder) == before

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.bench.people import load_person, read_shown
-from lorecall.bench.plan import BenchPlan, Cell
-from lorecall.bench.scores import failed_cells, finished_cells, responses_of
+from lorecall.bench.cells import Cell, failed_cells, finished_cells, responses_of
+from lorecall.bench.people import load_person, read_snapshot
+from lorecall.bench.plan import BenchPlan
 from lorecall.bench.work import Bench
 from lorecall.core.files import locked
 from lorecall.data.history import samples_hash
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.overlap import persona_f1, persona_tokens
+from lorecall.metrics.registry import Metric, metrics
 from lorecall.reply.responder import ModelResponder
+from lorecall.systems.about import About
+from lorecall.systems.catalog import about
 from lorecall.systems.contract import Budget, Fitted, Person
 
 
@@ -23,15 +26,15 @@ from lorecall.systems.contract import Budget, Fitted, Person
 class Bare:
     """The base alone, under any name; it notes whom it was made for."""
 
-    name: str
+    about: About
     made: list[tuple[str, str]]
     samples_sha256: str | None = None
     memory: StoredMemory | None = None
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Return the base; `broken` cannot."""
-        self.made.append((person.history.user, self.name))
-        if self.name == "broken":
+        self.made.append((person.history.user, self.about.name))
+        if self.about.name == "broken":
             raise MemoryError("none left")
         return Fitted(
             responder=ModelResponder(base, memory=self.memory, limits=budget.train),
@@ -54,7 +57,7 @@ def bench(
     """Return a bench of two users and two systems at work in this process."""
 
     def make(name: str) -> Bare:
-        return Bare(name=name, made=made)
+        return Bare(about=About(name=name, title="the base alone"), made=made)
 
     return Bench(plan=plan, folder=tmp_path, base=llama, make=make, session="s")
 
@@ -75,18 +78,18 @@ def test_what_a_cell_holds(bench: Bench, plan: BenchPlan) -> None:
     cell = plan.cells()[0]
     bench.do(cell)
     (scores,) = finished_cells(bench.folder)
-    ann, bob = (load_person(plan.sources[0], user, plan.settings) for user in ("ann", "bob"))
+    ann, bob = (load_person(plan.sources[0], user) for user in ("ann", "bob"))
     answers = responses_of(bench.folder, cell)
     for content, values, n in (
-        (ann.split.own_content, scores.scores.persona_f1, scores.n_persona),
+        (ann.split.own_content, scores.scores["persona_f1"], scores.n_persona),
         (bob.split.own_content, scores.persona_f1_other, scores.n_persona_other),
     ):
         tokens = persona_tokens(content)
         assert n == len(tokens)
         assert values == tuple(persona_f1(answer, tokens) for answer in answers)
-    shown = read_shown(bench.folder, cell)
+    shown = read_snapshot(bench.folder, cell)
     assert scores.sample_ids == tuple(sample.id for sample in shown.tested)
-    assert len(scores.scores.loss) == len(answers) == 3
+    assert len(scores.scores["loss"]) == len(answers) == 3
     assert scores.n_bytes == 7
     assert scores.facts == {"notes": 3}
     assert scores.theta is None
@@ -99,7 +102,7 @@ def test_a_cell_tells_where_the_memory_is(
 ) -> None:
     """Theta is kept with the scores, so that a table can be made again without its searches."""
     memory = make_memory(bench.base)
-    system = Bare(name="vanilla", made=made, memory=memory)
+    system = Bare(about=about("vanilla"), made=made, memory=memory)
     replace(bench, make=lambda _: system).do(bench.plan.cells()[0])
     (scores,) = finished_cells(bench.folder)
     assert scores.theta == memory.config
@@ -120,7 +123,9 @@ def test_a_failure_leaves_the_others_be(bench: Bench, made: list[tuple[str, str]
 
 def test_other_samples_are_no_training_set(bench: Bench, made: list[tuple[str, str]]) -> None:
     """A system whose artefact names other samples than the user's own fails its cell."""
-    bench = replace(bench, make=lambda name: Bare(name=name, made=made, samples_sha256="f" * 64))
+    bench = replace(
+        bench, make=lambda name: Bare(about=about(name), made=made, samples_sha256="f" * 64)
+    )
     bench.work()
     assert finished_cells(bench.folder) == []
     (failure, *_) = failed_cells(bench.folder, session="s").values()
@@ -131,7 +136,7 @@ def test_a_claimed_cell_is_waited_for(bench: Bench, made: list[tuple[str, str]])
     """Others are done meanwhile; when its process has gone, it is taken over."""
     first = bench.plan.cells()[0]
     (bench.folder / "claims").mkdir()
-    claim = locked(bench.folder / "claims" / f"{first.claim}.lock", wait=False)
+    claim = locked(bench.folder / "claims" / f"{first.id}.lock", wait=False)
     claim.__enter__()
     waited: list[int] = []
 
@@ -152,6 +157,22 @@ class Late(Bench):
     def left(self) -> list[Cell]:
         """Return a cell at first that is not left any more."""
         return list(self.plan.cells()[: 0 if self.folder.joinpath("looked").exists() else 1])
+
+
+def test_cells_of_one_memory_are_not_done_at_once(
+    bench: Bench, made: list[tuple[str, str]]
+) -> None:
+    """With and without retrieval it is the same memory; one of another space is another."""
+    plan = replace(bench.plan, systems=("memory-with-retrieval", "memory:layer"))
+    bench = replace(bench, plan=plan)
+    both, layer, *_ = plan.cells()
+    (bench.folder / "claims").mkdir()
+    alone = replace(both, system="memory")
+    with locked(bench.folder / "claims" / f"{alone.id}.lock", wait=False):
+        assert not bench._try(both, None)
+        assert bench._try(layer, None)
+    assert made == [("ann", "memory:layer")]
+    assert bench._try(both, None)
 
 
 def test_a_cell_that_another_finished_is_left(bench: Bench, made: list[tuple[str, str]]) -> None:
@@ -177,3 +198,15 @@ def test_changed_data_stop_a_cell(
     replace(bench, plan=replace(bench.plan, settings=changed), session="t").work()
     failed = failed_cells(bench.folder, session="t")
     assert "the data have changed" in failed[second].reason
+
+
+def test_a_further_metric_is_scored(
+    bench: Bench, made_up_metric: Metric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is in the registry goes into the cell."""
+    monkeypatch.setitem(metrics(), made_up_metric.key, made_up_metric)
+    cell = bench.plan.cells()[0]
+    bench.do(cell)
+    (scores,) = finished_cells(bench.folder)
+    answers = responses_of(bench.folder, cell)
+    assert scores.scores["words"] == tuple(float(len(answer.split())) for answer in answers)

@@ -4,6 +4,7 @@
 of a gigabyte (`-k memory -s` shows what that takes); by default both are small.
 """
 
+import contextlib
 import gzip
 import json
 import os
@@ -19,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lorecall.data import catalog, loading
-from lorecall.data.formats import jsonl
 from lorecall.data.history import split_history
+from lorecall.data.loader import Loader
 from lorecall.data.loading import NOT_DRAWN
 from lorecall.errors import DataError
 from lorecall.records import Authorship, History
@@ -92,21 +93,24 @@ class DatasetContract:
     """Subclass it and give what to read."""
 
     name: str
-    """The loader's, as in the catalogue; empty for a JSONL file."""
+    """The loader's, as in the catalogue."""
     files: str
     """What writes the files, as in `conftest`."""
     authored_by: Authorship = "user"
     file_a_user: bool = False
     """Whether each user has a file of its own."""
+    recognised: bool = True
+    """Whether a single file tells the format."""
 
     @pytest.fixture
     def paths(self, write_files: WriteFiles, tmp_path: Path) -> list[Path]:
         """Return files of seven users with five usable pairs each."""
         return write_files(self.files, tmp_path / "files", N_USERS, N_PAIRS)
 
-    def loader(self, paths: list[Path]) -> loading.Loader:
+    def loader(self, paths: list[Path]) -> Loader:
         """Return the loader under test."""
-        return catalog.LOADERS[self.name] if self.name else jsonl.loader(paths[0])
+        del paths
+        return catalog.LOADERS[self.name]
 
     def summary(self, paths: list[Path]) -> catalog.Summary:
         """Count what the files hold, broken rows included."""
@@ -162,6 +166,20 @@ class DatasetContract:
         for path in paths:
             path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
         assert self.summary(paths) == plain
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_it_is_recognised_by_its_content(self, paths: list[Path], *, packed: bool) -> None:
+        """Whatever the file is called, plain or gzip; what tells nothing is refused."""
+        path = paths[0].rename(paths[0].with_name("some.file"))
+        if packed:
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        if self.recognised:
+            name = "some.file" if self.name == "jsonl" else self.name
+            assert catalog.recognised(path).name == name
+            assert catalog.check(path).n_replies == catalog.check(self.name, path=path).n_replies
+        else:
+            with pytest.raises(DataError, match="the file must be of a known format"):
+                catalog.recognised(path)
 
     def test_an_unknown_user_is_an_error(self, paths: list[Path]) -> None:
         """The message names some who are there."""
@@ -241,6 +259,8 @@ class DatasetContract:
                 content = mutated(content, *mutation) if content else mutation[-1]
             paths[which].write_bytes(gzip.compress(content) if packed == "after" else content)
             try:
+                with contextlib.suppress(DataError):
+                    catalog.recognised(paths[which])
                 outcomes["rows lost" if self.check_consistent(paths) else "nothing broken"] += 1
             except DataError:
                 outcomes["refused"] += 1
@@ -294,7 +314,7 @@ class DatasetContract:
             "catalog.load_history(source, path=paths, user=summary.users[0].user)\n"
             "print([line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line][0])"
         )
-        arguments = [self.name, *map(str, paths)] if self.name else [str(paths[0])]
+        arguments = [self.name, *map(str, paths)]
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code, *arguments],
             capture_output=True,
@@ -307,7 +327,7 @@ class DatasetContract:
 class TestJsonl(DatasetContract):
     """A file of one's own."""
 
-    name, files = "", "jsonl"
+    name, files = "jsonl", "jsonl"
 
 
 class TestChitchat(DatasetContract):
@@ -325,7 +345,7 @@ class TestAmazonQA(DatasetContract):
 class TestAmazonQAProcessed(DatasetContract):
     """Parallel files."""
 
-    name, files = "amazon_qa_processed", "amazon_qa_processed"
+    name, files, recognised = "amazon_qa_processed", "amazon_qa_processed", False
 
 
 class TestReddit(DatasetContract):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -15,13 +16,14 @@ from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import History, Sample, Split, Statement, default_lora
+from lorecall.records import History, Sample, Statement, default_lora
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
-from lorecall.settings import TrainSettings
-from lorecall.systems.catalog import BASELINES
+from lorecall.settings import TrainSettings, preset
+from lorecall.systems.about import About
+from lorecall.systems.catalog import make_system, system_names
 from lorecall.systems.contract import Budget, Fitted, Person, System
-from lorecall.systems.fitting import MatchingRecall, TrainedMemory, fitted, train_memory
+from lorecall.systems.fitting import MatchingRecall, fitted, train_memory
 from lorecall.systems.isolation import (
     ask_for_secrets,
     canaries,
@@ -33,20 +35,12 @@ from lorecall.systems.lexical import Bm25
 from lorecall.systems.lora import DefaultLora
 from lorecall.systems.past import Past
 from lorecall.systems.retrieval import WithRetrieval
+from lorecall.train.fit import FittedMemory
 
 SYSTEMS: Mapping[str, System] = {
-    **BASELINES,
+    **{name: make_system(name, preset(), folder=Path()) for name in system_names(["baselines"])},
     "default-lora-with-retrieval": WithRetrieval(system=DefaultLora()),
 }
-TRAINED = (
-    "malp",
-    "default-lora",
-    "largest-lora",
-    "oppu",
-    "oppu-retrieval",
-    "default-lora-with-retrieval",
-)
-WITHOUT_NOTES = {"vanilla", "default-lora", "largest-lora", "oppu"}
 EACH = pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS.keys(), scope="class")
 QUICK = TrainSettings(
     learning_rate=2e-2, batch_size=16, max_epochs=1, max_prompt_tokens=128, max_response_tokens=20
@@ -126,11 +120,12 @@ class TestContract:
     def test_it_is_a_system_of_that_name(self, system: System) -> None:
         """Unlike any other's."""
         assert isinstance(system, System)
-        assert SYSTEMS[system.name] is system
+        assert SYSTEMS[system.about.name] is system
+        assert system.about.title
 
     def test_it_answers(self, system: System) -> None:
         """Queries with earlier turns or without, one or many; greedily, so twice the same."""
-        responder = ann_on_a_fresh_base(system.name).responder
+        responder = ann_on_a_fresh_base(system.about.name).responder
         queries = ["hi", "what about tea?", "", "word " * 500, "né 日本 🙂"]
         answers = responder.reply_all(queries)
         assert all(isinstance(answer, str) for answer in answers)
@@ -139,7 +134,7 @@ class TestContract:
 
     def test_it_is_the_same_every_time(self, system: System) -> None:
         """Another base of the same weights, another time; another seed may give another."""
-        first = fingerprint(ann_on_a_fresh_base(system.name), ANN)
+        first = fingerprint(ann_on_a_fresh_base(system.about.name), ANN)
         assert fingerprint(system.fit(ANN, small_base(), BUDGET), ANN) == first
 
     def test_the_base_is_left_as_it_was(
@@ -156,22 +151,22 @@ class TestContract:
 
     def test_it_names_what_it_was_made_from(self, system: System, tmp_path: Path) -> None:
         """The hash of the training samples is in what is handed over and in all that is stored."""
-        fit = ann_on_a_fresh_base(system.name)
+        fit = ann_on_a_fresh_base(system.about.name)
         wanted = samples_hash(ANN.split.train)
         assert fit.samples_sha256 == wanted
         fit.save(tmp_path)
         stored = [*tmp_path.glob("*.json"), *tmp_path.glob("*/manifest.json")]
-        assert (system.name == "vanilla") == (not stored)
+        assert (system.about.name == "vanilla") == (not stored)
         for file in stored:
             assert json.loads(file.read_text())["training"]["samples_sha256"] == wanted
 
     def test_its_size_is_what_it_takes_on_disk(self, system: System, tmp_path: Path) -> None:
         """Nothing for the base alone; a saved memory answers as the one that was made."""
-        fit = ann_on_a_fresh_base(system.name)
+        fit = ann_on_a_fresh_base(system.about.name)
         fit.save(tmp_path)
         files = [file for file in tmp_path.rglob("*") if file.is_file()]
         assert fit.n_bytes == sum(file.stat().st_size for file in files)
-        assert (fit.n_bytes > 0) == (system.name != "vanilla")
+        assert (fit.n_bytes > 0) == (system.about.name != "vanilla")
         if (tmp_path / "memory").exists():
             loaded = StoredMemory.load(tmp_path)
             assert isinstance(fit.responder, ModelResponder)
@@ -181,13 +176,13 @@ class TestContract:
 
     def test_what_it_cost_is_told(self, system: System) -> None:
         """Time for those that train; numbers of notes and hits for those that recall."""
-        fit = ann_on_a_fresh_base(system.name)
-        assert (fit.train_s > 0) == (system.name in TRAINED)
+        fit = ann_on_a_fresh_base(system.about.name)
+        assert (fit.train_s > 0) == system.about.trains
         assert isinstance(fit.responder, ModelResponder)
-        assert (fit.responder.memory is not None) == (system.name in TRAINED)
+        assert (fit.responder.memory is not None) == system.about.trains
         recalls = fit.responder.recall is not None
         assert recalls == (fit.notes is not None) == ("notes" in fit.facts)
-        assert recalls == (system.name not in WITHOUT_NOTES)
+        assert recalls == system.about.notes
         if recalls:
             assert fit.facts["notes"] == len(fit.notes.notes if fit.notes else ()) > 0
             assert 0 <= fit.facts["valid_hit_rate"] <= 1
@@ -196,13 +191,14 @@ class TestContract:
         """With other test texts it is the same system to the bit."""
         other = with_texts(ANN, "test")
         fit = system.fit(other, small_base(), BUDGET)
-        assert fingerprint(fit, ANN) == fingerprint(ann_on_a_fresh_base(system.name), ANN)
+        assert fingerprint(fit, ANN) == fingerprint(ann_on_a_fresh_base(system.about.name), ANN)
 
     def test_nothing_of_the_validation_is_shown(self, system: System) -> None:
         """It says when training stops, and no more: with other texts the prompts are the same."""
         other = with_texts(ANN, "valid")
-        fit, known = system.fit(other, small_base(), BUDGET), ann_on_a_fresh_base(system.name)
-        assert fit.notes == known.notes
+        fit, known = system.fit(other, small_base(), BUDGET), ann_on_a_fresh_base(system.about.name)
+        ours, theirs = (found.notes and found.notes.notes for found in (fit, known))
+        assert ours == theirs
         for sample in probes(ANN):
             assert fit.responder.encode(sample) == known.responder.encode(sample)
 
@@ -300,7 +296,7 @@ class TestIsolation:
 
         Every other person is so compared; those between them are fitted without their canaries.
         """
-        base, everyone = small_base(), everyone_by(system.name)
+        base, everyone = small_base(), everyone_by(system.about.name)
         for i in reversed(range(N_USERS)):
             person = everyone.told[f"u{i}"]
             if i % 2:
@@ -311,12 +307,12 @@ class TestIsolation:
 
     def test_no_canary_is_told(self, system: System) -> None:
         """Each of 20 persons' responders is asked for the secrets of the 19 others."""
-        everyone = everyone_by(system.name)
+        everyone = everyone_by(system.about.name)
         told = ask_for_secrets(everyone.fits, everyone.words, QUICK)
-        found = isolation_from(system.name, told, users=[*everyone.words])
+        found = isolation_from(system.about.name, told, users=[*everyone.words])
         assert found.leaks == ()
         assert found.n_asked == N_USERS * (N_USERS - 1)
-        recalls = system.name not in WITHOUT_NOTES
+        recalls = system.about.notes
         assert (found.n_own_told == N_USERS) == recalls  # it would be seen if it were told
 
 
@@ -347,12 +343,13 @@ class SharedNotes:
     """Retrieval with one memory for all persons, as the released code of one system has it."""
 
     seen: list[Person]
-    name: str = "shared-notes"
+    about: ClassVar[About] = About(name="shared-notes", title="one memory for all", notes=True)
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Add the person to the one memory."""
         self.seen.append(person)
-        whole = Split(
+        whole = replace(
+            person.split,
             train=tuple(s for p in self.seen for s in p.split.train),
             valid=(),
             test=(),
@@ -369,8 +366,8 @@ class SharedWeights:
     """One adapter trained on everyone's canaries, whomever it is asked for."""
 
     histories: list[History]
-    made: list[TrainedMemory]
-    name: str = "shared-weights"
+    made: list[FittedMemory]
+    about: ClassVar[About] = About(name="shared-weights", title="one adapter for all", trains=True)
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train once on all of them."""
@@ -380,4 +377,4 @@ class SharedWeights:
             train = tuple(s for h in planted for s in h.samples if s.conversation == "canary")
             whole = replace(person, split=replace(person.split, train=train, valid=train[:8]))
             self.made.append(train_memory(whole, base, budget, default_lora(base.n_layers)))
-        return fitted(person, base, budget, trained=self.made[0])
+        return fitted(person, base, budget, memory=self.made[0].memory)

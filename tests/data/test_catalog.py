@@ -55,7 +55,7 @@ class TestLoadHistory:
     @pytest.mark.parametrize("source", ["chitchatt", "none.jsonl", "", ".", Path("chitchat")])
     def test_neither(self, source: str | Path) -> None:
         """The message lists the names there are; a `Path` is never a name."""
-        with pytest.raises(DataError, match=r"one of chitchat, .*, or the path of a JSONL file"):
+        with pytest.raises(DataError, match=r"one of amazon_qa, .*, or the path of a file"):
             load_history(source, user="ann")
 
 

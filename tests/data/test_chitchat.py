@@ -210,7 +210,7 @@ class TestThePublishedFile:
         assert history.user == USER
         assert len(history.samples) == 166
         assert len({s.conversation for s in history.samples}) == 22
-        assert dict(history.dropped) == {"response too short": 15}
+        assert dict(history.dropped) == {"response too short: under 3 words": 15}
         assert len({s.id for s in history.samples}) == 166
 
     def test_first_and_last_record(self, dialogues: list[Dialogue]) -> None:

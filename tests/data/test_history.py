@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.data.history import MIN_SAMPLES, sample_id, samples_hash, split_history, subset
+from lorecall.data.history import (
+    MIN_SAMPLES,
+    is_long_enough,
+    sample_id,
+    samples_hash,
+    split_history,
+    subset,
+)
 from lorecall.errors import ConfigError, DataError
 from lorecall.records import History, Sample, Statement
 
@@ -146,6 +153,16 @@ class TestMinimums:
     def test_the_smallest_history(self) -> None:
         """Exactly the minimum is enough."""
         assert len(split_history(make_history([18, 1, 1])).train) == 18
+
+    @given(st.lists(st.integers(1, 12), max_size=8))
+    def test_what_is_long_enough_can_be_split(self, sizes: list[int]) -> None:
+        """The rule that a check tells and the refusal of the split are one."""
+        try:
+            split_history(make_history(sizes))
+            split = True
+        except DataError:
+            split = False
+        assert split == is_long_enough(n_samples=sum(sizes), n_conversations=len(sizes))
 
     @pytest.mark.parametrize("fractions", [(0.7, 0.1, 0.1), (1.0, 0.0, 0.0), (1.2, -0.4, 0.2)])
     def test_fractions_that_are_no_shares(self, fractions: tuple[float, float, float]) -> None:

@@ -193,8 +193,9 @@ class TestBrokenFiles:
 
     def test_the_byte_in_the_first_line_after_a_bom(self, tmp_path: Path) -> None:
         """The BOM's three bytes are part of the file."""
-        (tmp_path / "data.jsonl").write_bytes(b"\xef\xbb\xbf\xff")
-        assert check(tmp_path / "data.jsonl").problems[0].reason.startswith("not UTF-8 at byte 3 ")
+        file = tmp_path / "data.jsonl"
+        file.write_bytes(b"\xef\xbb\xbf\xff")
+        assert check("jsonl", path=file).problems[0].reason.startswith("not UTF-8 at byte 3 ")
 
     @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
     def test_an_empty_file(self, tmp_path: Path, content: bytes) -> None:
@@ -231,13 +232,13 @@ class TestCheckFile:
 
     def test_the_list_of_problems_is_cut_but_all_are_counted(self, tmp_path: Path) -> None:
         """Twenty are enough to see what is wrong."""
-        report = check(write(tmp_path, *["{"] * 50))
+        report = check("jsonl", path=write(tmp_path, *["{"] * 50))
         assert (len(report.problems), report.n_problems) == (MAX_PROBLEMS, 50)
 
     def test_an_empty_file_is_a_problem(self, tmp_path: Path) -> None:
-        """A report, not an error: the file could be read."""
+        """A report, not an error, where the format is named: the file could be read."""
         (tmp_path / "data.jsonl").write_bytes(b"")
-        report = check(tmp_path / "data.jsonl")
+        report = check("jsonl", path=tmp_path / "data.jsonl")
         assert (report.n_replies, report.n_problems) == (0, 1)
 
     @settings(
@@ -248,7 +249,7 @@ class TestCheckFile:
         """Any bytes (but a gzip's) give a report whose problems point into the file."""
         file = tmp_path / "data.jsonl"
         file.write_bytes(content)
-        report = check(file)
+        report = check("jsonl", path=file)
         assert report.n_problems <= max(1, content.count(b"\n") + 1)
         assert all(1 <= p.line <= content.count(b"\n") + 1 for p in report.problems)
 

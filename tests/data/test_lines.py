@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lorecall.core.jsonl import MAX_LINE_BYTES
 from lorecall.data.events import Dropped
-from lorecall.data.lines import MAX_LINE_BYTES, Line, files_in, first_byte, lines
+from lorecall.data.lines import Line, files_in, first_byte, lines
 from lorecall.errors import DataError
 
 

@@ -1,5 +1,6 @@
 """From a stream of events to a history, a summary or a pool."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from lorecall.data.events import (
     with_assistant,
 )
 from lorecall.data.history import split_history
-from lorecall.data.loading import NOT_DRAWN, Loader, load_history, summarise
+from lorecall.data.loader import Dataset, Loader
+from lorecall.data.loading import NOT_DRAWN, load_history, summarise
 from lorecall.data.pool import merged
 from lorecall.data.samples import Rules
 from lorecall.data.user_filter import UserFilter
@@ -33,7 +35,8 @@ def loader(*events: Event, strict: bool = False, rules: Rules = Rules()) -> Load
         del paths
         yield from events
 
-    return Loader(name="made up", record="good", rules=rules, read=read, strict=strict)
+    made_up = Dataset(name="made up", title="", licence="", origin="")
+    return Loader(dataset=made_up, record="good", rules=rules, read=read, strict=strict)
 
 
 def pairs(user: str, n: int) -> list[Event]:
@@ -43,6 +46,29 @@ def pairs(user: str, n: int) -> list[Event]:
 
 class TestLoadHistory:
     """One user out of all."""
+
+    @pytest.mark.parametrize("given", ["Nora", "Nor", "nora", "NORA K", "nora k\u00f6hl"])
+    def test_case_and_accents_matter_last(self, given: str) -> None:
+        """Whoever is meant by it is loaded, with everything of that user's."""
+        events = (*pairs("Nora Ko\u0308hl", 3), *pairs("Ann", 2))
+        history = load_history(loader(*events), [], user=given)
+        assert (history.user, len(history.samples)) == ("Nora Ko\u0308hl", 3)
+
+    def test_the_only_user_need_not_be_named(self) -> None:
+        """However many events there are."""
+        events = [*pairs("ann", 21_000), Said("bob", "x", "only opened")]
+        history = load_history(loader(*events), [])
+        assert (history.user, len(history.samples)) == ("ann", 21_000)
+
+    def test_several_users_are_named(self) -> None:
+        """Rather than one of them taken."""
+        with pytest.raises(DataError, match=r"got none, and 2 users: 'bob', 'ann'\. Say whose"):
+            load_history(loader(*pairs("ann", 1), *pairs("bob", 2)), [])
+
+    def test_no_user_at_all(self) -> None:
+        """A file where nobody answers."""
+        with pytest.raises(DataError, match="got none, and 0 users"):
+            load_history(loader(Said("bob", "x", "hello")), [])
 
     def test_only_what_is_the_users_is_kept(self) -> None:
         """And the drops that may be the user's."""
@@ -227,3 +253,46 @@ class TestWithAssistant:
         (reply,) = (event for event in events if isinstance(event, Reply))
         assert (reply.query, reply.response, reply.own_text) == ("one", "two", "one")
         assert reply.earlier == (Turn(by_author=True, text="hello"),)
+
+
+class TestWhoCanBeLearnt:
+    """The rule of the split, told of each user and of all."""
+
+    def test_each_user(self) -> None:
+        """Twenty samples, in three conversations."""
+        one = [Reply("cat", "one", f"q {i}", f"response {i} of cat") for i in range(30)]
+        summary = summarise(loader(*pairs("ann", 20), *pairs("bob", 19), *one), [])
+        found = {user.user: user.learnable for user in summary.users}
+        assert found == {"ann": True, "bob": False, "cat": False}
+        assert summary.n_learnable == 1
+        assert summary.refusal is None
+
+    @pytest.mark.parametrize(
+        ("users", "next_step"), [("ab", "Export a longer chat"), ("abc", "--user pooled")]
+    )
+    def test_nobody(self, users: str, next_step: str) -> None:
+        """What can be done depends on whether they can be pooled."""
+        summary = summarise(loader(*(event for user in users for event in pairs(user, 10))), [])
+        assert summary.n_learnable == 0
+        assert "at least 20 usable samples in 3 conversations" in str(summary.refusal)
+        assert next_step in str(summary.refusal)
+
+    def test_a_broken_row_of_a_strict_format(self) -> None:
+        """Refuses everyone, and is none of anyone's business elsewhere."""
+        events = (*pairs("ann", 20), Dropped("bad", 1))
+        strict = summarise(loader(*events, strict=True), [], strict=False)
+        assert "broken rows are refused" in str(strict.refusal)
+        assert summarise(loader(*events), []).refusal is None
+
+    def test_who_wrote_the_usable_responses(self) -> None:
+        """An unusable one tells nothing."""
+        events = [*pairs("ann", 1), Reply("ann", "c", "q", "", authored_by="assistant")]
+        assert summarise(loader(*events), []).authored_by == {"user"}
+        assert summarise(loader(events[1]), []).authored_by == frozenset()
+
+    def test_it_is_plain_json(self) -> None:
+        """Everything that a command prints of it."""
+        summary = summarise(loader(*pairs("ann", 20), Dropped("bad", 1)), [])
+        value = json.loads(json.dumps(summary.as_json()))
+        assert value["users"][0]["learnable"] is True
+        assert (value["format"], value["n_problems"], value["refusal"]) == ("", 1, None)

@@ -92,8 +92,8 @@ class TestHistoryOf:
         )
         assert [s.response for s in history.samples] == ["just right this"]
         assert history.dropped == {
-            "response too short": 1,
-            "response too long": 1,
+            "response too short: under 3 words": 1,
+            "response too long: over 6 words": 1,
             "repeated response": 1,
             "empty query": 1,
             "empty response": 1,
@@ -185,7 +185,12 @@ class TestUsability:
 
     @pytest.mark.parametrize(
         ("n_words", "reason"),
-        [(2, "response too short"), (3, None), (6, None), (7, "response too long")],
+        [
+            (2, "response too short: under 3 words"),
+            (3, None),
+            (6, None),
+            (7, "response too long: over 6 words"),
+        ],
     )
     def test_the_bounds_are_inclusive(self, n_words: int, reason: str | None) -> None:
         """Both ends of the range are usable."""

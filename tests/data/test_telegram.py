@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lorecall.data.catalog import check, load_history, summarise
-from lorecall.data.formats.chatlog import GAP_S, MAX_MESSAGES
+from lorecall.data.chatlog import GAP_S, MAX_MESSAGES
 from lorecall.errors import DataError
 
 _HOUR = 3600

@@ -1,5 +1,6 @@
 """Finding a user and summing up what each has."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from lorecall.data.events import Reply
 from lorecall.data.samples import REPEATED, Rules
-from lorecall.data.users import Users, resolve_user
+from lorecall.data.users import Users, may_be, resolve_user
 from lorecall.errors import DataError
 
 COUNTS = {"anna": 5, "annika": 3, "bob": 9, "ann": 1}
@@ -40,6 +41,44 @@ class TestResolveUser:
     def test_a_full_id_wins_over_longer_ones(self) -> None:
         """`ann` is a user, though two others start so."""
         assert resolve("ann", COUNTS) == "ann"
+
+    @pytest.mark.parametrize(
+        ("given_id", "found"),
+        [
+            ("BOB", "bob"),
+            ("B", "bob"),
+            ("nora", "Nora (7)"),
+            ("JOSE\u0301", "Jos\u00e9"),
+            ("jos\u00e9", "Jos\u00e9"),
+            ("stra\u00dfe", "STRASSE 1"),
+            ("Eve", "Eve"),
+            ("ev", "eve x"),
+        ],
+    )
+    def test_case_matters_last(self, given_id: str, found: str) -> None:
+        """Exact ids come first, then exact starts, then those that differ in case alone."""
+        names = ("bob", "Nora (7)", "Jos\u00e9", "STRASSE 1", "Eve", "eve x")
+        assert resolve(given_id, dict.fromkeys(names, 1)) == found
+
+    def test_case_that_does_not_decide(self) -> None:
+        """The message names who it may be."""
+        with pytest.raises(DataError, match=r"'NORA', which fits 2: 'Nora', 'nora'\."):
+            resolve("NORA", {"Nora": 2, "nora": 1})
+
+    def test_the_only_user(self) -> None:
+        """Is who is meant when nobody is named."""
+        users = Users(Rules())
+        users.count("ann")
+        assert resolve_user(None, users) == "ann"
+        users.count("bob", 3)
+        with pytest.raises(DataError, match="2 users: 'bob', 'ann'"):
+            resolve_user(None, users)
+
+    @given(st.text(), st.text())
+    def test_whoever_is_found_may_be(self, name: str, user: str) -> None:
+        """The filter that runs before lets nobody go who is found in the end."""
+        with contextlib.suppress(DataError):
+            assert may_be(user, resolve(user, {name: 1}))
 
     def test_an_ambiguous_start_lists_the_matches(self) -> None:
         """The message shows them, those with the most replies first, and counts them."""

@@ -1,12 +1,14 @@
-"""A small person and a small model on disk, for whole runs that take seconds."""
+"""A small person and a small model on disk, for whole runs that take seconds; a browser."""
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from browser import BROWSERS
 from lorecall.lm.families.tiny import tiny_base
 
 _WORDS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", "the moon")
@@ -34,6 +36,15 @@ def write_history(path: Path, *, user: str = "ada", n_conversations: int = 8) ->
 def history_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a history of 32 samples in 8 conversations."""
     return write_history(tmp_path_factory.mktemp("history") / "ada.jsonl")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Find the browser; without one, the tests that need it are skipped."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)} was found")
+    return program
 
 
 @pytest.fixture(scope="session")

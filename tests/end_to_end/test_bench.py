@@ -268,16 +268,16 @@ def test_a_scorecard_of_a_memory(finished: Path, two_users: Path, model_folder: 
 def test_a_scorecard_needs_the_memorys_own_data(
     finished: Path, tmp_path: Path, two_users: Path, model_folder: Path
 ) -> None:
-    """Other samples than it was trained on, or nobody beside: refused."""
+    """Other samples than it was trained on are refused; nobody beside is less to ask."""
     memory = next(p for p in (finished / "memories").iterdir() if "-ada-" in p.name)
     rows = two_users.read_text().splitlines(keepends=True)
     changed, alone = tmp_path / "changed.jsonl", tmp_path / "alone.jsonl"
     changed.write_text("".join(rows).replace("tea", "coffee"))
     alone.write_text("".join(row for row in rows if '"ada"' in row))
-    for file, words in ((changed, "was trained on"), (alone, "other people")):
-        result = invoke(
-            *("scorecard", str(memory), "--data", str(file)),
-            *("--model", str(model_folder), "--device", "cpu"),
-        )
-        assert isinstance(result.exception, DataError)
-        assert words in str(result.exception)
+    options = ("--model", str(model_folder), "--device", "cpu", "--test-samples", "2", "--json")
+    result = invoke("scorecard", str(memory), "--data", str(changed), *options)
+    assert isinstance(result.exception, DataError)
+    assert "was trained on" in str(result.exception)
+    card = json.loads(invoke("scorecard", str(memory), "--data", str(alone), *options).stdout)
+    assert (card["recall"], card["control"], card["style"]["other"]) == (None, None, None)
+    assert card["style"]["n"] == 2

@@ -46,6 +46,53 @@ def test_check_of_a_good_file_passes(history_file: Path) -> None:
     checked = invoke("data", "check", str(history_file))
     assert checked.exit_code == 0
     assert "32 pairs, 1 user, 0 problems" in checked.stdout
+    assert "1 of 1 user can be learnt" in checked.stdout
+    assert "The memory will speak as the person" in checked.stdout
+
+
+def test_check_says_who_cannot_be_learnt(tmp_path: Path, history_file: Path) -> None:
+    """A history that `learn` refuses is no clean bill: exit code 2, the rule and the next step."""
+    lines = history_file.read_text(encoding="utf-8").splitlines()
+    file = tmp_path / "short.jsonl"
+    file.write_text("\n".join(lines[:19]), encoding="utf-8")
+    checked = invoke("data", "check", str(file))
+    assert checked.exit_code == 2
+    text = " ".join(checked.stdout.split())
+    assert "0 problems" in text
+    assert "user ada: 19 samples in" in text
+    assert "too short to learn" in text
+    assert "nobody in it can be learnt: a user needs at least 20 usable samples in 3" in text
+    value = json.loads(invoke("data", "check", str(file), "--json").stdout)
+    assert (value["n_learnable"], value["users"][0]["learnable"]) == (0, False)
+
+
+CHAT = "".join(
+    f"[{day:02}/05/2024, 19:0{n}:00] {name}: {text} number {day}{n} [/b]\n"
+    for day in range(1, 13)
+    for n, (name, text) in enumerate(
+        [("Ann [7]", "what about dinner"), ("Nora", "yes to the sea"), ("Ann [7]", "so be it")]
+    )
+)
+
+
+def test_a_chat_export_is_taken_as_it_is(tmp_path: Path, model_folder: Path) -> None:
+    """Checked, shown and learnt from, its format never named; the user's case does not matter."""
+    file = tmp_path / "chat.txt"
+    file.write_text(CHAT + CHAT.replace("/05/", "/06/").replace("number", "in June"))
+    checked = invoke("data", "check", str(file))
+    assert checked.exit_code == 0, checked.output
+    assert "read as WhatsApp" in checked.stdout
+    assert "2 of 2 users can be learnt" in checked.stdout
+    assert "Ann [7]: 24 samples" in invoke("data", "check", str(file)).stdout
+    assert "Nora" in invoke("data", "show", str(file)).stdout
+    result = invoke(
+        *("learn", "--history", str(file), "--user", "nora", "--device", "cpu", "--json"),
+        *("--model", str(model_folder), "--out", str(tmp_path / "out")),
+        *("--trials", "1", "--initial", "1", "--samples", "8", "--epochs", "1"),
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (found["user"], found["dataset"]) == ("Nora", "whatsapp")
 
 
 def test_check_names_every_broken_line(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_workers_need_a_base_that_can_be_loaded(tmp_path: Path, history_file: Pa
         settings=preset(),
         storage="sqlite://",
         study_name="s",
-        vanilla_loss=1.0,
+        base_loss=1.0,
     )
     with pytest.raises(LorecallError):
         Workers(base, plan, n=1, folder=tmp_path, say=lambda _: None)

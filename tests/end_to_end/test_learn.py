@@ -50,7 +50,7 @@ def test_result_has_every_documented_field(finished: Path) -> None:
     """`result.json` holds what the README and the issue promise."""
     result = read_result(finished)
     assert set(result["config"]) == {"layers", "n_loras", "rank", "placement", "scaling", "inject"}
-    assert set(result["scores"]) == {"vanilla", "default_lora", "memory"}
+    assert set(result["scores"]) == {"vanilla", "default-lora", "memory"}
     for scores in result["scores"].values():
         assert set(scores) == {"loss", "rouge1", "rougeL", "persona_f1"}
         for interval in scores.values():

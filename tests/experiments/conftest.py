@@ -37,7 +37,7 @@ def load_for(
 
     def loaded(name: str, base: LanguageModel) -> ModuleType:
         module = load(name)
-        monkeypatch.setattr(module.BaseModel, "load", lambda: base)
+        monkeypatch.setattr(module.LanguageModel, "load", lambda: base)
         return module
 
     return loaded

@@ -6,7 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from lorecall.bench.plan import BenchPlan, BenchSettings, Source
+from lorecall.bench.people import Source
+from lorecall.bench.plan import BenchPlan, BenchSettings
 
 TABLES = Path(__file__).parents[2] / "experiments" / "tables"
 

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from lorecall.core.files import write_json
 from lorecall.errors import RunError
-from lorecall.learning.folder import RunFolder, open_run
+from lorecall.learning.folder import RunFolder, files_of, open_run
 
 IDENTITY = {"user": "ann", "seed": 0, "settings": {"layers": (1, 2), "rate": 5e-4}}
 HOLD = """
@@ -50,6 +50,21 @@ class TestOwnership:
             assert (run.path / "run.json").is_file()
             assert run.memory == run.path / "memory"
             assert run.result == run.path / "result.json"
+
+    def test_the_files_of_the_history_are_remembered(self, tmp_path: Path) -> None:
+        """They are no part of what is computed: a run goes on when they were moved."""
+        with open_run(tmp_path / "run", IDENTITY, files=("/a.jsonl",)) as run:
+            first = run.id
+        assert files_of(run.path) == files_of(run.memory) == (Path("/a.jsonl"),)
+        with open_run(tmp_path / "run", IDENTITY, files=("/b.jsonl", "/c.jsonl")) as run:
+            assert run.id == first
+        assert files_of(run.path) == (Path("/b.jsonl"), Path("/c.jsonl"))
+
+    def test_of_other_data_no_file_is_known(self, tmp_path: Path) -> None:
+        """An installed dataset, and a memory apart from its run."""
+        with open_run(tmp_path / "run", IDENTITY) as run:
+            assert files_of(run.path) == ()
+        assert files_of(tmp_path / "elsewhere") == ()
 
     def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
         """Whoever made it."""

@@ -43,7 +43,7 @@ class TestPareto:
         assert n_front + n_others == len(result.trials)
         chosen = next(t for t in result.trials if t.number == result.chosen_trial)
         assert named(figure, "chosen")["x"] == [chosen.loss]
-        assert named(figure, "chosen")["y"] == [chosen.rougeL]
+        assert named(figure, "chosen")["y"] == [chosen.rouge_l]
 
     def test_the_front_is_a_line_from_left_to_right(self, make_result: MakeResult) -> None:
         """Trials come in the order they were made, a line needs them by loss."""

@@ -104,7 +104,6 @@ class TestContents:
             "The search: Pareto front",
             "The search: hypervolume",
             "The search: which layers matter",
-            "The search: trials compared",
             "The search: all trials",
             "Settings, signatures and versions",
         ]
@@ -113,7 +112,7 @@ class TestContents:
         """A place for each, and the call that draws it."""
         scripts = "".join(text for tag, text in page.texts if tag == "script")
         ids = {attributes.get("id") for attributes in page.named("div")}
-        for name in ("pareto", "hypervolume", "curves", "parallel"):
+        for name in ("pareto", "hypervolume", "curves"):
             assert f"chart-{name}" in ids
             assert f'"chart-{name}",' in scripts
         assert {"importance-0", "importance-1"} <= ids
@@ -141,16 +140,18 @@ class TestContents:
         """A row each, the chosen one named."""
         text = page.text()
         for trial in make_result().trials:
-            assert f"{trial.loss:.3f} {trial.rougeL:.2f}" in text
-            assert f"{trial.trainable_parameters:,}" in text
+            assert f"{trial.loss:.3f} {trial.rouge_l:.2f}" in text
+            assert f"{trial.n_parameters:,}" in text
         assert text.count(" chosen ") == 1 + 1  # the row, and the figure's caption
 
     def test_every_reply(self, make_result: MakeResult, page: Page) -> None:
-        """The true one and all three systems'."""
+        """The true one and all three systems', and what was said before."""
         text = page.text()
         for reply in make_result().replies:
-            for shown in (reply.query, reply.truth, *reply.responses.values()):
+            earlier = [turn.text for turn in reply.earlier]
+            for shown in (*earlier, reply.query, reply.truth, *reply.responses.values()):
                 assert shown in text
+        assert text.index("asked earlier") < text.index("replied earlier")
 
     def test_settings_signatures_and_versions(self, page: Page) -> None:
         """What is needed to do it again."""
@@ -182,7 +183,7 @@ class TestAccessible:
     def test_every_picture_has_its_words(self, page: Page) -> None:
         """The charts and the strips."""
         pictures = [a for _, a in page.elements if a.get("role") == "img"]
-        assert len(pictures) == 1 + 6 + 8  # the large strip, the charts, a strip a trial
+        assert len(pictures) == 1 + 5 + 8  # the large strip, the charts, a strip a trial
         assert all(picture.get("aria-label") for picture in pictures)
 
 

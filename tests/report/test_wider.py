@@ -13,7 +13,6 @@ from lorecall.learning.result import RunResult
 from lorecall.records import InjectionConfig
 from lorecall.report import figures
 from lorecall.report.html import render
-from lorecall.report.parallel import parallel
 from lorecall.report.terminal import summary, trial_table
 from lorecall.report.words import counts_parameters, further_factors, theta_words
 from lorecall.search.records import Hypervolume, Quartiles
@@ -34,9 +33,7 @@ def widened(result: RunResult, *, dropout: float = 0.05) -> RunResult:
     def config(old: InjectionConfig, number: int) -> InjectionConfig:
         return replace(old, scaling=0.5, dropout=dropout) if number % 2 else old
 
-    trials = tuple(
-        t.model_copy(update={"config": config(t.config, t.number)}) for t in result.trials
-    )
+    trials = tuple(replace(t, config=config(t.config, t.number)) for t in result.trials)
     share = Quartiles(low=0.01, median=0.02, high=0.03)
     importance = {
         name: {**shares, "scaling": share, "dropout": share}
@@ -71,7 +68,8 @@ def test_an_ordinary_run_shows_no_further_factor(make_result: MakeResult) -> Non
     assert further_factors(result) == ()
     assert not counts_parameters(result)
     page = render(result)
-    for text in (printed(summary(result)), page.partition("<body>")[2]):  # plotly is in the head
+    body = page.partition("<body>")[2].partition("<details>")[0]  # plotly before, settings after
+    for text in (printed(summary(result)), body):
         assert "dropout" not in text
         assert "scaling" not in text
     assert "The two bars at the right are the number of modules n and the rank r." in page
@@ -105,7 +103,6 @@ def test_the_page_tells_of_them(make_result: MakeResult) -> None:
         '<th scope="col" class="number">scaling</th><th scope="col" class="number">dropout</th>',
         '<td class="number">0.5</td><td class="number">0.05</td>',
         "the rank r, scaling and dropout.",
-        "and their rank r, scaling, dropout; trainable",
         "16.78 M parameters, counted by their logarithm).",
         "The front has three objectives",
         "For the number of parameters",
@@ -116,16 +113,14 @@ def test_the_page_tells_of_them(make_result: MakeResult) -> None:
 
 @pytest.mark.parametrize("n_trials", [2, 30])
 def test_plotly_accepts_every_figure(make_result: MakeResult, n_trials: int) -> None:
-    """Axes and bars for the further factors; a front of three objectives is no line."""
+    """Bars for the further factors; a front of three objectives is no line."""
     result = widened(make_result(n_trials=n_trials))
-    pareto, lines = figures.pareto(result), parallel(result)
+    pareto = figures.pareto(result)
     shares = figures.importance(result)
-    for figure in (pareto, lines, *shares.values()):
+    for figure in (pareto, *shares.values()):
         go.Figure(figure)
     assert pareto["data"][1]["mode"] == "markers"
     assert all("parameters" in text for text in pareto["data"][1]["text"])
-    names = lines["layout"]["yaxis"]["ticktext"]
-    assert names[names.index("r") + 1 : names.index("parameters")] == ["scaling", "dropout"]
     loss = shares["validation loss"]
     assert loss["data"][0]["x"][-4:] == ["n", "r", "scaling", "dropout"]
     assert loss["layout"]["xaxis"]["title"]["text"] == "layer, then n, r, scaling, dropout"

@@ -5,9 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorecall.core.provenance import without_password
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import InjectionConfig
 from lorecall.report.words import (
-    METRICS,
     counted,
     duration,
     flat,
@@ -18,8 +17,6 @@ from lorecall.report.words import (
     split_words,
     theta_words,
 )
-
-LOSS, ROUGE_1 = METRICS[0], METRICS[1]
 
 
 @pytest.mark.parametrize(
@@ -94,39 +91,6 @@ def test_counted_knows_one() -> None:
 def test_split_words() -> None:
     """The parts keep their order."""
     assert split_words({"train": 3, "test": 1}) == "3 train, 1 test samples"
-
-
-class TestMetric:
-    """How a score and a difference are written."""
-
-    def test_decimals_are_the_metrics_own(self) -> None:
-        """Loss needs one more than the others."""
-        interval = Interval(value=4.0521, low=3.8814, high=4.2263)
-        assert (LOSS.value(interval), LOSS.bounds(interval)) == ("4.052", "[3.881, 4.226]")
-        assert (ROUGE_1.value(interval), ROUGE_1.bounds(interval)) == ("4.05", "[3.88, 4.23]")
-
-    def test_a_difference_carries_its_sign(self) -> None:
-        """A gain is told from a loss without its colour."""
-        interval = Interval(value=1.5, low=-0.25, high=3.0)
-        assert ROUGE_1.value(interval, sign=True) == "+1.50"
-        assert ROUGE_1.bounds(interval, sign=True) == "[-0.25, +3.00]"
-
-    @pytest.mark.parametrize(
-        ("low", "high", "for_loss", "for_rouge"),
-        [
-            (-0.4, -0.2, "better", "worse"),
-            (0.2, 0.4, "worse", "better"),
-            (-0.1, 0.3, "", ""),
-            (0.0, 0.3, "", ""),
-        ],
-    )
-    def test_the_verdict_knows_which_way_is_better(
-        self, low: float, high: float, for_loss: str, for_rouge: str
-    ) -> None:
-        """Lower for the loss, higher for the others; none where the interval holds zero."""
-        interval = Interval(value=(low + high) / 2, low=low, high=high)
-        assert LOSS.verdict(interval) == for_loss
-        assert ROUGE_1.verdict(interval) == for_rouge
 
 
 def test_flat_joins_the_names() -> None:

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from lorecall.train.storing import to_memory, training_of
 from rich.console import Console
 
-from lorecall.errors import ConfigError, DataError
+from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Recall
@@ -16,15 +15,17 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Interval
 from lorecall.reply.responder import ModelResponder
 from lorecall.scorecard.ability import ability, general_text
-from lorecall.scorecard.absence import absence, does_not_know, questions_never_said
+from lorecall.scorecard.absence import Asked, absence, does_not_know, questions_never_said
 from lorecall.scorecard.card import CardSettings, Change, Scorecard, scorecard
 from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Person
-from lorecall.train.trial import TrialRunner
+from lorecall.train.fit import fit_memory
 
-LIMITS = TrainSettings(max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64)
+LIMITS = TrainSettings(
+    max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64, reply_length="free"
+)
 SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6, n_control=6)
 MakePerson = Callable[..., Person]
 
@@ -61,11 +62,8 @@ def tiny() -> LanguageModel:
 def learnt(base: LanguageModel, person: Person) -> ModelResponder:
     """Train a memory of a person until it knows the training part by heart."""
     split = replace(person.split, valid=person.split.train)
-    trials = TrialRunner(base, settings=LIMITS, seed=0)
     config = InjectionConfig(layers=(0, 1), n_loras=2, rank=16)
-    trained = trials.train(config, trials.data(split, split.train))
-    training = training_of(split, user="ann", dataset="made-up", seed=0)
-    memory = to_memory(trained, config, base=base, training=training)
+    memory = fit_memory(config, split, base, settings=LIMITS, seed=0).memory
     return ModelResponder(base, memory=memory, limits=LIMITS)
 
 
@@ -122,11 +120,11 @@ def test_notes_recall_too(
 
 
 def test_recall_needs_words(tiny: LanguageModel, make_person: MakePerson) -> None:
-    """Responses too short to be cut are no questions."""
+    """Responses too short to be cut are no questions, and nobody's are no alternatives."""
     ann, bob = make_person("ann"), make_person("bob")
     bare = ModelResponder(tiny, limits=LIMITS)
-    with pytest.raises(DataError, match="cut in two"):
-        recall(bare, bare, ann, [bob])
+    assert recall(bare, bare, ann, [bob]) is None
+    assert recall(bare, bare, lengthened(ann), []) is None
     assert halves("a b c d e") == ("a b", "c d e")
 
 
@@ -236,18 +234,42 @@ def test_the_control_says_what_is_personal(card: Scorecard) -> None:
     assert replace(shared, style=replace(style, loss=moved(style.loss, 0.3))).personal_share is None
 
 
-def test_a_card_needs_others(tiny: LanguageModel, people: tuple[Person, Person, Person]) -> None:
-    """And they must be other people."""
+def test_alone_what_needs_others_is_left_out(
+    tiny: LanguageModel, people: tuple[Person, Person, Person]
+) -> None:
+    """And said to be; the rest is asked all the same."""
     ann, bob, _ = people
     bare = ModelResponder(tiny, limits=LIMITS)
-    for others in ([], [bob, ann]):
-        with pytest.raises(ConfigError, match="other people"):
-            scorecard(bare, ann, others, settings=SETTINGS)
+    alone = scorecard(bare, ann, [], settings=SETTINGS)
+    assert (alone.recall, alone.control, alone.style.other) == (None, None, None)
+    assert alone.personal_share is None
+    assert alone.verdicts[-1].endswith("recall, Persona F1 against another's content, control")
+    shown = text_of(alone)
+    assert "ability: loss" in shown
+    assert "control: loss" not in shown
+    with pytest.raises(ConfigError, match="other people"):
+        scorecard(bare, ann, [bob, ann], settings=SETTINGS)
 
 
-def text_of(card: Scorecard) -> str:
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_number_is_whole_on_any_terminal(card: Scorecard, width: int) -> None:
+    """Nothing is cut; a text from outside is only a text."""
+    hostile = "Bob [/work] [bold]x[/bold]\x1b[2J"
+    answer = Asked(question="q", before=hostile, after=hostile)
+    assert card.absence is not None
+    absence = replace(card.absence, answers=(answer,))
+    shown = text_of(replace(card, absence=absence, user="[/b]", dataset=hostile), width=width)
+    assert "\x1b" not in shown
+    assert " ".join(shown.split()).count("Bob [/work] [bold]x[/bold]") >= 2
+    for change in (card.style.loss, card.control):
+        assert change is not None
+        assert f"{change.change.value:+.3f}" in shown
+        assert f"{change.change.low:+.3f}, {change.change.high:+.3f}" in shown
+
+
+def text_of(card: Scorecard, *, width: int = 100) -> str:
     """Print a card."""
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=width)
     for part in scorecard_view(card):
         console.print(part)
     return console.file.getvalue()  # type: ignore[attr-defined]

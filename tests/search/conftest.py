@@ -36,6 +36,12 @@ def quick() -> SamplerOptions:
 
 
 @pytest.fixture
+def light(quick: SamplerOptions) -> SamplerOptions:
+    """Return the same for the surrogate that needs no JAX."""
+    return SamplerOptions(acquisition=quick.acquisition, surrogate="map")
+
+
+@pytest.fixture
 def make_sampler(
     distributions: dict[str, BaseDistribution], quick: SamplerOptions
 ) -> Callable[..., SaasNehviSampler]:

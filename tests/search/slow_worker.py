@@ -3,9 +3,8 @@
 import sys
 import time
 
-from lorecall.records import InjectionConfig, ObjectiveValues
+from lorecall.records import InjectionConfig, TrialOutcome
 from lorecall.search.loop import Search
-from lorecall.search.outcome import TrialOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
 
@@ -17,8 +16,9 @@ def finding(config: InjectionConfig, *, seconds: float = 0.0) -> TrialOutcome:
     time.sleep(seconds)
     size = sum(config.ranks().values())
     return TrialOutcome(
-        objectives=ObjectiveValues(loss=4.0 - 0.001 * size, rouge_l=10.0 + len(config.layers)),
-        rouge_l=(10.0,),
+        loss=4.0 - 0.001 * size,
+        rouge_l=10.0 + len(config.layers),
+        rouge_l_error=0.1,
         n_parameters=size,
         n_tokens=1,
         curve=((0.0, 5.0), (1.0, 4.0)),

@@ -12,7 +12,7 @@ from optuna.distributions import (
 )
 
 from lorecall.errors import ConfigError
-from lorecall.search.discrete import DiscreteSpace
+from lorecall.search.discrete import MAX_LEVELS, DiscreteSpace, levels_of
 
 Kinds = dict[str, BaseDistribution]
 BOOLEAN = CategoricalDistribution([False, True])
@@ -124,18 +124,52 @@ def test_there_is_no_swap_where_all_booleans_agree() -> None:
     "kind",
     [
         FloatDistribution(0, 1),
-        IntDistribution(1, 8, log=True),
-        CategoricalDistribution(["a", "b"]),
-        CategoricalDistribution([3, 1, 2]),
+        FloatDistribution(1e-3, 1, log=True),
+        FloatDistribution(0, 1, step=1e-6),
+        IntDistribution(0, 10**12),
+        CategoricalDistribution(range(MAX_LEVELS + 1)),
         CategoricalDistribution([1, 1]),
-        CategoricalDistribution([True, 2]),
-        CategoricalDistribution([None, 1]),
+        CategoricalDistribution([True, 1]),
+        CategoricalDistribution([0.5, float("nan")]),
     ],
 )
 def test_other_distributions_are_refused(kind: BaseDistribution) -> None:
-    """What has no order or no levels is refused, and the message says what is supported."""
-    with pytest.raises(ConfigError, match="ascending numbers"):
+    """A continuum, too many values, or values that cannot be told apart."""
+    assert levels_of(kind) is None
+    with pytest.raises(ConfigError, match="parameter x must be discrete: expected an integer"):
         DiscreteSpace({"x": kind})
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels", "codes"),
+    [
+        (IntDistribution(1, 4, log=True), (1, 2, 3, 4), [[0], [0.5], [np.log(3) / np.log(4)], [1]]),
+        (IntDistribution(2, 2, log=True), (2,), [[0]]),
+        (FloatDistribution(-0.5, 0.5, step=0.5), (-0.5, 0.0, 0.5), [[0], [0.5], [1]]),
+        (CategoricalDistribution([3, 1.5, 2]), (1.5, 2, 3), [[0], [0.5], [1]]),
+        (CategoricalDistribution(["b", "a"]), ("b", "a"), [[0], [1]]),
+        (CategoricalDistribution([None, 1, "a"]), (None, 1, "a"), np.eye(3)),
+    ],
+)
+def test_codes_of_each_kind(
+    kind: BaseDistribution, levels: tuple[object, ...], codes: list[list[float]]
+) -> None:
+    """Numbers lie in their order, on a logarithm where asked; names are one-hot."""
+    space = DiscreteSpace({"x": kind, "on": BOOLEAN})
+    assert space.levels[0] == levels
+    points = np.array([[i, 1] for i in range(len(levels))])
+    assert np.allclose(space.encode(points), [[*code, 1] for code in codes])
+    assert [space.params(point)["x"] for point in points] == [*levels]
+    assert all(kind._contains(kind.to_internal_repr(level)) for level in levels)
+
+
+def test_a_stepped_float_is_found_however_it_was_rounded() -> None:
+    """0.1 + 0.2 is 0.3; half a step is no level; a missing value is no None."""
+    space = DiscreteSpace({"x": FloatDistribution(0.0, 1.0, step=0.1)})
+    assert space.point({"x": 0.1 + 0.2}).tolist() == space.point({"x": 0.3}).tolist() == [3]
+    assert space.find({"x": 0.35}) is None
+    assert space.find({"x": None}) is None
+    assert DiscreteSpace({"x": CategoricalDistribution([None, 1])}).find({}) is None
 
 
 @pytest.mark.parametrize("params", [{}, {"i": 9}, {"i": "1"}, {"i": None}])

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from optuna.study import StudyDirection
 
 from lorecall.errors import ConfigError
+from lorecall.records import TrialOutcome
 from lorecall.search.front import (
-    Candidate,
     Values,
     choose,
     converged,
@@ -31,9 +31,18 @@ def dominates(a: Values, b: Values) -> bool:
     return bool((a >= b).all() and (a > b).any())
 
 
-def candidate(loss: float, rouge_l: float, error: float = 0.0, size: int = 1) -> Candidate:
+def candidate(loss: float, rouge_l: float, error: float = 0.0, size: int = 1) -> TrialOutcome:
     """Make a candidate."""
-    return Candidate(loss=loss, rouge_l=rouge_l, rouge_l_error=error, n_parameters=size)
+    return TrialOutcome(
+        loss=loss,
+        rouge_l=rouge_l,
+        rouge_l_error=error,
+        n_parameters=size,
+        n_tokens=1,
+        curve=(),
+        train_s=0.0,
+        evaluate_s=0.0,
+    )
 
 
 @given(values_of)
@@ -120,7 +129,7 @@ def test_when_a_search_has_converged(trace: list[float], stops: bool) -> None:  
         ([candidate(3.0, 30.0)], 0),
     ],
 )
-def test_choose(candidates: list[Candidate], chosen: int) -> None:
+def test_choose(candidates: list[TrialOutcome], chosen: int) -> None:
     """The highest score on the front; within its error the lower loss, then the smaller one."""
     assert choose(candidates) == chosen
 

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
+from lorecall.errors import SpaceExhaustedError
 from lorecall.search.discrete import DiscreteSpace, Params, Points
-from lorecall.search.local_search import SpaceExhaustedError, Untried, maximise
+from lorecall.search.local_search import Untried, maximise
 from lorecall.search.options import AcquisitionSettings
 
 BOOLEAN = CategoricalDistribution([False, True])

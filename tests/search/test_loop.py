@@ -13,9 +13,10 @@ import pytest
 import time_machine
 
 from lorecall.errors import StorageError
-from lorecall.records import InjectionConfig, ObjectiveValues
+from lorecall.records import InjectionConfig, TrialOutcome
 from lorecall.search import loop
-from lorecall.search.loop import Search, TrialOutcome
+from lorecall.search.loop import Search
+from lorecall.search.outcome import Objectives, prior_of_trials
 from lorecall.search.prior import Prior
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
@@ -31,8 +32,9 @@ def finding(config: InjectionConfig) -> TrialOutcome:
     loss = 4.0 - 0.5 * (1 in ranks) - 0.001 * sum(ranks.values())
     rouge_l = 10.0 + 2.0 * (1 in ranks) - 0.5 * len(ranks)
     return TrialOutcome(
-        objectives=ObjectiveValues(loss=loss, rouge_l=rouge_l),
-        rouge_l=(rouge_l - 1, rouge_l + 1),
+        loss=loss,
+        rouge_l=rouge_l,
+        rouge_l_error=0.1,
         n_parameters=sum(ranks.values()),
         n_tokens=100,
         curve=((0.0, 5.0), (1.0, loss)),
@@ -90,8 +92,8 @@ def test_budget_is_kept_and_everything_recorded(tmp_path: Path) -> None:
     assert list(outcome.hypervolume.trace) == sorted(outcome.hypervolume.trace)
     for trial in outcome.trials:
         expected = finding(trial.config)
-        assert trial.loss == expected.objectives.loss
-        assert trial.trainable_parameters == expected.n_parameters
+        assert trial.loss == expected.loss
+        assert trial.n_parameters == expected.n_parameters
     by_number = {trial.number: trial for trial in outcome.trials}
     assert by_number[outcome.chosen].config == outcome.config
     assert by_number[outcome.chosen].on_front
@@ -144,8 +146,9 @@ def test_search_stops_when_the_front_no_longer_grows(tmp_path: Path) -> None:
     def flat(config: InjectionConfig) -> TrialOutcome:
         found = finding(config)
         return TrialOutcome(
-            objectives=ObjectiveValues(loss=4.0, rouge_l=10.0),
-            rouge_l=(10.0,),
+            loss=4.0,
+            rouge_l=10.0,
+            rouge_l_error=0.1,
             n_parameters=found.n_parameters,
             n_tokens=1,
             curve=found.curve,
@@ -207,12 +210,17 @@ def test_the_best_of_another_search_is_tried_first(tmp_path: Path) -> None:
     """In place of random points; the surrogate suggests after them."""
     before = make_search(tmp_path / "a", trials=8, initial=8)
     found = before.run(finding)
-    search = make_search(tmp_path / "b", trials=6, seed=1, priors=[before.as_prior()])
+    search = make_search(
+        tmp_path / "b",
+        trials=6,
+        seed=1,
+        priors=[prior_of_trials(found.trials, SPACE, Objectives())],
+    )
     outcome = search.run(finding)
     fronts = [trial.config for trial in found.trials if trial.on_front]
     assert outcome.trials[0].config in fronts
-    assert outcome.trials[0].seconds["suggest"] == 0
-    assert outcome.trials[4].seconds["suggest"] > 0
+    assert outcome.trials[0].suggest_s == 0
+    assert outcome.trials[4].suggest_s > 0
     assert len(outcome.trials) == 6
 
 
@@ -223,7 +231,7 @@ def test_the_known_designs_are_tried_first(tmp_path: Path) -> None:
     assert [trial.config for trial in outcome.trials[:2]] == designs
     random = make_search(tmp_path / "random").run(finding)
     assert not {*designs} & {trial.config for trial in random.trials}
-    assert [trial.seconds["suggest"] > 0 for trial in outcome.trials] == [False] * 2 + [True] * 3
+    assert [trial.suggest_s > 0 for trial in outcome.trials] == [False] * 2 + [True] * 3
 
 
 def test_a_search_that_stopped_between_the_designs_tries_each_once(tmp_path: Path) -> None:
@@ -244,7 +252,11 @@ def test_the_best_of_others_goes_before_the_known_designs(tmp_path: Path) -> Non
     before = make_search(tmp_path / "a", trials=4, initial=4)
     found = before.run(finding)
     search = make_search(
-        tmp_path / "b", start="known", trials=2, initial=2, priors=[before.as_prior()]
+        tmp_path / "b",
+        start="known",
+        trials=2,
+        initial=2,
+        priors=[prior_of_trials(found.trials, SPACE, Objectives())],
     )
     tried = {trial.config for trial in search.run(finding).trials}
     assert tried <= {trial.config for trial in found.trials}
@@ -273,17 +285,17 @@ def test_a_wider_space_with_a_third_objective(tmp_path: Path) -> None:
     assert [d.name for d in study.directions] == ["MINIMIZE", "MAXIMIZE", "MINIMIZE"]
     for trial in outcome.trials:
         values = study.trials[trial.number].values
-        assert values == [trial.loss, trial.rougeL, log2(trial.trainable_parameters)]
+        assert values == [trial.loss, trial.rouge_l, log2(trial.n_parameters)]
     assert len({(t.config.scaling, t.config.dropout) for t in outcome.trials}) > 1
     assert len(outcome.hypervolume.reference) == 3
-    worst = max(t.trainable_parameters for t in outcome.trials[:4])
+    worst = max(t.n_parameters for t in outcome.trials[:4])
     assert outcome.hypervolume.reference[2] > log2(worst)
     assert set(outcome.importance) == {"loss", "rougeL", "log2_parameters"}
     assert {"scaling", "dropout"} <= outcome.importance["loss"].keys()
-    fewest = min(outcome.trials, key=lambda t: (t.trainable_parameters, t.loss))
+    fewest = min(outcome.trials, key=lambda t: (t.n_parameters, t.loss))
     assert fewest.on_front
     on_front = [t for t in outcome.trials if t.on_front]
-    assert max(t.rougeL for t in on_front) == max(t.rougeL for t in outcome.trials)
+    assert max(t.rouge_l for t in on_front) == max(t.rouge_l for t in outcome.trials)
     chosen = next(t for t in outcome.trials if t.number == outcome.chosen)
     assert chosen.config == outcome.config
     assert chosen.on_front
@@ -335,28 +347,3 @@ def test_a_budget_in_minutes_is_kept(tmp_path: Path) -> None:
     assert took_s == pytest.approx(1800, rel=0.1)
     assert outcome.hypervolume.stopped == "the budget of 30 minutes is spent"
     assert len(goes_on.trials) <= len(outcome.trials) + 1  # what was spent in trials counts
-
-
-def test_curves_are_those_of_the_finished_trials(tmp_path: Path) -> None:
-    """One a trial, the base's own loss first."""
-    search = make_search(tmp_path, trials=3)
-    search.run(finding)
-    assert [len(curve) for curve in search.curves] == [2, 2, 2]
-    assert {curve[0] for curve in search.curves} == {5.0}
-
-
-def test_what_was_spent_before_counts_against_the_budget(tmp_path: Path) -> None:
-    """A screening has used two thirds of it."""
-    search = Search(
-        SPACE,
-        settings=SearchSettings(trials=500, initial=500, budget_min=30),
-        seed=0,
-        storage=f"sqlite:///{tmp_path / 'study.db'}",
-        study_name="s",
-        spent_s=1200,
-    )
-    with time_machine.travel(NOON) as clock:
-        search.run(taking(60, clock))
-        took_s = time.time() - NOON.timestamp()
-    assert took_s == pytest.approx(600, rel=0.15)
-    assert search.spent_s == pytest.approx(1800, rel=0.1)

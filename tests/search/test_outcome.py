@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lorecall.records import InjectionConfig
-from lorecall.search.outcome import SearchOutcome
-from lorecall.search.records import Hypervolume, Trial
+from lorecall.search.records import Hypervolume, SearchOutcome, Trial
 
 
 def trial(number: int, loss: float) -> Trial:
@@ -15,12 +14,15 @@ def trial(number: int, loss: float) -> Trial:
         number=number,
         config=InjectionConfig(layers=(number,), n_loras=1, rank=8),
         loss=loss,
-        rougeL=9.0,
+        rouge_l=9.0,
+        rouge_l_error=1.0,
         on_front=False,
-        trainable_parameters=1,
-        train_tokens=1,
+        n_parameters=1,
+        n_tokens=1,
         curve=((0.0, 5.0), (1.0, loss)),
-        seconds={},
+        suggest_s=0.0,
+        train_s=1.0,
+        evaluate_s=1.0,
     )
 
 

@@ -16,7 +16,7 @@ from numpyro.infer.util import log_density
 
 from lorecall.search import saas
 from lorecall.search.options import McmcSettings, SamplerOptions
-from lorecall.search.surrogate import Surrogate, fit
+from lorecall.search.surrogate import Surrogate, fit_surrogate
 
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OURS = {"c": "mean", "s": "outputscale", "v": "noise", "tau": "kernel_tausq"}
@@ -101,7 +101,7 @@ def predictions_like_a_stock_fit(X: torch.Tensor, y: torch.Tensor, fitted: Surro
 def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
     """Predictive means and variances are those of BoTorch's fit, within Monte-Carlo error."""
     X, y = (torch.from_numpy(array) for array in data)
-    fitted = fit(X, y[:, None], settings=LONG, seed=0)
+    fitted = fit_surrogate(X, y[:, None], settings=LONG, seed=0)
     ours = predictions_like_a_stock_fit(X, y, fitted)
     assert ours.mixture_mean.std() > 0.3  # it has learnt something to agree upon
 
@@ -109,8 +109,8 @@ def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
 def test_a_chain_that_goes_on_agrees_with_a_stock_fit(data: Data) -> None:
     """From where a chain of fewer observations ended, the same predictions as BoTorch's fit."""
     X, y = (torch.from_numpy(array) for array in data)
-    before = fit(X[:12], y[:12, None], settings=LONG, seed=0)
-    fitted = fit(X, y[:, None], settings=LONG, seed=1, states=before.states)
+    before = fit_surrogate(X[:12], y[:12, None], settings=LONG, seed=0)
+    fitted = fit_surrogate(X, y[:, None], settings=LONG, seed=1, states=before.states)
     assert fitted.states[0].step == before.states[0].step  # it went on, and did not start anew
     predictions_like_a_stock_fit(X, y, fitted)
 

@@ -5,13 +5,17 @@ from collections.abc import Callable
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState, create_trial
 
-from lorecall.errors import ConfigError
+from lorecall.errors import ConfigError, SpaceExhaustedError
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.front import hypervolume, to_maximise
-from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import SUGGESTED
 from lorecall.search.options import AcquisitionSettings, McmcSettings, SamplerOptions
 from lorecall.search.sampler import SUGGEST_S, SaasNehviSampler
@@ -66,7 +70,7 @@ def test_only_valid_points_and_no_model_twice(make_sampler: Make, run: Run) -> N
 
     study = optuna.create_study(
         directions=BOTH,
-        sampler=make_sampler(is_candidate=is_candidate, same_as=same_as, n_initial=8),
+        sampler=make_sampler(is_candidate=is_candidate, same_as=same_as, n_initial=8, repeat=False),
     )
     run(study, 15)  # all there are: 3 pairs of switches, 5 amounts
     assert all(is_candidate(trial.params) for trial in study.trials)
@@ -119,7 +123,7 @@ def test_failed_points_are_not_suggested_again(make_sampler: Make) -> None:
     """A point that failed would fail again; it is no data either."""
     allowed = {f"on_{i}": CategoricalDistribution([False, True]) for i in range(2)}
     study = optuna.create_study(
-        direction="minimize", sampler=make_sampler(search_space=allowed, n_initial=9)
+        direction="minimize", sampler=make_sampler(search_space=allowed, n_initial=9, repeat=False)
     )
     asked = [study.ask(allowed) for _ in range(4)]
     study.tell(asked[0], state=TrialState.FAIL)
@@ -171,14 +175,48 @@ def test_the_space_can_be_inferred(
     assert len(set(params_of(study))) == 6
 
 
-def test_a_parameter_outside_the_space_is_drawn(make_sampler: Make, distributions: Kinds) -> None:
-    """A parameter that is not searched is random, and reproducible."""
-    drawn: list[float] = []
+@pytest.mark.parametrize("given", [("search_space",), ()])
+def test_a_parameter_that_cannot_be_modelled_is_drawn(
+    given: tuple[str, ...], make_sampler: Make, distributions: Kinds, light: SamplerOptions
+) -> None:
+    """It is random and reproducible, and its name is warned of once."""
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        x = trial.suggest_float("x", 0, 1)
+        return x, trial.suggest_int("amount", 0, 4)
+
+    drawn: list[list[float]] = []
     for _ in range(2):
-        study = optuna.create_study(directions=BOTH, sampler=make_sampler(seed=3))
-        trial = study.ask(distributions)
-        drawn.append(trial.suggest_float("other", 0, 1))
+        space = distributions if given else None
+        sampler = make_sampler(seed=3, search_space=space, n_initial=2, options=light)
+        study = optuna.create_study(directions=BOTH, sampler=sampler)
+        with pytest.warns(UserWarning, match="x is drawn independently") as caught:
+            study.optimize(objective, n_trials=4)
+        assert len(caught) == 1
+        assert "x" not in study.trials[-1].system_attrs[SUGGESTED]
+        drawn.append([trial.params["x"] for trial in study.trials])
     assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 4
+
+
+def test_kinds_of_parameters_are_modelled_together(
+    make_sampler: Make, light: SamplerOptions
+) -> None:
+    """A logarithm, steps and names: suggested jointly, of their own types, no two alike."""
+    sampler = make_sampler(search_space=None, n_initial=3, options=light)
+    study = optuna.create_study(directions=BOTH, sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        n = trial.suggest_int("n", 1, 100, log=True)
+        share = trial.suggest_float("share", 0.0, 1.0, step=0.1)
+        name = trial.suggest_categorical("name", ["a", "b", None])
+        return n * share, float(name is None)
+
+    study.optimize(objective, n_trials=8)
+    assert len({*params_of(study)}) == 8
+    for trial in study.trials[3:]:
+        assert trial.system_attrs[SUGGESTED] == trial.params
+        assert [type(trial.params[name]) for name in ("n", "share")] == [int, float]
 
 
 def test_seconds_are_recorded(make_sampler: Make, run: Run) -> None:
@@ -190,14 +228,25 @@ def test_seconds_are_recorded(make_sampler: Make, run: Run) -> None:
     assert study.trials[-1].system_attrs[SUGGEST_S] == sampler.last_suggest_s
 
 
-def test_a_float_parameter_is_refused(make_sampler: Make) -> None:
-    """A given space is refused at once, an inferred one when it is first used."""
-    with pytest.raises(ConfigError, match="discrete"):
+def test_a_given_space_that_cannot_be_modelled_is_refused(make_sampler: Make) -> None:
+    """Whoever says what is to be modelled hears at once that it cannot be."""
+    with pytest.raises(ConfigError, match="parameter x must be discrete"):
         make_sampler(search_space={"x": FloatDistribution(0, 1)})
-    study = optuna.create_study(sampler=make_sampler(search_space=None))
-    study.tell(study.ask({"x": FloatDistribution(0, 1)}), 1.0)
-    with pytest.raises(ConfigError, match="parameter x"):
-        study.ask({"x": FloatDistribution(0, 1)})
+
+
+@pytest.mark.parametrize("n_initial", [2, 9])
+def test_what_was_tried_is_suggested_again_where_nothing_is_left(
+    n_initial: int, make_sampler: Make, light: SamplerOptions
+) -> None:
+    """Random or not, a study goes on after its last point: a second look at noise is worth it."""
+    kinds: Kinds = {"a": CategoricalDistribution([False, True]), "b": IntDistribution(0, 1)}
+    sampler = make_sampler(search_space=kinds, n_initial=n_initial, options=light)
+    study = optuna.create_study(direction="minimize", sampler=sampler)
+    for _ in range(6):
+        trial = study.ask(kinds)
+        study.tell(trial, trial.params["a"] + trial.params["b"])
+    assert len({tuple(params) for params in params_of(study)[:4]}) == 4
+    assert {*params_of(study)[4:]} <= {*params_of(study)[:4]}
 
 
 def test_a_sparse_set_of_candidates_is_searched_to_its_end(
@@ -208,7 +257,8 @@ def test_a_sparse_set_of_candidates_is_searched_to_its_end(
     drawn = space.random(16, np.random.default_rng(1))
     candidates = [space.params(point) for point in drawn]
     study = optuna.create_study(
-        directions=BOTH, sampler=make_sampler(candidates=candidates, n_initial=8)
+        directions=BOTH,
+        sampler=make_sampler(candidates=candidates, n_initial=8, repeat=False),
     )
     run(study, 16)
     assert {*params_of(study)} == {tuple(params.values()) for params in candidates}

@@ -13,8 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.errors import StorageError
-from lorecall.search.local_search import SpaceExhaustedError
+from lorecall.errors import SpaceExhaustedError, StorageError
 from lorecall.search.observations import RETRY_OF
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.study import ask, finished, open_study, recover
@@ -91,7 +90,7 @@ def test_opening_again_goes_on(tmp_path: Path, make_sampler: Make, run: Run) -> 
 def test_an_exhausted_space_leaves_no_trial_running(make_sampler: Make) -> None:
     """The trial that found nothing is told to have failed."""
     kinds: Kinds = {"on": CategoricalDistribution([False, True])}
-    study = optuna.create_study(sampler=make_sampler(search_space=kinds))
+    study = optuna.create_study(sampler=make_sampler(search_space=kinds, repeat=False))
     for _ in range(2):
         study.tell(ask(study, kinds), 1.0)
     with pytest.raises(SpaceExhaustedError):

@@ -14,12 +14,11 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from lorecall.records import InjectionConfig
-from lorecall.search import alive
-from lorecall.search.alive import WORKER, lost_in, sign
+from lorecall.records import InjectionConfig, TrialOutcome
+from lorecall.search import claims
+from lorecall.search.claims import WORKER, claim, lost_in
 from lorecall.search.loop import Search
 from lorecall.search.observations import RETRY_OF
-from lorecall.search.outcome import TrialOutcome
 from lorecall.search.study import WITHDRAWN, ask
 
 from . import slow_worker
@@ -92,7 +91,7 @@ def test_trials_of_other_processes_are_told_too(tmp_path: Path) -> None:
     assert set(told) <= {t.number for t in done}
 
 
-def test_a_model_given_to_two_is_given_back_by_one() -> None:
+def test_a_model_given_to_two_is_released_by_one() -> None:
     """Whoever asks second for the same model withdraws and is given another."""
     study = optuna.create_study(directions=["minimize"])
     kinds = {"on": optuna.distributions.CategoricalDistribution([False, True])}
@@ -128,8 +127,8 @@ def test_a_trial_whose_parameters_are_being_written_is_no_twin_yet(tmp_path: Pat
     assert WITHDRAWN not in trial.user_attrs
 
 
-def test_a_model_that_two_give_back_is_tried_all_the_same() -> None:
-    """Both look before either has given back: the last to look queues it again, as a retry."""
+def test_a_model_that_two_release_is_tried_all_the_same() -> None:
+    """Both look before either has released: the last to look queues it again, as a retry."""
     study = optuna.create_study(directions=["minimize"])
     kinds = {"on": optuna.distributions.CategoricalDistribution([False, True])}
     for params in ({"on": True}, {"on": True}, {"on": False}):
@@ -165,13 +164,13 @@ def test_a_model_that_two_give_back_is_tried_all_the_same() -> None:
     ],
 )
 def test_when_a_trial_has_lost_its_process(worker: object, minutes: int, lost: bool) -> None:  # noqa: FBT001
-    """Unsigned ones after a while, this machine's when the process is gone, others' by signs."""
+    """Unclaimed ones after a while, this machine's when the process is gone, else by heartbeat."""
     study = optuna.create_study()
     trial = study.ask()
     if worker == "own":
-        sign(trial)
+        claim(trial)
     elif worker == "gone":
-        sign(trial)
+        claim(trial)
         with subprocess.Popen([sys.executable, "-c", ""]) as process:
             process.wait()
         trial.set_user_attr(WORKER, [study.trials[0].user_attrs[WORKER][0], process.pid])
@@ -182,15 +181,15 @@ def test_when_a_trial_has_lost_its_process(worker: object, minutes: int, lost: b
     assert lost_in(study)(frozen) is lost
 
 
-def test_without_signs_of_life_a_trial_elsewhere_is_lost(tmp_path: Path) -> None:
+def test_without_heartbeats_a_trial_elsewhere_is_lost(tmp_path: Path) -> None:
     """Another machine's trial is lost once its heartbeat is older than the grace."""
     search = slow_worker.open_search(f"sqlite:///{tmp_path / 'study.db'}", trials=2)
     trial = ask(search.study, slow_worker.SPACE.distributions())
     trial.set_user_attr(WORKER, ["elsewhere", 1])
-    with alive.beating(search.study, trial):
+    with claims.heartbeat(search.study, trial):
         time.sleep(0.2)
     assert not lost_in(search.study)(search.study.trials[0])
-    age_heartbeats(search, seconds=alive.GRACE_S + 5)
+    age_heartbeats(search, seconds=claims.GRACE_S + 5)
     assert lost_in(search.study)(search.study.trials[0])
 
 
@@ -211,5 +210,5 @@ def test_a_dead_parents_child_is_no_zombie_in_the_books() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
         time.sleep(0.05)
-    assert not alive._is_running(process.pid)
+    assert not claims._is_running(process.pid)
     process.wait()

@@ -49,6 +49,7 @@ def make_person() -> MakePerson:
             statements=tuple(said),
             profile=profile,
         )
-        return Person(history=history, split=Split(train=train, own_content=(), **parts))
+        split = Split(user="ann", dataset="made up", train=train, own_content=(), **parts)
+        return Person(history=history, split=split)
 
     return make

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +11,8 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import NOTES_HEAD, Recall
 from lorecall.reply.responder import ModelResponder
-from lorecall.settings import TrainSettings
-from lorecall.systems.catalog import BASELINES, baseline
+from lorecall.settings import TrainSettings, preset
+from lorecall.systems.catalog import make_system
 from lorecall.systems.contract import Budget, Fitted, Person, System
 from lorecall.systems.dictionary import Dictionary
 from lorecall.systems.fitting import hit_rate
@@ -146,32 +147,9 @@ class TestWithRetrieval:
         self, llama: LanguageModel, make_person: MakePerson, name: str
     ) -> None:
         """What would come out is another system, or two kinds of notes."""
+        system = make_system(name, preset(), folder=Path())
         with pytest.raises(ConfigError, match=f"beside a memory.*got {name}"):
-            WithRetrieval(system=baseline(name)).fit(make_person(LINES), llama, BUDGET)
-
-
-class TestCatalog:
-    """By name."""
-
-    def test_the_names_are_those_of_the_tables(self) -> None:
-        """All of SPEC section 7."""
-        assert list(BASELINES) == [
-            "vanilla",
-            "dictionary-faithful",
-            "dictionary-fair",
-            "malp",
-            "default-lora",
-            "largest-lora",
-            "oppu",
-            "oppu-retrieval",
-            "retrieval",
-        ]
-        assert all(baseline(name).name == name for name in BASELINES)
-
-    def test_an_unknown_name_is_refused(self) -> None:
-        """With those there are."""
-        with pytest.raises(ConfigError, match="vanilla or dictionary-faithful"):
-            baseline("memory")
+            WithRetrieval(system=system).fit(make_person(LINES), llama, BUDGET)
 
 
 def test_the_limits_are_the_budgets(llama: LanguageModel, make_person: MakePerson) -> None:

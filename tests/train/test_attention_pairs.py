@@ -192,7 +192,9 @@ def test_a_trial_trains_the_linears_it_is_told(
     for plain in (True, False):
         trials = TrialRunner(llama, settings=replace(SETTINGS, plain=plain), seed=0)
         train_part, valid = trials.encode(make_samples(8)), trials.encode(make_samples(4, first=8))
-        data = TrialData(train=train_part, valid=valid, max_new_tokens=6)
+        data = TrialData(
+            train=train_part, valid=valid, base_losses=trials.losses(valid), max_new_tokens=6
+        )
         found.append(trials.train(config, data, linears=linears))
         names = {name.split(".")[2] for name in found[-1].tensors}
         assert names == set(linears)

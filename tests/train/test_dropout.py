@@ -33,7 +33,8 @@ def trials_of(
     """Return trials and their data: ten samples to learn, four to be chosen by."""
     trials = TrialRunner(base, settings=replace(SETTINGS, plain=plain), seed=seed)
     train, valid = trials.encode(make_samples(10)), trials.encode(make_samples(4, first=30))
-    return trials, TrialData(train=train, valid=valid, max_new_tokens=6)
+    losses = trials.losses(valid)
+    return trials, TrialData(train=train, valid=valid, base_losses=losses, max_new_tokens=6)
 
 
 def gradients(

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lorecall.bench.people import PersonSnapshot, read_shown
-from lorecall.bench.plan import VANILLA, BenchPlan, Cell
-from lorecall.bench.scores import CellScores, responses_of
+from lorecall.bench.cells import Cell, CellScores, responses_of
+from lorecall.bench.people import PersonSnapshot, read_snapshot
+from lorecall.bench.plan import BenchPlan
 from lorecall.judge.pairs import Pair, write_pairs
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.report.words import masked_line
-from lorecall.systems.searched import MEMORY
+from lorecall.systems.about import MEMORY, VANILLA
+from lorecall.systems.catalog import about
 
 N_CASES = 5
 N_ABOUT = 2
@@ -40,7 +41,7 @@ class Case:
 def write_pair_files(folder: Path, plan: BenchPlan, finished: Sequence[CellScores]) -> list[Path]:
     """Write a file of pairs for each two systems whose answers a judge is to compare.
 
-    Not masked: a judge masks what it is shown.
+    Not masked: a judge masks what it is snapshot.
 
     Args:
         folder: The bench's.
@@ -91,17 +92,17 @@ def cases(
     for i in range(N_CASES if users else 0):
         user, turn = users[i % len(users)], i // len(users)
         cells = [cell for cell in plan.cells() if cell in own and cell.user == user]
-        shown = read_shown(folder, cells[0])
-        at = len(shown.tested) * (turn + 1) // (rounds + 1)
-        chosen[user, at] = _case(folder, shown, at, cells)
+        snapshot = read_snapshot(folder, cells[0])
+        at = len(snapshot.tested) * (turn + 1) // (rounds + 1)
+        chosen[user, at] = _case(folder, snapshot, at, cells)
     return tuple(chosen.values())
 
 
-def _case(folder: Path, shown: PersonSnapshot, at: int, cells: Sequence[Cell]) -> Case:
-    sample = shown.tested[at]
+def _case(folder: Path, snapshot: PersonSnapshot, at: int, cells: Sequence[Cell]) -> Case:
+    sample = snapshot.tested[at]
     return Case(
-        user=shown.user,
-        about=tuple(map(masked_line, _related(shown.own_content, sample.query))),
+        user=snapshot.user,
+        about=tuple(map(masked_line, _related(snapshot.own_content, sample.query))),
         query=masked_line(sample.query),
         truth=masked_line(sample.response),
         responses={cell.system: masked_line(responses_of(folder, cell)[at]) for cell in cells},
@@ -116,8 +117,8 @@ def _related(content: Sequence[str], query: str) -> list[str]:
 
 
 def _compared(systems: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Return the memory against every other, and every other but ablated ones against vanilla."""
-    main = [system for system in systems if ":" not in system]
+    """Return the memory against every other, and every other against the base; no ablations."""
+    main = [system for system in systems if not about(system).is_ablation]
     if MEMORY in main:
         yield from ((MEMORY, system) for system in main if system != MEMORY)
     if VANILLA in main:
@@ -128,9 +129,9 @@ def _pairs(folder: Path, cell: Cell, other: str, done: set[Cell]) -> Iterator[Pa
     beside = Cell(dataset=cell.dataset, user=cell.user, seed=cell.seed, system=other)
     if not {cell, beside} <= done:
         return
-    shown = read_shown(folder, cell)
+    snapshot = read_snapshot(folder, cell)
     answers = zip(responses_of(folder, cell), responses_of(folder, beside), strict=True)
-    for sample, (mine, theirs) in zip(shown.tested, answers, strict=True):
+    for sample, (mine, theirs) in zip(snapshot.tested, answers, strict=True):
         parts = (cell.dataset, cell.user, str(cell.seed), sample.id, cell.system, other)
         yield Pair(
             id=_APART.join(parts),
@@ -142,6 +143,6 @@ def _pairs(folder: Path, cell: Cell, other: str, done: set[Cell]) -> Iterator[Pa
             response_a=mine,
             response_b=theirs,
             earlier=sample.earlier,
-            user_content=shown.own_content,
+            user_content=snapshot.own_content,
             authored_by=sample.authored_by,
         )

@@ -1,4 +1,4 @@
-"""Who is evaluated: users chosen, their histories loaded and cut, and what is kept to show them.
+"""Who is evaluated: users chosen, their histories loaded and split, and what is kept of them.
 
 `DIR/people/USER.json` holds what tables and judges need of a user, so that they need no dataset.
 """
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from lorecall.bench.plan import BenchSettings, Cell, Source
+from lorecall.bench.cells import Cell
 from lorecall.core.files import write_json
 from lorecall.core.jsonl import read_record
 from lorecall.data.catalog import find_users, list_users, load_history
@@ -27,6 +27,21 @@ from lorecall.records import History, Sample, evenly_spaced
 from lorecall.systems.contract import Person
 
 LONG_SAMPLES, LONG_CONVERSATIONS = 100, 5  # of whom a number of users is drawn (SPEC section 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A dataset and whom of it.
+
+    Args:
+        name: A dataset's name, or the path of a JSONL file.
+        users: Full ids.
+        paths: Files of the dataset's format; the installed one when empty.
+    """
+
+    name: str
+    users: tuple[str, ...]
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +65,8 @@ class PersonSnapshot:
     own_content: tuple[str, ...]
 
 
-def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> dict[str, int]:
-    """Choose whom of a dataset to evaluate, and say how many samples each has.
+def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> tuple[str, ...]:
+    """Return the users of a dataset to evaluate, by their full ids.
 
     Args:
         name: The dataset's name, or a JSONL file.
@@ -61,27 +76,28 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
             those with the most samples; or `most:N` for the N with the most samples.
         seed: Seed of the draw.
 
-    Returns:
-        user id -> number of samples; 0 where that is not known.
-
     Raises:
         DataError: A user is not there or has too few samples, or there are too few users.
+
+    Examples:
+        >>> from lorecall.bench import choose_users
+        >>> choose_users("two.jsonl", (), "bob,ad", seed=0)
+        ('bob', 'ada')
     """
     if wanted == POOLED:
-        return {POOLED: 0}
+        return (POOLED,)
     known = list_users(name, path=_paths(paths))
     usable = _with_enough(known)
     if count := re.fullmatch(r"(most:)?(\d+)", wanted):
         return _drawn(usable, int(count[2]), seed=None if count[1] else seed, name=name)
-    counts = {user.user: user.n_samples for user in known}
     starts = [each.strip() for each in wanted.split(",")]
-    chosen = {u: counts.get(u, 0) for u in find_users(name, starts, path=_paths(paths))}
-    short = set(chosen) - {user.user for user in usable}
-    if short:
+    chosen = tuple(dict.fromkeys(find_users(name, starts, path=_paths(paths))))
+    if short := set(chosen) - {user.user for user in usable}:
+        counts = {user.user: user.n_samples for user in known}
         raise DataError(
             "every user must have samples enough to learn from and to test on",
             expected=f"at least {MIN_SAMPLES} in {MIN_CONVERSATIONS} conversations",
-            got=f"{chosen[min(short)]} samples of user {min(short)!r}",
+            got=f"{counts.get(min(short), 0)} samples of user {min(short)!r}",
             next_step=f"Choose among the {len(usable)} users of {name} with enough.",
         )
     return chosen
@@ -97,9 +113,19 @@ def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
     return _with_enough(list_users(name, path=_paths(paths)))
 
 
-def load_person(source: Source, user: str, settings: BenchSettings) -> Person:
-    """Load a user's history and split it; whoever asks again gets the same one."""
-    return _load(source, user, settings.history_samples)
+@lru_cache(maxsize=4)
+def load_person(source: Source, user: str, n_samples: int | None = None) -> Person:
+    """Return a user's history and its split; whoever asks again gets the same one.
+
+    Args:
+        source: Of whom the user is one.
+        user: The full id.
+        n_samples: As `newest`; all samples when None.
+    """
+    history = load_history(source.name, user=user, path=_paths(source.paths))
+    if n_samples is not None:
+        history = newest(history, n_samples)
+    return Person(history=history, split=split_history(history))
 
 
 def another_user(source: Source, user: str) -> str | None:
@@ -108,26 +134,25 @@ def another_user(source: Source, user: str) -> str | None:
     return None if after == user else after
 
 
-def read_samples(person: Person, settings: BenchSettings) -> tuple[Sample, ...]:
-    """Return the test samples that are read: all, or some of them, evenly spaced."""
+def snapshot_of(person: Person, n_test: int | None = None) -> PersonSnapshot:
+    """Return what is kept of a user.
+
+    Args:
+        person: The user.
+        n_test: Most test samples that are read, evenly spaced; all when None.
+    """
     test = person.split.test
-    n = min(len(test), settings.test_samples or len(test))
-    return evenly_spaced(test, n)
-
-
-def shown_of(person: Person, settings: BenchSettings) -> PersonSnapshot:
-    """Return what is kept of a user."""
     return PersonSnapshot(
         dataset=person.history.dataset,
         user=person.history.user,
         n_train=len(person.split.train),
         samples_sha256=samples_hash(person.split.train),
-        tested=read_samples(person, settings),
+        tested=evenly_spaced(test, min(len(test), n_test or len(test))),
         own_content=person.split.own_content,
     )
 
 
-def keep(folder: Path, cell: Cell, shown: PersonSnapshot) -> None:
+def keep_snapshot(folder: Path, cell: Cell, snapshot: PersonSnapshot) -> None:
     """Keep what is shown of a user; a bench goes on with the samples it began with.
 
     Raises:
@@ -135,9 +160,9 @@ def keep(folder: Path, cell: Cell, shown: PersonSnapshot) -> None:
     """
     path = _file(folder, cell)
     if not path.exists():
-        write_json(path, asdict(shown))
+        write_json(path, asdict(snapshot))
         return
-    if read_shown(folder, cell) != shown:
+    if read_snapshot(folder, cell) != snapshot:
         raise RunError(
             "a bench goes on with the histories it began with",
             expected=f"the samples in {path}",
@@ -146,7 +171,7 @@ def keep(folder: Path, cell: Cell, shown: PersonSnapshot) -> None:
         )
 
 
-def read_shown(folder: Path, cell: Cell) -> PersonSnapshot:
+def read_snapshot(folder: Path, cell: Cell) -> PersonSnapshot:
     """Read what is kept of a cell's user.
 
     Raises:
@@ -165,6 +190,12 @@ def newest(history: History, n_samples: int) -> History:
     """Keep the newest whole conversations with at most so many samples, and what belongs to them.
 
     As many conversations and samples as a split needs stay in any case.
+
+    Examples:
+        >>> from lorecall import load_history
+        >>> from lorecall.bench import newest
+        >>> len(newest(load_history("two.jsonl", user="ada"), 22).samples)
+        21
     """
     groups: dict[str, list[Sample]] = {}
     for sample in history.samples:
@@ -184,15 +215,9 @@ def newest(history: History, n_samples: int) -> History:
     )
 
 
-@lru_cache(maxsize=4)
-def _load(source: Source, user: str, history_samples: int | None) -> Person:
-    history = load_history(source.name, user=user, path=_paths(source.paths))
-    if history_samples is not None:
-        history = newest(history, history_samples)
-    return Person(history=history, split=split_history(history))
-
-
-def _drawn(usable: Sequence[UserSummary], n: int, *, seed: int | None, name: str) -> dict[str, int]:
+def _drawn(
+    usable: Sequence[UserSummary], n: int, *, seed: int | None, name: str
+) -> tuple[str, ...]:
     if not 0 < n <= len(usable):
         raise DataError(
             "there must be so many users with samples enough",
@@ -203,7 +228,7 @@ def _drawn(usable: Sequence[UserSummary], n: int, *, seed: int | None, name: str
     long = [u for u in usable if _has(u, LONG_SAMPLES, LONG_CONVERSATIONS)]
     by_rank = seed is None or len(long) < n  # those with the most samples come first
     drawn = usable[:n] if by_rank else random.Random(seed).sample(long, n)
-    return {user.user: user.n_samples for user in drawn}
+    return tuple(user.user for user in drawn)
 
 
 def _with_enough(users: Sequence[UserSummary]) -> list[UserSummary]:

@@ -1,16 +1,14 @@
-"""What a bench computes: whom, with which systems, seeds and settings; and its cells.
+"""What a bench computes: whom, with which systems, seeds and settings; and its cells."""
 
-This module knows nothing of models.
-"""
-
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
+from lorecall.bench.cells import Cell
+from lorecall.bench.people import Source, choose_users
 from lorecall.core.checks import check_range
 from lorecall.core.options import (
     NO_CHANGES,
@@ -31,50 +29,10 @@ from lorecall.settings import (
     preset,
     presets_of,
 )
+from lorecall.systems.about import CONTROL, MEMORY, VANILLA
+from lorecall.systems.catalog import system_names
 
-VANILLA = "vanilla"
-CONTROL = "default-lora"
-WITH_RETRIEVAL = "-with-retrieval"
-_SMOKE = (VANILLA, "retrieval", CONTROL, "memory")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One system for one user with one seed."""
-
-    dataset: str
-    user: str
-    seed: int
-    system: str
-
-    @property
-    def id(self) -> str:
-        """Name the cell in files: readable, and unlike any other's."""
-        return _file_name(self.dataset, self.user, f"s{self.seed}", self.system)
-
-    @property
-    def claim(self) -> str:
-        """Name what one process at a time may make: cells of one memory share it."""
-        system = self.system.removesuffix(WITH_RETRIEVAL)
-        return _file_name(self.dataset, self.user, f"s{self.seed}", system)
-
-    def __str__(self) -> str:
-        return f"{self.system} for {self.user[:12]} of {self.dataset}, seed {self.seed}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A dataset and whom of it.
-
-    Args:
-        name: A dataset's name, or the path of a JSONL file.
-        users: Full ids.
-        paths: Files of the dataset's format; the installed one when empty.
-    """
-
-    name: str
-    users: tuple[str, ...]
-    paths: tuple[str, ...] = ()
+_SMOKE = (VANILLA, "retrieval", CONTROL, MEMORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +137,11 @@ def bench_preset(
 
     Raises:
         ConfigError: An unknown preset or option, or a value that its option may not have.
+
+    Examples:
+        >>> from lorecall.bench import bench_preset
+        >>> bench_preset("smoke", trials=3).learn.search.trials
+        3
     """
     values = {find_option(BENCH, key).full_name: v for key, v in {**changes, **named}.items()}
     learn = preset(name, belonging(SETTINGS, values))
@@ -197,7 +160,62 @@ DEFAULT_SYSTEMS: Mapping[PresetName, tuple[str, ...]] = MappingProxyType(
 )
 
 
-def _file_name(*parts: str) -> str:
-    whole = "\n".join(parts)
-    readable = "-".join(re.sub(r"[^\w+:-]+", "_", part)[-24:] for part in parts)
-    return f"{readable}-{sha256(whole.encode()).hexdigest()[:8]}"
+def make_plan(
+    data: Sequence[str],
+    *,
+    paths: Sequence[Path] = (),
+    users: str | None = None,
+    systems: str | None = None,
+    seeds: str = "0",
+    settings: BenchSettings,
+) -> BenchPlan:
+    """Make a bench's plan: users chosen, systems spelt out, seeds read.
+
+    Args:
+        data: Datasets' names, or JSONL files.
+        paths: Files of the one dataset's format.
+        users: As `choose_users`; as many as the preset says when None.
+        systems: Names or groups, separated by commas; the preset's when None.
+        seeds: Separated by commas; the first of them draws the users too.
+        settings: The numbers.
+
+    Raises:
+        ConfigError: A system or seed cannot be read, or files are given for several datasets.
+        DataError: A user or a dataset is not there, or too short.
+
+    Examples:
+        >>> from lorecall.bench import bench_preset, make_plan
+        >>> plan = make_plan(["two.jsonl"], users="ada", settings=bench_preset("smoke"))
+        >>> plan.systems
+        ('vanilla', 'retrieval', 'default-lora', 'memory')
+    """
+    if paths and len(data) != 1:
+        raise ConfigError(
+            "files belong to one dataset",
+            expected="--path with one --data",
+            got=f"{len(data)} datasets",
+            next_step="Make a bench a dataset.",
+        )
+    chosen = systems.split(",") if systems else DEFAULT_SYSTEMS[settings.preset]
+    names = system_names([name.strip() for name in chosen])
+    read = _seeds(seeds)
+    wanted = users or str(DEFAULT_USERS[settings.preset])
+    files = tuple(str(path.resolve()) for path in paths)
+    sources: list[Source] = []
+    for name in data:
+        place = str(Path(name).resolve()) if Path(name).is_file() else name
+        found = choose_users(place, files, wanted, seed=read[0])
+        sources.append(Source(name=place, users=found, paths=files))
+    return BenchPlan(sources=tuple(sources), systems=names, seeds=read, settings=settings)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(each) for each in text.split(","))
+    except ValueError as reason:
+        raise ConfigError(
+            "seeds are whole numbers",
+            expected="for example 0,1,2",
+            got=repr(text),
+            next_step="Separate them by commas.",
+        ) from reason

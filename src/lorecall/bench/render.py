@@ -5,32 +5,59 @@ Texts of users are masked.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 
 from lorecall.bench.answers import Case, cases, dataset_of, write_pair_files
-from lorecall.bench.grids_beside import all_grids
-from lorecall.bench.markdown import to_markdown
-from lorecall.bench.numbers import DatasetTables
+from lorecall.bench.cells import CellScores, finished_cells
+from lorecall.bench.grids import Grid, all_grids
 from lorecall.bench.plan import BenchPlan
-from lorecall.bench.scores import CellScores, finished_cells
-from lorecall.bench.tables import tabulate
-from lorecall.bench.view import DatasetView, View
+from lorecall.bench.statistics import DatasetTables, tabulate
 from lorecall.core.files import read_json, write_json, write_text
 from lorecall.errors import RunError
 from lorecall.judge.win_rate import Judged, read_judged, win_rates
 from lorecall.learning.folder import RUN_FILE
 from lorecall.report import words
-from lorecall.report.pages import own_file, render_page
+from lorecall.report.pages import render_page
+from lorecall.systems.catalog import about
 
 MARKDOWN, PAGE, TABLES = "bench.md", "bench.html", "tables.json"
 _SMOKE = (
     "Preset smoke: a few samples and trials, to show that all works. Nothing here says how good a"
     " system is."
 )
+_MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#~&"})
+_N_GRIDS = 3  # scores, comparisons, gains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetView:
+    """One dataset's part of the page; `focus` is the system that the others are compared with."""
+
+    name: str
+    focus: str
+    lead: str
+    grids: tuple[Grid, ...]
+    cases: tuple[Case, ...]
+    signature: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """All that is shown of a bench, as text: the page, the Markdown and the terminal show it."""
+
+    facts: Mapping[str, str]
+    warnings: tuple[str, ...]
+    datasets: tuple[DatasetView, ...]
+    systems: Mapping[str, str]
+    settings: Mapping[str, str]
+    versions: Mapping[str, str]
 
 
 def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = True) -> View:
@@ -48,6 +75,13 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
     Raises:
         RunError: The folder holds no bench.
         DataError: A file of labels cannot be read.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import render_bench
+        >>> view = render_bench(Path("bench"), texts=False)
+        >>> view.facts["Cells"], Path("bench/bench.html").is_file()
+        ('20 of 20', True)
     """
     identity, plan = read_plan(folder)
     labels = [label for path in judged for label in read_judged(path)]
@@ -64,14 +98,15 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
             dataset_view(each, labels, cases(folder, plan, each.dataset, finished) if texts else ())
             for each in tables
         ),
+        systems={name: about(name).title for name in plan.systems},
         settings=words.flat(asdict(plan.settings)),
         versions=words.flat(versions if isinstance(versions, dict) else {}),
     )
     numbers = json.loads(json.dumps([asdict(each) for each in tables]))
     write_json(folder / TABLES, {"facts": dict(view.facts), "datasets": numbers})
     write_text(folder / MARKDOWN, to_markdown(view))
-    page = {"view": view, "style": own_file("report.css")}
-    write_text(folder / PAGE, render_page("bench.html.j2", page, package="lorecall.bench"))
+    page = render_page("bench.html.j2", {"view": view}, package="lorecall.bench")
+    write_text(folder / PAGE, page)
     return view
 
 
@@ -117,12 +152,20 @@ def dataset_view(
         tables: Its numbers.
         labels: A judge's.
         shown: The cases.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import dataset_view, finished_cells, read_plan, tabulate
+        >>> (tables,) = tabulate(read_plan(Path("bench"))[1], finished_cells(Path("bench")))
+        >>> dataset_view(tables, (), ()).lead
+        '2 users of 2 with every system finished, 81 test samples.'
     """
     rates = win_rates([label for label in labels if dataset_of(label.id) == tables.dataset])
     users = words.counted(tables.n_users, "user")
     samples = words.counted(tables.n_samples, "test sample")
     return DatasetView(
         name=Path(tables.dataset).name,
+        focus=tables.focus,
         lead=f"{users} of {tables.n_asked} with every system finished, {samples}.",
         grids=tuple(all_grids(tables, rates)),
         cases=shown,
@@ -135,6 +178,13 @@ def read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
 
     Raises:
         RunError: The folder holds no bench.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import read_plan
+        >>> identity, plan = read_plan(Path("bench"))
+        >>> identity["n_layers"], plan.settings.preset
+        (30, 'laptop')
     """
     identity = read_json(folder / RUN_FILE, what="a bench", error=RunError)
     try:
@@ -147,3 +197,102 @@ def read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
             got=f"{type(reason).__name__}: {str(reason).splitlines()[0]}",
             next_step="Check the path.",
         ) from reason
+
+
+def to_markdown(view: View) -> str:
+    """Return a bench's view as Markdown.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import render_bench, to_markdown
+        >>> to_markdown(render_bench(Path("bench"), texts=False)).splitlines()[0]
+        '# lorecall bench'
+    """
+    return "\n".join(_lines(view)) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Put a text on one line in which it means nothing to Markdown."""
+    return words.plain(text).translate(_MARKS)
+
+
+def _lines(view: View) -> Iterator[str]:
+    yield "# lorecall bench"
+    yield ""
+    yield from (f"- {name}: {escaped(value)}" for name, value in view.facts.items())
+    for warning in view.warnings:
+        yield ""
+        yield f"> **{escaped(warning)}**"
+    for dataset in view.datasets:
+        yield from _dataset(dataset)
+    if not view.datasets:
+        yield from ("", "No user has every system finished yet.")
+    yield from ("", "## Systems", "")
+    yield from (f"- {escaped(name)}: {escaped(title)}" for name, title in view.systems.items())
+    yield from ("", "## Settings and versions", "")
+    yield from (f"- {escaped(name)}: {escaped(value)}" for name, value in view.settings.items())
+    yield from (f"- {escaped(name)} {escaped(value)}" for name, value in view.versions.items())
+
+
+def _dataset(dataset: DatasetView) -> Iterator[str]:
+    yield from ("", f"## {escaped(dataset.name)}", "", dataset.lead)
+    for grid in dataset.grids:
+        yield from _grid(grid)
+    if dataset.cases:
+        yield from ("", "### Cases", "", "Test queries picked by no answer. Texts are masked.")
+    for case in dataset.cases:
+        yield from _case(case)
+    yield from ("", "### Signatures", "")
+    yield from (f"- {escaped(name)}: `{text}`" for name, text in dataset.signature.items())
+
+
+def _grid(grid: Grid) -> Iterator[str]:
+    yield from ("", f"### {escaped(grid.title)}", "")
+    yield _row(grid.columns)
+    yield "|" + " --- |" * len(grid.columns)
+    yield from map(_row, grid.rows)
+    if grid.note:
+        yield from ("", escaped(grid.note))
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(map(escaped, cells))} |"
+
+
+def _case(case: Case) -> Iterator[str]:
+    yield from ("", f"**{escaped(case.query)}**", "")
+    yield from (f"- the user wrote: {escaped(text)}" for text in case.about)
+    yield f"- true: {escaped(case.truth)}"
+    for system, text in case.responses.items():
+        yield f"- {escaped(system)}: {escaped(text) or '(nothing)'}"
+
+
+def bench_view(view: View) -> Iterator[RenderableType]:
+    """Yield for a terminal the warnings, and of each dataset the scores, comparisons and gains.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import bench_view, render_bench
+        >>> len(list(bench_view(render_bench(Path("bench"), texts=False))))
+        7
+    """
+    for warning in view.warnings:
+        yield Text(warning, style="bold")
+    for dataset in view.datasets:
+        yield Text(f"\n{words.plain(dataset.name)}: {dataset.lead}", style="bold")
+        for grid in dataset.grids[:_N_GRIDS]:
+            yield Text()
+            yield grid_table(grid)
+    if not view.datasets:
+        yield Text("No user has every system finished yet.")
+
+
+def grid_table(grid: Grid) -> Table:
+    """Show one table; the paper's rows are dim, and named as the paper's."""
+    table = Table(title=grid.title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in grid.columns:
+        table.add_column(Text(column), overflow="fold")
+    for i, row in enumerate(grid.rows):
+        own = grid.n_own is None or i < grid.n_own
+        table.add_row(*map(Text, row), style="" if own else "dim")
+    return table

@@ -2,7 +2,7 @@
 
 ```
 DIR/run.json       what the bench computes; another bench is refused in its folder
-DIR/scores.jsonl   and the rest of `lorecall.bench.scores`
+DIR/scores.jsonl   and the rest of `lorecall.bench.cells`
 DIR/people/        what is kept of each user
 DIR/memories/      searches and memories
 DIR/workers/       logs
@@ -20,28 +20,23 @@ from threading import Event, Thread
 
 from pydantic import TypeAdapter
 
-from lorecall.bench.plan import BenchPlan, Cell
-from lorecall.bench.scores import (
-    FAILURES_FILE,
-    Failure,
-    failed_cells,
-    settled_cells,
-)
-from lorecall.bench.systems import make_system
+from lorecall.bench.cells import FAILURES_FILE, Cell, Failure, failed_cells, settled_cells
+from lorecall.bench.plan import BenchPlan
 from lorecall.bench.work import Bench
 from lorecall.core.checks import check_range
-from lorecall.core.processes import Processes
+from lorecall.core.processes import Processes, take_job
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.core.provenance import versions
 from lorecall.errors import RunError
 from lorecall.learning.folder import open_run
 from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
-from lorecall.lm.device import sharing_threads
+from lorecall.lm.device import set_threads, sharing_threads
 from lorecall.report.words import counted
+from lorecall.systems.catalog import make_system
 from lorecall.systems.contract import System
 
 _LOOK_S = 1.0
-WORKER = "lorecall.bench.worker"
+WORKER = "lorecall.bench.run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +74,16 @@ def run_bench(
     Raises:
         RunError: `out` holds something else, or another process works in it.
         ModelError: More than one worker, and the base cannot be loaded by its name.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import bench_preset, make_plan, run_bench
+        >>> from lorecall.lm.families.tiny import tiny_base
+        >>> plan = make_plan(
+        ...     ["two.jsonl"], users="ada", systems="vanilla", settings=bench_preset("smoke")
+        ... )
+        >>> run_bench(plan, tiny_base("llama"), out=Path("mine"))
+        []
     """
     check_range("workers", workers, low=1)
     if workers > 1:
@@ -109,6 +114,11 @@ def check_failures(failures: Sequence[Failure], folder: Path) -> None:
 
     Raises:
         RunError: There are such cells.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import check_failures
+        >>> check_failures([], Path("bench"))
     """
     if failures:
         first = failures[0]
@@ -181,3 +191,20 @@ class _Watch:
                 self._reporter.say(f"{len(self._told)} of {len(self._bench.plan.cells())}  {cell}")
         if silently and self._told:
             self._reporter.say(f"{counted(len(self._told), 'cell')} finished before")
+
+
+def main() -> None:
+    """Do the job that comes on standard input, with a base of its own."""
+    job = TypeAdapter(Job).validate_json(take_job())
+    set_threads()
+    Bench(
+        plan=job.plan,
+        folder=job.folder,
+        base=job.base.load(),
+        make=systems_of(job.plan, job.folder),
+        session=job.session,
+    ).work()
+
+
+if __name__ == "__main__":
+    main()

@@ -13,22 +13,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lorecall.bench.people import PersonSnapshot, another_user, keep, load_person, shown_of
-from lorecall.bench.plan import BenchPlan, Cell
-from lorecall.bench.reading import PartReading, read_fitted
-from lorecall.bench.scores import (
-    CellScores,
-    Failure,
-    fail,
-    finish,
-    settled_cells,
+from lorecall.bench.cells import Cell, CellScores, Failure, fail, finish, settled_cells
+from lorecall.bench.people import (
+    PersonSnapshot,
+    another_user,
+    keep_snapshot,
+    load_person,
+    snapshot_of,
 )
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.reading import PartReading, read_fitted
 from lorecall.core.files import locked
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import machine_name
 from lorecall.metrics.overlap import persona_f1, persona_tokens
+from lorecall.metrics.registry import Answers
 from lorecall.metrics.scores import score_samples
+from lorecall.systems.catalog import about
 from lorecall.systems.contract import Budget, Fitted, System
 
 _POLL_S = 0.5
@@ -80,20 +82,21 @@ class Bench:
     def do(self, cell: Cell) -> None:
         """Do one cell: make its system for its user, read it, and count it as finished."""
         settings, source = self.plan.settings, self.plan.source(cell.dataset)
-        person = load_person(source, cell.user, settings)
-        shown = shown_of(person, settings)
-        keep(self.folder, cell, shown)
+        n_samples = settings.history_samples
+        person = load_person(source, cell.user, n_samples)
+        snapshot = snapshot_of(person, settings.test_samples)
+        keep_snapshot(self.folder, cell, snapshot)
         other = another_user(source, cell.user)
-        theirs = () if other is None else load_person(source, other, settings).split.own_content
+        theirs = () if other is None else load_person(source, other, n_samples).split.own_content
         budget = Budget(train=settings.learn.train, seed=cell.seed)
         started = time.perf_counter()
         fitted = self.make(cell.system).fit(person, self.base, budget)
         fit_s = time.perf_counter() - started
-        _check_trained_on(shown, fitted)
+        _check_trained_on(snapshot, fitted)
         reading = read_fitted(
-            fitted, shown.tested, person=person, budget=budget, n_timed=settings.n_timed
+            fitted, snapshot.tested, person=person, budget=budget, n_timed=settings.n_timed
         )
-        scores = _scored(cell, shown, fitted, reading, theirs=theirs, fit_s=fit_s)
+        scores = _scored(cell, snapshot, fitted, reading, theirs=theirs, fit_s=fit_s)
         scores = replace(scores, machine=machine_name(self.base.device))
         finish(self.folder, scores, reading.responses)
 
@@ -117,16 +120,18 @@ class Bench:
         return True
 
     def _claimed(self, cell: Cell) -> contextlib.AbstractContextManager[None]:
+        """Hold a cell; cells that take one memory are held together, so that it is made once."""
         claims = self.folder / "claims"
         claims.mkdir(exist_ok=True)
-        return locked(claims / f"{cell.claim}.lock", wait=False)
+        made = replace(cell, system=about(cell.system).memory_of or cell.system)
+        return locked(claims / f"{made.id}.lock", wait=False)
 
 
-def _check_trained_on(shown: PersonSnapshot, fitted: Fitted) -> None:
-    if fitted.samples_sha256 != shown.samples_sha256:
+def _check_trained_on(snapshot: PersonSnapshot, fitted: Fitted) -> None:
+    if fitted.samples_sha256 != snapshot.samples_sha256:
         raise ConfigError(
             "a system learns from the user's own training samples and from nothing else",
-            expected=f"samples with the hash {shown.samples_sha256[:12]}",
+            expected=f"samples with the hash {snapshot.samples_sha256[:12]}",
             got=fitted.samples_sha256[:12] or "none",
             next_step="Correct the system: its artefact names other samples.",
         )
@@ -134,7 +139,7 @@ def _check_trained_on(shown: PersonSnapshot, fitted: Fitted) -> None:
 
 def _scored(
     cell: Cell,
-    shown: PersonSnapshot,
+    snapshot: PersonSnapshot,
     fitted: Fitted,
     reading: PartReading,
     *,
@@ -142,15 +147,17 @@ def _scored(
     fit_s: float,
 ) -> CellScores:
     """Score what was read, against the user's own content and another's."""
-    own, other = persona_tokens(shown.own_content), persona_tokens(theirs)
+    own, other = persona_tokens(snapshot.own_content), persona_tokens(theirs)
     return CellScores(
         cell=cell,
-        sample_ids=tuple(sample.id for sample in shown.tested),
+        sample_ids=tuple(sample.id for sample in snapshot.tested),
         scores=score_samples(
-            reading.losses,
-            reading.responses,
-            references=[sample.response for sample in shown.tested],
-            persona=own,
+            Answers(
+                losses=reading.losses,
+                responses=reading.responses,
+                references=[sample.response for sample in snapshot.tested],
+                persona=own,
+            )
         ),
         persona_f1_other=tuple(persona_f1(r, other) for r in reading.responses) if theirs else (),
         n_persona=len(own),
@@ -163,8 +170,8 @@ def _scored(
         train_s=fitted.train_s,
         n_bytes=fitted.n_bytes,
         facts=dict(fitted.facts),
-        n_train=shown.n_train,
-        samples_sha256=shown.samples_sha256,
+        n_train=snapshot.n_train,
+        samples_sha256=snapshot.samples_sha256,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
         theta=fitted.theta,
     )

@@ -74,7 +74,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
     """Do what is left of a bench, cell by cell, and write its tables."""
     if context.invoked_subcommand is not None:
         return
-    from lorecall.bench.plan import BENCH, bench_preset  # noqa: PLC0415
+    from lorecall.bench.plan import BENCH, bench_preset, make_plan  # noqa: PLC0415
 
     if out is None:
         raise ConfigError(
@@ -88,9 +88,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
     settings = bench_preset(str(values.get("preset", "laptop")), values)
     base = base_options(values)
     with going_on():
-        from lorecall.bench.choosing import make_plan  # noqa: PLC0415
-
-        plan, _ = make_plan(
+        plan = make_plan(
             data or ["chitchat"],
             paths=path or (),
             users=users,
@@ -100,9 +98,8 @@ def bench(  # noqa: PLR0913 - one parameter an option
         )
         from rich.console import Console  # noqa: PLC0415
 
-        from lorecall.bench.render import render_bench  # noqa: PLC0415
+        from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
         from lorecall.bench.run import check_failures, run_bench  # noqa: PLC0415
-        from lorecall.bench.terminal import bench_view  # noqa: PLC0415
         from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
         with BarReporter(Console(stderr=True)) as reporter:
@@ -126,8 +123,7 @@ def bench_render(
     as_json: Json = False,
 ) -> None:
     """Write the tables again, with a judge's win rates where there are any."""
-    from lorecall.bench.render import render_bench  # noqa: PLC0415
-    from lorecall.bench.terminal import bench_view  # noqa: PLC0415
+    from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
 
     view = render_bench(folder, judged=judged or (), texts=texts)
     show(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)
@@ -157,7 +153,9 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     from lorecall.scorecard.view import scorecard_view  # noqa: PLC0415
 
     memory = StoredMemory.load(folder)
-    person, rest = people_for(memory, data, paths=path or (), n_others=others, seed=seed)
+    person, rest = people_for(
+        memory, data, folder=folder, paths=path or (), n_others=others, seed=seed
+    )
     base = base_of(model, device, four_bit=four_bit, default=memory.manifest.base.name)
     card = make_card(
         MemoryResponder(base, memory),

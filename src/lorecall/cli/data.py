@@ -51,21 +51,12 @@ def data_show(
 
 @data_app.command("check")
 def data_check(source: Source, *, path: Paths = None, as_json: Json = False) -> None:
-    """Check every row of a JSONL file or of a dataset's files; exit code 2 when one is broken."""
+    """Check every row of a file and who can be learnt; exit code 2 for a broken row or nobody."""
     from lorecall.data.catalog import check  # noqa: PLC0415
     from lorecall.report.tables import check_view  # noqa: PLC0415
 
     summary = check(source, path=path)
-    value = {
-        "source": source,
-        "files": [str(file) for file in path or ()],
-        "n_replies": summary.n_replies,
-        "n_users": summary.n_users,
-        "n_problems": summary.n_problems,
-        "problems": [asdict(problem) for problem in summary.problems],
-        "dropped": dict(summary.dropped),
-        "users": [asdict(user) for user in summary.users],
-    }
+    value = {"source": source, "files": [str(file) for file in path or ()], **summary.as_json()}
     _show(value, check_view(summary), as_json=as_json)
-    if summary.n_problems:
+    if summary.n_problems or summary.refusal:
         sys.exit(2)

@@ -17,6 +17,7 @@ from lorecall.cli.output import (
     given_options,
     going_on,
     load_base,
+    printable,
     tell,
 )
 from lorecall.cli.output import show as _show
@@ -86,13 +87,12 @@ def learn(  # noqa: PLR0913 - one parameter an option
 
         from lorecall.data.catalog import load_history  # noqa: PLC0415
         from lorecall.data.history import split_history  # noqa: PLC0415
-        from lorecall.data.purpose import purpose  # noqa: PLC0415
+        from lorecall.data.purpose import purpose_of  # noqa: PLC0415
         from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
-        loaded = load_history(source, user=user or "", path=files, seed=settings.seed)
+        loaded = load_history(source, user=user, path=files, seed=settings.seed)
         split_history(loaded)  # too short a history is refused before a model is loaded
-        for line in purpose(loaded.samples[0].authored_by):
-            tell(line)
+        tell(printable(purpose_of(loaded)))
         from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415

@@ -1,23 +1,30 @@
-"""Records in files, a frozen dataclass a line or one a file: types are checked when it is read.
+"""Lines of files, and records in them: a frozen dataclass a line, its types checked when read.
 
-A file that is only ever added to (`append_records`) is read with `whole_records`: a line counts
-with its end. One that was torn off by a killing is passed over, and cut away before the next is
-added.
+Files are read front to back, plain or gzip, in memory that does not grow with them (`lines`). One
+that is only ever added to (`append_records`) is read with `whole_records`: a line counts with its
+end. One that was torn off by a killing is passed over, and cut away before the next is added.
 """
 
 import codecs
+import gzip
 import json
 import os
-from collections.abc import Iterable
+import zlib
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from lorecall.core.files import locked, read_json, write_text
 from lorecall.errors import DataError, InputError
 
+MAX_LINE_BYTES = 8 << 20
+BLOCK = 1 << 20
+_GZIP = b"\x1f\x8b"
 _Record = TypeVar("_Record")
 _MESSAGES = {
     "missing": "is missing",
@@ -26,6 +33,79 @@ _MESSAGES = {
     "string_pattern_mismatch": "must not be blank",
     "less_than": "must be in seconds; this looks like milliseconds",
 }
+
+
+class Line(NamedTuple):
+    """A line: its number from 1 and its text without the line end."""
+
+    number: int
+    text: str
+
+
+class BadLine(NamedTuple):
+    """A line that cannot be read: its number from 1, why in a few fixed words, and where."""
+
+    number: int
+    reason: str
+    detail: str
+
+
+@contextmanager
+def opened(path: Path) -> Generator[BinaryIO]:
+    """Open a plain or gzip file (its first bytes decide, not its name) behind its BOM.
+
+    Raises:
+        DataError: It cannot be opened; or, while it is read, it turns out to be damaged.
+    """
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as reason:  # the latter for a NUL in the path
+        raise unreadable(path, got=f"{type(reason).__name__}: {reason}") from reason
+    try:
+        with file:
+            packed = file.peek(len(_GZIP)).startswith(_GZIP)
+            raw = cast("Any", gzip.GzipFile(fileobj=file))  # it reads as a raw file does
+            stream = BufferedReader(raw, BLOCK) if packed else file
+            if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+                stream.read(len(codecs.BOM_UTF8))
+            yield stream
+    except (OSError, EOFError, zlib.error) as reason:
+        raise unreadable(path, got=f"{type(reason).__name__}: {reason}") from reason
+
+
+def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
+    """Return each line, or why it cannot be read.
+
+    Args:
+        path: A text file, plain or gzip.
+        blank: Whether blank lines are given too.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    with opened(path) as file:
+        offset, number = file.tell(), 0
+        while content := file.readline(MAX_LINE_BYTES):
+            number += 1
+            size = len(content)
+            if size == MAX_LINE_BYTES and not content.endswith(b"\n"):
+                size += _skip_line(file)
+                yield BadLine(number, "line too long", f"more than {MAX_LINE_BYTES} bytes")
+            elif blank or content.strip():
+                yield _decoded(content, number=number, offset=offset)
+            offset += size
+
+
+def unreadable(
+    path: Path, *, got: str, expected: str = "a file", next_step: str = "Check the path."
+) -> DataError:
+    """Make the error of a file that cannot be used."""
+    return DataError(
+        "the data file must be readable",
+        expected=f"{expected} at {path}",
+        got=got,
+        next_step=next_step,
+    )
 
 
 def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:
@@ -40,21 +120,14 @@ def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]
         DataError: The file cannot be read or holds none, or a line is no such record.
     """
     adapter = TypeAdapter(kind)
-    try:
-        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
-    except OSError as reason:
-        raise _refused(path, what, got=f"{type(reason).__name__}: {reason}") from reason
     records: list[_Record] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for line in lines(path):
+        if isinstance(line, BadLine):
+            raise _refused(path, what, got=f"line {line.number}: {line.detail}")
         try:
-            line.decode("utf-8")
-            records.append(adapter.validate_json(line.strip()))
-        except UnicodeDecodeError as reason:
-            raise _refused(path, what, got=f"line {number}: not UTF-8") from reason
+            records.append(adapter.validate_json(line.text))
         except ValidationError as reason:
-            raise _refused(path, what, got=f"line {number}: {explain(reason)}") from reason
+            raise _refused(path, what, got=f"line {line.number}: {explain(reason)}") from reason
     if not records:
         raise _refused(path, what, got="an empty file")
     return records
@@ -142,6 +215,24 @@ def whole_records(
 def _whole(content: bytes) -> bytes:
     """Return what ends with a newline; the rest was torn off."""
     return content[: content.rfind(b"\n") + 1]
+
+
+def _skip_line(file: BinaryIO) -> int:
+    """Read to the end of the line; give the number of bytes."""
+    size = 0
+    while part := file.readline(BLOCK):
+        size += len(part)
+        if part.endswith(b"\n"):
+            break
+    return size
+
+
+def _decoded(content: bytes, *, number: int, offset: int) -> Line | BadLine:
+    try:
+        return Line(number, content.decode("utf-8").rstrip("\r\n"))
+    except UnicodeDecodeError as reason:
+        where = f"at byte {offset + reason.start} of the file"
+        return BadLine(number, "not UTF-8", f"not UTF-8 {where}")
 
 
 def _refused(path: Path, what: str, *, got: str) -> DataError:

@@ -1,26 +1,20 @@
-"""The datasets and formats the package knows by name, and one way to load them or a JSONL file.
+"""The datasets and formats the package knows, and one way to load any of them.
 
-A further one is a module with a `Loader`, like `reddit`, and an entry in `DATASETS`.
+A further one is a module in `lorecall.data.formats` with a `LOADER`, like `reddit`.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
-from lorecall.data import loading
-from lorecall.data.formats import (
-    amazon_qa,
-    amazon_qa_processed,
-    chitchat,
-    jsonl,
-    med_dialogue,
-    openai,
-    reddit,
-    telegram,
-    whatsapp,
-)
-from lorecall.data.loading import Loader, Problem, Summary
+from lorecall.data import formats, loading
+from lorecall.data.head import head_of, looks_like
+from lorecall.data.loader import Dataset, Loader
+from lorecall.data.loading import Problem, Summary
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError
 from lorecall.records import History
@@ -44,119 +38,48 @@ Files = Path | str | Sequence[Path | str] | None
 """One file of a format, several that belong together, or None for the installed one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """An entry of the catalogue.
-
-    `sha256` is the checksum of `file`, the counts are those of it: its conversations, replies
-    (whether usable or not) and users (who replied). All are None where a format has no published
-    file.
-    """
-
-    name: str
-    title: str
-    licence: str
-    origin: str
-    file: str | None = None
-    sha256: str | None = None
-    n_conversations: int | None = None
-    n_replies: int | None = None
-    n_users: int | None = None
+def _loaders() -> Iterator[Loader]:
+    for module in pkgutil.iter_modules(formats.__path__, f"{formats.__name__}."):
+        yield cast("Loader", import_module(module.name).LOADER)
 
 
-_NOT_STATED = "not stated; for research"
-_YOURS = "the chat's own"
-_EXPORT = "an export of your own"
-
-_ENTRIES = (
-    Dataset(
-        name="chitchat",
-        title="Chit-Chat Challenge: open conversations between people",
-        licence="MIT",
-        origin="PyPI wheel chitchat-dataset 0.9.0",
-        file="dataset.json",
-        sha256=chitchat.SHA256,
-        n_conversations=7_168,
-        n_replies=131_569,
-        n_users=1_113,
-    ),
-    Dataset(
-        name="amazon_qa",
-        title="AmazonQA: questions on products, several answers each; reviews and items beside",
-        licence=_NOT_STATED,
-        origin="J. McAuley, UC San Diego: QA_<Category>, reviews_<Category>_5, meta_<Category>",
-        file="QA_Video_Games.json.gz",
-        sha256="dd0890a6aa1d2e709627c30f67f5992b2f237bcb14329019cbe974b7c0536138",
-        n_conversations=1_183,
-        n_replies=28_893,
-        n_users=23_825,
-    ),
-    Dataset(
-        name="amazon_qa_processed",
-        title="AmazonQA as parallel files: src, tgt, fact, pers",
-        licence=_NOT_STATED,
-        origin="Deng et al. 2022",
-    ),
-    Dataset(
-        name="reddit",
-        title="Reddit: posts and responses with the author's history",
-        licence=_NOT_STATED,
-        origin="Zhong et al. 2022 (MSP), a sample file of the same format in Chinese",
-        file="msp_sample_1498.txt",
-        sha256="63573299dc98c911f999b7066d45006ecd5f973632d00fe9ab4f598174b961ba",
-        n_conversations=1_498,
-        n_replies=1_498,
-        n_users=1_498,
-    ),
-    Dataset(
-        name="med_dialogue",
-        title="MedDia: patients and an assistant as their doctor",
-        licence="MIT",
-        origin="K. Zhang et al. 2023 (MaLP): dialogues_3_cleaned, profiles_3",
-        file="dialogues_3_cleaned.json",
-        sha256="53b825fc987acbaeb508ec088f3eebe6d98937ec8967c9a0c8692f5ee52e4379",
-        n_conversations=555,
-        n_replies=2_775,
-        n_users=555,
-    ),
-    Dataset(
-        name="openai",
-        title="Chats with an assistant: OpenAI messages, or a ChatGPT export",
-        licence=_YOURS,
-        origin=_EXPORT,
-    ),
-    Dataset(name="telegram", title="Telegram: result.json", licence=_YOURS, origin=_EXPORT),
-    Dataset(name="whatsapp", title="WhatsApp: _chat.txt", licence=_YOURS, origin=_EXPORT),
-)
-DATASETS: Mapping[str, Dataset] = MappingProxyType({entry.name: entry for entry in _ENTRIES})
-_MODULES = (
-    *(chitchat, amazon_qa, amazon_qa_processed, reddit, med_dialogue),
-    *(openai, telegram, whatsapp),
-)
-LOADERS: Mapping[str, Loader] = MappingProxyType({m.LOADER.name: m.LOADER for m in _MODULES})
+LOADERS: Mapping[str, Loader] = MappingProxyType({each.name: each for each in _loaders()})
+DATASETS: Mapping[str, Dataset] = MappingProxyType({n: each.dataset for n, each in LOADERS.items()})
 
 
-def load_history(source: str | Path, *, user: str, path: Files = None, seed: int = 0) -> History:
-    """Load one user of a dataset or of a JSONL file, or many of them as if they were one.
+def load_history(
+    source: str | Path, *, user: str | None = None, path: Files = None, seed: int = 0
+) -> History:
+    """Load one user of a dataset or of a file, or many of them as if they were one.
 
     Args:
-        source: A name in `DATASETS`, or the path of a JSONL file.
-        user: The user's id, or the start of it; `pooled` for a pool of users.
+        source: A name in `DATASETS`, or the path of a file.
+        user: The user's id, or the start of it (case matters only where two differ by it alone);
+            `pooled` for a pool of users; None for the only user there is.
         path: With a name: the files of that format; the installed one when None.
         seed: Decides the draw and the order of a pool.
 
     Raises:
         DataError: The source cannot be used, or the user is not in it.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import load_history
+        >>> history = load_history("chat.txt", user="bob")
+        >>> history.dataset, history.user, history.samples[0].response
+        ('whatsapp', 'Bob', 'yes to the sea')
     """
-    return loading.load_history(*_opened(source, path), user=user, seed=seed)
+    loader, paths = _opened(source, path)
+    history = loading.load_history(loader, paths, user=user, seed=seed)
+    is_own = path is not None or source not in DATASETS
+    return replace(history, files=tuple(str(p.resolve()) for p in paths)) if is_own else history
 
 
 def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None) -> list[str]:
-    """Find users of a dataset or of a JSONL file by their ids or the starts of them.
+    """Find users of a dataset or of a file by their ids or the starts of them.
 
     Args:
-        source: A name in `DATASETS`, or the path of a JSONL file.
+        source: A name in `DATASETS`, or the path of a file.
         starts: One a user.
         path: With a name: the files of that format; the installed one when None.
 
@@ -166,35 +89,51 @@ def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None)
     Raises:
         DataError: The source cannot be used, or no user or several fit a start.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import find_users
+        >>> find_users("history.jsonl", ["b", "ANN"])
+        ['bob', 'ann']
     """
     return loading.find_users(*_opened(source, path), starts)
 
 
 def list_users(source: str | Path, *, path: Files = None) -> list[UserSummary]:
-    """Summarise the users of a dataset or of a JSONL file, most usable samples first.
+    """Summarise the users of a dataset or of a file, most usable samples first.
 
     Args:
-        source: A name in `DATASETS`, or the path of a JSONL file.
+        source: A name in `DATASETS`, or the path of a file.
         path: With a name: the files of that format; the installed one when None.
 
     Raises:
         DataError: The source cannot be used.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import list_users
+        >>> [(user.user, user.n_samples, user.learnable) for user in list_users("history.jsonl")]
+        [('ann', 24, True), ('bob', 2, False)]
     """
     return list(summarise(source, path=path).users)
 
 
 def summarise(source: str | Path, *, path: Files = None, n_users: int | None = None) -> Summary:
-    """Count what a dataset or a JSONL file holds, and what of it is dropped.
+    """Count what a dataset or a file holds, and what of it is dropped.
 
     Args:
-        source: A name in `DATASETS`, or the path of a JSONL file.
+        source: A name in `DATASETS`, or the path of a file.
         path: With a name: the files of that format; the installed one when None.
         n_users: How many users to name, most samples first; None for all.
 
     Raises:
         DataError: The source cannot be used.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import summarise
+        >>> summary = summarise("history.jsonl")
+        >>> summary.n_replies, summary.n_users, summary.n_learnable
+        (26, 2, 1)
     """
     return loading.summarise(*_opened(source, path), n_users=n_users)
 
@@ -203,12 +142,18 @@ def check(source: str | Path, *, path: Files = None) -> Summary:
     """Read everything and report it, broken rows included, of which the first are named.
 
     Args:
-        source: A name in `DATASETS`, or the path of a JSONL file.
+        source: A name in `DATASETS`, or the path of a file.
         path: With a name: the files of that format; the installed one when None.
 
     Raises:
         DataError: The source cannot be read at all.
         MissingExtraError: The dataset is not installed.
+
+    Example:
+        >>> from lorecall.data import check
+        >>> found = check("chat.txt")
+        >>> found.n_problems, found.n_learnable, str(found.refusal)[:29]
+        (0, 0, 'nobody in it can be learnt: a')
     """
     return loading.summarise(*_opened(source, path), n_users=N_NAMED, strict=False)
 
@@ -221,8 +166,13 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
     response.
 
     Args:
-        source: A name in `DATASETS`, or the path of a JSONL file.
+        source: A name in `DATASETS`, or the path of a file.
         summary: What `summarise` found in it.
+
+    Example:
+        >>> from lorecall.data import describe, summarise
+        >>> describe("history.jsonl", summarise("history.jsonl"))["# Samples"]
+        26
     """
     found = DATASETS.get(str(source))
     entry: dict[str, object] = asdict(found) if found else {"name": str(source)}
@@ -234,6 +184,32 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
         "Avg. Len(Content)": totals.text_words,
         "Avg. Len(Response)": totals.response_words,
     }
+
+
+def recognised(path: Path) -> Loader:
+    """Return the loader of a file, found by what the file begins with.
+
+    Raises:
+        DataError: It cannot be read, or is of no known format, or may be of several.
+    """
+    head = head_of(path)
+    found = [each for each in LOADERS.values() if each.recognises and each.recognises(head)]
+    if len(found) == 1:
+        (loader,) = found
+        own = loader.name == "jsonl"  # each such file is a dataset of its own, called by its name
+        return replace(loader, dataset=replace(loader.dataset, name=path.name)) if own else loader
+    if found:
+        names = " and ".join(each.name for each in found)
+        got, next_step = f"one that may be {names}", "Name the format: --data NAME --path FILE."
+    else:
+        got, next_step = looks_like(head)
+    told = ", ".join(name for name, each in LOADERS.items() if each.recognises)
+    raise DataError(
+        "the file must be of a known format",
+        expected=f"{told} at {path}",
+        got=got,
+        next_step=next_step,
+    )
 
 
 def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
@@ -250,7 +226,7 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
                 got=f"the file {source}",
                 next_step="Name the format of the files, or leave the path out.",
             )
-        return jsonl.loader(Path(source)), (Path(source),)
+        return recognised(Path(source)), (Path(source),)
     if paths:
         return loader, tuple(map(Path, paths))
     if loader.installed is None:
@@ -266,7 +242,7 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
 def _unknown(source: str) -> DataError:
     return DataError(
         "the source must be a dataset or a file",
-        expected=f"one of {', '.join(DATASETS)}, or the path of a JSONL file",
+        expected=f"one of {', '.join(DATASETS)}, or the path of a file",
         got=repr(source),
         next_step="Check the name or the path.",
     )

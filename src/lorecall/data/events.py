@@ -91,7 +91,7 @@ E = TypeVar("E")
 
 
 def located(events: Iterable[E], path: Path) -> Iterator[E | Dropped]:
-    """Say of each drop in which file it is."""
+    """Return the events, each drop with the name of its file."""
     for event in events:
         yield event._replace(file=path.name) if isinstance(event, Dropped) else event
 

@@ -15,6 +15,7 @@ from lorecall.records import History, Sample, Split, Statement
 
 MIN_SAMPLES = 20
 MIN_CONVERSATIONS = 3  # one for each part
+LONG_ENOUGH = f"at least {MIN_SAMPLES} usable samples in {MIN_CONVERSATIONS} conversations"
 FRACTIONS = (0.7, 0.1, 0.2)  # section 3.4
 
 
@@ -32,6 +33,12 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
     Raises:
         ConfigError: The fractions are not three positive shares of 1.
         DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations.
+
+    Example:
+        >>> from lorecall.data import load_history, split_history
+        >>> split = split_history(load_history("history.jsonl", user="ann"))
+        >>> [len(part) for part in (split.train, split.valid, split.test)]
+        [18, 3, 3]
     """
     _check_fractions(fractions)
     groups = _by_conversation(history.samples)
@@ -54,6 +61,11 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         test=test,
         own_content=own_content,
     )
+
+
+def is_long_enough(*, n_samples: int, n_conversations: int) -> bool:
+    """Whether so many usable samples in so many conversations can be split, and so learnt from."""
+    return n_samples >= MIN_SAMPLES and n_conversations >= MIN_CONVERSATIONS
 
 
 def training_statements(
@@ -174,10 +186,10 @@ def _check_fractions(fractions: tuple[float, float, float]) -> None:
 
 def _check_size(history: History, *, n_conversations: int) -> None:
     n_samples = len(history.samples)
-    if n_samples < MIN_SAMPLES or n_conversations < MIN_CONVERSATIONS:
+    if not is_long_enough(n_samples=n_samples, n_conversations=n_conversations):
         raise DataError(
             "a history must be long enough to learn from and to test on",
-            expected=f"at least {MIN_SAMPLES} usable samples in {MIN_CONVERSATIONS} conversations",
+            expected=LONG_ENOUGH,
             got=f"{n_samples} in {n_conversations} for user {history.user!r}"
             f" of {history.dataset}{_why(history)}",
             next_step="Choose a user with a longer history (or `pooled`, many users as if they were"

@@ -6,47 +6,25 @@ kept.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.history import LONG_ENOUGH, is_long_enough
+from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
-from lorecall.data.samples import Rules, history_of
+from lorecall.data.samples import history_of
 from lorecall.data.user_filter import UserFilter
-from lorecall.data.users import Totals, Users, UserSummary, resolve_user
+from lorecall.data.users import Totals, Users, UserSummary, may_be, resolve_user
 from lorecall.errors import DataError
-from lorecall.records import History
+from lorecall.records import Authorship, History
 
 MAX_PROBLEMS = 20
 MAX_CANDIDATES = 20_000
 MAX_POOLED = 50_000
 NOT_DRAWN = "reply of a user not drawn into the pool"
-
-Paths = Sequence[Path]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loader:
-    """How the files of one format are read.
-
-    Args:
-        name: The dataset's name, or the file's.
-        record: What a row is, for messages.
-        rules: Which replies are usable.
-        read: Gives what the files hold, front to back, without keeping it.
-        strict: Whether a broken row is an error; it is a drop otherwise.
-        installed: Finds the file where none is given.
-    """
-
-    name: str
-    record: str
-    rules: Rules
-    read: Callable[[Paths], Iterator[Event]]
-    strict: bool = False
-    installed: Callable[[], Path] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +32,11 @@ class Problem:
     """A row that does not fit the format: its line (or place in a list) from 1, and why.
 
     `file` is the name of its file, empty where there can be only one.
+
+    Example:
+        >>> from lorecall.data import check
+        >>> check("jsonl", path="chat.txt").problems[0].line
+        1
     """
 
     line: int
@@ -65,30 +48,76 @@ class Problem:
 class Summary:
     """What files hold.
 
-    `users` are those with the most samples (all, or as many as asked for), `n_users` counts all;
-    `totals` sums over those with a sample. `dropped` counts what is no sample, by reason: broken
-    rows and unusable replies. The first `MAX_PROBLEMS` of `n_problems` broken rows are in
-    `problems`.
+    `dataset` is the format's entry in the catalogue; `strict` says whether `learn` refuses broken
+    rows. `users` are those with the most samples (all, or as many as asked for), `n_users` counts
+    all, `n_learnable` those that `learn` takes; `totals` sums over those with a sample. `dropped`
+    counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
+    wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
+
+    Example:
+        >>> from lorecall.data import check
+        >>> check("history.jsonl").authored_by
+        frozenset({'user'})
     """
 
+    dataset: Dataset
+    strict: bool
     n_replies: int
     n_users: int
+    n_learnable: int
+    authored_by: frozenset[Authorship]
     users: tuple[UserSummary, ...]
     totals: Totals
     dropped: Mapping[str, int]
     problems: tuple[Problem, ...]
     n_problems: int
 
+    @property
+    def refusal(self) -> str | None:
+        """Why `learn` takes nobody of this, and what to do about it; None where it takes some."""
+        if self.strict and self.n_problems:
+            return "nobody in it can be learnt: broken rows are refused. Correct them first."
+        if self.n_learnable:
+            return None
+        totals = self.totals
+        pooled = is_long_enough(n_samples=totals.n_samples, n_conversations=totals.n_users)
+        next_step = (
+            "Take `--user pooled`, which is all of them as if they were one, or add more messages."
+            if pooled
+            else "Export a longer chat, or add more messages."
+        )
+        return f"nobody in it can be learnt: a user needs {LONG_ENOUGH}. {next_step}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain values."""
+        return {
+            "format": self.dataset.title,
+            "n_replies": self.n_replies,
+            "n_users": self.n_users,
+            "n_learnable": self.n_learnable,
+            "refusal": self.refusal,
+            "authored_by": sorted(self.authored_by),
+            "n_problems": self.n_problems,
+            "problems": [asdict(problem) for problem in self.problems],
+            "dropped": dict(self.dropped),
+            "users": [asdict(user) | {"learnable": user.learnable} for user in self.users],
+        }
+
 
 def load_history(
-    loader: Loader, paths: Paths, *, user: str, seed: int = 0, max_pooled: int = MAX_POOLED
+    loader: Loader,
+    paths: Paths,
+    *,
+    user: str | None = None,
+    seed: int = 0,
+    max_pooled: int = MAX_POOLED,
 ) -> History:
     """Load one user, or `pooled`: many users as if they were one.
 
     Args:
         loader: The format.
         paths: Its files.
-        user: The user's id, or the start of it; or `pooled`.
+        user: The user's id, or the start of it; or `pooled`; None for the only user there is.
         seed: Seed of the pool's draw.
         max_pooled: How many replies are pooled at most; whole users are left out beyond.
 
@@ -97,19 +126,19 @@ def load_history(
     """
     if user == POOLED:
         return _load_pool(loader, paths, seed=seed, max_pooled=max_pooled)
-    kept = UserFilter(lambda known: known.startswith(user), room=MAX_CANDIDATES)
+    wanted = UserFilter(lambda known: may_be(user, known), room=MAX_CANDIDATES)
     with closing(Users(loader.rules)) as users:
         for event in _events(loader, paths):
             if isinstance(event, Reply):
                 users.count(event.user)
-            kept.add(event)
+            wanted.add(event)
         full_id = resolve_user(user, users)
-    if kept.overflowed:  # many start like the one that is wanted
-        kept = _kept(UserFilter(full_id.__eq__), loader, paths)
+    if wanted.overflowed:  # many start like the one that is wanted
+        wanted = _filtered(UserFilter(full_id.__eq__), loader, paths)
     history = history_of(
-        kept.events_of(full_id), user=full_id, dataset=loader.name, rules=loader.rules
+        wanted.events_of(full_id), user=full_id, dataset=loader.name, rules=loader.rules
     )
-    return history.with_drops(kept.lost)
+    return history.with_drops(wanted.lost)
 
 
 def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
@@ -143,6 +172,7 @@ def summarise(
     """
     dropped: Counter[str] = Counter()
     problems: list[Problem] = []
+    authors: set[Authorship] = set()
     n_replies = n_problems = 0
     with closing(Users(loader.rules)) as users:
         for event in _events(loader, paths, strict=strict):
@@ -150,6 +180,8 @@ def summarise(
                 n_replies += 1
                 if reason := users.reply(event):
                     dropped[reason] += 1
+                else:
+                    authors.add(event.authored_by)
             elif isinstance(event, Dropped):
                 dropped[event.reason] += 1
                 n_problems += event.broken
@@ -158,8 +190,12 @@ def summarise(
             elif isinstance(event, Said):
                 (users.text_once if event.again else users.text)(event.user, event.text)
         return Summary(
+            dataset=loader.dataset,
+            strict=loader.strict,
             n_replies=n_replies,
             n_users=users.n_users(),
+            n_learnable=users.n_learnable(),
+            authored_by=frozenset(authors),
             users=tuple(users.summaries(n_users)),
             totals=users.totals(),
             dropped=MappingProxyType(dict(dropped)),
@@ -196,22 +232,23 @@ def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
         yield users
 
 
-def _kept(kept: UserFilter, loader: Loader, paths: Paths) -> UserFilter:
+def _filtered(wanted: UserFilter, loader: Loader, paths: Paths) -> UserFilter:
     for event in _events(loader, paths):
-        kept.add(event)
-    return kept
+        wanted.add(event)
+    return wanted
 
 
 def _load_pool(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> History:
     """Draw users until as many replies are together, and merge their histories."""
     drawn, n_left_out = _draw(loader, paths, seed=seed, max_pooled=max_pooled)
-    kept = _kept(UserFilter(frozenset(drawn).__contains__, everyones_drops=True), loader, paths)
+    of_drawn = UserFilter(frozenset(drawn).__contains__, everyones_drops=True)
+    of_drawn = _filtered(of_drawn, loader, paths)
     histories = (
-        history_of(kept.events_of(user), user=user, dataset=loader.name, rules=loader.rules)
+        history_of(of_drawn.events_of(user), user=user, dataset=loader.name, rules=loader.rules)
         for user in drawn
     )
     pool = merged(histories, dataset=loader.name, seed=seed)
-    return pool.with_drops(kept.lost + Counter({NOT_DRAWN: n_left_out}))
+    return pool.with_drops(of_drawn.lost + Counter({NOT_DRAWN: n_left_out}))
 
 
 def _draw(loader: Loader, paths: Paths, *, seed: int, max_pooled: int) -> tuple[list[str], int]:

@@ -46,6 +46,11 @@ def mask(text: str) -> str:
     Phone numbers are those of seven digits and more in the usual international, US and national
     forms; years, prices, ISO dates and times stay. Handles are `@name`, and names after a service
     (`snapchat: name`, `insta is some.name`).
+
+    Example:
+        >>> from lorecall.data import mask
+        >>> mask("write to ann@example.org or call +44 20 7946 0958")
+        'write to [e-mail] or call [phone]'
     """
     while (masked := _mask_once(text)) != text:  # a mask can lay open another: `a@b.co@c`
         text = masked

@@ -40,9 +40,9 @@ class Rules:
         if not query.strip():
             return "empty query"
         if n_words < self.min_words:
-            return "response too short"
+            return f"response too short: under {self.min_words} words"
         if self.max_words is not None and n_words > self.max_words:
-            return "response too long"
+            return f"response too long: over {self.max_words} words"
         return None
 
     def repeat_key(self, response: str) -> str:

@@ -11,7 +11,7 @@ class UserFilter:
     """Keeps the events of some users, and counts the drops that may have been theirs.
 
     Args:
-        wants: Says whose events are kept, by id.
+        wants: Whether a user's events are kept, by id.
         room: How many events are kept at most; None for all. Beyond it nothing is kept any more.
         everyones_drops: Whether the drops of others count too, beside those of nobody known.
     """

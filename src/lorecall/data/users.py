@@ -9,12 +9,15 @@ import difflib
 import errno
 import hashlib
 import sqlite3
+import unicodedata
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from lorecall.data.events import Reply
+from lorecall.data.history import MIN_CONVERSATIONS, MIN_SAMPLES, is_long_enough
 from lorecall.data.samples import REPEATED, Rules
 from lorecall.errors import DataError
 
@@ -26,8 +29,13 @@ _CACHE_KIB = 16_384
 
 _REPLIES, _SAMPLES, _CONVERSATIONS, _QUERY_WORDS, _RESPONSE_WORDS, _TEXTS, _TEXT_WORDS = range(7)
 _COUNTS = (
-    *("n_replies", "n_samples", "n_conversations"),
-    *("query_words", "response_words", "n_texts", "text_words"),
+    "n_replies",
+    "n_samples",
+    "n_conversations",
+    "query_words",
+    "response_words",
+    "n_texts",
+    "text_words",
 )
 
 
@@ -37,6 +45,12 @@ class UserSummary:
 
     `query_words`, `response_words` and `text_words` are means, 0 where there is nothing;
     `n_conversations` counts those with a usable sample.
+
+    Example:
+        >>> from lorecall.data import list_users
+        >>> (ann, bob) = list_users("history.jsonl")
+        >>> ann.n_conversations, ann.query_words, ann.learnable
+        (8, 4.0, True)
     """
 
     user: str
@@ -47,10 +61,21 @@ class UserSummary:
     n_texts: int
     text_words: float
 
+    @property
+    def learnable(self) -> bool:
+        """Whether `learn` takes the user: whether there is enough to learn from and to test on."""
+        return is_long_enough(n_samples=self.n_samples, n_conversations=self.n_conversations)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What all users with a sample have together; `text_words` and `response_words` are means."""
+    """What all users with a sample have together; `text_words` and `response_words` are means.
+
+    Example:
+        >>> from lorecall.data import summarise
+        >>> summarise("history.jsonl").totals.n_samples
+        26
+    """
 
     n_users: int
     n_samples: int
@@ -87,10 +112,11 @@ class Users:
         ):
             self._db.execute(line)
         self._db.create_function("starts", 2, str.startswith, deterministic=True)
+        self._db.create_function("folded", 1, folded, deterministic=True)
         self._db.create_function("priority", 2, _hash, deterministic=True)
 
     def close(self) -> None:
-        """Let go of the counts."""
+        """Close the temporary database."""
         self._db.close()
 
     def text(self, user: str, text: str) -> None:
@@ -150,23 +176,28 @@ class Users:
         ((n,),) = self._rows("SELECT COUNT(*) FROM users WHERE n_replies > 0")
         return n
 
-    def has(self, user: str) -> bool:
-        """Whether there is a user of this id."""
-        return any(self._rows("SELECT 1 FROM users WHERE n_replies > 0 AND user = ?", user))
-
-    def largest(self, n: int, *, start: str = "") -> list[str]:
-        """Return the n users with the most replies whose ids start so."""
-        select = (
-            "SELECT user FROM users WHERE n_replies > 0 AND starts(user, ?)"
-            " ORDER BY n_replies DESC, user LIMIT ?"
-        )
-        return [user for (user,) in self._rows(select, start, n)]
-
-    def n_starting(self, start: str) -> int:
-        """Count the users whose ids start so."""
-        select = "SELECT COUNT(*) FROM users WHERE n_replies > 0 AND starts(user, ?)"
-        ((n,),) = self._rows(select, start)
+    def n_learnable(self) -> int:
+        """Count the users with enough to learn from and to test on."""
+        select = "SELECT COUNT(*) FROM users WHERE n_samples >= ? AND n_conversations >= ?"
+        ((n,),) = self._rows(select, MIN_SAMPLES, MIN_CONVERSATIONS)
         return n
+
+    def largest(self, n: int) -> list[str]:
+        """Return the n users with the most replies."""
+        select = "SELECT user FROM users WHERE n_replies > 0 ORDER BY n_replies DESC, user LIMIT ?"
+        return [user for (user,) in self._rows(select, n)]
+
+    def fitting(self, condition: str, user: str) -> tuple[list[str], int]:
+        """Return some users that fit a condition, most replies first, and the number of all.
+
+        Args:
+            condition: One of this module's, in SQL, with one place for what is given.
+            user: What is given for it.
+        """
+        some = f"FROM users WHERE n_replies > 0 AND ({condition})"
+        ((n_all,),) = self._rows(f"SELECT COUNT(*) {some}", user)
+        first = f"SELECT user {some} ORDER BY n_replies DESC, user LIMIT {N_SHOWN}"
+        return [name for (name,) in self._rows(first, user)], n_all
 
     def drawn(self, seed: int) -> Iterator[tuple[str, int]]:
         """Return every user with its number of replies, in an order drawn by the seed alone."""
@@ -213,36 +244,70 @@ class Users:
             yield from self._db.execute(select, values)
 
 
-def resolve_user(user: str, users: Users) -> str:
-    """Find the user whose id is, or alone starts with, what was given.
+_CONDITIONS = (
+    "user = ?",
+    "starts(user, ?)",
+    "folded(user) = folded(?)",
+    "starts(folded(user), folded(?))",
+)
+"""How an id may be given; the first of these that fits anyone decides."""
+
+
+def resolve_user(user: str | None, users: Users) -> str:
+    """Return the user whose id is, or alone starts with, what was given.
+
+    An exact id comes first, then an exact start, then both without regard to case.
 
     Args:
-        user: A full id, or the start of one.
+        user: A full id, or the start of one; None for the only user there is.
         users: The users of the source.
 
     Raises:
         DataError: No user or more than one matches.
     """
+    if user is None:
+        return _only(users)
     user = user.encode(errors="replace").decode()  # an argument need not be UTF-8
-    if users.has(user):
-        return user
-    n_matches = users.n_starting(user) if user else 0
-    matches = users.largest(N_SHOWN, start=user) if n_matches else []
-    if n_matches == 1:
-        return matches[0]
-    if n_matches:
-        raise DataError(
-            "the start of a user id must fit one user",
-            expected="a longer start or the full id",
-            got=f"{user!r}, which fits {n_matches}: {_names(matches, n_matches)}",
-            next_step="Add characters until one is left.",
-        )
+    for condition in _CONDITIONS if user else _CONDITIONS[:1]:
+        matches, n_matches = users.fitting(condition, user)
+        if n_matches == 1:
+            return matches[0]
+        if n_matches:
+            raise DataError(
+                "the start of a user id must fit one user",
+                expected="a longer start or the full id",
+                got=f"{user!r}, which fits {n_matches}: {_names(matches, n_matches)}",
+                next_step="Add characters until one is left.",
+            )
     near = _near(user, users.largest(N_COMPARED))
     raise DataError(
         "the user must be in the data",
         expected=f"a user id or the start of one, such as {_names(near, len(near))}",
         got=f"{user!r} ({users.n_users()} users, none fits)",
         next_step="List the users of this source and choose one.",
+    )
+
+
+@lru_cache(maxsize=10_000)
+def folded(text: str) -> str:
+    """Return what texts have in common that differ in case, or in how accents are written."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def may_be(user: str | None, known: str) -> bool:
+    """Whether `resolve_user` may find this user for what was given."""
+    return user is None or known.startswith(user) or folded(known).startswith(folded(user))
+
+
+def _only(users: Users) -> str:
+    names, n = users.largest(N_SHOWN), users.n_users()
+    if n == 1:
+        return names[0]
+    raise DataError(
+        "a user must be chosen where a source has not one alone",
+        expected="a user id or the start of one",
+        got=f"none, and {n} users{': ' * bool(n)}{_names(names, n)}",
+        next_step="Say whose memory it is to be (--user)." if n else "Check the file.",
     )
 
 
@@ -278,7 +343,7 @@ def _hash(*parts: str) -> int:
 
 @contextmanager
 def _room() -> Generator[None]:
-    """Return a full disk the name the rest of the package knows it by."""
+    """Raise SQLite's error for a full disk as the `OSError` that the command line reports."""
     try:
         yield
     except sqlite3.OperationalError as reason:

@@ -21,7 +21,7 @@ from lorecall.core.jsonl import read_record
 from lorecall.errors import ConfigError, DataError, RunError
 from lorecall.judge.judge import TASKS, JudgeItem, show
 from lorecall.judge.pairs import Pair
-from lorecall.report.pages import own_file, render_page
+from lorecall.report.pages import render_page
 
 SHEET_CSV, SHEET_HTML, KEY = "sheet.csv", "sheet.html", "key.json"
 COLUMNS = ("sheet", "pair", "conversation", "person wrote", "question", "first", "second", "label")
@@ -132,10 +132,8 @@ def render(sheet: Sheet) -> str:
     values = {
         "sheet": sheet.key.sheet,
         "items": [_item(shown) for shown in sheet.shown],
-        "style": own_file("sheet.css"),
-        "script": own_file("sheet.js"),
     }
-    return render_page("sheet.html.j2", values)
+    return render_page("sheet.html.j2", values, package="lorecall.judge")
 
 
 def _item(shown: JudgeItem) -> dict[str, object]:

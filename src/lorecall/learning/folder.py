@@ -1,7 +1,8 @@
 """The folder of one run: whose it is, who is working in it, and what is finished.
 
 ```
-DIR/run.json          what the run computes: user, data, base, settings (its identity)
+DIR/run.json          what the run computes: user, data, base, settings (its identity); and the
+                      files of the history, wherever they are
 DIR/study.db          the trials (an Optuna study), unless another storage was given
 DIR/stages/*.json     what each finished stage read, raw
 DIR/memory/           the memory
@@ -13,7 +14,7 @@ DIR/.lock             held while a process works in the folder
 import contextlib
 import hashlib
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from lorecall.settings import LearnSettings
 RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 STUDY_FILE = "study.db"
+_FILES = "files"
 
 
 def stage_file(run: Path, name: str) -> Path:
@@ -114,12 +116,15 @@ def identity_of(
 
 
 @contextmanager
-def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder, None, None]:
+def open_run(
+    path: Path, identity: Mapping[str, object], *, files: Sequence[str] = ()
+) -> Generator[RunFolder, None, None]:
     """Take a folder for a run: a new one, or the same run's to go on with.
 
     Args:
         path: The folder; made when it is not there.
         identity: What the run computes.
+        files: The history's, kept to be found again; a run goes on when they were moved.
 
     Raises:
         RunError: The folder holds something else, or another process works in it.
@@ -134,10 +139,26 @@ def open_run(path: Path, identity: Mapping[str, object]) -> Generator[RunFolder,
         if recorded.exists():
             again = "Choose another --out; nothing says any more whose run this is."
             known = read_json(recorded, what="a run", error=RunError, next_step=again)
+            known.pop(_FILES, None)
             _check_same(known, identity, path)
-        else:
-            write_json(recorded, identity)
+        write_json(recorded, {**identity, _FILES: list(files)} if files else identity)
         yield RunFolder(path, identity)
+
+
+def files_of(run: Path) -> tuple[Path, ...]:
+    """Return the files that a run's history was read from.
+
+    Args:
+        run: A run's folder, or the memory in it.
+
+    Returns:
+        None at all where the dataset is an installed one, or where nothing says.
+    """
+    for recorded in (run / RUN_FILE, run.resolve().parent / RUN_FILE):
+        if recorded.is_file():
+            files = read_json(recorded, what="a run", error=RunError).get(_FILES)
+            return tuple(Path(str(file)) for file in files) if isinstance(files, list) else ()
+    return ()
 
 
 def _check_usable(path: Path) -> None:

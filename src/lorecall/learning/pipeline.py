@@ -17,7 +17,7 @@ from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.history import split_history
 from lorecall.learning.folder import identity_of, open_run
-from lorecall.learning.result import System
+from lorecall.learning.result import RunSystem
 from lorecall.learning.run import FitSummary, Run, priors_of
 from lorecall.learning.scoring import SystemReading, result_of
 from lorecall.lm.attach import Injection
@@ -76,7 +76,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         identity["warm_start"] = hashes
     if storage is not None:
         check_storage(storage)  # before the folder is taken
-    with open_run(Path(out), identity) as folder:
+    with open_run(Path(out), identity, files=history.files) as folder:
         if folder.is_finished:
             return Memory.load(folder.path, base=base)
         reporter = reporter or SilentReporter()
@@ -84,9 +84,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
         run = Run(
             split, base, settings, folder, storage, reporter, n_workers=workers, priors=priors
         )
-        readings: dict[System, SystemReading] = {"vanilla": _base(run)}
+        readings: dict[RunSystem, SystemReading] = {"vanilla": _base(run)}
         found = run.search()
-        readings["default_lora"] = _default_lora(run)
+        readings["default-lora"] = _default_lora(run)
         readings["memory"] = _memory(run, run.fit(found))
         result_of(run, history, found, readings).save(folder.result)
         return Memory.load(folder.path, base=base)
@@ -100,7 +100,7 @@ def _base(run: Run) -> SystemReading:
 
 def _default_lora(run: Run) -> SystemReading:
     """Train the control that isolates the search, and read it."""
-    if (kept := _kept(run, "default_lora")) is not None:
+    if (kept := _kept(run, "default-lora")) is not None:
         return kept
     run.reporter.doing("training the default LoRA")
     fitted = fit_memory(
@@ -112,7 +112,7 @@ def _default_lora(run: Run) -> SystemReading:
         on_step=run.reporter.advance,
     )
     summary = FitSummary.of(fitted)
-    return _read(run, "default_lora", "reading the default LoRA", fitted.memory, summary)
+    return _read(run, "default-lora", "reading the default LoRA", fitted.memory, summary)
 
 
 def _memory(run: Run, fit: FitSummary) -> SystemReading:
@@ -122,7 +122,7 @@ def _memory(run: Run, fit: FitSummary) -> SystemReading:
     return kept or _read(run, "memory", "reading the memory", stored, fit)
 
 
-def _kept(run: Run, name: System) -> SystemReading | None:
+def _kept(run: Run, name: RunSystem) -> SystemReading | None:
     kept = run.folder.stage(name)
     if kept is None:
         return None
@@ -131,7 +131,7 @@ def _kept(run: Run, name: System) -> SystemReading | None:
 
 
 def _read(
-    run: Run, name: System, line: str, memory: StoredMemory | None, fit: FitSummary | None
+    run: Run, name: RunSystem, line: str, memory: StoredMemory | None, fit: FitSummary | None
 ) -> SystemReading:
     """Read the test with a memory or none; what was found is kept for when the run goes on."""
     run.reporter.doing(line)
@@ -142,7 +142,7 @@ def _read(
     longest = max(train.longest_response, valid.longest_response)
     if memory is None:
         started = perf_counter()
-        decoding = reader.fit_length(valid, train)
+        decoding = reader.fit_length(valid, train, max_new_tokens=longest)
         fit = FitSummary(length_s=perf_counter() - started)
         reading = reader.read(part, max_new_tokens=longest, decoding=decoding)
     else:

@@ -4,39 +4,34 @@ Every number in it was measured in the run. Texts are masked (`lorecall.data.pri
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel as Schema
 from pydantic import ConfigDict, ValidationError
 
 from lorecall.core.files import write_text
 from lorecall.errors import ConfigError, RunError
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import InjectionConfig, Interval, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
 
-System = Literal["vanilla", "default_lora", "memory"]
-SYSTEMS: tuple[System, ...] = ("vanilla", "default_lora", "memory")
+RunSystem = Literal["vanilla", "default-lora", "memory"]
+SYSTEMS: tuple[RunSystem, ...] = get_args(RunSystem)
+
+Scores = dict[str, Interval]
+"""metric -> one system's mean, or the paired difference of two, with its 95% interval."""
 
 
 class _Frozen(Schema):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Scores(_Frozen):
-    """One system's scores, or the paired differences of two, with 95% bootstrap intervals."""
-
-    loss: Interval
-    rouge1: Interval
-    rougeL: Interval  # noqa: N815 - the metric's own name
-    persona_f1: Interval
-
-
 class Reply(_Frozen):
-    """One test query with the true answer and every system's."""
+    """One test query with the true answer and every system's, and the turns before it."""
 
+    earlier: tuple[Turn, ...] = ()
     query: str
     truth: str
-    responses: dict[System, str]
+    responses: dict[RunSystem, str]
 
 
 class RunResult(_Frozen):
@@ -54,14 +49,14 @@ class RunResult(_Frozen):
     config: InjectionConfig
     chosen_trial: int
     split: dict[str, int]
-    scores: dict[System, Scores]
-    difference_to_vanilla: dict[System, Scores]
+    scores: dict[RunSystem, Scores]
+    difference_to_vanilla: dict[RunSystem, Scores]
     persona_tokens: int
     front: tuple[Trial, ...]
     trials: tuple[Trial, ...]
     hypervolume: Hypervolume
     importance: dict[str, dict[str, Quartiles]]
-    curves: dict[System, tuple[tuple[float, float], ...]]
+    curves: dict[RunSystem, tuple[tuple[float, float], ...]]
     replies: tuple[Reply, ...]
     seconds: dict[str, float]
     sizes: dict[str, int]

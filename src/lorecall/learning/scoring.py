@@ -1,15 +1,16 @@
 """From what each system made of the test samples to the run's result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lorecall.core.provenance import versions, without_password
 from lorecall.data.privacy import mask
 from lorecall.learning.folder import STUDY_FILE
-from lorecall.learning.result import SYSTEMS, Reply, RunResult, Scores, System
+from lorecall.learning.result import SYSTEMS, Reply, RunResult, RunSystem
 from lorecall.learning.run import FitSummary, Run
 from lorecall.metrics.overlap import persona_tokens
+from lorecall.metrics.registry import Answers
 from lorecall.metrics.scores import (
     SampleScores,
     mean_scores,
@@ -36,25 +37,23 @@ def result_of(
     run: Run,
     history: History,
     found: SearchOutcome,
-    readings: Mapping[System, SystemReading],
+    readings: Mapping[RunSystem, SystemReading],
 ) -> RunResult:
     """Score every system on the test samples, paired, and gather what was found."""
     split, settings = run.split, run.settings
     persona = persona_tokens(split.own_content)
     bootstrap = {"n_resamples": settings.n_bootstrap, "seed": settings.seed}
-    scored: dict[System, SampleScores] = {
+    scored: dict[RunSystem, SampleScores] = {
         name: score_samples(
-            read.reading.losses,
-            read.reading.responses,
-            references=[sample.response for sample in split.test],
-            persona=persona,
+            Answers(
+                losses=read.reading.losses,
+                responses=read.reading.responses,
+                references=[sample.response for sample in split.test],
+                persona=persona,
+            )
         )
         for name, read in readings.items()
     }
-
-    def means(scores: SampleScores) -> Scores:
-        return Scores(**mean_scores(scores, **bootstrap))
-
     fit = readings["memory"].fit
     taken = next(trial for trial in found.trials if trial.number == fit.trial)
     return RunResult(
@@ -67,9 +66,9 @@ def result_of(
         config=taken.config,
         chosen_trial=taken.number,
         split=split.sizes,
-        scores={name: means(each) for name, each in scored.items()},
+        scores={name: mean_scores(each, **bootstrap) for name, each in scored.items()},
         difference_to_vanilla={
-            name: Scores(**paired_scores(scored[name], scored["vanilla"], **bootstrap))
+            name: paired_scores(scored[name], scored["vanilla"], **bootstrap)
             for name in SYSTEMS[1:]
         },
         persona_tokens=len(persona),
@@ -91,11 +90,12 @@ def result_of(
     )
 
 
-def _replies(split: Split, readings: Mapping[System, SystemReading]) -> tuple[Reply, ...]:
+def _replies(split: Split, readings: Mapping[RunSystem, SystemReading]) -> tuple[Reply, ...]:
     """Take test queries evenly spaced over the test, not picked by their answers."""
     indices = tuple(range(len(split.test)))
     return tuple(
         Reply(
+            earlier=tuple(replace(turn, text=mask(turn.text)) for turn in split.test[i].earlier),
             query=mask(split.test[i].query),
             truth=mask(split.test[i].response),
             responses={name: mask(r.reading.responses[i]) for name, r in readings.items()},
@@ -104,7 +104,7 @@ def _replies(split: Split, readings: Mapping[System, SystemReading]) -> tuple[Re
     )
 
 
-def _seconds(readings: Mapping[System, SystemReading], found: SearchOutcome) -> dict[str, float]:
+def _seconds(readings: Mapping[RunSystem, SystemReading], found: SearchOutcome) -> dict[str, float]:
     """Add up what was measured; `total` leaves out loading the data and the base."""
     trials, fits = found.trials, [read.fit for read in readings.values()]
     suggest = sum(trial.suggest_s for trial in trials)

@@ -3,7 +3,6 @@
 Here the search and the model meet.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from lorecall.errors import ConfigError
 from lorecall.learning.result import RunResult
 from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, Split, TrialOutcome
-from lorecall.search.discrete import Params
 from lorecall.search.loop import Search
-from lorecall.search.outcome import Objectives
+from lorecall.search.outcome import Objectives, prior_of_trials
 from lorecall.search.prior import Prior
-from lorecall.search.records import SearchOutcome, Trial
+from lorecall.search.records import SearchOutcome
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import LearnSettings, SearchSettings
 from lorecall.train.trial import TrialRunner
@@ -158,19 +156,6 @@ def prior_of(result: RunResult, space: InjectionSpace, objectives: Objectives) -
             next_step="Start from runs with the same base and options, or from none.",
         )
     return prior
-
-
-def prior_of_trials(
-    trials: Iterable[Trial], space: InjectionSpace, objectives: Objectives
-) -> Prior:
-    """Return those of the trials that lie in the space; none may."""
-    inside: list[tuple[Params, tuple[float, ...]]] = []
-    for trial in trials:
-        with contextlib.suppress(ConfigError):
-            inside.append((space.params(trial.config), objectives.values(trial)))
-    return Prior(
-        params=tuple(params for params, _ in inside), values=tuple(values for _, values in inside)
-    )
 
 
 def _levels(values: Iterable[float]) -> str:

@@ -26,7 +26,7 @@ Ratings = Sequence[Sequence[float | None]]
 def pearson(
     x: Sequence[float], y: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Interval | None:
-    """Give Pearson's correlation of two judges' values.
+    """Return Pearson's correlation of two judges' values.
 
     Args:
         x: One value a pair. Shape: (n,).
@@ -39,6 +39,12 @@ def pearson(
 
     Raises:
         ValueError: The lengths differ.
+
+    Examples:
+        >>> from lorecall.metrics import pearson
+        >>> found = pearson([1.0, 0.0, -1.0, 1.0], [1.0, 0.0, -1.0, 0.0])
+        >>> None if found is None else round(found.value, 2)
+        0.85
     """
     paired = np.array(list(zip(x, y, strict=True)), dtype=np.float64).reshape(-1, 2)
     if not len(paired):
@@ -67,6 +73,12 @@ def accuracy(
 
     Raises:
         ValueError: The lengths differ.
+
+    Examples:
+        >>> from lorecall.metrics import accuracy
+        >>> found = accuracy([1, 0, -1, 1], [1, 1, -1, 0])
+        >>> None if found is None else found.value
+        0.5
     """
     same = [float(label == true) for label, true in zip(labels, truth, strict=True)]
     return bootstrap_mean(same, n_resamples=n_resamples, seed=seed) if same else None
@@ -79,6 +91,12 @@ def raw_agreement(
 
     Returns:
         None where no pair has two labels.
+
+    Examples:
+        >>> from lorecall.metrics import raw_agreement
+        >>> found = raw_agreement([[1, 0, 1], [1, 0, None]])
+        >>> None if found is None else found.value
+        1.0
     """
     shares: list[float] = []
     for given in _rated_twice(ratings):
@@ -91,10 +109,16 @@ def raw_agreement(
 def krippendorff_alpha(
     ratings: Ratings, *, n_resamples: int = N_RESAMPLES, seed: int = 0
 ) -> Interval | None:
-    """Give Krippendorff's alpha of an interval scale; pairs with one label count for nothing.
+    """Return Krippendorff's alpha of an interval scale; pairs with one label count for nothing.
 
     Returns:
         None where it is not defined: no pair has two labels, or all labels are equal.
+
+    Examples:
+        >>> from lorecall.metrics import krippendorff_alpha
+        >>> found = krippendorff_alpha([[1, 0, -1], [1, 0, -1]])
+        >>> None if found is None else found.value
+        1.0
     """
     units = _rated_twice(ratings)
     if not units:

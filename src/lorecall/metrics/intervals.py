@@ -17,7 +17,7 @@ from lorecall.errors import ConfigError
 from lorecall.records import Interval
 
 N_RESAMPLES = 10_000
-PERCENTILES = (2.5, 97.5)
+_PERCENTILES = (2.5, 97.5)
 _CHUNK_VALUES = 1 << 20  # values drawn at a time: 8 MiB
 
 
@@ -33,11 +33,20 @@ def bootstrap_mean(
 
     Raises:
         ConfigError: No values, a value that is not finite, B below 1 or a negative seed.
+
+    Examples:
+        >>> from lorecall.metrics import bootstrap_mean
+        >>> bootstrap_mean([0.0, 1.0])
+        Interval(value=0.5, low=0.0, high=1.0)
     """
     checked = _finite(values)
-    means = _resampled_means(checked, n_resamples=n_resamples, seed=seed)
-    low, high = np.percentile(means, PERCENTILES)
-    return Interval(value=float(checked.mean()), low=float(low), high=float(high))
+    means = _resampled(
+        len(checked),
+        lambda chosen: checked[chosen].mean(axis=1),
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    return percentile_interval(float(checked.mean()), means)
 
 
 def paired_difference(
@@ -53,6 +62,11 @@ def paired_difference(
 
     Raises:
         ConfigError: As `bootstrap_mean`, or the lengths differ.
+
+    Examples:
+        >>> from lorecall.metrics import paired_difference
+        >>> paired_difference([3.0, 5.0], [2.0, 4.0]).excludes_zero
+        True
     """
     if len(a) != len(b):
         raise ConfigError(
@@ -65,20 +79,24 @@ def paired_difference(
     return bootstrap_mean(differences, n_resamples=n_resamples, seed=seed)
 
 
-def standard_error(
-    values: Sequence[float], *, n_resamples: int = N_RESAMPLES, seed: int = 0
-) -> float:
-    """Return the bootstrap standard error of the mean; 0 for a single value.
+def standard_error(values: Sequence[float]) -> float:
+    """Return the bootstrap standard error of the mean, in closed form; 0 for a single value.
+
+    It is what the standard deviation of resampled means comes to with ever more resamples.
 
     Args:
         values: One score a sample. Shape: (n,).
-        n_resamples: B.
-        seed: Seed of the resampling.
 
     Raises:
-        ConfigError: As `bootstrap_mean`.
+        ConfigError: No values, or a value that is not finite.
+
+    Examples:
+        >>> from lorecall.metrics import standard_error
+        >>> standard_error([1.0, 3.0, 1.0, 3.0])
+        0.5
     """
-    return float(_resampled_means(_finite(values), n_resamples=n_resamples, seed=seed).std())
+    checked = _finite(values)
+    return float(checked.std() / math.sqrt(len(checked)))
 
 
 def bootstrap_statistic(
@@ -111,20 +129,13 @@ def bootstrap_statistic(
         return None
     values = _resampled(n, statistic, n_resamples=n_resamples, seed=seed)
     defined = values[~np.isnan(values)]
-    low, high = np.percentile(defined if defined.size else [value], PERCENTILES)
-    return Interval(value=value, low=float(low), high=float(high))
+    return percentile_interval(value, defined if defined.size else np.array([value]))
 
 
-def _resampled_means(
-    values: NDArray[np.float64], *, n_resamples: int, seed: int
-) -> NDArray[np.float64]:
-    """Draw the means of B resamples. Shape: (n,) -> (B,)."""
-    return _resampled(
-        len(values),
-        lambda chosen: values[chosen].mean(axis=1),
-        n_resamples=n_resamples,
-        seed=seed,
-    )
+def percentile_interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+    """Put the 95% percentile interval of what was drawn around a value."""
+    low, high = np.percentile(drawn, _PERCENTILES)
+    return Interval(value=float(value), low=float(low), high=float(high))
 
 
 def _resampled(

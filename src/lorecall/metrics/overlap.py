@@ -11,44 +11,21 @@ All scores are times 100.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
-from types import MappingProxyType
+from functools import cache, partial
 from typing import Literal
 
 from lorecall.errors import ConfigError
-from lorecall.metrics.intervals import N_RESAMPLES
+from lorecall.metrics.registry import Answers, Metric
 
-Metric = Literal["rouge1", "rougeL", "persona_f1"]
+Rouge = Literal["rouge1", "rougeL"]
 
 _TOKEN = re.compile(r"[a-z0-9']+")
-_PACKAGES = MappingProxyType(
-    {
-        "rouge1": "rouge-score",
-        "rougeL": "rouge-score",
-        "persona_f1": "stop-words",
-    }
-)
-_OPTIONS = MappingProxyType(
-    {
-        "rouge1": "F1|no stemmer",
-        "rougeL": "F1|no stemmer",
-        "persona_f1": "F1 of sets|[a-z0-9']+|no english stop words",
-    }
-)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RougeScores:
-    """ROUGE-1 and ROUGE-L, F1 times 100, one value a sample."""
-
-    rouge1: tuple[float, ...]
-    rouge_l: tuple[float, ...]
-
-
-def rouge(responses: Sequence[str], references: Sequence[str]) -> RougeScores:
-    """Score responses against the true ones.
+def rouge(
+    responses: Sequence[str], references: Sequence[str], *, kind: Rouge = "rougeL"
+) -> tuple[float, ...]:
+    """Return ROUGE of responses against the true ones: F1 times 100, one value a sample.
 
     `rouge-score` keeps only ASCII letters and digits: a text in another script scores 0, and an
     accented letter splits its word.
@@ -56,9 +33,15 @@ def rouge(responses: Sequence[str], references: Sequence[str]) -> RougeScores:
     Args:
         responses: What was generated.
         references: What the author answered, in the same order.
+        kind: Over single words, or over the longest common subsequence of words.
 
     Raises:
         ConfigError: The numbers of responses and references differ.
+
+    Examples:
+        >>> from lorecall.metrics import rouge
+        >>> rouge(["tea and rain", "no"], ["rain and tea", "no"])
+        (33.33333333333333, 100.0)
     """
     if len(responses) != len(references):
         raise ConfigError(
@@ -70,23 +53,26 @@ def rouge(responses: Sequence[str], references: Sequence[str]) -> RougeScores:
     # Slow to import (it brings nltk): only who scores pays for it.
     from rouge_score.rouge_scorer import RougeScorer  # noqa: PLC0415
 
-    scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
+    scorer = RougeScorer([kind], use_stemmer=False)
     pairs = zip(responses, references, strict=True)
     scores = [scorer.score(reference, response) for response, reference in pairs]
-    return RougeScores(
-        rouge1=tuple(100.0 * float(score["rouge1"].fmeasure) for score in scores),
-        rouge_l=tuple(100.0 * float(score["rougeL"].fmeasure) for score in scores),
-    )
+    return tuple(100.0 * float(score[kind].fmeasure) for score in scores)
 
 
 def persona_tokens(texts: Iterable[str]) -> frozenset[str]:
-    """Return the set of lower-cased tokens of texts, without English stop words."""
+    """Return the set of lower-cased tokens of texts, without English stop words.
+
+    Examples:
+        >>> from lorecall.metrics import persona_tokens
+        >>> sorted(persona_tokens(["We sail the sea", "The SEA!"]))
+        ['sail', 'sea']
+    """
     tokens = (token for text in texts for token in _TOKEN.findall(text.lower()))
     return frozenset(tokens) - _stop_words()
 
 
 def persona_f1(response: str, persona: frozenset[str]) -> float:
-    """Score how much of the user's content a response shares (SPEC section 6).
+    """Return how much of the user's content a response shares (SPEC section 6).
 
     It falls as H grows: compare only scores against the same H.
 
@@ -96,6 +82,11 @@ def persona_f1(response: str, persona: frozenset[str]) -> float:
 
     Returns:
         F1 times 100; 0 when nothing is shared.
+
+    Examples:
+        >>> from lorecall.metrics import persona_f1, persona_tokens
+        >>> persona_f1("the sea and boats", persona_tokens(["We sail the sea"]))
+        50.0
     """
     tokens = persona_tokens([response])
     shared = len(persona & tokens)
@@ -105,28 +96,8 @@ def persona_f1(response: str, persona: frozenset[str]) -> float:
     return 100.0 * 2 * p * r / (p + r)
 
 
-def signature(
-    metric: Metric,
-    n: int,
-    *,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
-    n_persona_tokens: int | None = None,
-) -> str:
-    """Write down how a score was made: metric, package and version, options, n, interval.
-
-    Args:
-        metric: Which score.
-        n: Number of samples.
-        n_resamples: Bootstrap resamples of the interval.
-        seed: Seed of the bootstrap.
-        n_persona_tokens: The size of H, for Persona F1.
-    """
-    package = _PACKAGES[metric]
-    parts = [metric, f"{package} {version(package)}", _OPTIONS[metric], "x100", f"n={n}"]
-    if n_persona_tokens is not None:
-        parts.append(f"H={n_persona_tokens} tokens")
-    return "|".join([*parts, f"95% bootstrap, {n_resamples} resamples, seed {seed}"])
+def _rouge_of(answers: Answers, kind: Rouge) -> tuple[float, ...]:
+    return rouge(answers.responses, answers.references, kind=kind)
 
 
 @cache
@@ -134,3 +105,29 @@ def _stop_words() -> frozenset[str]:
     from stop_words import get_stop_words  # noqa: PLC0415 - reads a file when imported
 
     return frozenset(get_stop_words("english"))
+
+
+PERSONA_F1 = Metric(
+    key="persona_f1",
+    title="Persona F1",
+    lower_is_better=False,
+    unit="times 100",
+    decimals=2,
+    score=lambda answers: [persona_f1(each, answers.persona) for each in answers.responses],
+    made="F1 of sets|[a-z0-9']+|no english stop words|x100",
+    package="stop-words",
+    of_content=True,
+)
+_ROUGE = partial(
+    Metric,
+    lower_is_better=False,
+    unit="times 100",
+    decimals=2,
+    made="F1|no stemmer|x100",
+    package="rouge-score",
+)
+METRICS = (
+    _ROUGE(key="rouge1", title="ROUGE-1", score=partial(_rouge_of, kind="rouge1")),
+    _ROUGE(key="rougeL", title="ROUGE-L", score=partial(_rouge_of, kind="rougeL")),
+    PERSONA_F1,
+)

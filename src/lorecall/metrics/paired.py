@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lorecall.errors import ConfigError
-from lorecall.metrics.intervals import N_RESAMPLES, PERCENTILES
+from lorecall.metrics.intervals import N_RESAMPLES, percentile_interval
 from lorecall.records import Interval
 
 Over = Literal["users", "samples"]
@@ -46,6 +46,13 @@ class Resampled:
 
     Raises:
         ConfigError: No user, a user without samples, or a value that is not finite.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lorecall.metrics import Resampled
+        >>> two_users = [np.array([[4.0, 3.0]]), np.array([[5.0, 4.0], [7.0, 6.0]])]
+        >>> Resampled(two_users).difference(0, 1)
+        Interval(value=1.0, low=1.0, high=1.0)
     """
 
     def __init__(
@@ -62,18 +69,20 @@ class Resampled:
 
     def mean(self, system: int) -> Interval:
         """Return a system's mean with its 95% interval."""
-        return _interval(self.values[system], self.means[:, system])
+        return percentile_interval(self.values[system], self.means[:, system])
 
     def difference(self, a: int, b: int) -> Interval:
         """Return the paired difference a - b with its 95% interval."""
-        return _interval(self.values[a] - self.values[b], self.means[:, a] - self.means[:, b])
+        return percentile_interval(
+            self.values[a] - self.values[b], self.means[:, a] - self.means[:, b]
+        )
 
     def gain(self, a: int, b: int) -> Interval | None:
         """Return the relative gain (a - b) / b with its interval; None where b may be 0."""
         if self.values[b] == 0 or not (self.means[:, b] > 0).all():
             return None
         drawn = self.means[:, a] / self.means[:, b] - 1
-        return _interval(self.values[a] / self.values[b] - 1, drawn)
+        return percentile_interval(self.values[a] / self.values[b] - 1, drawn)
 
 
 def sign_flip_test(differences: Sequence[float], *, seed: int = 0) -> float:
@@ -92,6 +101,11 @@ def sign_flip_test(differences: Sequence[float], *, seed: int = 0) -> float:
 
     Raises:
         ConfigError: No differences, or one that is not finite.
+
+    Examples:
+        >>> from lorecall.metrics import sign_flip_test
+        >>> sign_flip_test([1.0, 2.0, 0.5])
+        0.25
     """
     d = np.asarray(differences, dtype=np.float64)
     _check([d[:, None]])
@@ -117,6 +131,11 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     Returns:
         Corrected ones in the same order: below 0.05, the chance that any true null is among them is
         below 0.05.
+
+    Examples:
+        >>> from lorecall.metrics import holm
+        >>> holm([0.01, 0.04])
+        (0.02, 0.04)
     """
     order = sorted(range(len(p_values)), key=p_values.__getitem__)
     corrected = [1.0] * len(p_values)
@@ -156,11 +175,6 @@ def _means_of(x: Floats, n: int, generator: np.random.Generator) -> Floats:
         stop = min(n, start + chunk)
         means[start:stop] = x[generator.integers(len(x), size=(stop - start, len(x)))].mean(axis=1)
     return means
-
-
-def _interval(value: float, drawn: Floats) -> Interval:
-    low, high = np.percentile(drawn, PERCENTILES)
-    return Interval(value=float(value), low=float(low), high=float(high))
 
 
 def _check(users: Sequence[Floats]) -> None:

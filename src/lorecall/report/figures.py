@@ -1,8 +1,11 @@
-"""The page's figures, as plotly's plain dictionaries. Each works without colour as well."""
+"""The page's figures, as plotly's plain dictionaries. Each works without colour as well.
+
+The page's style sheet colours texts and grids, for the page may be light or dark.
+"""
 
 from collections.abc import Mapping, Sequence
 
-from lorecall.learning.result import SYSTEMS, RunResult, System
+from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
 from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
 from lorecall.search.records import Quartiles, Trial
 
@@ -10,14 +13,14 @@ Figure = dict[str, object]
 Curve = Sequence[tuple[float, float]]
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
-GREY, BLUE, ORANGE, INK = "#767676", "#0072B2", "#D55E00", "#1f2328"
-_PALE_BLUE, _PALE_ORANGE = "#9fcbe6", "#f2bf9d"  # a whisker is seen on them
-_LINES: Mapping[System, tuple[str, str]] = {
+GREY, BLUE, ORANGE = "#767676", "#0072B2", "#D55E00"
+_PALE_BLUE, _PALE_ORANGE = "rgba(0,114,178,0.4)", "rgba(213,94,0,0.4)"  # under whiskers
+_LINES: Mapping[RunSystem, tuple[str, str]] = {
     "vanilla": (GREY, "dot"),
-    "default_lora": (BLUE, "dash"),
+    "default-lora": (BLUE, "dash"),
     "memory": (ORANGE, "solid"),
 }
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 _TICK = 5
 _FEW_TRIALS = 10
 _OBJECTIVES = {
@@ -33,7 +36,7 @@ def pareto(result: RunResult) -> Figure:
 
     A front of three objectives is no line in a picture of two of them.
     """
-    others, front, chosen = kinds(result)
+    others, front, chosen = _kinds(result)
     joined = "markers" if counts_parameters(result) else "lines+markers"
     data = [
         _points(others, result, name="other trials", mode="markers")
@@ -78,7 +81,7 @@ def importance(result: RunResult) -> dict[str, Figure]:
 
 def loss_curves(result: RunResult) -> Figure:
     """Draw the validation loss while the default LoRA and the memory were trained."""
-    curves: dict[System, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
+    curves: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
     trained = [curve for system, curve in curves.items() if system != "vanilla"]
     if trained and "vanilla" not in curves:  # where every curve starts: the base, untrained
         last = max(epoch for curve in trained for epoch, _ in curve)
@@ -88,7 +91,7 @@ def loss_curves(result: RunResult) -> Figure:
     return {"data": data, "layout": _layout(x="epoch", y="validation loss")}
 
 
-def kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
+def _kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
     """Return the trials off the front, those on it by their loss, and the chosen one."""
     front = sorted((t for t in result.trials if t.on_front), key=lambda trial: trial.loss)
     others = [t for t in result.trials if not t.on_front]
@@ -102,7 +105,7 @@ def n_initial(result: RunResult) -> int:
     return min(initial, len(result.trials)) if isinstance(initial, int) else 0
 
 
-def describe(trial: Trial, n_layers: int) -> str:
+def _describe(trial: Trial, n_layers: int) -> str:
     """Write a trial's number and its theta, as lines of HTML."""
     layers = layer_ranges(tuple(trial.config.modules_per_layer()))
     return f"trial {trial.number}<br>{theta_words(trial.config, n_layers)}<br>layers {layers}"
@@ -121,7 +124,7 @@ def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str)
 
 
 def _hover(trial: Trial, result: RunResult) -> str:
-    text = describe(trial, result.n_layers)
+    text = _describe(trial, result.n_layers)
     size = f"<br>{trial.n_parameters:,} parameters"
     return text + size if counts_parameters(result) else text
 
@@ -138,7 +141,6 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
             "symmetric": False,
             "array": [q.high - q.median for q in values],
             "arrayminus": [q.median - q.low for q in values],
-            "color": INK,
             "thickness": 1,
             "width": 2,
         },
@@ -172,7 +174,7 @@ def _input_name(name: str) -> str:
     return _NOT_LAYERS.get(name, name)
 
 
-def _curve(system: System, curve: Curve) -> Figure:
+def _curve(system: RunSystem, curve: Curve) -> Figure:
     color, dash = _LINES[system]
     return {
         "type": "scatter",
@@ -193,7 +195,7 @@ def _lowest(curve: Curve) -> Figure:
         "x": [epoch],
         "y": [loss],
         "showlegend": False,
-        "marker": {"size": 15, "symbol": "circle-open", "color": INK, "line": {"width": 2}},
+        "marker": {"size": 15, "symbol": "circle-open", "color": GREY, "line": {"width": 2}},
         "hovertemplate": "kept: epoch %{x:.2f}, %{y:.3f}<extra></extra>",
     }
 
@@ -210,9 +212,9 @@ def _layout(*, x: str, y: str) -> Figure:
     return {
         "height": 380,
         "margin": {"l": 60, "r": 15, "t": 25, "b": 50},
-        "font": {"family": FONT, "size": 13, "color": INK},
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
+        "font": {"family": _FONT, "size": 13},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": _axis(x),
         "yaxis": _axis(y),
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
@@ -223,7 +225,6 @@ def _layout(*, x: str, y: str) -> Figure:
 def _axis(title: str) -> Figure:
     return {
         "title": {"text": title},
-        "gridcolor": "#e6e8eb",
         "linecolor": "#9aa0a6",
         "zeroline": False,
         "ticks": "outside",

@@ -1,6 +1,5 @@
 """One self-contained HTML page about a run: nothing is fetched when it is opened."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +9,13 @@ from plotly.offline import get_plotlyjs
 
 from lorecall.core.files import write_text
 from lorecall.learning.result import RunResult
+from lorecall.metrics.registry import units
 from lorecall.records import InjectionConfig
 from lorecall.report import figures, words
-from lorecall.report.pages import own_file, render_page
-from lorecall.report.parallel import parallel
+from lorecall.report.pages import render_page
 
 _CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
-_SHADES = ("#e6f1f8", "#9fcbe6", "#4a9cce", "#0072B2")  # no module .. many, also in greyscale
+_MOST = 3  # the highest of the style sheet's levels of blue
 
 
 def write_report(result: RunResult, path: Path) -> None:
@@ -38,12 +37,13 @@ def render(result: RunResult) -> str:
     values = {
         "result": result,
         "words": words,
-        "style": own_file("report.css"),
         "plotly": Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
         "strip": partial(_strip, n_layers=result.n_layers),
         "charts": _charts(result),
         "panels": panels,
         "systems": words.scored_systems(result),
+        "metrics": words.scored_metrics(result),
+        "units": units(words.scored_metrics(result)),
         "factors": words.further_factors(result),
         "n_initial": figures.n_initial(result),
     }
@@ -55,7 +55,6 @@ def _charts(result: RunResult) -> dict[str, Markup]:
         "pareto": figures.pareto(result),
         "hypervolume": figures.hypervolume(result),
         "curves": figures.loss_curves(result),
-        "parallel": parallel(result),
     }
     return {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()}
 
@@ -72,14 +71,9 @@ def _chart(figure: figures.Figure, name: str) -> Markup:
     return Markup(html)  # noqa: S704 - plotly escapes what it writes into its script
 
 
-def _strip(config: InjectionConfig, n_layers: int) -> Sequence[tuple[int, int, str, str]]:
-    """Return each layer's index, number of modules, shade and the ink that reads on it."""
+def _strip(config: InjectionConfig, n_layers: int) -> list[tuple[int, int, int]]:
+    """Return each layer's index, number of modules, and the level of blue that tells it."""
     modules = config.modules_per_layer()
     most = max(modules.values())
-    cells: list[tuple[int, int, str, str]] = []
-    for layer in range(n_layers):
-        n = modules.get(layer, 0)
-        shade = max(1, n * (len(_SHADES) - 1) // most) if n else 0
-        ink = "#ffffff" if shade >= len(_SHADES) - 1 else figures.INK
-        cells.append((layer, n, _SHADES[shade], ink))
-    return cells
+    counts = ((layer, modules.get(layer, 0)) for layer in range(n_layers))
+    return [(layer, n, max(1, n * _MOST // most) if n else 0) for layer, n in counts]

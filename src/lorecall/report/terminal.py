@@ -1,21 +1,22 @@
-"""A run's result on a terminal, in 80 columns. Nothing is said by colour alone."""
+"""A run's result on a terminal of any width. Nothing is said by colour alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from lorecall.core.provenance import without_password
-from lorecall.learning.result import RunResult, System
+from lorecall.learning.result import RunResult, RunSystem
+from lorecall.metrics.registry import Metric, units
 from lorecall.records import Factor, InjectionConfig, Interval
+from lorecall.report.tables import TEXT_WIDTH, Cell, Column, FittingTable, facts
 from lorecall.report.words import (
-    METRICS,
     SECONDS_NAMES,
     SYSTEM_NAMES,
-    Metric,
     counted,
     duration,
     final,
@@ -24,17 +25,16 @@ from lorecall.report.words import (
     layer_ranges,
     moment,
     plain,
+    scored_metrics,
     scored_systems,
     short_count,
+    speaker,
     split_words,
     theta_words,
 )
 from lorecall.search.records import Trial
 
-_LAYERS_A_ROW = 35  # two columns each: 70 of 80, and a multiple of the ticks
 _TICK = 5
-_TRIAL_STRIP = 32  # columns of a strip in the table of trials; a longer one is folded
-_FACTOR_COLUMNS = 8  # taken from the strip for each further factor
 _MOST, _FEWER, _NONE = "█", "▄", "·"
 _VERDICT_STYLE = {"better": "bold green", "worse": "bold red", "": ""}
 _TRIAL_NOTE = "n modules of rank r; size: trainable parameters; time: whole trial"
@@ -54,19 +54,18 @@ _SETTINGS = (
 
 def score_table(result: RunResult) -> RenderableType:
     """Show every system's scores with intervals, and the paired differences to vanilla."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    for metric in METRICS:
-        table.add_column(f" {metric.title} {metric.arrow}", no_wrap=True)
-    for i, system in enumerate(scored_systems(result)):
+    rows: list[list[Cell]] = []
+    shown = scored_metrics(result)
+    for system in scored_systems(result):
         scores, difference = result.scores[system], result.difference_to_vanilla.get(system)
-        if i:
-            table.add_row()
-        cells = (_score_cell(metric, metric.of(scores)) for metric in METRICS)
-        table.add_row(Text(SYSTEM_NAMES[system], style="bold"), *cells)
+        rows += [[]] if rows else []
+        cells = [_score_cell(metric, scores[metric.key]) for metric in shown]
+        rows.append([Text(SYSTEM_NAMES[system], style="bold"), *cells])
         if difference is not None:
-            cells = (_difference_cell(metric, metric.of(difference)) for metric in METRICS)
-            table.add_row(Text("  vs vanilla", style="dim"), *cells)
+            cells = [_difference_cell(metric, difference[metric.key]) for metric in shown]
+            rows.append([Text("  vs vanilla", style="dim"), *cells])
+    headings = ("", *(f" {metric.title} {metric.arrow}" for metric in shown))
+    table = FittingTable(columns=[Column(heading=h) for h in headings], rows=rows, gap=1)
     return Group(table, Text(), *(Text(line, style="dim") for line in _score_notes(result)))
 
 
@@ -77,31 +76,43 @@ def layer_strip(config: InjectionConfig, n_layers: int) -> RenderableType:
         config: theta.
         n_layers: L, the number of layers of the base.
     """
-    cells = _cells(config, n_layers)
-    lines: list[Text] = []
-    for start in range(0, n_layers, _LAYERS_A_ROW):
-        row = range(start, min(start + _LAYERS_A_ROW, n_layers))
-        ticks = "".join(f"{layer:<{2 * _TICK}}" for layer in row if layer % _TICK == 0)
-        lines.append(Text("  ").append_text(Text(" ").join(_styled(cells[i]) for i in row)))
-        lines.append(Text(f"  {ticks.rstrip()}", style="dim"))
-    lines.append(Text(theta_words(config, n_layers), style="bold"))
     layers = layer_ranges(tuple(config.modules_per_layer()))
-    lines.append(Text(f"layers {layers}; {_legend(config)}", style="dim"))
-    return Group(*lines)
+    return Group(
+        _Strip(cells=_cells(config, n_layers)),
+        Text(theta_words(config, n_layers), style="bold"),
+        Text(f"layers {layers}; {_legend(config)}", style="dim"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Strip:
+    """A character a layer with ticks below, in as many rows as the terminal needs."""
+
+    cells: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        fitting = (options.max_width - 2) // 2  # a blank before each
+        a_row = max(_TICK, fitting - fitting % _TICK)
+        for start in range(0, len(self.cells), a_row):
+            row = range(start, min(start + a_row, len(self.cells)))
+            ticks = "".join(f"{layer:<{2 * _TICK}}" for layer in row if layer % _TICK == 0)
+            cells = Text(" ").join(_styled(self.cells[i]) for i in row)
+            yield Text("  ").append_text(cells)
+            yield Text(f"  {ticks.rstrip()}", style="dim")
 
 
 def replies(result: RunResult) -> RenderableType:
-    """Show the test queries with the true, the vanilla and the memory's responses."""
+    """Show the test queries, what was said before, and the true and the systems' responses."""
     blocks: list[RenderableType] = []
+    shown: tuple[RunSystem, ...] = ("vanilla", "memory")
     for i, reply in enumerate(result.replies):
-        table = _facts()
-        table.add_row(Text("query", style="bold"), Text(plain(reply.query), style="bold"))
-        table.add_row("true", Text(plain(reply.truth)))
-        shown: tuple[System, ...] = ("vanilla", "memory")
-        for system in shown:
-            if system in reply.responses:
-                table.add_row(system, Text(plain(reply.responses[system]) or "(nothing)"))
-        blocks.append(Padding(table, (int(i > 0), 0, 0, 0)))
+        rows: list[tuple[str, Cell]] = [
+            (speaker(turn), Text(plain(turn.text), style="dim")) for turn in reply.earlier
+        ]
+        rows += [("query", Text(plain(reply.query), style="bold")), ("true", reply.truth)]
+        answers = {name: reply.responses[name] for name in shown if name in reply.responses}
+        rows += [(name, plain(answer) or "(nothing)") for name, answer in answers.items()]
+        blocks.append(Padding(facts(rows), (int(i > 0), 0, 0, 0)))
     return Group(*blocks) if blocks else Text("no test query was kept")
 
 
@@ -112,16 +123,18 @@ def trial_table(result: RunResult, trials: Sequence[Trial] | None = None) -> Ren
         result: The run.
         trials: Which of its trials; all when None.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("no.", justify="right")
     factors = further_factors(result)
-    width = min(result.n_layers, _TRIAL_STRIP - _FACTOR_COLUMNS * len(factors))
-    table.add_column("layers", width=max(width, len("layers")), overflow="fold")
-    for name in ("n", "r", *factors, "loss ↓", "ROUGE-L ↑", "size", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
-    for trial in result.trials if trials is None else trials:
-        table.add_row(*_trial_row(trial, result, factors), style="bold" if trial.on_front else "")
+    numbers = ("n", "r", *factors, "loss ↓", "ROUGE-L ↑", "size", "time")
+    columns = [
+        Column(heading="no.", is_right=True),
+        Column(heading="layers", folds_at=TEXT_WIDTH),
+        *(Column(heading=name, is_right=True) for name in numbers),
+        Column(heading=""),
+    ]
+    shown = result.trials if trials is None else trials
+    rows = [list(_trial_row(trial, result, factors)) for trial in shown]
+    styles = ["bold" if trial.on_front else "" for trial in shown]
+    table = FittingTable(columns=columns, rows=rows, styles=styles, gap=1)
     return Group(table, Text(_TRIAL_NOTE, style="dim"))
 
 
@@ -161,7 +174,8 @@ def _difference_cell(metric: Metric, interval: Interval) -> Text:
 
 
 def _score_notes(result: RunResult) -> Iterable[str]:
-    yield "↓ lower is better, ↑ higher is better; loss in nats per token, the others x100"
+    yield "↓ lower is better, ↑ higher is better"
+    yield units(scored_metrics(result))
     yield f"[ ] 95% bootstrap interval, {counted(result.split.get('test', 0), 'test sample')}"
     yield "*   paired difference whose interval excludes zero"
     yield f"Persona F1 against |H| = {result.persona_tokens:,} distinct words of the user's own"
@@ -187,9 +201,7 @@ def _legend(config: InjectionConfig) -> str:
     return ", ".join([*parts, f"{_NONE} none"])
 
 
-def _trial_row(
-    trial: Trial, result: RunResult, factors: Sequence[Factor]
-) -> Iterable[RenderableType]:
+def _trial_row(trial: Trial, result: RunResult, factors: Sequence[Factor]) -> Iterator[Cell]:
     chosen = trial.number == result.chosen_trial
     yield str(trial.number)
     yield Text(_cells(trial.config, result.n_layers), style="cyan")
@@ -201,15 +213,6 @@ def _trial_row(
     yield short_count(trial.n_parameters)
     yield f"{trial.seconds:.0f} s"
     yield "chosen" if chosen else "front" if trial.on_front else ""
-
-
-def _facts(rows: Iterable[tuple[str, str]] = ()) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, Text(plain(value)))
-    return table
 
 
 def _section(title: str, body: RenderableType) -> tuple[RenderableType, ...]:
@@ -224,26 +227,26 @@ def _about(result: RunResult) -> Table:
         ("samples", split_words(result.split)),
         ("finished", moment(result.finished_at)),
     ]
-    return _facts(rows)
+    return facts(rows)
 
 
 def _settings(result: RunResult) -> Table:
     settings = flat(result.settings)
-    return _facts((name, settings[name]) for name in _SETTINGS if name in settings)
+    return facts((name, settings[name]) for name in _SETTINGS if name in settings)
 
 
 def _sizes(result: RunResult) -> Table:
     rows = [(name.replace("_", " "), f"{n:,}") for name, n in result.sizes.items()]
     rows += [(SECONDS_NAMES.get(name, name), duration(s)) for name, s in result.seconds.items()]
-    return _facts(rows)
+    return facts(rows)
 
 
 def _places(result: RunResult, folder: str | Path | None) -> Table:
     storage = without_password(result.storage)
     if folder is None:
-        return _facts([("trials", storage)])
+        return facts([("trials", storage)])
     files = {"result": "result.json", "memory": "memory"}
     if "://" not in storage:  # a file in the folder
         files["trials"] = storage
     rows = [(name, str(Path(folder) / file)) for name, file in files.items()]
-    return _facts(rows if "trials" in files else [*rows, ("trials", storage)])
+    return facts(rows if "trials" in files else [*rows, ("trials", storage)])

@@ -2,17 +2,17 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import get_args
 
 from lorecall.data.privacy import mask
-from lorecall.learning.result import SYSTEMS, RunResult, Scores, System
-from lorecall.records import Factor, InjectionConfig, Interval
+from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
+from lorecall.metrics.registry import Metric, metrics
+from lorecall.records import Factor, InjectionConfig, Interval, Turn
 
-SYSTEM_NAMES: Mapping[System, str] = MappingProxyType(
-    {"vanilla": "vanilla", "default_lora": "default LoRA", "memory": "memory"}
+SYSTEM_NAMES: Mapping[RunSystem, str] = MappingProxyType(
+    {"vanilla": "vanilla", "default-lora": "default LoRA", "memory": "memory"}
 )
 SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -25,6 +25,8 @@ SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 _MINUTE_S, _HOUR_S = 60, 3600
+# Embeddings, overrides and isolates of writing direction: one left open turns what follows around.
+_REORDERING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _THOUSAND, _MILLION, _BILLION = 10**3, 10**6, 10**9
 
 
@@ -39,49 +41,18 @@ def percent(share: Interval) -> str:
     return f"{value:.1f}% [{low:.1f}, {high:.1f}]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """A score: its field in `Scores`, its name, which way is better, and how it is written."""
-
-    key: str
-    title: str
-    lower_is_better: bool
-    decimals: int
-
-    @property
-    def arrow(self) -> str:
-        """Which way is better."""
-        return "↓" if self.lower_is_better else "↑"
-
-    def of(self, scores: Scores) -> Interval:
-        """Pick this metric from scores."""
-        return getattr(scores, self.key)
-
-    def value(self, interval: Interval, *, sign: bool = False) -> str:
-        """Write the mean; a difference carries its sign."""
-        return f"{interval.value:{'+' if sign else ''}.{self.decimals}f}"
-
-    def bounds(self, interval: Interval, *, sign: bool = False) -> str:
-        """Write the interval."""
-        form = f"{'+' if sign else ''}.{self.decimals}f"
-        return f"[{interval.low:{form}}, {interval.high:{form}}]"
-
-    def verdict(self, difference: Interval) -> str:
-        """Say `better` or `worse` where the interval excludes zero, else nothing."""
-        if not difference.excludes_zero:
-            return ""
-        return "better" if (difference.value < 0) == self.lower_is_better else "worse"
+def scored_metrics(result: RunResult) -> tuple[Metric, ...]:
+    """Return the metrics that every system of a run has."""
+    known = metrics().items()
+    return tuple(m for key, m in known if all(key in scores for scores in result.scores.values()))
 
 
-METRICS = (
-    Metric(key="loss", title="Test loss", lower_is_better=True, decimals=3),
-    Metric(key="rouge1", title="ROUGE-1", lower_is_better=False, decimals=2),
-    Metric(key="rougeL", title="ROUGE-L", lower_is_better=False, decimals=2),
-    Metric(key="persona_f1", title="Persona F1", lower_is_better=False, decimals=2),
-)
+def speaker(turn: Turn) -> str:
+    """Name who wrote an earlier turn: the one whose reply is asked for, or who asks."""
+    return "replied earlier" if turn.by_author else "asked earlier"
 
 
-def scored_systems(result: RunResult) -> tuple[System, ...]:
+def scored_systems(result: RunResult) -> tuple[RunSystem, ...]:
     """Name the systems that have scores, in their usual order."""
     return tuple(system for system in SYSTEMS if system in result.scores)
 
@@ -187,6 +158,15 @@ def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def plain(text: str) -> str:
-    """Put a text on one line without control characters, which would steer a terminal."""
-    kept = (" " if unicodedata.category(character) == "Cc" else character for character in text)
-    return " ".join("".join(kept).split())
+    """Put a text on one line, with nothing in it that steers a terminal or reorders a line."""
+    return " ".join(printable(text).split())
+
+
+def printable(text: str) -> str:
+    """Replace by blanks what steers a terminal or reorders a line; line breaks and tabs stay."""
+    return "".join(" " if _steers(character) else character for character in text)
+
+
+def _steers(character: str) -> bool:
+    category = unicodedata.category(character)
+    return (category in ("Cc", "Cs") and character not in "\n\t") or character in _REORDERING

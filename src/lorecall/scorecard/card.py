@@ -59,15 +59,15 @@ class Style:
     Args:
         loss: Of the person's own test responses.
         own: Persona F1 of the answers against the person's content.
-        other: The same against another's.
+        other: The same against another's; None where there is nobody else.
         n_own: |H|.
-        n_other: |H| of the other.
+        n_other: |H| of the other, 0 where there is nobody.
         n: Test samples.
     """
 
     loss: Change
     own: Change
-    other: Change
+    other: Change | None
     n_own: int
     n_other: int
     n: int
@@ -81,28 +81,32 @@ class Scorecard:
         user: Whose.
         dataset: Of which.
         style: How like the person its answers are.
-        recall: Whether it knows what was said.
+        recall: Whether it knows what was said; None where that could not be asked.
         absence: Whether it makes things up; None where nothing could be asked.
-        control: Loss of other people's test responses with the same memory: it should not fall.
+        control: Loss of other people's test responses with the same memory: it should not fall;
+            None where there is nobody else.
         ability: What it cost in general ability.
     """
 
     user: str
     dataset: str
     style: Style
-    recall: Recall
+    recall: Recall | None
     absence: Absence | None
-    control: Change
+    control: Change | None
     ability: Ability
 
     @property
     def personal_share(self) -> float | None:
         """Share of the gain on the person's own responses that others' do not have as well.
 
-        0 where others' responses gained more; None where the person's own gained nothing.
+        0 where others' responses gained more; None where the person's own gained nothing, or there
+        is nobody else.
         """
-        gain, elsewhere = -self.style.loss.change.value, -self.control.change.value
-        return None if gain <= 0 else max(0.0, 1 - max(0.0, elsewhere) / gain)
+        gain = -self.style.loss.change.value
+        if gain <= 0 or self.control is None:
+            return None
+        return max(0.0, 1 - max(0.0, -self.control.change.value) / gain)
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -116,17 +120,33 @@ class Scorecard:
                 " with fewer epochs, a lower rank or a lower learning rate."
             )
         found.append(_moved("own style (loss)", self.style.loss.change, lower_is_better=True))
-        found.append(_moved("recall (hits)", self.recall.gain))
+        if self.recall is not None:
+            found.append(_moved("recall (hits)", self.recall.gain))
         if self.absence is not None:
             found.append(_moved("admits what it cannot know", self.absence.change))
-        control = self.control.change
-        share = self.personal_share
-        if control.high < 0:
-            kept = "" if share is None else f"; {100 * share:.0f}% of the gain is the person's own"
-            found.append(f"control: it answers for other people better too{kept}")
-        else:
-            found.append("control: it does not answer for other people any better")
+        if self.control is not None:
+            found.append(self._control_verdict(self.control))
+        if self.left_out:
+            left_out = ", ".join(self.left_out)
+            found.append(f"left out, for it takes other people, or longer responses: {left_out}")
         return tuple(found)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What could not be asked."""
+        parts = {
+            "recall": self.recall,
+            "Persona F1 against another's content": self.style.other,
+            "control": self.control,
+        }
+        return tuple(name for name, part in parts.items() if part is None)
+
+    def _control_verdict(self, control: Change) -> str:
+        if control.change.high >= 0:
+            return "control: it does not answer for other people any better"
+        share = self.personal_share
+        kept = "" if share is None else f"; {100 * share:.0f}% of the gain is the person's own"
+        return f"control: it answers for other people better too{kept}"
 
 
 def scorecard(
@@ -137,29 +157,28 @@ def scorecard(
     Args:
         responder: Who has the memory.
         person: Whose memory it is.
-        others: Other people of the same data, one at least.
+        others: Other people of the same data; without any, what needs them is left out.
         settings: How much is asked.
 
     Raises:
-        ConfigError: There is nobody else.
-        DataError: Responses are too short for recall.
+        ConfigError: The person is among the others.
     """
-    if not others or person.history.user in {other.history.user for other in others}:
+    if person.history.user in {other.history.user for other in others}:
         raise ConfigError(
-            "a scorecard needs other people, for its controls",
-            expected="one at least, who is not the person",
-            got=str(len(others)),
-            next_step="Take more users of the same data.",
+            "a scorecard's controls are of other people",
+            expected="nobody twice",
+            got=f"{person.history.user!r} among the others",
+            next_step="Leave the person out there.",
         )
     bare = ModelResponder(responder.base, limits=settings.limits)
     seed = settings.seed
     return Scorecard(
         user=person.history.user,
         dataset=person.history.dataset,
-        style=_style(responder, bare, person, others[0], settings),
+        style=_style(responder, bare, person, others[0] if others else None, settings),
         recall=recall(responder, bare, person, others, n=settings.n_recall, seed=seed),
         absence=absence(responder, bare, person.split.own_content, seed=seed),
-        control=_control(responder, bare, others, settings),
+        control=_control(responder, bare, others, settings) if others else None,
         ability=ability(responder, bare, seed=seed),
     )
 
@@ -168,7 +187,7 @@ def _style(
     responder: Responder,
     bare: Responder,
     person: Person,
-    other: Person,
+    other: Person | None,
     settings: CardSettings,
 ) -> Style:
     test = person.split.test
@@ -181,7 +200,8 @@ def _style(
         return read_fitted(fitted, samples, person=person, budget=budget, n_timed=1)
 
     after, before = read(responder), read(bare)
-    own, foreign = (persona_tokens(p.split.own_content) for p in (person, other))
+    own = persona_tokens(person.split.own_content)
+    foreign = persona_tokens(other.split.own_content) if other else frozenset[str]()
 
     def overlap(persona: frozenset[str]) -> Change:
         now, then = (
@@ -193,7 +213,7 @@ def _style(
     return Style(
         loss=_change(after.losses, before.losses, seed=settings.seed),
         own=overlap(own),
-        other=overlap(foreign),
+        other=overlap(foreign) if other else None,
         n_own=len(own),
         n_other=len(foreign),
         n=n,

@@ -1,13 +1,14 @@
-"""From memories on disk to scorecards: whose they are, and who stands beside them."""
+"""From a memory on disk to the people its scorecard is about: whose it is, and some others."""
 
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from lorecall.bench.people import load_person, usable_users
-from lorecall.bench.plan import BenchSettings, Source
-from lorecall.data.history import MIN_SAMPLES, samples_hash
+from lorecall.bench.people import Source, load_person, usable_users
+from lorecall.data.catalog import DATASETS
+from lorecall.data.history import samples_hash
 from lorecall.errors import DataError
+from lorecall.learning.folder import files_of
 from lorecall.memory.memory import StoredMemory
 from lorecall.systems.contract import Person
 
@@ -16,6 +17,7 @@ def people_for(
     memory: StoredMemory,
     source: str | None = None,
     *,
+    folder: Path | None = None,
     paths: Sequence[Path] = (),
     n_others: int = 3,
     seed: int = 0,
@@ -24,34 +26,45 @@ def people_for(
 
     Args:
         memory: It names its user and dataset.
-        source: The dataset or JSONL file it was learnt from; the memory's own when None.
+        source: The dataset or file it was learnt from; the one that its run read when None.
+        folder: The run's folder, or the memory in it, which says which files were read.
         paths: Files of the dataset's format.
         n_others: Most other people, drawn among those with samples enough.
         seed: Of the draw.
 
+    Returns:
+        The person, and the others; none where the data hold nobody else.
+
     Raises:
-        DataError: The user is not there, has other training samples now, or is alone.
+        DataError: The data or the user are not there, or the training samples are others now.
     """
     training = memory.manifest.training
-    name = source or training.dataset
+    if source is None:
+        source, paths = _remembered(training.dataset, paths or (files_of(folder) if folder else ()))
     files = tuple(str(path) for path in paths)
-    others = [u.user for u in usable_users(name, files) if u.user != training.user]
-    if not others:
-        raise DataError(
-            "a scorecard needs other people, for its controls",
-            expected=f"another user of {name} with {MIN_SAMPLES} samples",
-            got="none",
-            next_step="Give a file that has more than one user.",
-        )
+    others = [u.user for u in usable_users(source, files) if u.user != training.user]
     drawn = random.Random(seed).sample(others, min(n_others, len(others)))
-    everyone = Source(name=name, users=(training.user, *drawn), paths=files)
-    person, *rest = (load_person(everyone, user, BenchSettings()) for user in everyone.users)
+    everyone = Source(name=source, users=(training.user, *drawn), paths=files)
+    person, *rest = (load_person(everyone, user) for user in everyone.users)
     if samples_hash(person.split.train) != training.samples_sha256:
         raise DataError(
             "a scorecard asks about what the memory was trained on",
             expected=f"the {training.split.get('train', 0)} samples of {training.user!r} with the"
             f" hash {training.samples_sha256[:12]}",
             got=f"{len(person.split.train)} others",
-            next_step="Give the data that the memory was learnt from.",
+            next_step="Give the data that the memory was learnt from, with --data.",
         )
     return person, rest
+
+
+def _remembered(dataset: str, files: Sequence[Path]) -> tuple[str, Sequence[Path]]:
+    """Return what to load a dataset of a name by, and the files beside that name."""
+    lost = [file for file in files if not file.is_file()]
+    if lost or (not files and dataset not in DATASETS):
+        raise DataError(
+            "a scorecard reads the history that the memory was learnt from",
+            expected=str(lost[0]) if lost else f"to know where {dataset} is",
+            got="no such file" if lost else "a memory apart from its run",
+            next_step="Say where the history is, with --data FILE.",
+        )
+    return (dataset, files) if dataset in DATASETS else (str(files[0]), ())

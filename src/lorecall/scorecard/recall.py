@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lorecall.bench.reading import read_losses
-from lorecall.errors import DataError
 from lorecall.lm.prompts import Encoded
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.records import Interval, Sample, evenly_spaced
@@ -53,7 +52,7 @@ def recall(
     *,
     n: int = 24,
     seed: int = 0,
-) -> Recall:
+) -> Recall | None:
     """Ask for continuations of what a person said in the training part.
 
     Args:
@@ -64,18 +63,13 @@ def recall(
         n: Most questions, evenly spaced over the history.
         seed: Seed of the other continuations and of the bootstrap.
 
-    Raises:
-        DataError: Too few responses are long enough.
+    Returns:
+        None where too few responses are long enough to be cut, or there is nobody else.
     """
     asked = [sample for sample in person.split.train if _is_long(sample)]
     foreign = [s.response for p in others for s in p.split.train if _is_long(s)]
     if not asked or len(foreign) < N_OTHERS:
-        raise DataError(
-            "recall needs responses long enough to be cut in two",
-            expected=f"one of {MIN_WORDS} words of the person's, {N_OTHERS} of other people's",
-            got=f"{len(asked)} and {len(foreign)}",
-            next_step="Name more other people, or people who say more.",
-        )
+        return None
     rng = random.Random(seed)
     chosen = evenly_spaced(asked, min(n, len(asked)))
     questions = [(sample, rng.sample(foreign, N_OTHERS)) for sample in chosen]

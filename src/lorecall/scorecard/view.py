@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lorecall.records import Interval
+from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
 from lorecall.report.words import plain
 from lorecall.scorecard.absence import Absence
 from lorecall.scorecard.card import Change, Scorecard
+
+_NUMBERS = ("base", "memory", "change")
+_Row = tuple[str, Change, int, str]  # what, its values, their decimals, of what
 
 
 def scorecard_view(card: Scorecard) -> Iterator[RenderableType]:
@@ -23,42 +26,43 @@ def scorecard_view(card: Scorecard) -> Iterator[RenderableType]:
         yield from _answers(card.absence)
 
 
-def _numbers(card: Scorecard) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("", "base", "memory", "change", "of"):
-        table.add_column(column)
-    style, recall, ability = card.style, card.recall, card.ability
-    rows: list[tuple[str, Change, int, str]] = [
-        ("style: loss", style.loss, 3, f"{style.n} test responses"),
-        ("style: Persona F1", style.own, 2, f"own content, |H| {style.n_own}"),
-        ("  the same answers", style.other, 2, f"another's content, |H| {style.n_other}"),
+def _numbers(card: Scorecard) -> FittingTable:
+    columns = (
+        Column(heading=""),
+        *(Column(heading=name) for name in _NUMBERS),
+        Column(heading="of", folds_at=TEXT_WIDTH),
+    )
+    rows = [
         (
-            "recall: hits, %",
-            Change(after=recall.hits, before=recall.hits_before, change=recall.gain),
-            1,
-            f"{recall.n} cut responses, chance {recall.chance:.1f}",
-        ),
-        ("control: loss", card.control, 3, "other people's responses"),
-        (
-            "ability: loss",
-            Change(after=ability.after, before=ability.before, change=ability.change),
-            3,
-            "general text",
-        ),
-    ]
-    if (absence := card.absence) is not None:
-        admitted = Change(
-            after=absence.admitted, before=absence.admitted_before, change=absence.change
-        )
-        rows.insert(4, ("absence: admits, %", admitted, 1, f"{absence.n} questions, by phrases"))
-    for name, change, decimals, of in rows:
-        cells = (
+            name,
             f"{change.before.value:.{decimals}f}",
             f"{change.after.value:.{decimals}f}",
             _difference(change.change, decimals),
+            of,
         )
-        table.add_row(*map(Text, (name, *cells, of)))
-    return table
+        for name, change, decimals, of in _changes(card)
+    ]
+    return FittingTable(columns=columns, rows=rows)
+
+
+def _changes(card: Scorecard) -> Iterator[_Row]:
+    style, recall, absence, ability = card.style, card.recall, card.absence, card.ability
+    yield "style: loss", style.loss, 3, f"{style.n} test responses"
+    yield "style: Persona F1", style.own, 2, f"own content, |H| {style.n_own}"
+    if style.other is not None:
+        yield "  the same answers", style.other, 2, f"another's content, |H| {style.n_other}"
+    if recall is not None:
+        hits = Change(after=recall.hits, before=recall.hits_before, change=recall.gain)
+        yield "recall: hits, %", hits, 1, f"{recall.n} cut responses, chance {recall.chance:.1f}"
+    if absence is not None:
+        admitted = Change(
+            after=absence.admitted, before=absence.admitted_before, change=absence.change
+        )
+        yield "absence: admits, %", admitted, 1, f"{absence.n} questions, by phrases"
+    if card.control is not None:
+        yield "control: loss", card.control, 3, "other people's responses"
+    general = Change(after=ability.after, before=ability.before, change=ability.change)
+    yield "ability: loss", general, 3, "general text"
 
 
 def _difference(change: Interval, decimals: int) -> str:
@@ -70,6 +74,6 @@ def _difference(change: Interval, decimals: int) -> str:
 def _answers(absence: Absence) -> Iterator[Text]:
     yield Text("Asked about things never said:")
     for asked in absence.answers:
-        yield Text(f"  {asked.question}")
-        yield Text(f"    base:   {asked.before or '(nothing)'}")
-        yield Text(f"    memory: {asked.after or '(nothing)'}")
+        yield Text(f"  {plain(asked.question)}")
+        yield Text(f"    base:   {plain(asked.before) or '(nothing)'}")
+        yield Text(f"    memory: {plain(asked.after) or '(nothing)'}")

@@ -1,29 +1,111 @@
-"""Theta's search: discrete spaces, SAAS-GP, noisy EHVI, an Optuna sampler, Pareto fronts.
+"""Search over discrete spaces: an Optuna sampler with SAAS-GPs and noisy EHVI, and theta's search.
 
-It works on any study of boolean, integer and ordinal parameters and never sees a model. Nothing
-heavy is imported here; take what you need from the modules:
-
-    discrete     spaces of booleans, integers and ordinals
-    space        theta's own
-    front        Pareto front, hypervolume, stopping and choosing
-    options      the numbers of the sampler
-    saas         SAAS-GP posterior samples by NUTS (JAX)
-    chains       where a chain ended, kept with its trial
-    map_saas     the light surrogate, fitted without JAX
-    surrogate    those samples as BoTorch models; which inputs matter
-    acquisition  noisy (hypervolume) improvement of single candidates
-    local_search its maximum over valid discrete points
-    observations what a study's trials say
-    prior        what other searches found, as observations and first points
-    sampler      the Optuna sampler
-    study        opening, asking, recovering after a kill
-    alive        who works on a trial, and whether they still do
-    loop         ask, try, tell, by any number of processes
-    outcome      what a finished search comes to
+`SaasNehviSampler` works on any Optuna study and never sees a model; `Search` runs it over theta's
+space, an `InjectionSpace`, by any number of processes. `pareto`, `hypervolume` and the like read
+what was found. The other names are what these are made of, for whoever builds another search.
 """
 
-import os
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-# XLA logs two harmless lines about tuning flags for every program read back from its disk cache.
-# It reads this when JAX is first imported, which BoTorch does.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if TYPE_CHECKING:
+    from lorecall.search.chains import ChainState
+    from lorecall.search.discrete import DiscreteSpace, Params, Points
+    from lorecall.search.front import (
+        Values,
+        converged,
+        hypervolume,
+        hypervolume_trace,
+        pareto,
+        reference_point,
+        to_maximise,
+    )
+    from lorecall.search.local_search import Score, Untried, maximise
+    from lorecall.search.loop import Search
+    from lorecall.search.options import AcquisitionSettings, McmcSettings, SamplerOptions
+    from lorecall.search.outcome import Objectives
+    from lorecall.search.prior import Prior
+    from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
+    from lorecall.search.sampler import SaasNehviSampler
+    from lorecall.search.space import InjectionSpace
+    from lorecall.search.surrogate import Draws, Surrogate, fit_surrogate, importance
+
+__all__ = [
+    "AcquisitionSettings",
+    "ChainState",
+    "DiscreteSpace",
+    "Draws",
+    "Hypervolume",
+    "InjectionSpace",
+    "McmcSettings",
+    "Objectives",
+    "Params",
+    "Points",
+    "Prior",
+    "Quartiles",
+    "SaasNehviSampler",
+    "SamplerOptions",
+    "Score",
+    "Search",
+    "SearchOutcome",
+    "Surrogate",
+    "Trial",
+    "Untried",
+    "Values",
+    "converged",
+    "fit_surrogate",
+    "hypervolume",
+    "hypervolume_trace",
+    "importance",
+    "maximise",
+    "pareto",
+    "reference_point",
+    "to_maximise",
+]
+
+_HOMES = {
+    "AcquisitionSettings": "options",
+    "ChainState": "chains",
+    "DiscreteSpace": "discrete",
+    "Draws": "surrogate",
+    "Hypervolume": "records",
+    "InjectionSpace": "space",
+    "McmcSettings": "options",
+    "Objectives": "outcome",
+    "Params": "discrete",
+    "Points": "discrete",
+    "Prior": "prior",
+    "Quartiles": "records",
+    "SaasNehviSampler": "sampler",
+    "SamplerOptions": "options",
+    "Score": "local_search",
+    "Search": "loop",
+    "SearchOutcome": "records",
+    "Surrogate": "surrogate",
+    "Trial": "records",
+    "Untried": "local_search",
+    "Values": "front",
+    "converged": "front",
+    "fit_surrogate": "surrogate",
+    "hypervolume": "front",
+    "hypervolume_trace": "front",
+    "importance": "surrogate",
+    "maximise": "local_search",
+    "pareto": "front",
+    "reference_point": "front",
+    "to_maximise": "front",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that nothing heavy is imported before."""
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -110,7 +110,7 @@ class NoisyHypervolumeImprovement(logei.qLogNoisyExpectedHypervolumeImprovement)
         super()._compute_posterior_samples_and_concat_pending(B[:1, None])  # draws eps
         eps = _last_base_samples(sampler)
         self._objectives = [
-            _Given(surrogate, j, B, F[..., j], eps[:, j]) for j in range(len(surrogate.draws))
+            _Conditioned(surrogate, j, B, F[..., j], eps[:, j]) for j in range(len(surrogate.draws))
         ]
 
     def _compute_posterior_samples_and_concat_pending(self, X: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,7 +152,7 @@ class NoisyImprovement(qLogNoisyExpectedImprovement):
         B = self.X_baseline
         super()._get_samples_and_objectives(B[:1, None])  # draws eps
         F = cast("Tensor", self.baseline_samples)[..., 0]
-        self._objective = _Given(surrogate, 0, B, F, _last_base_samples(sampler))
+        self._objective = _Conditioned(surrogate, 0, B, F, _last_base_samples(sampler))
 
     def _get_samples_and_objectives(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """Sample f at candidates of shape (k, 1, d): shapes (t, k, e, 1, 1) and (t, k, e, 1)."""
@@ -160,7 +160,7 @@ class NoisyImprovement(qLogNoisyExpectedImprovement):
         return samples[..., None, None], samples[..., None]
 
 
-class _Given:
+class _Conditioned:
     """Objective j at single candidates, given its observations and the baseline's samples."""
 
     def __init__(self, surrogate: Surrogate, j: int, B: Tensor, F: Tensor, eps: Tensor) -> None:

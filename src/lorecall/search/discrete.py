@@ -4,39 +4,61 @@ Notation
     d      number of columns
     n_j    number of levels of column j
     point  level indices, int64, shape (d,); column j holds 0 .. n_j - 1
-    code   point_j / (n_j - 1), in [0, 1], float64, shape (d,); a one-level column is 0
+    code   what a surrogate sees of a point, in [0, 1], float64, shape (w,), w >= d: one number for
+           a column whose levels are ordered (even steps; even steps of the logarithm where the
+           distribution says so), n_j of them, one-hot, for three or more levels without an order
 
 Several points may be one configuration; then one of them stands for all, and its code is theirs, so
 that a surrogate sees one input for one thing.
 """
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
+from math import isclose, isnan, prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from lorecall.errors import ConfigError
 
-Level = bool | int | float
+Level = bool | int | float | str | None
 Params = dict[str, Level]
 Points = NDArray[np.int64]
 Codes = NDArray[np.float64]
 
+MAX_LEVELS = 1000
+"""Most levels of a column: a local search looks at all of them."""
+
+_PAIR = 2  # levels that need no order
+_MISSING = object()  # None may be a level
+
 
 class DiscreteSpace:
-    """Ordered columns of booleans, integers and ordinals.
+    """Columns of booleans, integers, stepped or listed numbers, and names.
 
     Args:
-        distributions: Optuna's, by name. Supported: `CategoricalDistribution` of booleans or of
-            ascending numbers, and `IntDistribution` without `log`.
+        distributions: Optuna's, by name, each with at most `MAX_LEVELS` values: `IntDistribution`,
+            `FloatDistribution` with a step, `CategoricalDistribution` of different choices. Choices
+            that are all booleans or all numbers are sorted and ordered; others have no order.
         canonical: From parameters to those of the same configuration that stand for it, a point of
             this space; every point stands for itself when None.
 
     Raises:
         ConfigError: A distribution of another kind.
+
+    Example:
+        >>> from optuna.distributions import CategoricalDistribution, IntDistribution
+        >>> kinds = {"on": CategoricalDistribution([False, True]), "n": IntDistribution(0, 4)}
+        >>> space = DiscreteSpace(kinds)
+        >>> point = space.point({"on": True, "n": 2})
+        >>> point, space.encode(point)
+        (array([1, 2]), array([1. , 0.5]))
     """
 
     def __init__(
@@ -47,11 +69,14 @@ class DiscreteSpace:
     ) -> None:
         self._canonical = canonical
         self.names = tuple(distributions)
-        self.levels = tuple(_levels(name, kind) for name, kind in distributions.items())
+        self.levels = tuple(_required_levels(name, kind) for name, kind in distributions.items())
         self.sizes: Points = np.array([len(levels) for levels in self.levels], dtype=np.int64)
+        kinds = distributions.values()
+        self._codes = [_codes(*column) for column in zip(self.levels, kinds, strict=True)]
         self._booleans = [
-            j for j, levels in enumerate(self.levels) if all(isinstance(v, bool) for v in levels)
+            j for j, levels in enumerate(self.levels) if len(levels) > 1 and _are_bool(levels)
         ]
+        self._floats = [j for j, kind in enumerate(kinds) if isinstance(kind, FloatDistribution)]
         self._index = [{level: i for i, level in enumerate(levels)} for levels in self.levels]
 
     def __len__(self) -> int:
@@ -77,9 +102,11 @@ class DiscreteSpace:
             points: Shape (..., d).
 
         Returns:
-            Codes, shape (..., d).
+            Codes, shape (..., w).
         """
-        return self.canonical(points) / np.maximum(self.sizes - 1, 1)
+        standing = self.canonical(points)
+        columns = [codes[standing[..., j]] for j, codes in enumerate(self._codes)]
+        return np.concatenate(columns, axis=-1)
 
     def params(self, point: Points) -> Params:
         """Return a point, shape (d,), as Optuna's parameters."""
@@ -87,7 +114,7 @@ class DiscreteSpace:
         return {name: levels[i] for name, levels, i in chosen}
 
     def point(self, params: Mapping[str, object]) -> Points:
-        """Give Optuna's parameters as a point, shape (d,); other names are ignored.
+        """Return Optuna's parameters as a point, shape (d,); other names are ignored.
 
         Raises:
             ConfigError: A parameter is missing or is none of its column's levels.
@@ -105,9 +132,12 @@ class DiscreteSpace:
     def find(self, params: Mapping[str, object]) -> Points | None:
         """Return the point of parameters, or None where they are none of this space."""
         indices = [
-            index.get(params.get(name))  # type: ignore[arg-type]  # any value may be looked up
+            index.get(params.get(name, _MISSING))  # type: ignore[arg-type]  # any value
             for name, index in zip(self.names, self._index, strict=True)
         ]
+        for j in self._floats:  # whose steps are sums, which others may round otherwise
+            if indices[j] is None:
+                indices[j] = _nearest(self.levels[j], params.get(self.names[j]))
         return None if None in indices else np.array(indices, dtype=np.int64)
 
     def random(self, n: int, rng: np.random.Generator) -> Points:
@@ -154,22 +184,65 @@ class DiscreteSpace:
         return list(zip(self.names, self.levels, strict=True))
 
 
-def _levels(name: str, kind: BaseDistribution) -> tuple[Level, ...]:
-    if isinstance(kind, IntDistribution) and not kind.log:
-        return tuple(range(kind.low, kind.high + 1, kind.step))
-    if isinstance(kind, CategoricalDistribution):
-        choices = kind.choices
-        if all(isinstance(choice, bool) for choice in choices):
-            return tuple(sorted(set(choices)))  # type: ignore[type-var]
-        numbers = [c for c in choices if isinstance(c, int | float) and not isinstance(c, bool)]
-        if len(numbers) == len(choices) and all(a < b for a, b in pairwise(numbers)):
-            return tuple(numbers)
-    raise ConfigError(
-        f"parameter {name} must be discrete and ordered",
-        expected="booleans, an IntDistribution without log, or ascending numbers",
-        got=repr(kind),
-        next_step="Give a real parameter a few levels: CategoricalDistribution([0.1, 0.3, 1.0]).",
-    )
+def levels_of(kind: BaseDistribution) -> tuple[Level, ...] | None:
+    """Return the values of a distribution, or None where a discrete space cannot hold them."""
+    levels: Sequence[Any] = ()
+    if isinstance(kind, IntDistribution):
+        levels = range(kind.low, kind.high + 1, kind.step)
+    elif isinstance(kind, FloatDistribution) and kind.step is not None:
+        n = round((kind.high - kind.low) / kind.step) + 1
+        if n <= MAX_LEVELS:
+            levels = [min(kind.low + i * kind.step, kind.high) for i in range(n)]
+    elif isinstance(kind, CategoricalDistribution) and _are_distinct(kind.choices):
+        levels = sorted(kind.choices) if _are_ordered(kind.choices) else kind.choices
+    return tuple(levels) if 0 < len(levels) <= MAX_LEVELS else None
+
+
+def _required_levels(name: str, kind: BaseDistribution) -> tuple[Level, ...]:
+    levels = levels_of(kind)
+    if levels is None:
+        raise ConfigError(
+            f"parameter {name} must be discrete",
+            expected="an integer, a float with a step or different choices,"
+            f" of at most {MAX_LEVELS} values",
+            got=repr(kind),
+            next_step="Give a real parameter a step, or a few levels:"
+            " CategoricalDistribution([0.1, 0.3, 1.0]).",
+        )
+    return levels
+
+
+def _codes(levels: tuple[Any, ...], kind: BaseDistribution) -> Codes:
+    """Return the codes of a column's levels, shape (n_j, 1), or one-hot (n_j, n_j)."""
+    n = len(levels)
+    if n > _PAIR and not _are_ordered(levels):
+        return np.eye(n)
+    place = np.arange(n)
+    if isinstance(kind, IntDistribution) and kind.log:
+        place = np.log([number / kind.low for number in levels])
+    return (place / (place[-1] or 1))[:, None]
+
+
+def _are_distinct(choices: Sequence[object]) -> bool:
+    """Whether choices are plain values of which no two are equal, as 1 and True are."""
+    plain = all(isinstance(c, Level) and not (isinstance(c, float) and isnan(c)) for c in choices)
+    return plain and len(set(choices)) == len(choices)
+
+
+def _are_ordered(levels: Sequence[Level]) -> bool:
+    return _are_bool(levels) or all(type(level) in (int, float) for level in levels)
+
+
+def _are_bool(levels: Sequence[Level]) -> bool:
+    return all(isinstance(level, bool) for level in levels)
+
+
+def _nearest(levels: Sequence[Any], value: object) -> int | None:
+    """Return which of a stepped float's levels a value is, but for how it was rounded."""
+    if not isinstance(value, float):
+        return None
+    near = (i for i, level in enumerate(levels) if isclose(level, value, abs_tol=1e-12))
+    return next(near, None)
 
 
 def _short(levels: tuple[Level, ...]) -> str:

@@ -20,7 +20,7 @@ from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.search.front import Values, pareto
 from lorecall.search.options import SamplerOptions
 from lorecall.search.prior import Placed, Prior, on_scale_of, placed, thinned_together
-from lorecall.search.surrogate import fit
+from lorecall.search.surrogate import fit_surrogate
 
 _FEWEST = 4  # points that a surrogate is fitted to; fewer are ranked as they are
 
@@ -57,7 +57,7 @@ class FirstPoints:
         """How many there are; known without ranking them."""
 
     def ranked(self, *, seed: int) -> list[Params]:
-        """Rank the points and give the first `n` models.
+        """Rank the points and return the first `n` models.
 
         Args:
             seed: Seed of the surrogate's chains, and of what is left out where there are too many.
@@ -83,7 +83,7 @@ class FirstPoints:
         X = torch.from_numpy(self._space.encode(seen.points))
         Y = torch.from_numpy(seen.values)
         options = self._options
-        surrogate = fit(X, Y, settings=options.mcmc, seed=seed, kind=options.surrogate)
+        surrogate = fit_surrogate(X, Y, settings=options.mcmc, seed=seed, kind=options.surrogate)
         with torch.no_grad():
             means = surrogate.model.posterior(X).mean
         return means.reshape(-1, *Y.shape).mean(dim=0).numpy()  # over the draws

@@ -34,13 +34,23 @@ def to_maximise(values: ArrayLike, directions: Sequence[StudyDirection]) -> Valu
 
     Returns:
         Y, shape (n, m).
+
+    Example:
+        >>> from optuna.study import StudyDirection
+        >>> to_maximise([[4.0, 10.0]], [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE])
+        array([[-4., 10.]])
     """
     sign = np.array([-1.0 if d == StudyDirection.MINIMIZE else 1.0 for d in directions])
     return np.asarray(values, dtype=np.float64).reshape(-1, len(sign)) * sign
 
 
 def pareto(values: Values) -> NDArray[np.bool_]:
-    """Say of each point of Y, shape (n, m), whether it is on the front, shape (n,)."""
+    """Return which points of Y, shape (n, m), are on the front, shape (n,).
+
+    Example:
+        >>> pareto(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]))
+        array([ True,  True, False])
+    """
     if not len(values):
         return np.zeros(0, dtype=np.bool_)
     return is_non_dominated(torch.as_tensor(values), deduplicate=False).numpy()
@@ -59,6 +69,10 @@ def reference_point(initial: Values) -> Values:
 
     Raises:
         ConfigError: There is no initial point.
+
+    Example:
+        >>> reference_point(np.array([[0.0, 5.0], [1.0, 3.0]]))
+        array([-0.1,  2.8])
     """
     if not len(initial):
         raise ConfigError(
@@ -73,7 +87,12 @@ def reference_point(initial: Values) -> Values:
 
 
 def hypervolume(values: Values, reference: Values) -> float:
-    """Give HV(Y) for Y of shape (n, m) and ref of shape (m,)."""
+    """Return HV(Y) for Y of shape (n, m) and ref of shape (m,).
+
+    Example:
+        >>> hypervolume(np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros(2))
+        3.0
+    """
     above = values[(values > reference).all(axis=1)]
     if not len(above):
         return 0.0
@@ -84,7 +103,12 @@ def hypervolume(values: Values, reference: Values) -> float:
 
 
 def hypervolume_trace(values: Values, reference: Values) -> Values:
-    """Give HV of the first 1, 2, ... n points of Y, in the order they were found, shape (n,)."""
+    """Return HV of the first 1, 2, ... n points of Y, in the order they were found, shape (n,).
+
+    Example:
+        >>> hypervolume_trace(np.array([[1.0, 2.0], [1.0, 1.0], [2.0, 1.0]]), np.zeros(2))
+        array([2., 2., 3.])
+    """
     trace = np.zeros(len(values))
     best = np.empty((0, values.shape[1]))
     for i, value in enumerate(values):
@@ -101,6 +125,10 @@ def converged(trace: Sequence[float] | Values, *, rounds: int = 5, gain: float =
         trace: The hypervolume after each round, the initial points being the first of them.
         rounds: How many rounds to look back.
         gain: The relative gain below which the search has converged.
+
+    Example:
+        >>> converged([1.0, 2.0, 2.01], rounds=1)
+        True
     """
     if len(trace) <= rounds:
         return False

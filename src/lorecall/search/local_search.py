@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lorecall.errors import LorecallError
+from lorecall.errors import SpaceExhaustedError
 from lorecall.search.discrete import DiscreteSpace, Params, Points
 from lorecall.search.options import AcquisitionSettings
 
@@ -19,21 +19,6 @@ Score = Callable[[Points], NDArray[np.float64]]
 _TRIES = 64  # batches of random points before a space is enumerated
 _BATCH = 256
 _ENUMERABLE = 200_000
-
-
-class SpaceExhaustedError(LorecallError):
-    """No valid point is left that was not evaluated and is not being tried.
-
-    Args:
-        trial_number: The trial that asked; it is still running.
-    """
-
-    def __init__(self, trial_number: int | None = None) -> None:
-        self.trial_number = trial_number
-        super().__init__(
-            "the search space must have an untried point: expected 1 or more, got none."
-            " Every candidate has been tried; read the front, or widen the space."
-        )
 
 
 class Untried:
@@ -60,6 +45,16 @@ class Untried:
         self._only = only
         self._is_candidate, self._same_as, self._taken = is_candidate, same_as, set(taken)
 
+    def none_taken(self) -> "Untried":
+        """Return the same points as if none had been tried."""
+        return Untried(
+            self.space,
+            is_candidate=self._is_candidate,
+            same_as=self._same_as,
+            taken=(),
+            only=self._only,
+        )
+
     def allows(self, point: Points) -> bool:
         """Whether a point, shape (d,), may be suggested."""
         params = self.space.params(point)
@@ -69,8 +64,8 @@ class Untried:
         """Keep the points that may be suggested, shape (k, d) -> (k', d), in order."""
         return points[[self.allows(point) for point in points]]
 
-    def known(self) -> Points | None:
-        """Return all that is left where the points are a known few, shape (k, d); else None.
+    def listed(self) -> Points | None:
+        """Return all that is left where the points are a listed few, shape (k, d); else None.
 
         Raises:
             SpaceExhaustedError: They are, and none is left.
@@ -88,7 +83,7 @@ class Untried:
         Raises:
             SpaceExhaustedError: There is none.
         """
-        if (left := self.known()) is not None:
+        if (left := self.listed()) is not None:
             return left[rng.integers(len(left))]
         for _ in range(_TRIES):
             for point in self.space.random(_BATCH, rng):
@@ -126,7 +121,7 @@ def maximise(
     Raises:
         SpaceExhaustedError: No point is left.
     """
-    if (left := untried.known()) is not None:
+    if (left := untried.listed()) is not None:
         return left[int(np.argmax(score(left)))]
     space, climb = untried.space, _Climb(score, untried)
     pool = climb.visit(space.random(settings.n_pool, rng))
@@ -177,7 +172,7 @@ class _Climb:
         self.values: dict[bytes, float] = {}
 
     def visit(self, points: Points) -> list[Points]:
-        """Score the allowed ones among new points; give them."""
+        """Score the allowed ones among new points, and return them."""
         new = {point.tobytes(): point for point in points if point.tobytes() not in self._seen}
         self._seen |= new.keys()
         allowed = {key: point for key, point in new.items() if self._untried.allows(point)}

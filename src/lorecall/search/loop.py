@@ -18,12 +18,12 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from lorecall.errors import SpaceExhaustedError
 from lorecall.records import InjectionConfig, TrialOutcome
-from lorecall.search.alive import beating, running
+from lorecall.search.claims import heartbeat, running
 from lorecall.search.discrete import Params
 from lorecall.search.first import FirstPoints
 from lorecall.search.front import Values, converged, hypervolume_trace, reference_point
-from lorecall.search.local_search import SpaceExhaustedError
 from lorecall.search.observations import whole_params
 from lorecall.search.options import McmcSettings, SamplerOptions
 from lorecall.search.outcome import (
@@ -37,7 +37,7 @@ from lorecall.search.prior import Prior
 from lorecall.search.records import SearchOutcome
 from lorecall.search.sampler import SaasNehviSampler
 from lorecall.search.space import InjectionSpace
-from lorecall.search.study import ask, finished, give_back, open_study, recover, tell_failed
+from lorecall.search.study import ask, finished, open_study, recover, release, tell_failed
 from lorecall.settings import SearchSettings
 
 _POLL_S = 0.5  # how often a process without work looks whether the others' trials have ended
@@ -101,6 +101,7 @@ class Search:
             is_candidate=space.is_candidate,
             same_as=space.same_as,
             canonical=space.canonical,
+            repeat=False,
             priors=priors,
             options=self.options,
         )
@@ -220,7 +221,7 @@ class Search:
         """Ask for a batch of q, fewer where the budget ends; None where the space is used up.
 
         Processes that ask at once may together ask for more than the budget has left: whoever's
-        trial is beyond it gives it back.
+        trial is beyond it releases it.
         """
         batch: list[optuna.Trial] = []
         taken = self.n_finished + self.at_work
@@ -229,7 +230,7 @@ class Search:
             while len(batch) < n:
                 trial = ask(self.study, self.space.distributions(), same_as=self.space.same_as)
                 if self._is_beyond(trial):
-                    give_back(self.study, trial)
+                    release(self.study, trial)
                     break
                 batch.append(trial)
         except SpaceExhaustedError:
@@ -247,9 +248,9 @@ class Search:
         objective: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]],
     ) -> None:
         configs = [self.space.config(trial.params) for trial in trials]
-        with contextlib.ExitStack() as signs:
+        with contextlib.ExitStack() as heartbeats:
             for trial in trials:
-                signs.enter_context(beating(self.study, trial))
+                heartbeats.enter_context(heartbeat(self.study, trial))
             try:
                 outcomes = objective(configs)
             except Exception:

@@ -63,7 +63,7 @@ class AcquisitionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerOptions:
-    """The numbers of both.
+    """The numbers of the sampler.
 
     Args:
         mcmc: NUTS.
@@ -71,6 +71,11 @@ class SamplerOptions:
         prior_points: Most observations taken from priors, all of them together.
         surrogate: How the hyperparameters are found: `nuts`, or `map` for the light option, which
             needs no JAX.
+
+    Example:
+        >>> from lorecall.search import McmcSettings, SamplerOptions
+        >>> SamplerOptions(mcmc=McmcSettings(warmup_steps=256)).mcmc.posterior_samples
+        64
     """
 
     mcmc: McmcSettings = field(default_factory=McmcSettings)

@@ -1,7 +1,8 @@
 """What a finished search comes to: the chosen theta, every trial, what the surrogate learnt."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from math import log2
 
 import numpy as np
@@ -10,7 +11,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter
 
+from lorecall.errors import ConfigError
 from lorecall.records import ThirdObjective, TrialOutcome
+from lorecall.search.discrete import Params
 from lorecall.search.front import (
     Values,
     choose,
@@ -19,10 +22,11 @@ from lorecall.search.front import (
     to_maximise,
 )
 from lorecall.search.options import SamplerOptions
+from lorecall.search.prior import Prior
 from lorecall.search.records import Hypervolume, Quartiles, SearchOutcome, Trial
 from lorecall.search.sampler import SUGGEST_S
 from lorecall.search.space import InjectionSpace
-from lorecall.search.surrogate import fit, importance
+from lorecall.search.surrogate import fit_surrogate, importance
 
 OUTCOME = "outcome"
 """User attribute of a trial: its `TrialOutcome`."""
@@ -114,10 +118,10 @@ def importance_in(
     options: SamplerOptions,
     seed: int,
 ) -> dict[str, dict[str, Quartiles]]:
-    """Fit the surrogate to finished trials and say which inputs matter for each objective."""
+    """Return which inputs matter for each objective, by a surrogate of the finished trials."""
     columns = space.columns()
     codes = columns.encode(np.stack([columns.point(trial.params) for trial in done]))
-    surrogate = fit(
+    surrogate = fit_surrogate(
         torch.as_tensor(codes),
         torch.as_tensor(objectives.to_maximise(done)),
         settings=options.mcmc,
@@ -125,17 +129,8 @@ def importance_in(
         kind=options.surrogate,
     )
     return {
-        objective: {
-            name: Quartiles(low=low, median=median, high=high)
-            for name, low, median, high in zip(
-                columns.names,
-                spread.low.tolist(),
-                spread.median.tolist(),
-                spread.high.tolist(),
-                strict=True,
-            )
-        }
-        for objective, spread in zip(objectives.names, importance(surrogate), strict=True)
+        objective: dict(zip(columns.names, shares, strict=True))
+        for objective, shares in zip(objectives.names, importance(surrogate), strict=True)
     }
 
 
@@ -145,5 +140,18 @@ def _trial(trial: FrozenTrial, space: InjectionSpace, *, on_front: bool) -> Tria
         config=space.config(trial.params),
         on_front=on_front,
         suggest_s=float(trial.system_attrs.get(SUGGEST_S, 0.0)),
-        **trial.user_attrs[OUTCOME],
+        **asdict(outcome_in(trial)),
+    )
+
+
+def prior_of_trials(
+    trials: Iterable[Trial], space: InjectionSpace, objectives: Objectives
+) -> Prior:
+    """Return those of the trials that lie in the space; none may."""
+    inside: list[tuple[Params, tuple[float, ...]]] = []
+    for trial in trials:
+        with contextlib.suppress(ConfigError):
+            inside.append((space.params(trial.config), objectives.values(trial)))
+    return Prior(
+        params=tuple(params for params, _ in inside), values=tuple(values for _, values in inside)
     )

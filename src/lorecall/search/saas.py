@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import sqrt
 from threading import Lock
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,7 @@ from lorecall.search.options import McmcSettings
 
 MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
 _SMALLEST = 16
-_FEWEST_ACCEPTED = 0.6  # NUTS objectives at 0.8
+_FEWEST_ACCEPTED = 0.6  # NUTS aims at 0.8
 _COMPILING = Lock()  # NumPyro traces a model through a global stack
 _SQRT5 = sqrt(5)
 
@@ -141,39 +142,19 @@ def _compiled(size: int, d: int, settings: McmcSettings, *, goes_on: bool) -> Ca
 @cache
 def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callable[..., _Drawn]:  # noqa: FBT001
 
-    def run(key: jax.Array, X: jax.Array, y: jax.Array, mask: jax.Array) -> _Drawn:
-        kernel = NUTS(_model, dense_mass=True, max_tree_depth=settings.max_tree_depth)
-        return sampled(kernel, settings.warmup_steps, key, (X, y, mask), None)
-
-    def run_on(
-        key: jax.Array,
-        X: jax.Array,
-        y: jax.Array,
-        mask: jax.Array,
-        *state: jax.Array,
-    ) -> _Drawn:
-        position, mass, step = state
-        kernel = NUTS(
-            _model,
-            dense_mass=True,
-            max_tree_depth=settings.max_tree_depth,
-            step_size=step,  # pyright: ignore[reportArgumentType] - a traced number
-            inverse_mass_matrix=mass,
-            adapt_step_size=False,
-            adapt_mass_matrix=False,
-        )
-        return sampled(kernel, settings.continue_steps, key, (X, y, mask), _unravelled(position))
-
-    def sampled(
-        kernel: NUTS,
-        n_first: int,
-        key: jax.Array,
-        data: tuple[jax.Array, ...],
-        start: dict[str, jax.Array] | None,
-    ) -> _Drawn:
+    def run(key: jax.Array, *given: jax.Array) -> _Drawn:
+        data, state = given[:3], given[3:]
+        start: dict[str, jax.Array] | None = None
+        adapted: dict[str, Any] = {}
+        if state:
+            position, mass, step = state
+            start = _unravelled(position)
+            adapted = {"step_size": step, "inverse_mass_matrix": mass}
+            adapted |= {"adapt_step_size": False, "adapt_mass_matrix": False}
+        kernel = NUTS(_model, dense_mass=True, max_tree_depth=settings.max_tree_depth, **adapted)
         mcmc = MCMC(
             kernel,
-            num_warmup=n_first,
+            num_warmup=settings.continue_steps if state else settings.warmup_steps,
             num_samples=settings.posterior_samples,
             progress_bar=False,
         )
@@ -186,6 +167,9 @@ def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callab
 
     if jax.config.values["jax_compilation_cache_dir"] is None:  # else the caller's own
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+    if jax.config.values["jax_logging_level"] == "NOTSET":  # as above
+        # XLA logs two harmless lines about tuning flags for every program read back from disk.
+        jax.config.update("jax_logging_level", "CRITICAL")
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         k = d + 4
@@ -193,10 +177,8 @@ def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callab
             jax.ShapeDtypeStruct(shape, jnp.float64)
             for shape in ((size, d), (size,), (k,), (k, k), ())
         )
-        if goes_on:
-            lowered = jax.jit(run_on).lower(key, X, y, y, position, mass, step)
-        else:
-            lowered = jax.jit(run).lower(key, X, y, y)
+        state = (position, mass, step) if goes_on else ()
+        lowered = jax.jit(run).lower(key, X, y, y, *state)
         return lowered.compile(compiler_options={"xla_cpu_multi_thread_eigen": False})
 
 

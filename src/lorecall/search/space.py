@@ -6,13 +6,12 @@ As an option it has further factors: the scaling, and dropout in training.
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from math import log
 from typing import get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from lorecall.core.checks import check_levels, choice
+from lorecall.core.checks import check_levels, check_range, choice
 from lorecall.errors import ConfigError
 from lorecall.records import PAPER_FACTORS, Inject, InjectionConfig, Placement, Searched, deal
 from lorecall.search.discrete import DiscreteSpace, Params
@@ -38,6 +37,15 @@ class InjectionSpace:
 
     Raises:
         ConfigError: A value is outside its range.
+
+    Example:
+        >>> from lorecall.search import InjectionSpace
+        >>> space = InjectionSpace(n_layers=2, max_loras=4, ranks=(8, 16))
+        >>> list(space.distributions())
+        ['layer_00', 'layer_01', 'n_loras', 'rank']
+        >>> theta = {"layer_00": True, "layer_01": False, "n_loras": 2, "rank": 8}
+        >>> space.config(theta).ranks()
+        {0: 16}
     """
 
     n_layers: int
@@ -50,21 +58,15 @@ class InjectionSpace:
     dropouts: tuple[float, ...] = (PAPER_FACTORS["dropout"],)
 
     def __post_init__(self) -> None:
-        ascending = all(a < b for a, b in pairwise(self.ranks))
-        _require("n_layers", self.n_layers >= 1, expected="1 or more", got=self.n_layers)
-        _require("max_loras", self.max_loras >= 1, expected="1 or more", got=self.max_loras)
-        _require(
-            "ranks",
-            bool(self.ranks) and self.ranks[0] >= 1 and ascending,
-            expected="positive, ascending",
-            got=self.ranks,
-        )
+        check_range("n_layers", self.n_layers, low=1)
+        check_range("max_loras", self.max_loras, low=1)
+        check_levels("ranks", self.ranks, low=1)
         choice("what is searched", self.searched, get_args(Searched))
         check_levels("scalings", self.scalings, low=MIN_SCALING)
         check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Give Optuna's distributions of what is searched, by name."""
+        """Return Optuna's distributions of what is searched, by name."""
         kinds: dict[str, BaseDistribution] = {}
         if self._searches("layer"):
             kinds |= {name: CategoricalDistribution([False, True]) for name in self._layer_names()}
@@ -78,7 +80,7 @@ class InjectionSpace:
         return kinds
 
     def columns(self) -> DiscreteSpace:
-        """Return the discrete space of what is searched: one point stands for each model."""
+        """Return the discrete space of what is searched, with one code for each model."""
         return DiscreteSpace(self.distributions(), canonical=self.canonical)
 
     def config(self, params: Mapping[str, object]) -> InjectionConfig:
@@ -106,8 +108,13 @@ class InjectionSpace:
         }
         space = self.columns()
         params = {name: params[name] for name in space.names}
-        inside = space.find(params) is not None and self._config(params) == config
-        _require("theta", inside, expected=f"a point of {self}", got=config)
+        if space.find(params) is None or self._config(params) != config:
+            raise ConfigError(
+                "theta must be in range",
+                expected=f"a point of {self}",
+                got=repr(config),
+                next_step="Change the setting.",
+            )
         return params
 
     def is_candidate(self, params: Mapping[str, object]) -> bool:
@@ -115,9 +122,9 @@ class InjectionSpace:
         return params.get("n_loras", 1) != 0 and bool(self._active(params))
 
     def same_as(self, params: Mapping[str, object]) -> Hashable:
-        """Return what parameters come to: (layer, stacked rank) pairs and the further factors.
+        """Return the (layer, stacked rank) pairs that parameters come to, and the further factors.
 
-        Equal ones are one model, trained alike.
+        Parameters with equal ones are one model, trained alike.
         """
         layers, n, rank = self._theta(params)
         if not layers or not n:
@@ -127,7 +134,7 @@ class InjectionSpace:
         return pairs + further
 
     def canonical(self, params: Params) -> Params:
-        """Return the parameters that stand for all of the same model: what a surrogate is shown.
+        """Return the parameters that a surrogate is shown for all that are the same model.
 
         No layer without a module is active in them, and the modules are as few and as large as they
         can be. The vanilla model, no candidate, stands for itself.
@@ -188,7 +195,7 @@ class InjectionSpace:
         )
 
     def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:
-        """Give (alpha, n, r), what is not searched as it is fixed."""
+        """Return (alpha, n, r), what is not searched as it is fixed."""
         return (
             self._active(params),
             _whole(params.get("n_loras", self._one_each)),
@@ -229,13 +236,3 @@ def _whole(value: object) -> int:
 def _number(value: object) -> float:
     assert isinstance(value, int | float)
     return float(value)
-
-
-def _require(name: str, holds: bool, *, expected: str, got: object) -> None:  # noqa: FBT001
-    if not holds:
-        raise ConfigError(
-            f"{name} must be in range",
-            expected=expected,
-            got=repr(got),
-            next_step="Change the setting.",
-        )

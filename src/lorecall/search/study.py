@@ -19,14 +19,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from lorecall.errors import StorageError
-from lorecall.search.alive import GRACE_S, HEARTBEAT_S, Lost, lost_in, sign
-from lorecall.search.local_search import SpaceExhaustedError
+from lorecall.errors import SpaceExhaustedError, StorageError
+from lorecall.search.claims import GRACE_S, HEARTBEAT_S, Lost, claim, lost_in
 from lorecall.search.observations import RETRY_OF, is_finished, known_params, whole_params
 from lorecall.search.storage import reaching
 
 WITHDRAWN = "withdrawn"
-"""User attribute of a trial that two processes were given at once, and this one gave back."""
+"""User attribute of a trial that two processes were given at once, and this one released."""
 
 _ALIVE = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
 _TRIES, _PAUSE_S = 5, 0.5
@@ -88,40 +87,40 @@ def ask(
     *,
     same_as: Callable[[Mapping[str, object]], Hashable] | None = None,
 ) -> optuna.Trial:
-    """Ask for a trial that no other process works on, and sign it.
+    """Ask for a trial that no other process works on, and claim it.
 
-    Two processes that ask at once may be given the same model: whoever sees the other's gives its
-    own back and asks again. Where both have, the model is queued again, so that it is not lost.
+    Two processes that ask at once may be given the same model: whoever sees the other's releases
+    its own and asks again. Where both have, the model is queued again, so that it is not lost.
     Where the space is exhausted, no trial is left running.
 
     Args:
         study: The study.
         distributions: What to ask for.
-        same_as: What parameters come to; nothing is given back when None.
+        same_as: What parameters come to; nothing is released when None.
 
     Raises:
         SpaceExhaustedError: Every valid point has been tried.
     """
     while True:
         try:
-            with warnings.catch_warnings():  # signs of life are sent here too, by `alive.beating`
+            with warnings.catch_warnings():  # `claims.heartbeat` sends them here, too
                 warnings.filterwarnings("ignore", message="Heartbeat of storage")
                 trial = study.ask(dict(distributions))
         except SpaceExhaustedError as reason:
             if reason.trial_number is not None:
                 tell_failed(study, reason.trial_number)
             raise
-        sign(trial)
+        claim(trial)
         if same_as is None or not _has_twin(study, trial, same_as):
             return trial
-        give_back(study, trial)
-        if not _has_twin(study, trial, same_as):  # the other has given its own back, too
+        release(study, trial)
+        if not _has_twin(study, trial, same_as):  # the other has released its own, too
             of = {key: n for key, n in trial.user_attrs.items() if key == RETRY_OF}
             study.enqueue_trial(trial.params, user_attrs=of)
 
 
-def give_back(study: optuna.Study, trial: optuna.Trial) -> None:
-    """Return a trial back that nobody has worked on."""
+def release(study: optuna.Study, trial: optuna.Trial) -> None:
+    """End a trial that nobody has worked on."""
     trial.set_user_attr(WITHDRAWN, True)
     tell_failed(study, trial.number)
 
@@ -131,11 +130,11 @@ def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
 
     Each such trial's parameters are queued again, once, then the trial is told to have failed;
     killed between the two, the next call finds the queued one and does not queue another. Two
-    processes that do this at once may both queue it: `ask` gives one of them back.
+    processes that do this at once may both queue it: `ask` releases one of them.
 
     Args:
         study: The study.
-        lost: Says whether a running trial's process is gone; by its signs of life when None.
+        lost: Whether a running trial's process is gone; `lost_in` when None.
 
     Returns:
         The numbers of the trials that were lost.
@@ -153,7 +152,7 @@ def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
 
 
 def tell_failed(study: optuna.Study, number: int) -> None:
-    """Say that a trial has failed, unless another process said how it ended first."""
+    """Tell that a trial has failed, unless another process told how it ended first."""
     with contextlib.suppress(UpdateFinishedTrialError):  # between its look and its write
         study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
 
@@ -178,7 +177,7 @@ def _has_twin(
 
 
 def _storage(url: str) -> BaseStorage:
-    """Open a storage that takes signs of life; SQLite waits for other writers."""
+    """Open a storage that takes heartbeats; SQLite waits for other writers."""
     patient = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna calls heartbeats that

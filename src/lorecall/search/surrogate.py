@@ -24,6 +24,7 @@ from lorecall.records import SurrogateKind
 from lorecall.search.chains import ChainState
 from lorecall.search.map_saas import fitted
 from lorecall.search.options import McmcSettings
+from lorecall.search.records import Quartiles
 
 if TYPE_CHECKING:
     from lorecall.search.saas import Chain
@@ -69,26 +70,11 @@ class Surrogate:
     states: tuple[ChainState, ...] = ()
 
     def standardise(self, Y: Tensor) -> Tensor:
-        """Give Z of any Y, shape (..., m)."""
+        """Return Z of any Y, shape (..., m)."""
         return (Y - self.mean) / self.std
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Importance:
-    """Share of each input in one objective: 1 / lengthscale^2, summing to 1 in every draw.
-
-    Args:
-        median: Over the draws, shape (d,).
-        low: Lower quartile, shape (d,).
-        high: Upper quartile, shape (d,).
-    """
-
-    median: Tensor
-    low: Tensor
-    high: Tensor
-
-
-def fit(
+def fit_surrogate(
     X: Tensor,
     Y: Tensor,
     *,
@@ -97,11 +83,11 @@ def fit(
     states: Sequence[ChainState] | None = None,
     kind: SurrogateKind = "nuts",
 ) -> Surrogate:
-    """Fit the surrogate.
+    """Fit one SAAS-GP to each objective.
 
     Args:
         X: Inputs in [0, 1], float64, shape (n, d).
-        Y: ObjectiveValues, all to be maximised, float64, shape (n, m); n >= 2.
+        Y: Objectives, all to be maximised, float64, shape (n, m); n >= 2.
         settings: How long NUTS runs.
         seed: Seed of the chains.
         states: Where the chains of the last fit ended.
@@ -134,9 +120,27 @@ def fit(
     )
 
 
-def importance(surrogate: Surrogate) -> list[Importance]:
-    """Return which inputs matter, for each objective."""
-    return [_shares(drawn.lengthscale) for drawn in surrogate.draws]
+def importance(surrogate: Surrogate) -> list[list[Quartiles]]:
+    """Return which inputs matter: for each objective the share of each input.
+
+    The share is 1 / lengthscale^2, the shares of one draw summing to 1; its quartiles are over the
+    draws.
+
+    Example:
+        >>> import torch
+        >>> from lorecall.search import McmcSettings, fit_surrogate, importance
+        >>> X = torch.rand(12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        >>> fitted = fit_surrogate(X, X[:, 1:2], settings=McmcSettings(), seed=0, kind="map")
+        >>> [round(share.median) for share in importance(fitted)[0]]
+        [0, 1, 0]
+    """
+    found: list[list[Quartiles]] = []
+    for drawn in surrogate.draws:
+        weight = drawn.lengthscale**-2
+        share = weight / weight.sum(dim=-1, keepdim=True)
+        quartiles = torch.quantile(share, torch.tensor([0.25, 0.5, 0.75]).to(share), dim=0)
+        found.append([Quartiles(low=a, median=b, high=c) for a, b, c in quartiles.T.tolist()])
+    return found
 
 
 def _chains(
@@ -164,11 +168,3 @@ def _loaded(X: Tensor, z: Tensor, drawn: dict[str, Tensor]) -> SaasFullyBayesian
         gp = SaasFullyBayesianSingleTaskGP(X, z[:, None])
     gp.load_mcmc_samples(drawn)
     return gp.eval()
-
-
-def _shares(lengthscale: Tensor) -> Importance:
-    """Return the quartiles of the shares from length scales, shape (s, d)."""
-    weight = lengthscale**-2
-    share = weight / weight.sum(dim=-1, keepdim=True)
-    low, median, high = torch.quantile(share, torch.tensor([0.25, 0.5, 0.75]).to(share), dim=0)
-    return Importance(median=median, low=low, high=high)

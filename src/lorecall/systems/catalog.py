@@ -1,34 +1,142 @@
-"""The systems a searched memory is compared with, by name."""
+"""Every system there is, by name.
 
-from collections.abc import Mapping
+A system is one file of this package: it declares what it makes in a tuple named `SYSTEMS`. A
+searched memory needs to know how it is searched and where its search is kept; it is made here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
-from lorecall.core.checks import choice
+from lorecall.core.lazy import declared
+from lorecall.errors import ConfigError
+from lorecall.records import Searched
+from lorecall.settings import LearnSettings
+from lorecall.systems.about import About
 from lorecall.systems.contract import System
-from lorecall.systems.dictionary import Dictionary
-from lorecall.systems.lora import DefaultLora, LargestLora, Vanilla
-from lorecall.systems.malp import Malp
-from lorecall.systems.oppu import Oppu
-from lorecall.systems.retrieval import N_NOTES, Retrieval
+from lorecall.systems.retrieval import WithRetrieval
+from lorecall.systems.searched import SearchedMemory, about_memory
 
-_ALL: tuple[System, ...] = (
-    Vanilla(),
-    Dictionary(lookup="faithful"),
-    Dictionary(lookup="fair"),
-    Malp(),
-    DefaultLora(),
-    LargestLora(),
-    Oppu(),
-    Oppu(n_notes=N_NOTES),
-    Retrieval(),
+GROUPS: Mapping[str, Callable[[About], bool]] = MappingProxyType(
+    {
+        "all": lambda about: not about.is_ablation,
+        "baselines": lambda about: not about.is_memory,
+        "memories": lambda about: about.is_memory and not about.is_ablation,
+        "ablations": lambda about: about.is_ablation,
+    }
 )
-BASELINES: Mapping[str, System] = MappingProxyType({system.name: system for system in _ALL})
+"""What a group's name stands for."""
 
 
-def baseline(name: str) -> System:
-    """Return a system by its name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A system that can be made.
+
+    Args:
+        about: What it is.
+        make: Makes it from how a memory is searched and the folder where searches are kept.
+    """
+
+    about: About
+    make: Callable[[LearnSettings, Path], System]
+
+
+@cache
+def systems() -> dict[str, Entry]:
+    """Return every system by its name: first what takes least, the ablations last.
+
+    One that is put into it can be benched as the others can.
+
+    Examples:
+        >>> from lorecall.systems.catalog import systems
+        >>> systems()["memory-with-retrieval"].about.memory_of
+        'memory'
+    """
+    fixed = [each for each in declared("lorecall.systems", "SYSTEMS") if isinstance(each, System)]
+    memory, *ablations = (_memory(space) for space in _spaces())
+    entries = [*map(_fixed, fixed), memory, _with_retrieval(memory), *ablations]
+    return {entry.about.name: entry for entry in sorted(entries, key=_takes)}
+
+
+def about(name: str) -> About:
+    """Return what a system is; of one that is not known here, its name alone."""
+    known = systems().get(name)
+    return About(name=name, title="unknown") if known is None else known.about
+
+
+def system_names(wanted: Sequence[str]) -> tuple[str, ...]:
+    """Spell out the systems that are wanted, each once, in the order given.
+
+    Args:
+        wanted: Names, or groups: `all`, `baselines`, `memories`, `ablations`.
 
     Raises:
-        ConfigError: There is none of that name.
+        ConfigError: One is unknown.
+
+    Examples:
+        >>> from lorecall.systems.catalog import system_names
+        >>> system_names(["vanilla", "memories"])
+        ('vanilla', 'memory', 'memory-with-retrieval')
     """
-    return BASELINES[choice("the system", name, tuple(BASELINES))]
+    names: dict[str, None] = {}
+    for each in wanted:
+        if each in GROUPS:
+            names |= {name: None for name, it in systems().items() if GROUPS[each](it.about)}
+        else:
+            names[each] = None
+    if unknown := [name for name in names if name not in systems()]:
+        raise ConfigError(
+            "a system must be known",
+            expected=f"some of {', '.join(systems())}; or {', '.join(GROUPS)}",
+            got=repr(unknown[0]),
+            next_step="Separate names by commas.",
+        )
+    return tuple(names)
+
+
+def make_system(name: str, settings: LearnSettings, *, folder: Path) -> System:
+    """Make a system by its name.
+
+    Args:
+        name: Its name.
+        settings: How a memory is searched.
+        folder: Where searches and memories are kept.
+
+    Raises:
+        ConfigError: It is unknown.
+    """
+    (known,) = system_names([name])
+    return systems()[known].make(settings, folder)
+
+
+def _spaces() -> tuple[Searched, ...]:
+    """Return what can be searched, all of it first."""
+    every: tuple[Searched, ...] = get_args(Searched)
+    return tuple(sorted(every, key=lambda space: space != "all"))
+
+
+def _fixed(system: System) -> Entry:
+    return Entry(about=system.about, make=lambda _settings, _folder: system)
+
+
+def _memory(space: Searched) -> Entry:
+    def make(settings: LearnSettings, folder: Path) -> System:
+        search = replace(settings.search, searched=space)
+        return SearchedMemory(replace(settings, search=search), folder=folder)
+
+    return Entry(about=about_memory(space), make=make)
+
+
+def _with_retrieval(memory: Entry) -> Entry:
+    return Entry(
+        about=memory.about.with_retrieval(),
+        make=lambda settings, folder: WithRetrieval(system=memory.make(settings, folder)),
+    )
+
+
+def _takes(entry: Entry) -> tuple[bool, ...]:
+    it = entry.about
+    return (it.is_ablation, it.is_memory, it.trains, it.notes)

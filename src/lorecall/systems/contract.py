@@ -15,6 +15,7 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import History, InjectionConfig, Split
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
+from lorecall.systems.about import About
 from lorecall.systems.notes import StoredNotes
 
 NO_FACTS: Mapping[str, float] = MappingProxyType({})
@@ -90,8 +91,8 @@ class System(Protocol):
     """Makes a responder for one person."""
 
     @property
-    def name(self) -> str:
-        """What it is called in tables; unlike any other's."""
+    def about(self) -> About:
+        """What it is."""
         ...
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:

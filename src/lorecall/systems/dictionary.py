@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lorecall.lm.base import LanguageModel
+from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.fitting import MatchingRecall, fitted
 from lorecall.systems.lexical import Bm25, Levenshtein
@@ -27,9 +28,14 @@ class Dictionary:
     lookup: Literal["faithful", "fair"]
 
     @property
-    def name(self) -> str:
-        """What it is called."""
-        return f"dictionary-{self.lookup}"
+    def about(self) -> About:
+        """What it is."""
+        return About(
+            name=f"dictionary-{self.lookup}",
+            title=f"the answer to the nearest past query before the prompt, {self.lookup} lookup",
+            notes=True,
+            paper=True,
+        )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Note the person's own pairs; nothing is trained."""
@@ -38,3 +44,6 @@ class Dictionary:
         match = Levenshtein(keys) if self.lookup == "faithful" else Bm25(keys)
         recall = MatchingRecall(past, match, n=1, show=lambda note: note.text)
         return fitted(person, base, budget, recall=recall)
+
+
+SYSTEMS = (Dictionary(lookup="faithful"), Dictionary(lookup="fair"))

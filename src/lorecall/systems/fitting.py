@@ -153,7 +153,8 @@ def fit_length(
     own = reader.encode(split.train, past=split.train)  # of the training part the answers count
     prompts = reader.encode(split.valid, past=split.train, recall=recall)
     injection = memory and Injection.of(base, memory)
-    return reader.fit_length(prompts, own, injection=injection)
+    longest = max(prompts.longest_response, own.longest_response)
+    return reader.fit_length(prompts, own, max_new_tokens=longest, injection=injection)
 
 
 def hit_rate(recall: Recall, samples: Sequence[Sample]) -> float:

@@ -114,7 +114,7 @@ def check_isolation(
     found: list[Isolation] = []
     for system in systems:
         told = ask_everyone(histories, system, base, budget, seed=seed)
-        found.append(isolation_from(system.name, told, users=[*words]))
+        found.append(isolation_from(system.about.name, told, users=[*words]))
     return found
 
 

@@ -1,10 +1,12 @@
 """The base alone, and LoRAs that are trained without a search: the controls."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, default_lora
 from lorecall.settings import MAX_LORAS, RANKS
+from lorecall.systems.about import CONTROL, VANILLA, About
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.fitting import fitted, train_memory
 
@@ -13,7 +15,7 @@ from lorecall.systems.fitting import fitted, train_memory
 class Vanilla:
     """The base, untuned."""
 
-    name: str = "vanilla"
+    about: ClassVar[About] = About(name=VANILLA, title="the base alone", paper=True)
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Learn nothing."""
@@ -24,7 +26,9 @@ class Vanilla:
 class DefaultLora:
     """Feed-forward pairs of rank 8 in every layer."""
 
-    name: str = "default-lora"
+    about: ClassVar[About] = About(
+        name=CONTROL, title="pairs of rank 8 in every layer, without a search", trains=True
+    )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
@@ -39,7 +43,9 @@ class LargestLora:
     A searched memory is mostly of that size; this is what the same parameters do unsearched.
     """
 
-    name: str = "largest-lora"
+    about: ClassVar[About] = About(
+        name="largest-lora", title="pairs of the highest rank, without a search", trains=True
+    )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
@@ -51,3 +57,6 @@ def largest_lora(base: LanguageModel) -> InjectionConfig:
     """Return the theta of most parameters that a base may have (Table 2), over all its layers."""
     rank = max((r for r in RANKS if r <= base.max_rank), default=base.max_rank)
     return InjectionConfig(layers=tuple(range(base.n_layers)), n_loras=MAX_LORAS, rank=rank)
+
+
+SYSTEMS = (Vanilla(), DefaultLora(), LargestLora())

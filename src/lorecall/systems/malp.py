@@ -17,11 +17,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 
 from lorecall.lm.base import LanguageModel
 from lorecall.records import DEFAULT_RANK, InjectionConfig
+from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.embeddings import (
     BaseEmbedder,
@@ -174,7 +176,13 @@ class Malp:
     """
 
     sentence_model: str | None = None
-    name: str = "malp"
+    about: ClassVar[About] = About(
+        name="malp",
+        title="a dictionary of two terms before the prompt, and a LoRA trained with it",
+        trains=True,
+        notes=True,
+        paper=True,
+    )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Go through the person's dialogues, then train with what each prompt would recall."""
@@ -203,3 +211,6 @@ def random_layers(n_layers: int, *, seed: int) -> InjectionConfig:
     n = max(1, n_layers // 2)
     layers = tuple(sorted(random.Random(seed).sample(range(n_layers), n)))
     return InjectionConfig(layers=layers, n_loras=n, rank=DEFAULT_RANK, scaling=SCALING)
+
+
+SYSTEMS = (Malp(),)

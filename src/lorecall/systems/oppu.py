@@ -6,13 +6,14 @@ tuned on other users' data, is left out: a system here knows one person alone. G
 keys and values with one linear, so there the pair is on all three.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lorecall.lm.base import LanguageModel
 from lorecall.records import default_lora
+from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.fitting import fitted, train_memory
-from lorecall.systems.retrieval import retrieving
+from lorecall.systems.retrieval import N_NOTES, retrieving
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +27,13 @@ class Oppu:
     n_notes: int = 0
 
     @property
-    def name(self) -> str:
-        """What it is called."""
-        return "oppu-retrieval" if self.n_notes else "oppu"
+    def about(self) -> About:
+        """What it is."""
+        alone = About(name="oppu", title="pairs on queries and values of every layer", trains=True)
+        if not self.n_notes:
+            return alone
+        title = f"{alone.title}, trained with retrieved notes"
+        return replace(alone, name="oppu-retrieval", title=title, notes=True)
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs, each with notes from before it alone."""
@@ -38,3 +43,6 @@ class Oppu:
         return fitted(
             person, base, budget, memory=trained.memory, train_s=trained.train_s, recall=recall
         )
+
+
+SYSTEMS = (Oppu(), Oppu(n_notes=N_NOTES))

@@ -1,11 +1,13 @@
 """Retrieval: what of the history shares the query's words best goes before the prompt (BM25)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.reply.responder import ModelResponder
+from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person, System
 from lorecall.systems.fitting import MatchingRecall, fit_length, fitted
 from lorecall.systems.lexical import Bm25
@@ -23,7 +25,9 @@ class Retrieval:
     """
 
     n_notes: int = N_NOTES
-    name: str = "retrieval"
+    about: ClassVar[About] = About(
+        name="retrieval", title="what shares the query's words before the prompt", notes=True
+    )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Index the history; nothing is trained."""
@@ -43,9 +47,9 @@ class WithRetrieval:
     n_notes: int = N_NOTES
 
     @property
-    def name(self) -> str:
-        """What it is called."""
-        return f"{self.system.name}-with-retrieval"
+    def about(self) -> About:
+        """What it is."""
+        return self.system.about.with_retrieval()
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Fit the memory's system and index the history.
@@ -73,7 +77,7 @@ class WithRetrieval:
             raise ConfigError(
                 "retrieval is put beside a memory in the weights",
                 expected="a system with a memory and without notes of its own",
-                got=self.system.name,
+                got=self.system.about.name,
                 next_step="Take that system as it is, or one that trains a memory alone.",
             )
         return memory
@@ -84,3 +88,6 @@ def retrieving(person: Person, *, n_notes: int = N_NOTES) -> MatchingRecall:
     past = Past(person)
     match = Bm25([note.whole for note in past.notes])
     return MatchingRecall(past, match, n=n_notes, show=lambda note: note.whole)
+
+
+SYSTEMS = (Retrieval(),)

@@ -8,11 +8,10 @@ was searched can be looked at afterwards (`search_in`).
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 from lorecall.core.jsonl import read_record
 from lorecall.core.progress import SilentReporter
-from lorecall.errors import ConfigError, RunError
+from lorecall.errors import RunError
 from lorecall.learning.folder import RunFolder, identity_of, open_run, stage_file
 from lorecall.learning.run import Run
 from lorecall.lm.base import LanguageModel
@@ -21,13 +20,8 @@ from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
 from lorecall.search.records import SearchOutcome
 from lorecall.settings import LearnSettings
+from lorecall.systems.about import MEMORY, About
 from lorecall.systems.contract import Budget, Fitted, Person
-
-MEMORY = "memory"
-ABLATIONS: tuple[str, ...] = tuple(
-    f"{MEMORY}:{space}" for space in get_args(Searched) if space != "all"
-)
-"""Names of the systems that search a part of the space: the rows of Table 5."""
 
 _SEARCH = "search"
 
@@ -38,11 +32,15 @@ class SearchedMemory:
     Args:
         settings: How theta is searched; the seed and the final training are the budget's.
         folder: Where searches and memories are kept, a folder a person.
-        name: The system's name.
     """
 
-    def __init__(self, settings: LearnSettings, *, folder: Path, name: str = MEMORY) -> None:
-        self.settings, self.folder, self.name = settings, folder, name
+    def __init__(self, settings: LearnSettings, *, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+
+    @property
+    def about(self) -> About:
+        """What it is."""
+        return about_memory(self.settings.search.searched)
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Search and train this person's memory, or take it from the folder when it is there."""
@@ -73,21 +71,15 @@ class SearchedMemory:
         )
 
 
-def searched_space(name: str) -> Searched:
-    """Read a memory's name: `memory` searches all of theta, `memory:layer` a part of it.
-
-    Raises:
-        ConfigError: It is no memory's name.
-    """
-    for space in get_args(Searched):
-        if name in (f"{MEMORY}:{space}", MEMORY if space == "all" else ""):
-            return space
-    raise ConfigError(
-        "a searched memory must be known",
-        expected=", ".join((MEMORY, *ABLATIONS)),
-        got=repr(name),
-        next_step="Choose one of them.",
+def about_memory(space: Searched) -> About:
+    """Return what a searched memory is: `memory` searches all of theta, `memory:layer` a part."""
+    whole = About(
+        name=MEMORY, title="a memory whose theta is searched", trains=True, searches="all"
     )
+    if space == "all":
+        return whole
+    title = f"a memory with {space.replace('+', ' and ')} alone searched"
+    return replace(whole, name=f"{MEMORY}:{space}", title=title, searches=space)
 
 
 def search_in(folder: Path) -> SearchOutcome:

@@ -107,7 +107,10 @@ def with_fitted_length(
     """
     runner = TrialRunner(base, settings=settings, seed=memory.manifest.training.seed)
     injection = Injection.of(base, memory)
-    return memory.decoded(runner.fit_length(data.valid, data.train, injection=injection))
+    decoding = runner.fit_length(
+        data.valid, data.train, max_new_tokens=data.max_new_tokens, injection=injection
+    )
+    return memory.decoded(decoding)
 
 
 def identity_of_base(base: LanguageModel) -> BaseIdentity:

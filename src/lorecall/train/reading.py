@@ -148,6 +148,7 @@ class Reader:
         prompts: EncodedPart,
         own: EncodedPart,
         *,
+        max_new_tokens: int,
         injection: Injection | None = None,
     ) -> Decoding:
         """Fit what is added to the logits of stopping, so that answers are as long as the person's.
@@ -155,6 +156,7 @@ class Reader:
         Args:
             prompts: The prompts that are answered for it: the validation part's.
             own: The person's own answers: the training part's.
+            max_new_tokens: Longest answer.
             injection: The memory; none when None.
 
         Returns:
@@ -162,8 +164,8 @@ class Reader:
         """
         if self.settings.reply_length == "free":
             return self._decoding()
-        longest = max(prompts.longest_response, own.longest_response)
-        margins = self._margins(prompts, self.engine(injection), max_new_tokens=longest)
+        engine = self.engine(injection)
+        margins = self._margins(prompts, engine, max_new_tokens=max_new_tokens)
         stop_ids = self.format.stop_ids
         lengths = [len(e.response) - (e.response[-1] in stop_ids) for e in own.encoded]
         found = fit_stop_bias(

@@ -167,7 +167,7 @@ class TrialRunner(Reader):
         """Answer the validation prompts and put both objectives together."""
         started = time.perf_counter()
         responses = self._answers(injection, data, report.best_reading)
-        rouge_l = rouge(responses, [s.response for s in data.valid.samples]).rouge_l
+        rouge_l = rouge(responses, [s.response for s in data.valid.samples])
         return TrialOutcome(
             loss=report.best.loss,
             rouge_l=fmean(rouge_l),

@@ -22,8 +22,9 @@ from typing import Any, Literal, cast
 from pydantic import Field
 
 from lorecall.data.events import About, Dropped, Event, Reply, Said, located
-from lorecall.data.lines import Line, lines, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.head import Head, head_of, looks_like
+from lorecall.data.lines import unreadable
+from lorecall.data.loader import NOT_STATED, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
 from lorecall.data.samples import Rules, seconds
 from lorecall.errors import DataError
@@ -88,11 +89,36 @@ def read(paths: Paths) -> Iterator[Event]:
         yield from located(_events(path, kind), path)
 
 
+_ROWS = (
+    {"questions"},
+    {"question", "answer"},
+    {"reviewerID", "reviewText"},
+    {"title", "description"},
+)
+
+
+def recognises(head: Head) -> bool:
+    """Whether rows are about products, and are questions, reviews or items."""
+    fields = head.fields()
+    return "asin" in fields and any(kind <= fields for kind in _ROWS)
+
+
 LOADER = Loader(
-    name="amazon_qa",
+    dataset=Dataset(
+        name="amazon_qa",
+        title="AmazonQA: questions on products, several answers each; reviews and items beside",
+        licence=NOT_STATED,
+        origin="J. McAuley, UC San Diego: QA_<Category>, reviews_<Category>_5, meta_<Category>",
+        file="QA_Video_Games.json.gz",
+        sha256="dd0890a6aa1d2e709627c30f67f5992b2f237bcb14329019cbe974b7c0536138",
+        n_conversations=1_183,
+        n_replies=28_893,
+        n_users=23_825,
+    ),
     record="a product with asin and questions",
     rules=Rules(repeats=False, fold=False),
     read=read,
+    recognises=recognises,
 )
 
 
@@ -114,7 +140,7 @@ def kind_of(path: Path) -> Kind:
             return "reviews"
         if "asin" in fields and ("title" in fields or "description" in fields):
             return "items"
-    raise _refused(path, got=_look(path))
+    raise _refused(path, got=looks_like(head_of(path))[0])
 
 
 def _events(path: Path, kind: Kind) -> Iterator[Event]:
@@ -129,17 +155,6 @@ def _refused(path: Path, *, got: str) -> DataError:
         expected="multi-answer questions (QA_<Category>.json), reviews or items, a row a line,",
         next_step="Whose answer it is must be known: give the multi-answer file of the category.",
     )
-
-
-def _look(path: Path) -> str:
-    """Return what a file that holds no rows looks like."""
-    first = next(iter(lines(path)), None)
-    if not isinstance(first, Line):
-        return "an empty file" if first is None else f"a first line that is {first.reason}"
-    columns = first.text.split(",")
-    if len(columns) > 2 and all(re.fullmatch(r"\s*\"?\w{1,40}\"?\s*", c) for c in columns):  # noqa: PLR2004
-        return f"a CSV table with the columns {', '.join(c.strip() for c in columns)[:200]}"
-    return f"no such row in the first {_N_SNIFFED} lines"
 
 
 def _product(row: Parsed) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from typing import cast
 from lorecall.data.events import Dropped, Event, Reply, Said
 from lorecall.data.history import name_by_hash
 from lorecall.data.lines import Line, files_in, lines, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import NOT_STATED, Dataset, Loader, Paths
 from lorecall.data.rows import parsed, whole
 from lorecall.data.samples import Rules
 from lorecall.errors import DataError
@@ -75,7 +75,12 @@ def parts_of(paths: Sequence[Path]) -> dict[str, dict[str, Path]]:
 
 
 LOADER = Loader(
-    name="amazon_qa_processed",
+    dataset=Dataset(
+        name="amazon_qa_processed",
+        title="AmazonQA as parallel files: src, tgt, fact, pers",
+        licence=NOT_STATED,
+        origin="Deng et al. 2022",
+    ),
     record="a question, an answer and two lists in lines of the same number",
     rules=Rules(),
     read=read,

@@ -12,13 +12,13 @@ from typing import Any
 
 from lorecall.core.files import sha256_of
 from lorecall.data.events import Dialogue, Dropped, Event, Spoken, of_people
+from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.samples import CHAT, unix_seconds
 from lorecall.data.values import members
 from lorecall.errors import MissingExtraError
 
-NAME = "chitchat"
 PACKAGE = "chitchat-dataset==0.9.0"
 INSTALL = f"pip install --no-deps {PACKAGE}"
 SHA256 = "d2a5d0bf6acf354fef51f3af39cbece2220d3b8f6086b658c3d335105798312a"
@@ -69,11 +69,27 @@ def dataset_file() -> Path:
     raise MissingExtraError("the chitchat dataset", package=PACKAGE, install=INSTALL)
 
 
+def recognises(head: Head) -> bool:
+    """Whether each name stands for a conversation of turns of messages."""
+    return head.has(r".+\.messages\.\[\]\.\[\]\.sender")
+
+
 LOADER = Loader(
-    name=NAME,
+    dataset=Dataset(
+        name="chitchat",
+        title="Chit-Chat Challenge: open conversations between people",
+        licence="MIT",
+        origin="PyPI wheel chitchat-dataset 0.9.0",
+        file="dataset.json",
+        sha256=SHA256,
+        n_conversations=7_168,
+        n_replies=131_569,
+        n_users=1_113,
+    ),
     record="a conversation: its messages by turns of one sender",
     rules=CHAT,
     read=read,
+    recognises=recognises,
     strict=True,
     installed=dataset_file,
 )

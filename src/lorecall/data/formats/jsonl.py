@@ -11,14 +11,14 @@ empty queries and responses are dropped.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from lorecall.data.events import Dropped, Event, Known, Reply
+from lorecall.data.head import Head
 from lorecall.data.lines import Line, lines
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Record, Text, explain
 from lorecall.data.samples import MAX_SECONDS, Rules, unix_seconds
 from lorecall.records import Authorship
@@ -50,17 +50,6 @@ class Row(Record):
         return [self.profile] if isinstance(self.profile, str) else self.profile or []
 
 
-def loader(path: Path) -> Loader:
-    """Return the loader of a JSONL file, which has the file's name."""
-    return Loader(
-        name=path.name,
-        record="one JSON object with user, query and response",
-        rules=Rules(),
-        read=read,
-        strict=True,
-    )
-
-
 def read(paths: Paths) -> Iterator[Event]:
     """Return each line's pair and profile.
 
@@ -73,6 +62,26 @@ def read(paths: Paths) -> Iterator[Event]:
             yield from [line] if isinstance(line, Dropped) else _events(line)
         if n_lines == 0:
             yield Dropped("an empty file", 1)
+
+
+def recognises(head: Head) -> bool:
+    """Whether lines have two of the three needed fields, so that one may be mistyped."""
+    return len({"user", "query", "response"} & head.fields()) > 1
+
+
+LOADER = Loader(
+    dataset=Dataset(
+        name="jsonl",
+        title="JSONL of your own: user, query and response on each line",
+        licence=YOURS,
+        origin="a file of your own",
+    ),
+    record="one JSON object with user, query and response",
+    rules=Rules(),
+    read=read,
+    recognises=recognises,
+    strict=True,
+)
 
 
 def _events(line: Line) -> Iterator[Event]:

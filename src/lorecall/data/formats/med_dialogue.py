@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
 
 from lorecall.data.events import Dialogue, Dropped, Event, Known, Spoken, located, with_assistant
+from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.rows import Record, Text, Wrong, checked, whole
 from lorecall.data.samples import Rules
 from lorecall.data.values import members
@@ -97,11 +98,27 @@ def read(paths: Paths) -> Iterator[Event]:
         )
 
 
+def recognises(head: Head) -> bool:
+    """Whether it holds rounds of dialogues; profiles and groupings tell nothing by themselves."""
+    return head.has(r"\[\]\.\[\]\.\d+\.Assistant")
+
+
 LOADER = Loader(
-    name="med_dialogue",
+    dataset=Dataset(
+        name="med_dialogue",
+        title="MedDia: patients and an assistant as their doctor",
+        licence="MIT",
+        origin="K. Zhang et al. 2023 (MaLP): dialogues_3_cleaned, profiles_3",
+        file="dialogues_3_cleaned.json",
+        sha256="53b825fc987acbaeb508ec088f3eebe6d98937ec8967c9a0c8692f5ee52e4379",
+        n_conversations=555,
+        n_replies=2_775,
+        n_users=555,
+    ),
     record="a dialogue: a list of rounds",
     rules=Rules(),
     read=read,
+    recognises=recognises,
 )
 
 

@@ -16,10 +16,11 @@ from typing import Any
 
 from pydantic import Field
 
+from lorecall.data.chatlog import Message, dialogues, text_of
 from lorecall.data.events import Dropped, Event, located, with_assistant
-from lorecall.data.formats.chatlog import Message, dialogues, text_of
+from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
 from lorecall.data.samples import Rules, seconds
 from lorecall.data.values import values
@@ -63,11 +64,22 @@ def read(paths: Paths) -> Iterator[Event]:
         yield from located(_events(path), path)
 
 
+def recognises(head: Head) -> bool:
+    """Whether conversations hold messages with roles, or ChatGPT's trees of messages."""
+    return head.has(r"(\[\]\.)?(messages\.\[\]\.(author\.)?role|mapping\..+\.(message|parent))")
+
+
 LOADER = Loader(
-    name="openai",
+    dataset=Dataset(
+        name="openai",
+        title="Chats with an assistant: OpenAI messages, or a ChatGPT export",
+        licence=YOURS,
+        origin=EXPORT,
+    ),
     record="a conversation with messages",
     rules=Rules(),
     read=read,
+    recognises=recognises,
 )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lorecall.data.events import Dropped, Event, Reply, Said, located
+from lorecall.data.head import Head
 from lorecall.data.history import name_by_hash
 from lorecall.data.lines import Line, files_in, lines, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import NOT_STATED, Dataset, Loader, Paths
 from lorecall.data.samples import Rules, seconds
 from lorecall.errors import DataError
 
@@ -32,11 +33,28 @@ def read(paths: Paths) -> Iterator[Event]:
         yield from located(_events(path), path)
 
 
+def recognises(head: Head) -> bool:
+    """Whether most of the first lines are of one of the two formats."""
+    texts = [line for line in head.lines if not head.places and (_is_sample(line) or _is_row(line))]
+    return len(texts) > len(head.lines) / 2
+
+
 LOADER = Loader(
-    name="reddit",
+    dataset=Dataset(
+        name="reddit",
+        title="Reddit: posts and responses with the author's history",
+        licence=NOT_STATED,
+        origin="Zhong et al. 2022 (MSP), a sample file of the same format in Chinese",
+        file="msp_sample_1498.txt",
+        sha256="63573299dc98c911f999b7066d45006ecd5f973632d00fe9ab4f598174b961ba",
+        n_conversations=1_498,
+        n_replies=1_498,
+        n_users=1_498,
+    ),
     record="post###response###history, or 8 fields joined by TABs",
     rules=Rules(repeats=False),
     read=read,
+    recognises=recognises,
 )
 
 
@@ -53,11 +71,21 @@ def _events(path: Path) -> Iterator[Event]:
 
 
 def _format_of(path: Path, line: Line) -> Callable[[Line], Iterator[Event]]:
-    if line.text.count(MARK) == _N_PARTS - 1:
+    if _is_sample(line.text):
         return _sample
     if line.text.count("\t") == _N_FIELDS - 1:
         return _response
     raise _refused(path, got=f"line {line.number} of neither format")
+
+
+def _is_sample(text: str) -> bool:
+    return text.count(MARK) == _N_PARTS - 1
+
+
+def _is_row(text: str) -> bool:
+    """Whether a line is a response between its fields, its time among them."""
+    fields = text.split("\t")
+    return len(fields) == _N_FIELDS and seconds(fields[5]) is not None
 
 
 def _sample(line: Line) -> Iterator[Event]:

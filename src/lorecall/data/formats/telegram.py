@@ -14,10 +14,11 @@ from typing import Any
 
 from pydantic import Field
 
+from lorecall.data.chatlog import Message, dialogues, text_of
 from lorecall.data.events import Dropped, Event, located, of_people
-from lorecall.data.formats.chatlog import Message, dialogues, text_of
+from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Record, Text, Wrong, checked
 from lorecall.data.samples import CHAT, seconds
 from lorecall.data.values import Place, values
@@ -48,11 +49,18 @@ def read(paths: Paths) -> Iterator[Event]:
         yield from of_people(dialogues(located(_messages(path), path)))
 
 
+def recognises(head: Head) -> bool:
+    """Whether a chat holds messages as Telegram writes them, or an account comes before chats."""
+    message = r"(chats\.list\.\[\]\.)?messages\.\[\]\.(from_id|date_unixtime|text_entities|from)"
+    return head.has(message) or {"about", "personal_information"} <= head.fields()
+
+
 LOADER = Loader(
-    name="telegram",
+    dataset=Dataset(name="telegram", title="Telegram: result.json", licence=YOURS, origin=EXPORT),
     record="a message with id, type, from and text",
     rules=CHAT,
     read=read,
+    recognises=recognises,
 )
 
 

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from lorecall.data.chatlog import Message, dialogues
 from lorecall.data.events import Dropped, Event, located, of_people
-from lorecall.data.formats.chatlog import Message, dialogues
+from lorecall.data.head import Head
 from lorecall.data.lines import Line, lines, unreadable
-from lorecall.data.loading import Loader, Paths
+from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.samples import CHAT
 from lorecall.errors import DataError
 
@@ -25,7 +26,7 @@ MAX_TEXT = 20_000  # characters of a message; the application's own limit is far
 
 _MONTHS, _MAX_SENDER = 12, 100
 _MARKS = "\u200e\u200f\u202a\u202c\ufeff"  # direction of writing
-_HEAD = re.compile(
+_STAMP = re.compile(
     r"""\[?(?P<a>\d{1,4})[./-](?P<b>\d{1,2})[./-](?P<c>\d{1,4}),?\s
     (?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?
     (?:\s?(?P<half>[ap])\.?\s?m\.?)?
@@ -39,7 +40,7 @@ _NO_TEXT = re.compile(
 )
 
 
-class Head(NamedTuple):
+class Stamp(NamedTuple):
     """What begins a message: the three numbers of its date, its time of day, what follows."""
 
     number: int
@@ -72,11 +73,17 @@ def read(paths: Paths) -> Iterator[Event]:
         yield from of_people(dialogues(messages))
 
 
+def recognises(head: Head) -> bool:
+    """Whether a line begins with a date and a time as WhatsApp writes them."""
+    return any(_matched(line) for line in head.lines)
+
+
 LOADER = Loader(
-    name="whatsapp",
+    dataset=Dataset(name="whatsapp", title="WhatsApp: _chat.txt", licence=YOURS, origin=EXPORT),
     record="date, sender and text",
     rules=CHAT,
     read=read,
+    recognises=recognises,
 )
 
 
@@ -89,15 +96,15 @@ def day_first(path: Path) -> bool:
     largest = [0, 0]
     backwards = {True: 0, False: 0}
     last: dict[bool, float] = {}
-    heads = (head for line in lines(path) if isinstance(line, Line) and (head := _head(line)))
-    n_heads = 0
-    for n_heads, head in enumerate(heads, start=1):  # noqa: B007 - used below
-        largest = [max(pair) for pair in zip(largest, head.date, strict=False)]
+    stamps = (stamp for line in lines(path) if isinstance(line, Line) and (stamp := _stamp(line)))
+    n_stamps = 0
+    for n_stamps, stamp in enumerate(stamps, start=1):  # noqa: B007 - used below
+        largest = [max(pair) for pair in zip(largest, stamp.date, strict=False)]
         for order in backwards:
-            if (time := head.time(day_first=order)) is not None:
+            if (time := stamp.time(day_first=order)) is not None:
                 backwards[order] += time < last.get(order, time)
                 last[order] = time
-    if n_heads == 0:
+    if n_stamps == 0:
         raise _refused(path)
     if max(largest) > _MONTHS:
         return largest[0] > _MONTHS
@@ -105,50 +112,53 @@ def day_first(path: Path) -> bool:
 
 
 def _messages(path: Path, *, day_first: bool) -> Iterator[Message | Dropped]:
-    head: Head | None = None
+    stamp: Stamp | None = None
     texts: list[str] = []
     room = 0
     for line in lines(path):
         if isinstance(line, Dropped):
             yield line
-        elif found := _head(line):
-            if head is not None:
-                yield _message(path, head, texts, day_first=day_first)
-            head, texts, room = found, [], MAX_TEXT
-        elif head is None:
+        elif found := _stamp(line):
+            if stamp is not None:
+                yield _message(path, stamp, texts, day_first=day_first)
+            stamp, texts, room = found, [], MAX_TEXT
+        elif stamp is None:
             yield Dropped("line before the first message", line.number)
         elif len(line.text) > room:
             yield Dropped("line beyond the longest message", line.number)
         else:
             texts.append(line.text)
             room -= len(line.text)
-    if head is not None:
-        yield _message(path, head, texts, day_first=day_first)
+    if stamp is not None:
+        yield _message(path, stamp, texts, day_first=day_first)
 
 
-def _message(path: Path, head: Head, texts: list[str], *, day_first: bool) -> Message | Dropped:
-    sender, colon, first = head.rest.partition(":")
+def _message(path: Path, stamp: Stamp, texts: list[str], *, day_first: bool) -> Message | Dropped:
+    sender, colon, first = stamp.rest.partition(":")
     sender = sender.strip(_MARKS + " ")
     if not colon or not sender or len(sender) > _MAX_SENDER:
-        return Dropped("line of the application", head.number, broken=False)
+        return Dropped("line of the application", stamp.number, broken=False)
     bare = first.strip()
     if bare.startswith("\u200e") or (not texts and _NO_TEXT.fullmatch(bare.strip(_MARKS))):
-        return Dropped("message without text", head.number, broken=False)
+        return Dropped("message without text", stamp.number, broken=False)
     text = "\n".join([bare, *texts]).strip()
-    time = head.time(day_first=day_first)
+    time = stamp.time(day_first=day_first)
     if time is None:
-        return Dropped("no such date", head.number)
-    return Message(path.name, str(head.number), sender, text, time)
+        return Dropped("no such date", stamp.number)
+    return Message(path.name, str(stamp.number), sender, text, time)
 
 
-def _head(line: Line) -> Head | None:
-    match = _HEAD.fullmatch(line.text.lstrip(_MARKS).replace("\u202f", " "))
-    if match is None:
+def _matched(text: str) -> re.Match[str] | None:
+    return _STAMP.fullmatch(text.lstrip(_MARKS).replace("\u202f", " "))
+
+
+def _stamp(line: Line) -> Stamp | None:
+    if (match := _matched(line.text)) is None:
         return None
     hour = int(match["hour"])
     if half := match["half"]:
         hour = hour % 12 + (12 if half.lower() == "p" else 0)
-    return Head(
+    return Stamp(
         line.number,
         (int(match["a"]), int(match["b"]), int(match["c"])),
         (hour, int(match["minute"]), int(match["second"] or 0)),

@@ -1,7 +1,11 @@
 """Who works on a trial, and whether they still do: many processes share one study.
 
-A worker signs the trial it was given and sends a sign of life while it works. A trial is lost when
-its worker's process is gone from this machine, or when no sign of life came for a while.
+A worker claims the trial it was given and sends a heartbeat while it works. A trial is lost when
+its worker's process is gone from this machine, or when no heartbeat came for a while.
+
+Optuna's public functions do not reach: nothing but `Study.optimize` sends heartbeats, and
+`fail_stale_trials` fails a trial before its callback can queue it again, so that a process killed
+between the two would lose it; `study.recover` queues first.
 """
 
 import os
@@ -22,20 +26,20 @@ from optuna.storages._heartbeat import (
 from optuna.trial import FrozenTrial, TrialState
 
 HEARTBEAT_S = 10
-GRACE_S = 120  # without a sign of life: long enough for a slow database or a paused laptop
+GRACE_S = 120  # without a heartbeat: long enough for a slow database or a paused laptop
 WORKER = "worker"
 """User attribute of a trial: who works on it, as [machine, process]."""
 
 Lost = Callable[[FrozenTrial], bool]
 
 
-def sign(trial: optuna.Trial) -> None:
-    """Say that this process works on a trial."""
+def claim(trial: optuna.Trial) -> None:
+    """Record that this process works on a trial."""
     trial.set_user_attr(WORKER, [_machine(), os.getpid()])
 
 
-def beating(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[None]:
-    """Send signs of life for a trial until the block ends, where the storage takes them."""
+def heartbeat(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[None]:
+    """Send heartbeats for a trial until the block ends, where the storage takes them."""
     storage = study._storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     thread: BaseHeartbeatThread = get_heartbeat_thread(trial._trial_id, storage)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return cast("AbstractContextManager[None]", thread)
@@ -49,7 +53,7 @@ def lost_in(study: optuna.Study) -> Lost:
         if trial._trial_id in stale:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             return True
         worker = trial.user_attrs.get(WORKER)
-        if worker is None:  # killed between being given the trial and signing it
+        if worker is None:  # killed between being given the trial and claiming it
             started = trial.datetime_start
             waited = timedelta(0) if started is None else datetime.now(started.tzinfo) - started
             return waited > timedelta(seconds=GRACE_S)
@@ -65,7 +69,7 @@ def running(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _stale(study: optuna.Study) -> Collection[int]:
-    """Return the ids of trials whose signs of life have stopped."""
+    """Return the ids of trials whose heartbeats have stopped."""
     storage = study._storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     if not is_heartbeat_enabled(storage):
         return ()

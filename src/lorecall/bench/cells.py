@@ -1,4 +1,6 @@
-"""What is finished: a line a cell in `scores.jsonl`, each cell's answers in a file of its own.
+"""Cells: one system for one user with one seed, and what is finished of them.
+
+What is finished is a line a cell, its answers in a file of its own:
 
 ```
 DIR/scores.jsonl          a line a finished cell, only ever added to
@@ -10,23 +12,50 @@ DIR/claims/CELL.lock      held by the process that works on a cell, for as long 
 A line that was torn off by a killing does not count: its cell is done again.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from lorecall.bench.plan import Cell
 from lorecall.core.files import read_json, write_json
 from lorecall.core.jsonl import append_records, whole_records
 from lorecall.errors import RunError
-from lorecall.metrics.scores import SampleScores
 from lorecall.records import InjectionConfig
 
 SCORES_FILE = "scores.jsonl"
 FAILURES_FILE = "failures.jsonl"
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One system for one user with one seed.
+
+    Examples:
+        >>> from lorecall.bench import Cell
+        >>> str(Cell(dataset="chitchat", user="4fde054d", seed=0, system="memory"))
+        'memory for 4fde054d of chitchat, seed 0'
+    """
+
+    dataset: str
+    user: str
+    seed: int
+    system: str
+
+    @property
+    def id(self) -> str:
+        """Name the cell in files: readable, and unlike any other's."""
+        parts = (self.dataset, self.user, f"s{self.seed}", self.system)
+        readable = "-".join(re.sub(r"[^\w+:-]+", "_", part)[-24:] for part in parts)
+        digest = sha256("\n".join(parts).encode()).hexdigest()
+        return f"{readable}-{digest[:8]}"
+
+    def __str__(self) -> str:
+        return f"{self.system} for {self.user[:12]} of {self.dataset}, seed {self.seed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +65,7 @@ class CellScores:
     Args:
         cell: Which.
         sample_ids: The test samples.
-        scores: Loss, ROUGE and Persona F1 of each.
+        scores: metric -> its value of each.
         persona_f1_other: Persona F1 against the content of another user; empty without one.
         n_persona: |H|.
         n_persona_other: |H| of the other user.
@@ -57,7 +86,7 @@ class CellScores:
 
     cell: Cell
     sample_ids: tuple[str, ...]
-    scores: SampleScores
+    scores: Mapping[str, tuple[float, ...]]
     persona_f1_other: tuple[float, ...]
     n_persona: int
     n_persona_other: int
@@ -97,6 +126,13 @@ def finished_cells(folder: Path) -> list[CellScores]:
 
     Raises:
         RunError: A line that is no cell's.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import finished_cells
+        >>> first = finished_cells(Path("bench"))[0]
+        >>> first.cell.system, sorted(first.scores)
+        ('vanilla', ['loss', 'persona_f1', 'rouge1', 'rougeL'])
     """
     found: dict[Cell, CellScores] = {}
     for scores in _read(folder / SCORES_FILE, CellScores):

@@ -25,12 +25,15 @@ def run_of(*configs: InjectionConfig) -> SimpleNamespace:
             number=i,
             config=config,
             loss=3.0 + i,
-            rougeL=10.0 + i,
+            rouge_l=10.0 + i,
+            rouge_l_error=1.0,
             on_front=True,
-            trainable_parameters=1024,
-            train_tokens=1,
+            n_parameters=1024,
+            n_tokens=1,
             curve=(),
-            seconds={},
+            suggest_s=0.0,
+            train_s=0.0,
+            evaluate_s=0.0,
         )
         for i, config in enumerate(configs)
     )

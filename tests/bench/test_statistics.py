@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from lorecall.bench.plan import BenchPlan, BenchSettings, Cell, Source
-from lorecall.bench.scores import CellScores
-from lorecall.bench.tables import tabulate
+from lorecall.bench.cells import Cell, CellScores
+from lorecall.bench.people import Source
+from lorecall.bench.plan import BenchPlan, BenchSettings
+from lorecall.bench.statistics import tabulate
 from lorecall.errors import RunError
 from lorecall.metrics.paired import sign_flip_test
 
@@ -39,7 +40,7 @@ def test_rows_are_means_over_users(plan: BenchPlan, finished: list[CellScores]) 
     row = tables.row("memory")
     assert row is not None
     values = [
-        scores.scores.rougeL
+        scores.scores["rougeL"]
         for scores in finished
         if scores.cell.system == "memory" and scores.cell.seed == 0
     ]
@@ -116,8 +117,8 @@ def test_seeds_are_averaged(plan: BenchPlan, finished: list[CellScores]) -> None
     def other(scores: CellScores) -> CellScores:
         if scores.cell.seed == 0:
             return scores
-        moved = tuple(x + 2 for x in scores.scores.rougeL)
-        return replace(scores, scores=replace(scores.scores, rougeL=moved))
+        moved = tuple(x + 2 for x in scores.scores["rougeL"])
+        return replace(scores, scores={**scores.scores, "rougeL": moved})
 
     (both,) = tabulate(plan, [other(scores) for scores in finished])
     (one,) = tabulate(replace(plan, seeds=(0,)), finished)

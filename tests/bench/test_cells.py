@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.bench.plan import Cell
-from lorecall.bench.scores import (
+from lorecall.bench.cells import (
     SCORES_FILE,
+    Cell,
     CellScores,
     Failure,
     answers_file,

@@ -1,0 +1,57 @@
+"""What is known of a system before it is made for anyone."""
+
+from dataclasses import dataclass, replace
+
+from lorecall.records import Searched
+
+VANILLA, CONTROL, MEMORY = "vanilla", "default-lora", "memory"
+"""Names of the systems that tables single out: the base, the memory without a search, and with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a system is.
+
+    Args:
+        name: What it is called in tables and files; unlike any other's.
+        title: What it is, in a line.
+        trains: Whether it puts a memory into the weights.
+        searches: What of theta is searched for; None where nothing is.
+        notes: Whether it puts notes into the prompt.
+        paper: Whether it is one of the paper's own baselines.
+        memory_of: The system whose memory it takes; None where it makes its own, or none.
+
+    Examples:
+        >>> from lorecall.systems.about import About
+        >>> About(name="mine", title="a try", trains=True, searches="layer").is_ablation
+        True
+    """
+
+    name: str
+    title: str
+    trains: bool = False
+    searches: Searched | None = None
+    notes: bool = False
+    paper: bool = False
+    memory_of: str | None = None
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether it is a searched memory: alone, of a part of the space, or with notes."""
+        return self.searches is not None
+
+    @property
+    def is_ablation(self) -> bool:
+        """Whether it searches only a part of the space: a row of Table 5."""
+        return self.searches not in (None, "all")
+
+    def with_retrieval(self) -> "About":
+        """Return what this system is together with retrieval, its memory the same."""
+        return replace(
+            self,
+            name=f"{self.name}-with-retrieval",
+            title=f"{self.title}, and retrieval",
+            notes=True,
+            paper=False,
+            memory_of=self.name,
+        )
