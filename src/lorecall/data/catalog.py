@@ -175,7 +175,7 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
         26
     """
     found = DATASETS.get(str(source))
-    itself = {"name": str(source), "title": summary.dataset.title}
+    itself: dict[str, object] = {"name": str(source), "title": summary.dataset.title}
     entry: dict[str, object] = asdict(found) if found else itself
     totals = summary.totals
     return entry | {
