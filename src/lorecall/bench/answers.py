@@ -41,7 +41,7 @@ class Case:
 def write_pair_files(folder: Path, plan: BenchPlan, finished: Sequence[CellScores]) -> list[Path]:
     """Write a file of pairs for each two systems whose answers a judge is to compare.
 
-    Not masked: a judge masks what it is snapshot.
+    Not masked: a judge masks what it is shown.
 
     Args:
         folder: The bench's.
