@@ -14,7 +14,7 @@ from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import InjectionConfig, Interval
 from lorecall.report.html import render
 from lorecall.report.terminal import layer_strip, replies, score_table, summary, trial_table
-from lorecall.report.words import METRICS
+from lorecall.report.words import scored_metrics
 
 MakeResult = Callable[..., RunResult]
 
@@ -214,8 +214,8 @@ class TestSummary:
         result = make_result()
         shown = numbers(printed(score_table(result), width=width))
         for scores in result.scores.values():
-            for metric in METRICS:
-                score = metric.of(scores)
+            for metric in scored_metrics(result):
+                score = scores[metric.key]
                 wanted = numbers(f"{metric.value(score)} {metric.bounds(score)}")
                 assert not wanted - shown
 

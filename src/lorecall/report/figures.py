@@ -141,6 +141,7 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
             "symmetric": False,
             "array": [q.high - q.median for q in values],
             "arrayminus": [q.median - q.low for q in values],
+            "color": GREY,
             "thickness": 1,
             "width": 2,
         },
