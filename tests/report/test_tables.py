@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from lorecall.data import DATASETS, Problem, Summary, Totals, UserSummary
+from lorecall.data.catalog import DATASETS, Problem, Summary, UserSummary
+from lorecall.data.users import Totals
 from lorecall.report.tables import (
     Column,
     FittingTable,
@@ -52,11 +53,11 @@ def a_summary(text: str = "plain") -> Summary:
         text_words=7.5,
     )
     return Summary(
-        dataset=DATASETS["whatsapp"],
+        dataset=replace(DATASETS["jsonl"], title=text),
         strict=False,
         n_replies=131_569,
         n_users=1_113,
-        n_learnable=871,
+        n_learnable=1,
         authored_by=frozenset({"user"}),
         users=(user,),
         totals=Totals(n_users=1, n_samples=2, n_texts=3, text_words=4.0, response_words=5.0),
@@ -196,9 +197,7 @@ def test_texts_of_data_steer_nothing() -> None:
 
 def test_nothing_dropped_is_said() -> None:
     """Not an empty table."""
-    summary = a_summary()
-    counts = {"n_replies": 1, "n_users": 1, "n_learnable": 1, "n_problems": 0}
-    whole = replace(summary, dropped={}, problems=(), **counts)
+    whole = replace(a_summary(), dropped={}, problems=(), n_problems=0, n_users=1)
     assert printed(drop_table(whole)).strip() == "nothing dropped"
     assert "more" not in printed(check_view(whole))
 
