@@ -29,6 +29,7 @@ def options(
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(*_HEADINGS, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
     declared = [each for group in groups.values() for each in group]
     for each in declared:
         table.add_row(*map(escape, _cells(each)))
