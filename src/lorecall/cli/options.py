@@ -19,7 +19,7 @@ def options(
     as_json: Json = False,
 ) -> None:
     """List every option that `--set` and `--config` take."""
-    from lorecall.bench.plan import BENCH  # noqa: PLC0415
+    from lorecall.bench.settings import BENCH  # noqa: PLC0415
 
     groups = {name: options_of(group, name) for name, group in {**LEARN, **BENCH}.items()}
     if markdown:
