@@ -58,7 +58,6 @@ class Ours:
 
     def take_off(self) -> None:
         """Leave the base as it was."""
-        self.injection.remove()
         del self.engine, self.parameters, self.optimizer, self.schedule
         self._injection = None
 

@@ -18,11 +18,9 @@ from lorecall.core.options import (
     make,
     option,
 )
-from lorecall.errors import ConfigError
 from lorecall.records import (
     PAPER_FACTORS,
     Inject,
-    LossOn,
     Placement,
     ReplyLength,
     Searched,
@@ -32,7 +30,7 @@ from lorecall.records import (
 
 RANKS = (8, 16, 32, 64, 96)  # Table 2
 MAX_LORAS = 32  # Table 2
-MIN_SCALING, MAX_DROPOUT = 1e-3, 0.9
+MIN_SCALING = 1e-3
 MAX_SEED = 2**31 - 1
 DEFAULT_BASE = "smollm2-135m-instruct"
 PresetName = Literal["smoke", "laptop", "paper"]
@@ -74,9 +72,6 @@ class TrainSettings:
     no_repeat: int = option(
         3, "How many tokens in a row a reply never has twice; 0 lets it repeat any.", low=0
     )
-    loss_on: LossOn = option(
-        "response", "What is learnt: responses, or their prompts, too; validation is of responses."
-    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -95,9 +90,6 @@ class SearchSettings:
         laptop="known",
     )
     batch: int = option(1, "Suggestions made before the first of them is trained.", low=1)
-    together: bool = option(
-        default=False, says="Train the trials of a batch side by side: for a large device."
-    )
     budget_min: float | None = option(
         None, "Minutes the search may take, beside its trials.", low=0.1
     )
@@ -125,12 +117,6 @@ class SearchSettings:
         (PAPER_FACTORS["scaling"],),
         "The scalings searched; 0.5,1,2,4,8 for a wider search.",
         low=MIN_SCALING,
-    )
-    dropouts: tuple[float, ...] = option(
-        (PAPER_FACTORS["dropout"],),
-        "The dropouts searched; 0,0.05,0.1 for a wider search.",
-        low=0,
-        high=MAX_DROPOUT,
     )
     finalists: int = option(
         1,
@@ -179,7 +165,6 @@ class LearnSettings:
 
     def __post_init__(self) -> None:
         check_options(self)
-        check_learnable(self.search.inject, self.train.loss_on)
 
     @property
     def trial_train(self) -> TrainSettings:
@@ -257,18 +242,3 @@ def preset(
             "search": make(SearchSettings, values, section="search", presets=presets),
         },
     )
-
-
-def check_learnable(inject: Inject, loss_on: LossOn) -> None:
-    """Refuse to learn prompts where a memory does not act on them.
-
-    Raises:
-        ConfigError: It acts on the response side alone, and the loss is the conversation's.
-    """
-    if (inject, loss_on) == ("response", "conversation"):
-        raise ConfigError(
-            "a memory on the response side learns from responses",
-            expected="the loss on the response, or a memory that acts on all tokens",
-            got="the loss on the conversation",
-            next_step="Leave out one of the two.",
-        )

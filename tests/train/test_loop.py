@@ -56,9 +56,11 @@ def trained(
     return report, injection.tensors()
 
 
-def mean_loss(base: LanguageModel, samples: tuple[Sample, ...]) -> float:
+def mean_loss(
+    base: LanguageModel, samples: tuple[Sample, ...], injection: Injection | None = None
+) -> float:
     """Read the mean loss of a base as it is now."""
-    return read(FastEngine(base), encode(base, samples)).mean
+    return read(FastEngine(base, injection), encode(base, samples)).mean
 
 
 @FAMILIES
@@ -99,7 +101,7 @@ class TestBestPoint:
         assert 0 < report.best.step < report.curve[-1].step
         injection = Injection(base, CONFIG)
         injection.load(tensors)
-        assert mean_loss(base, valid) == pytest.approx(report.best.loss, abs=1e-6)
+        assert mean_loss(base, valid, injection) == pytest.approx(report.best.loss, abs=1e-6)
 
     def test_a_candidate_that_only_gets_worse_is_the_base(
         self, llama: LanguageModel, make_samples: MakeSamples

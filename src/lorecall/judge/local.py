@@ -24,7 +24,7 @@ class LocalJudge:
     question itself is never cut.
 
     Args:
-        base: The base; any memory on it must be off.
+        base: The base.
     """
 
     def __init__(self, base: LanguageModel) -> None:
