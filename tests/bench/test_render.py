@@ -14,8 +14,9 @@ from rich.console import Console
 
 from lorecall.bench.cells import SCORES_FILE, finished_cells
 from lorecall.bench.grids import ablation_grid, gain_grid, scores_grid
-from lorecall.bench.plan import BenchPlan, BenchSettings
+from lorecall.bench.plan import BenchPlan
 from lorecall.bench.render import MARKDOWN, PAGE, TABLES, bench_view, render_bench
+from lorecall.bench.settings import BenchSettings
 from lorecall.bench.statistics import tabulate
 from lorecall.errors import RunError
 from lorecall.judge.judge import StandInJudge
