@@ -20,7 +20,6 @@ from lorecall.cli.output import (
 )
 from lorecall.cli.output import show as _show
 from lorecall.core.options import belonging, make
-from lorecall.core.text import printable
 from lorecall.errors import ConfigError
 from lorecall.records import Searched
 from lorecall.settings import LEARN, SETTINGS, RunOptions
