@@ -43,6 +43,7 @@ class LanguageModel:
 
     Attributes:
         max_rank: The largest rank a module can have on the family's default linears.
+        format_reason: Why its number format was taken; empty where it was not loaded.
         has_fast_path: Whether this family has a fast path; else transformers' own forward pass does
             everything, more slowly.
         first_position: The position id of a sequence's first token.
@@ -66,6 +67,7 @@ class LanguageModel:
         self.name = name
         self.four_bit = four_bit
         self.fingerprint = fingerprint or _hash_weights(model)
+        self.format_reason = ""
         self.has_fast_path = self.family.name in BLOCKS
         hook_linears(
             ffn_linear(model, path.format(layer=layer))
@@ -90,7 +92,7 @@ class LanguageModel:
         Args:
             name: The default base's name, a local folder, or a Hugging Face id.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            dtype: `auto` takes bf16 where the device multiplies it natively.
+            dtype: `auto` takes bf16 where the device is faster in it.
             four_bit: Keep the linear maps in 4 bits, for small cards (extra `four-bit`).
 
         Raises:
@@ -107,13 +109,15 @@ class LanguageModel:
             quantise(model, compute.device)
         else:
             torch.nn.Module.to(model, compute.device)
-        return cls(
+        base = cls(
             model,
             tokenizer,
             name=source.name,
             fingerprint=source.fingerprint,
             four_bit=four_bit,
         )
+        base.format_reason = compute.reason
+        return base
 
     @property
     def n_layers(self) -> int:
