@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorecall.lm.engine.attention import Past, attend, attend_fused
+from lorecall.lm.engine.attention import Past, Scores, attend, attend_fused
 from lorecall.lm.engine.packing import Pack, pack, unpacked_rows
 
 WIDTH, SCALING = 8, 0.3
+SCORES = Scores(scaling=SCALING)
 START = [9, 8, 7, 6]
 CLOSE = {"atol": 2e-6, "rtol": 2e-5}
 Attend = Callable[..., Tensor]
@@ -116,7 +117,7 @@ def test_equals_a_masked_softmax(
     for ours in (True, False):
         q, k, v = drawn(packed, n_heads, last=last)
         out = (
-            way(q, k, v, geometry, scaling=SCALING, past=past)
+            way(q, k, v, geometry, scores=SCORES, past=past)
             if ours
             else reference(q, k, v, packed, past)
         )
@@ -139,7 +140,7 @@ def test_gradients_are_those_of_finite_differences(case: Case, *, last: bool) ->
     wide = None if past is None else (past[0].double(), past[1].double())
     inputs = tuple(x.detach().double().requires_grad_() for x in drawn(packed, (4, 2), last=last))
     assert torch.autograd.gradcheck(
-        lambda q, k, v: attend(q, k, v, geometry, scaling=SCALING, past=wide),
+        lambda q, k, v: attend(q, k, v, geometry, scores=SCORES, past=wide),
         inputs,
         eps=1e-3,
         atol=1e-3,
@@ -156,12 +157,12 @@ def test_the_past_gets_no_gradient_and_its_padding_no_weight(way: Attend) -> Non
     past = past_of(case, 2)
     assert past is not None
     assert case.past is not None
-    one = way(q, k, v, packed.whole, scaling=SCALING, past=past)
+    one = way(q, k, v, packed.whole, scores=SCORES, past=past)
     one.sum().backward()
     assert all(not x.requires_grad for x in past)
     for i, n in enumerate(case.past):
         past[0][i, n:], past[1][i, n:] = 0, 0
-    other = way(q, k, v, packed.whole, scaling=SCALING, past=past)
+    other = way(q, k, v, packed.whole, scores=SCORES, past=past)
     torch.testing.assert_close(one, other, **CLOSE)
 
 
@@ -170,7 +171,7 @@ def test_nothing_trains_where_nothing_is_asked_to(way: Attend) -> None:
     """Reading leaves no graph."""
     packed = CASES["common"].pack()
     q, k, v = (x.detach() for x in drawn(packed, (4, 2), last=False))
-    assert not way(q, k, v, packed.whole, scaling=SCALING).requires_grad
+    assert not way(q, k, v, packed.whole, scores=SCORES).requires_grad
 
 
 @WAYS
@@ -181,7 +182,7 @@ def test_keys_alone_may_train(way: Attend) -> None:
     for frozen in (True, False):
         q, k, v = drawn(packed, (4, 2), last=True)
         queries = q.detach() if frozen else q
-        way(queries, k, v, packed.last, scaling=SCALING).square().sum().backward()
+        way(queries, k, v, packed.last, scores=SCORES).square().sum().backward()
         grads.append(k.grad)
     torch.testing.assert_close(*grads, **CLOSE)
 
@@ -190,10 +191,10 @@ def test_a_gradient_that_lies_otherwise_in_memory_is_taken() -> None:
     """Spread from one number, or transposed."""
     packed = CASES["common"].pack()
     q, k, v = drawn(packed, (4, 2), last=False)
-    attend(q, k, v, packed.whole, scaling=SCALING).sum().backward()
+    attend(q, k, v, packed.whole, scores=SCORES).sum().backward()
     spread = q.grad
     q.grad = None
-    attend(q, k, v, packed.whole, scaling=SCALING).T.contiguous().sum().backward()
+    attend(q, k, v, packed.whole, scores=SCORES).T.contiguous().sum().backward()
     assert q.grad is not None
     torch.testing.assert_close(q.grad, spread, **CLOSE)
 
@@ -203,9 +204,9 @@ def test_bf16_is_near_fp32(way: Attend) -> None:
     """Weights are taken in fp32 and rounded."""
     case = CASES["common"]
     q, k, v = (x.detach() for x in drawn(case.pack(), (4, 2), last=False))
-    exact = way(q, k, v, case.pack().whole, scaling=SCALING)
+    exact = way(q, k, v, case.pack().whole, scores=SCORES)
     low = way(
-        q.bfloat16(), k.bfloat16(), v.bfloat16(), case.pack(torch.bfloat16).whole, scaling=SCALING
+        q.bfloat16(), k.bfloat16(), v.bfloat16(), case.pack(torch.bfloat16).whole, scores=SCORES
     )
     assert low.dtype == torch.bfloat16
     torch.testing.assert_close(low.float(), exact, atol=0.05, rtol=0.05)

