@@ -1,7 +1,7 @@
 """Attention of packed rows against a masked softmax, one sequence at a time."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -12,6 +12,8 @@ from lorecall.lm.engine.packing import Pack, pack, unpacked_rows
 
 WIDTH, SCALING = 8, 0.3
 SCORES = Scores(scaling=SCALING)
+NEAR = Scores(scaling=SCALING, window=4)
+CAPPED = Scores(scaling=SCALING, window=4, softcap=0.8)
 START = [9, 8, 7, 6]
 CLOSE = {"atol": 2e-6, "rtol": 2e-5}
 Attend = Callable[..., Tensor]
@@ -24,11 +26,17 @@ class Case:
     sequences: tuple[tuple[int, ...], ...]
     n_targets: tuple[int, ...]
     past: tuple[int, ...] | None = None
+    scores: Scores = SCORES
 
     def pack(self, dtype: torch.dtype = torch.float32) -> Pack:
         """Pack it."""
         return pack(
-            self.sequences, self.n_targets, dtype=dtype, device=torch.device("cpu"), past=self.past
+            self.sequences,
+            self.n_targets,
+            dtype=dtype,
+            device=torch.device("cpu"),
+            past=self.past,
+            windows=() if self.scores.window is None else (self.scores.window,),
         )
 
 
@@ -45,6 +53,13 @@ CASES = {
     "own rows are targets": Case(sequences=ragged(3, 1, 2, start=START), n_targets=(3, 1, 2)),
     "past": Case(sequences=ragged(3, 11, 2), n_targets=(2, 4, 2), past=(5, 2, 9)),
     "some past": Case(sequences=ragged(3, 2, 9), n_targets=(3, 1, 1), past=(0, 4, 0)),
+    "window": Case(
+        sequences=ragged(3, 11, 2, 10, start=START), n_targets=(2, 4, 1, 9), scores=NEAR
+    ),
+    "window, all short": Case(sequences=ragged(3, 2), n_targets=(2, 1), scores=NEAR),
+    "window, past": Case(
+        sequences=ragged(3, 11, 2), n_targets=(2, 4, 2), past=(5, 2, 9), scores=NEAR
+    ),
     "no past": Case(sequences=ragged(3, 2), n_targets=(3, 1), past=(0, 0)),
 }
 EACH = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -53,18 +68,25 @@ WAYS = pytest.mark.parametrize("way", [attend, attend_fused])
 LAST = pytest.mark.parametrize("last", [False, True], ids=["whole", "last"])
 
 
-def one_sequence(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def one_sequence(q: Tensor, k: Tensor, v: Tensor, given: Scores) -> Tensor:
     """Mix the values of one sequence whose last rows ask. *Shape:* (queries, heads * width)."""
     n_queries, n_heads = q.shape[:2]
     k, v = (x.repeat_interleave(n_heads // x.shape[1], dim=1) for x in (k, v))
     scores = torch.einsum("ahw,khw->hak", q, k) * SCALING
+    if given.softcap is not None:
+        scores = given.softcap * torch.tanh(scores / given.softcap)
     row = torch.arange(len(k))
-    hidden = row > row[len(k) - n_queries :, None]
+    asking = row[len(k) - n_queries :, None]
+    hidden = row > asking
+    if given.window is not None:
+        hidden |= row <= asking - given.window
     weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
     return torch.einsum("hak,khw->ahw", weights, v).flatten(1)
 
 
-def reference(q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: Past | None) -> Tensor:
+def reference(
+    q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: Past | None, scores: Scores
+) -> Tensor:
     """Attend sequence by sequence and bring the rows into the packed order."""
     whole = len(q) == len(packed.ids)
     wholes = [unpacked_rows(packed, x) for x in (k, v)]
@@ -76,7 +98,7 @@ def reference(q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: Past | None) 
             k_seen, v_seen = (torch.cat([x[i, :n], y]) for x, y in zip(past, halves, strict=True))
         else:
             k_seen, v_seen = halves
-        mixed = one_sequence(queries, k_seen, v_seen)
+        mixed = one_sequence(queries, k_seen, v_seen, scores)
         rows.append(mixed[packed.n_common :] if whole else mixed)
         if i == 0 and whole:
             rows.insert(0, mixed[: packed.n_common])
@@ -110,16 +132,32 @@ def past_of(case: Case, n_key_heads: int) -> Past | None:
 def test_equals_a_masked_softmax(
     way: Attend, case: Case, n_heads: tuple[int, int], *, last: bool
 ) -> None:
-    """Values and gradients: of all rows, and of the wanted ones alone."""
+    """Values and gradients: of all rows, and of those alone that predict a target."""
+    check_values_and_gradients(way, case, n_heads, last=last)
+
+
+@pytest.mark.parametrize("name", ["common", "past", "window"])
+@HEADS
+@LAST
+def test_scores_may_be_capped(name: str, n_heads: tuple[int, int], *, last: bool) -> None:
+    """Softly, before a row's window is looked through."""
+    case = replace(CASES[name], scores=CAPPED)
+    check_values_and_gradients(attend, case, n_heads, last=last)
+
+
+def check_values_and_gradients(
+    way: Attend, case: Case, n_heads: tuple[int, int], *, last: bool
+) -> None:
+    """Compare with the reference, under an uneven loss."""
     packed, past = case.pack(), past_of(case, n_heads[1])
     geometry = packed.last if last else packed.whole
     results: list[list[Tensor]] = []
     for ours in (True, False):
         q, k, v = drawn(packed, n_heads, last=last)
         out = (
-            way(q, k, v, geometry, scores=SCORES, past=past)
+            way(q, k, v, geometry, scores=case.scores, past=past)
             if ours
-            else reference(q, k, v, packed, past)
+            else reference(q, k, v, packed, past, case.scores)
         )
         uneven = torch.linspace(-1, 2, out.numel()).view(out.shape)
         (out * uneven).sum().backward()
@@ -140,7 +178,7 @@ def test_gradients_are_those_of_finite_differences(case: Case, *, last: bool) ->
     wide = None if past is None else (past[0].double(), past[1].double())
     inputs = tuple(x.detach().double().requires_grad_() for x in drawn(packed, (4, 2), last=last))
     assert torch.autograd.gradcheck(
-        lambda q, k, v: attend(q, k, v, geometry, scores=SCORES, past=wide),
+        lambda q, k, v: attend(q, k, v, geometry, scores=case.scores, past=wide),
         inputs,
         eps=1e-3,
         atol=1e-3,

@@ -211,7 +211,9 @@ class TestStructure:
 
     def test_a_model_without_a_limit_has_room(self) -> None:
         """MPT names its limit otherwise, BLOOM none; a huge one stays a number of tokens."""
-        base = LanguageModel(model_of("stablelm"), tiny_tokenizer(chat=False), name="x")
+        base = LanguageModel(
+            model_of("stablelm", num_key_value_heads=2), tiny_tokenizer(chat=False), name="x"
+        )
         limits = ({"max_seq_len": 70}, {"max_position_embeddings": 2**40}, {})
         for fields, expected in zip(limits, (70, 2**20, 2**20), strict=True):
             del base.model.config.max_position_embeddings
