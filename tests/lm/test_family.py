@@ -216,7 +216,7 @@ class TestStructure:
         )
         limits = ({"max_seq_len": 70}, {"max_position_embeddings": 2**40}, {})
         for fields, expected in zip(limits, (70, 2**20, 2**20), strict=True):
-            del base.model.config.max_position_embeddings
+            base.model.config.max_position_embeddings = None
             for name, value in fields.items():
                 setattr(base.model.config, name, value)
             assert base.max_tokens == expected

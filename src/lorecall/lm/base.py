@@ -183,7 +183,7 @@ class LanguageModel:
         """The token to fill rows with; it is always masked."""
         tokenizer = self.tokenizer
         known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
-        n_tokens = self.model.get_input_embeddings().num_embeddings  # some add a token, and no row
+        n_tokens = int(self.model.config.get_text_config().vocab_size)  # some add a token, no row
         return next((token for token in known if isinstance(token, int) and token < n_tokens), 0)
 
     def positions(self, attention_mask: Tensor) -> Tensor:
