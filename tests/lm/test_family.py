@@ -60,8 +60,12 @@ BY_STRUCTURE = {
 
 
 def model_of(kind: str, **fields: object) -> PreTrainedModel:
-    """Build a tiny model of any architecture, its weights large enough to differ."""
-    config = AutoConfig.for_model(kind, **{**COMMON, **fields})
+    """Build a tiny model of any architecture, its weights large enough to differ.
+
+    A field that is None is left to the architecture.
+    """
+    given = {name: value for name, value in {**COMMON, **fields}.items() if value is not None}
+    config = AutoConfig.for_model(kind, **given)
     state = torch.random.get_rng_state()
     torch.manual_seed(0)
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
@@ -211,19 +215,13 @@ class TestStructure:
 
     def test_a_model_without_a_limit_has_room(self) -> None:
         """MPT names its limit otherwise, BLOOM none; a huge one stays a number of tokens."""
-        base = LanguageModel(
-            model_of("stablelm", num_key_value_heads=2), tiny_tokenizer(chat=False), name="x"
-        )
-        limits = ({"max_seq_len": 70}, {"max_position_embeddings": 2**40}, {})
-        for fields, expected in zip(limits, (70, 2**20, 2**20), strict=True):
-            base.model.config.max_position_embeddings = None
-            for name, value in fields.items():
-                setattr(base.model.config, name, value)
-            assert base.max_tokens == expected
-            for name in fields:
-                delattr(base.model.config, name)
-            base.model.config.max_position_embeddings = 128
-        assert base.max_tokens == 128
+        for kind, limit, expected in (
+            ("bloom", None, 2**20),
+            ("mpt", None, 2048),
+            ("stablelm", 2**40, 2**20),
+        ):
+            model = model_of(kind, max_position_embeddings=limit, num_key_value_heads=2)
+            assert LanguageModel(model, tiny_tokenizer(chat=False), name="x").max_tokens == expected
 
     @pytest.mark.parametrize(
         ("kind", "fields"),
