@@ -148,12 +148,19 @@ class LanguageModel:
         return int(self.model.config.get_text_config().num_hidden_layers)
 
     @property
-    def note(self) -> str | None:
-        """What to know of this base before anything is learnt; None where there is nothing."""
-        if self.has_fast_path:
-            return None
-        kind = self.model.config.model_type
-        return f"{self.name}: {kind} has no fast path here, so all is slower; the numbers are alike"
+    def notes(self) -> tuple[str, ...]:
+        """What to know of this base before anything is learnt, a sentence each."""
+        notes: list[str] = []
+        if not self.has_fast_path:
+            kind = self.model.config.model_type
+            notes.append(f"{self.name} is a {kind}, which has no fast path: all takes longer.")
+        if not self.tokenizer.chat_template:
+            notes.append(
+                f"{self.name} has no chat template: turns are joined by "
+                f"{self.tokenizer.eos_token!r}. To have it otherwise, put a chat_template.jinja "
+                "beside its weights."
+            )
+        return tuple(notes)
 
     @property
     def device(self) -> torch.device:
