@@ -23,7 +23,7 @@ from lorecall.lm.engine.prefill import base_past, read_prompts
 from lorecall.lm.families.registry import FAMILIES
 from lorecall.lm.families.structure import found_family
 from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
-from lorecall.lm.generate import continue_answers, decode_greedily
+from lorecall.lm.generate import continue_answers, decode
 from lorecall.lm.prompts import Encoded
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.memory.memory import StoredMemory
@@ -197,7 +197,7 @@ def test_answers_are_those_of_generate(base: LanguageModel, *, fixed: bool) -> N
         )
         theirs = whole[0, len(prompt) :].tolist()
         assert [token for token in theirs if token != 2] == answer
-    assert ours == decode_greedily(base, prompts, max_new_tokens=12, stop_ids=(2,))
+    assert ours == decode(base, prompts, max_new_tokens=12, stop_ids=(2,))
 
 
 def test_peft_gives_our_logits(

@@ -22,6 +22,7 @@ from lorecall.lm.families.head import head_of
 from lorecall.lm.families.registry import FAMILIES, check_config, check_structure, family_of
 from lorecall.lm.families.structure import found_family
 from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
+from lorecall.lm.generate import decode
 
 COMMON = {
     "vocab_size": 262,
@@ -211,6 +212,25 @@ class TestStructure:
         with torch.no_grad():
             ours = base.logits(base.hidden(ids, torch.ones_like(ids)))
             torch.testing.assert_close(ours, model(ids).logits, atol=1e-4, rtol=1e-4)
+
+    @pytest.mark.parametrize("kind", ["bloom", "starcoder2", "xlm-roberta"])
+    def test_answers_are_those_of_generate(self, kind: str) -> None:
+        """Of prompts of different lengths at once, counted and padded as the model wants."""
+        base = LanguageModel(
+            model_of(kind, **BY_STRUCTURE[kind][0]), tiny_tokenizer(chat=False), name=kind
+        )
+        prompts = [[5, 9, 30, 77, 8, 12, 40, 41, 42, 43], [6, 7, 8]]
+        ours = decode(base, prompts, max_new_tokens=6, stop_ids=(2,))
+        for prompt, answer in zip(prompts, ours, strict=True):
+            whole = base.model.generate(
+                input_ids=torch.tensor([prompt]),
+                attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+                max_new_tokens=6,
+                do_sample=False,
+                eos_token_id=2,
+            )
+            theirs = whole[0, len(prompt) :].tolist()
+            assert [token for token in theirs if token != 2] == answer
 
     def test_a_model_without_a_limit_has_room(self) -> None:
         """MPT names its limit otherwise, BLOOM none; a huge one stays a number of tokens."""

@@ -97,10 +97,13 @@ def learn(  # noqa: PLR0913 - one parameter an option
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415
 
+        frozen = load_base(base)
+        for note in frozen.notes:
+            tell(printable(note))
         with BarReporter(Console(stderr=True)) as reporter:
             learn_from(
                 loaded,
-                base=load_base(base),
+                base=frozen,
                 out=out,
                 settings=settings,
                 storage=run.storage,

@@ -10,9 +10,11 @@ it may print stays one and the same. A model that thinks first is told not to.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Protocol, cast, runtime_checkable
 
 from jinja2 import TemplateError
@@ -25,7 +27,7 @@ from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
 _DAY = datetime(2024, 7, 26, tzinfo=UTC)  # any day, but always this one
-_TEMPLATE_OPTIONS = {"enable_thinking": False, "strftime_now": _DAY.strftime}
+_DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 _TEMPLATE_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
 _THINKING, _THOUGHT = "<think>", "\n</think>\n\n"
 _SAID = "orchid"  # what a probe says: a word that no template has
@@ -183,7 +185,11 @@ class PromptFormat:
         """Apply the template; None where it refuses. `asks` for the assistant's opening too."""
         try:
             text = self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=asks, tokenize=False, **_TEMPLATE_OPTIONS
+                messages,
+                chat_template=_undated(self.tokenizer.get_chat_template()),
+                add_generation_prompt=asks,
+                tokenize=False,
+                enable_thinking=False,
             )
         except _TEMPLATE_ERRORS:
             return None
@@ -239,6 +245,12 @@ class PromptFormat:
         _, said, closing = (self._laid_out(messages, asks=False) or "").rpartition(_SAID)
         first = self._ids(closing.strip())[:1] if said else []
         return first[0] if first and first[0] in self._special_ids else self.eos_id
+
+
+@cache
+def _undated(template: str) -> str:
+    """Put a fixed day where a template asks for today's."""
+    return _DATE.sub(lambda asked: repr(_DAY.strftime(asked[2])), template)
 
 
 def layout_of(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -5,10 +5,10 @@ any, is in the `linears` that it passes: nothing of a memory or a call is kept h
 different memories may run at once. `tests/lm` compares every family with its own `forward`.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,51 +32,6 @@ Norm = Callable[[Tensor], Tensor]
 Modules = tuple[nn.Module, ...]
 
 
-@runtime_checkable
-class Blocks(Protocol):
-    """A model's layers, a method a step; h is the stream between layers, (rows, width).
-
-    Its number format is the family's choice: what is added up over many layers may be kept finer
-    than the weights are. Between the halves of a layer it may be wider.
-    """
-
-    n_layers: int
-    windows: Collection[int]
-
-    def scores(self, layer: int) -> Scores:
-        """Return how a layer scores what it sees."""
-        ...
-
-    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
-        """Turn tokens into the first h."""
-        ...
-
-    def rotation(self, positions: Tensor, like: Tensor) -> Rotation:
-        """Compute the rotary angles, once a call for all layers.
-
-        Args:
-            positions: Position ids. *Shape:* (rows,)
-            like: A tensor of the wanted number format and device.
-        """
-        ...
-
-    def qkv(self, layer: int, h: Tensor, rotation: Rotation, linears: Linears) -> QKV:
-        """Compute queries, keys and values from h."""
-        ...
-
-    def attention_output(self, layer: int, h: Tensor, values: Tensor, linears: Linears) -> Tensor:
-        """Add the attention's output to h, from the mixed values, (rows, heads * width)."""
-        ...
-
-    def mlp(self, layer: int, h: Tensor, linears: Linears) -> Tensor:
-        """Run the feed-forward block."""
-        ...
-
-    def final_norm(self, h: Tensor) -> Tensor:
-        """Return what the head is applied to."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Layer:
     """The parts of one layer, found once."""
@@ -95,16 +50,21 @@ class _Layer:
     rotary: tuple[str, ...] | None
 
 
-class DescribedBlocks:
-    """The layers of a model as its family's description has them.
+class Blocks:
+    """A model's layers, a method a step, as its family's description has them.
 
-    Where norms are of the root mean square, the stream is fp32 also where the weights are bf16:
-    every layer adds to it, and rounding it 60 times costs more than all products' rounding
-    (`experiments/LOG.md`, 2026-11-26).
+    h is the stream between layers, (rows, width). Where norms are of the root mean square it is
+    fp32 also where the weights are bf16: every layer adds to it, and rounding it 60 times costs
+    more than all products' rounding (`experiments/LOG.md`, 2026-11-26). Between the halves of a
+    layer it may be wider.
 
     Args:
         description: The family's.
         model: A model of the family.
+
+    Attributes:
+        n_layers: L.
+        windows: The sizes of the windows that some layers look through.
     """
 
     def __init__(self, description: Description, model: PreTrainedModel) -> None:
@@ -133,7 +93,12 @@ class DescribedBlocks:
         return h.to(torch.promote_types(h.dtype, torch.float32)) if finer else h
 
     def rotation(self, positions: Tensor, like: Tensor) -> Rotation:
-        """Compute the rotary angles, once for all layers that rotate alike."""
+        """Compute the rotary angles, once a call for all layers that rotate alike.
+
+        Args:
+            positions: Position ids. *Shape:* (rows,)
+            like: A tensor of the wanted number format and device.
+        """
         kinds = {layer.rotary for layer in self.layers if layer.rotary is not None}
         angles: dict[tuple[str, ...] | None, tuple[Tensor, Tensor]] = {}
         for kind in kinds:
@@ -154,7 +119,10 @@ class DescribedBlocks:
         return (q, k, v) if angles is None else (_turned(q, angles), _turned(k, angles), v)
 
     def attention_output(self, layer: int, h: Tensor, values: Tensor, linears: Linears) -> Tensor:
-        """Add the attention's output to h; both go on where the feed-forward block reads h."""
+        """Add the attention's output to h, from the mixed values, (rows, heads * width).
+
+        Both go on where the feed-forward block reads h.
+        """
         parts = self.layers[layer]
         given = linears(parts.output, values)
         added = self._added(h, given, parts.after_attention)
@@ -271,5 +239,5 @@ def described(name: str, description: Description, **tiny: object) -> Family:
         attention=queries_and_values,
         others=(*description.qkv[1:2], description.output),
     )
-    blocks = partial(DescribedBlocks, description)
+    blocks = partial(Blocks, description)
     return replace(named_family(name, linears), blocks=blocks, tiny=tiny)

@@ -5,7 +5,7 @@ its head by itself. A model may count positions, read padding, keep its past or 
 a way of its own: then it is refused, rather than learnt wrongly.
 """
 
-from typing import Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,35 +17,12 @@ _ROWS = ((3, 5, 4, 6, 3, 7), (5, 4, 3))
 _NEXT = 4
 
 
-@runtime_checkable
-class Computes(Protocol):
-    """What is tried of a base: rows of tokens to hidden states to logits."""
-
-    model: PreTrainedModel
-
-    def hidden(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        *,
-        positions: Tensor | None = None,
-        cache: object = None,
-    ) -> Tensor:
-        """Run the body."""
-        ...
-
-    def positions(self, attention_mask: Tensor) -> Tensor:
-        """Return position ids."""
-        ...
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Apply the head."""
-        ...
-
-
 @torch.no_grad()
-def check_computes(base: Computes) -> None:
+def check_computes(base: Any) -> None:
     """Refuse a base whose padded rows do not answer as its model answers each row alone.
+
+    Args:
+        base: A `LanguageModel`, which is built on this module.
 
     Raises:
         ModelError: They do not, or the model does not run so.
@@ -60,7 +37,7 @@ def check_computes(base: Computes) -> None:
         raise _refused(base, f"logits that differ by {off:.1%}")
 
 
-def _by_us(base: Computes) -> Tensor:
+def _by_us(base: Any) -> Tensor:
     """Return the logits of each row's end and of one token more, padded, with a cache."""
     longest = max(len(row) for row in _ROWS)
     device = base.model.device
@@ -82,7 +59,7 @@ def _by_model(model: PreTrainedModel) -> Tensor:
     return torch.stack([model(input_ids=row).logits[0, -2:].float() for row in rows])
 
 
-def _refused(base: Computes, got: str) -> ModelError:
+def _refused(base: Any, got: str) -> ModelError:
     return ModelError(
         "a base without a family of its own must compute as others do",
         expected="padded rows to answer as each row alone",
