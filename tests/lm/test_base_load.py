@@ -10,8 +10,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from lorecall.errors import ModelError
-from lorecall.lm.base import LanguageModel, find_base
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
+from lorecall.lm.source import find_base
 
 StateHash = Callable[[LanguageModel], str]
 WEIGHTS = "model.safetensors"
@@ -92,6 +93,7 @@ class TestRefusals:
     ) -> None:
         """Before weights are read, also where transformers knows it no more than we do."""
         (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / WEIGHTS).touch()
         with pytest.raises(ModelError, match=message):
             LanguageModel.load(str(tmp_path), device="cpu")
 

@@ -224,7 +224,6 @@ class TestStructure:
         for prompt, answer in zip(prompts, ours, strict=True):
             whole = base.model.generate(
                 input_ids=torch.tensor([prompt]),
-                attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
                 max_new_tokens=6,
                 do_sample=False,
                 eos_token_id=2,
