@@ -17,8 +17,6 @@ from lorecall.cli.output import (
     given_options,
     going_on,
     load_base,
-    printable,
-    tell,
 )
 from lorecall.cli.output import show as _show
 from lorecall.core.options import belonging, make
@@ -91,13 +89,10 @@ def learn(  # noqa: PLR0913 - one parameter an option
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415
 
-        frozen = load_base(base)
-        for note in frozen.notes:
-            tell(printable(note))
         with BarReporter(Console(stderr=True)) as reporter:
             learn_from(
                 loaded,
-                base=frozen,
+                base=load_base(base),
                 out=out,
                 settings=settings,
                 storage=run.storage,
