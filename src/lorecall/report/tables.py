@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lorecall.core.files import write_text
+from lorecall.core.text import plain, printable
 from lorecall.data.catalog import Summary
 from lorecall.data.history import LONG_ENOUGH
 from lorecall.data.purpose import purpose
-from lorecall.report.words import counted, plain, printable
+from lorecall.report.words import counted
 
 _PICTURE_COLUMNS = 96
 TEXT_WIDTH = 16
