@@ -189,7 +189,7 @@ def check_view(summary: Summary) -> RenderableType:
 
 
 def _learnable(summary: Summary) -> str:
-    """Say how many can be learnt, what of the others, and what a memory will be."""
+    """Return how many can be learnt, what of the others, and what a memory will be."""
     needs = f"; a user needs {LONG_ENOUGH}" if summary.n_learnable < summary.n_users else ""
     return (
         f"{summary.n_learnable} of {counted(summary.n_users, 'user')} can be learnt{needs}.\n"
