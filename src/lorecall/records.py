@@ -32,7 +32,7 @@ SurrogateKind = Literal["nuts", "map"]
 Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
 """The rows of Table 5: which of alpha (layer), n and r (rank) are searched."""
 
-Factor = Literal["scaling", "dropout"]
+Factor = Literal["scaling"]
 """What can be searched beside alpha, n and r."""
 
 ThirdObjective = Literal["parameters"]
@@ -166,7 +166,7 @@ class Split:
         return {"train": len(self.train), "valid": len(self.valid), "test": len(self.test)}
 
 
-PAPER_FACTORS: Mapping[Factor, float] = MappingProxyType({"scaling": 1.0, "dropout": 0.0})
+PAPER_FACTORS: Mapping[Factor, float] = MappingProxyType({"scaling": 1.0})
 """The factors beside alpha, n and r as the paper has them."""
 
 
@@ -181,7 +181,6 @@ class InjectionConfig:
         placement: `deal` spreads n modules over the active layers, `every` puts n in each.
         scaling: Factor on B A x; eq. (1) has none, so 1.
         inject: Which tokens the pairs act on; the paper's are `all`.
-        dropout: Share of a pair's inputs that a training step leaves out; the paper's is 0.
 
     Raises:
         ConfigError: A value is outside its range.
@@ -193,7 +192,6 @@ class InjectionConfig:
     placement: Placement = "deal"
     scaling: float = 1.0
     inject: Inject = "all"
-    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.layers, self.layers[1:], strict=False))
@@ -206,18 +204,11 @@ class InjectionConfig:
             )
         _at_least_one("n_loras", self.n_loras)
         _at_least_one("rank", self.rank)
-        if not 0 <= self.dropout < 1:  # NaN is neither
-            raise ConfigError(
-                "dropout must be a share",
-                expected="0 or more, below 1",
-                got=str(self.dropout),
-                next_step="Use 0 to drop nothing.",
-            )
 
     @property
     def beside(self) -> dict[Factor, float]:
         """Return the factors beside alpha, n and r that are not the paper's, by name."""
-        factors: dict[Factor, float] = {"scaling": self.scaling, "dropout": self.dropout}
+        factors: dict[Factor, float] = {"scaling": self.scaling}
         return {name: value for name, value in factors.items() if value != PAPER_FACTORS[name]}
 
     def modules_per_layer(self) -> dict[int, int]:

@@ -4,10 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-import torch
-import torch.nn.functional as F
 
-from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
@@ -16,8 +13,7 @@ from lorecall.metrics.intervals import standard_error
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Sample, Split, Turn
 from lorecall.settings import TrainSettings
-from lorecall.train.loop import all_batches
-from lorecall.train.trial import Trained, TrialData, TrialRunner
+from lorecall.train.trial import TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 StateHash = Callable[[LanguageModel], str]
@@ -44,21 +40,6 @@ def split(make_samples: MakeSamples) -> Split:
 def trials_of(base: LanguageModel, **changed: int) -> TrialRunner:
     """Make the trials of a base."""
     return TrialRunner(base, settings=replace(SETTINGS, **changed), seed=0)
-
-
-def first_loss(trials: TrialRunner, data: TrialData) -> float:
-    """Compute what the first step's loss over whole conversations must be, without the engines."""
-    prompts = [each.prompt for each in data.train.encoded]
-    alike = next(i for i in range(len(prompts[0])) if len({prompt[i] for prompt in prompts}) > 1)
-    order = next(iter(all_batches(data.train.encoded, trials.settings, trials.seed)))
-    losses: list[float] = []
-    for i in order:
-        sample = data.train.encoded[i]
-        ids = torch.tensor([[*sample.prompt, *sample.response]])
-        with torch.no_grad():
-            logits = trials.base.model(ids).logits[0, :-1]
-        losses.append(float(F.cross_entropy(logits[alike - 1 :], ids[0, alike:])))
-    return sum(losses) / len(losses)
 
 
 class TestData:
@@ -155,43 +136,6 @@ class TestRun:
         alone, run = trials.train(CONFIG, data), trials.run(CONFIG, data)
         assert alone.report.points == run.curve
         assert alone.report.best_reading is None  # its keys and values are not kept
-
-    def test_the_loss_of_a_conversation_is_the_prompts_too(
-        self, split: Split, trained_together: Callable[..., list[Trained]]
-    ) -> None:
-        """Another memory, the same alone, side by side and on the plain path; replies stay."""
-        base = tiny_base()
-        settings = replace(SETTINGS, loss_on="conversation", reply_length="free")
-        trials = TrialRunner(base, settings=settings, seed=0)
-        data = trials.data(split, split.train)
-        assert data == trials_of(base).data(split, split.train)
-        alone = trials.train(CONFIG, data)
-        other = trials_of(base).train(CONFIG, data)
-        assert alone.report.train_losses[0] != pytest.approx(other.report.train_losses[0], rel=1e-3)
-        assert alone.report.curve[0].loss == pytest.approx(other.report.curve[0].loss)
-        (together,) = trained_together(trials, [CONFIG], data)
-        plain = TrialRunner(base, settings=replace(settings, plain=True), seed=0).train(
-            CONFIG, data
-        )
-        for report in (together.report, plain.report):
-            assert report.train_losses == pytest.approx(alone.report.train_losses, abs=1e-4)
-        first = first_loss(trials, data)
-        assert alone.report.train_losses[0] == pytest.approx(first, abs=1e-4)
-
-    def test_prompts_are_not_learnt_on_the_response_side(
-        self, split: Split, state_hash: StateHash
-    ) -> None:
-        """Where a memory does not act nothing is learnt: refused, the base left as it was."""
-        base = tiny_base()
-        before = state_hash(base)
-        trials = TrialRunner(base, settings=replace(SETTINGS, loss_on="conversation"), seed=0)
-        data = trials.data(split, split.train)
-        responses = replace(CONFIG, inject="response")
-        with pytest.raises(ConfigError, match="learns from responses"):
-            trials.train(responses, data)
-        with pytest.raises(ConfigError, match="learns from responses"):
-            trials.run_together([responses, responses], data)
-        assert state_hash(base) == before
 
     def test_the_curve_starts_at_the_bases_own_loss(self, split: Split) -> None:
         """It is read once for all trials."""

@@ -3,7 +3,7 @@
 Here the search and the model meet.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lorecall.core.progress import Reporter, SilentReporter
@@ -93,7 +93,7 @@ class SearchProblem:
             tend()
             self.reporter.doing("waiting for the other workers' trials")
 
-        found = self.study.run(self._try, together=self._together, on_trial=tell, on_wait=wait)
+        found = self.study.run(self._try, on_trial=tell, on_wait=wait)
         self.reporter.finish(self.settings.search.trials - len(found.trials))
         return found
 
@@ -102,26 +102,10 @@ class SearchProblem:
         self.study.work(self._try)
 
     def _try(self, config: InjectionConfig) -> TrialOutcome:
-        self._announce(1)
-        return self.runner.run(config, self.data)
-
-    @property
-    def _together(self) -> Callable[[Sequence[InjectionConfig]], list[TrialOutcome]] | None:
-        """What tries several side by side, where the settings say so."""
-        if not self.settings.search.together:
-            return None
-
-        def together(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
-            self._announce(len(configs))
-            return self.runner.run_together(configs, self.data)
-
-        return together
-
-    def _announce(self, n: int) -> None:
-        first, beside = self.study.n_finished + 1, self.study.at_work - n
-        numbers = f"{first}" if n == 1 else f"{first} to {first + n - 1}"
+        first, beside = self.study.n_finished + 1, self.study.at_work - 1
         others = f", {beside} more beside it" if beside > 0 else ""
-        self.reporter.doing(f"trial {numbers} of at most {self.settings.search.trials}{others}")
+        self.reporter.doing(f"trial {first} of at most {self.settings.search.trials}{others}")
+        return self.runner.run(config, self.data)
 
 
 def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> InjectionSpace:
@@ -134,7 +118,6 @@ def space_of(n_layers: int, max_rank: int, settings: SearchSettings) -> Injectio
         inject=settings.inject,
         searched=settings.searched,
         scalings=settings.scalings,
-        dropouts=settings.dropouts,
     )
 
 
@@ -149,10 +132,9 @@ def prior_of(result: RunResult, space: InjectionSpace, objectives: Objectives) -
         raise ConfigError(
             "a run to start from must have searched the same space, or a part of it",
             expected=f"trials in a space of {space.n_layers} layers, {space.searched} searched,"
-            f" scaling {_levels(space.scalings)}, dropout {_levels(space.dropouts)}",
+            f" scaling {_levels(space.scalings)}",
             got=f"the run of user {result.user}, with {result.n_layers} layers, scaling"
-            f" {_levels(trial.config.scaling for trial in result.trials)}, dropout"
-            f" {_levels(trial.config.dropout for trial in result.trials)}",
+            f" {_levels(trial.config.scaling for trial in result.trials)}",
             next_step="Start from runs with the same base and options, or from none.",
         )
     return prior

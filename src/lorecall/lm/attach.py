@@ -1,7 +1,6 @@
 """A memory's pairs beside a base model, which stays as it is."""
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from typing import Protocol, Self, runtime_checkable
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import check_linears, ffn_linear, linear_shape
-from lorecall.lm.lora import LoraPair, Pairs, dropped, kaiming_uniform
+from lorecall.lm.lora import LoraPair, Pairs, kaiming_uniform
 from lorecall.records import InjectionConfig
 
 
@@ -148,30 +147,6 @@ class Injection:
         for key, pair in self._pairs.items():
             pair.down.copy_(tensors[f"{key}.down"])
             pair.up.copy_(tensors[f"{key}.up"])
-
-    @contextmanager
-    def dropping(self, step: int) -> Generator[None]:
-        """Train with dropout for a block, where theta says so; what is read is read in full.
-
-        What is dropped depends on the seed, the step, the layer and its linear alone, so candidates
-        differ by theta and learn the same alone and side by side.
-
-        Args:
-            step: The number of the training step.
-        """
-        if not self.config.dropout:
-            yield
-            return
-        for key, pair in self._pairs.items():
-            _, layer, name = key.split(".", 2)
-            place = [self._seed, step, int(layer), self.base.family.seed_place(name)]
-            width = pair.down.shape[1]
-            pair.dropping = dropped(width, self.config.dropout, seed=place).to(pair.down.device)
-        try:
-            yield
-        finally:
-            for pair in self._pairs.values():
-                pair.dropping = None
 
     def _shapes(self) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
         """Return the shapes of A and B of each linear."""

@@ -7,23 +7,14 @@ Notation:
     R           k modules of rank r on one linear are one pair of rank R = k r: the sum of their
                 products is the product of their stacks
     s           scaling, 1 by default (eq. (1) has none)
-    p, m        share of x that a training step leaves out of the pair, 0 by default; in such a step
-                the pair is s B A diag(m) x with m_j = 0 with probability p, else 1 / (1 - p)
-
-A step has one m for all of its tokens, as in Lin et al. (2024), "LoRA Dropout as a Sparsity
-Regularizer for Overfitting Control", but on A's columns alone. (`peft` draws one m a token. Here
-what many prompts begin with is read once for all of them: their tokens have no row of their own to
-drop from.) So m meets A rather than x: it costs nothing where p is 0 and next to nothing elsewhere,
-and the step is the same on every path.
 
 This module knows nothing of layers, families or training.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +26,7 @@ class Pair(NamedTuple):
     """A low-rank pair as one call uses it.
 
     Args:
-        down: A, its columns scaled by m where some are dropped. *Shape:* (R, k)
+        down: A. *Shape:* (R, k)
         up: B. *Shape:* (d, R)
         scaling: s.
     """
@@ -63,10 +54,6 @@ class LoraPair:
         up: B at the start. *Shape:* (d, R)
         scaling: s.
 
-    Attributes:
-        dropping: m of the step at hand, for training alone; None where nothing is dropped.
-            *Shape:* (k,)
-
     A and B are fp32 whatever the base's number format; they are cast where they meet x.
     """
 
@@ -74,7 +61,6 @@ class LoraPair:
         self.linear = linear
         self.scaling = scaling
         self.down, self.up = nn.Parameter(down), nn.Parameter(up)
-        self.dropping: Tensor | None = None
 
     def for_call(self, dtype: torch.dtype) -> Pair:
         """Return the pair as a call uses it: as trained where gradients are made, else cast once.
@@ -83,29 +69,13 @@ class LoraPair:
             dtype: The base's number format.
         """
         if torch.is_grad_enabled():
-            down = self.down if self.dropping is None else self.down * self.dropping
-            return Pair(down, self.up, self.scaling)
+            return Pair(self.down, self.up, self.scaling)
         return Pair(self.down.detach().to(dtype), self.up.detach().to(dtype), self.scaling)
 
     @torch.no_grad()
     def merged(self) -> Tensor:
         """Compute W + s B A, the weight with the pair in it. *Shape:* (d, k)."""
         return torch.addmm(weight_of(self.linear), self.up, self.down, alpha=self.scaling)
-
-
-def dropped(k: int, share: float, *, seed: Sequence[int]) -> Tensor:
-    """Draw m.
-
-    Args:
-        k: How many inputs there are.
-        share: p.
-        seed: What the draw depends on, and nothing else.
-
-    Returns:
-        m in fp32. *Shape:* (k,)
-    """
-    kept = np.random.default_rng(list(seed)).random(k) >= share
-    return torch.from_numpy(kept.astype(np.float32) / (1 - share))
 
 
 def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,6 @@ end-of-text token.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Protocol, cast, runtime_checkable
 
 from jinja2 import TemplateError
@@ -209,21 +208,6 @@ class PromptFormat:
             return self.eos_id
         closing = self._ids(whole[len(before) + 1 :].strip())
         return closing[0] if closing else self.eos_id
-
-
-def with_prompts(encoded: Sequence[Encoded]) -> tuple[Encoded, ...]:
-    """Have all be learnt but what the prompts begin with alike: the same tokens, cut earlier.
-
-    Source: Shi et al. (2024), "Instruction tuning with loss over instructions", who find it to help
-    where there are few samples with long prompts.
-    """
-    columns = zip(*(each.prompt for each in encoded), strict=False)
-    alike = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
-    n = max(1, alike)  # nothing comes before a first token to predict it by
-    return tuple(
-        Encoded(prompt=each.prompt[:n], response=each.prompt[n:] + each.response)
-        for each in encoded
-    )
 
 
 def format_for(base: LanguageModel, settings: TrainSettings) -> PromptFormat:

@@ -98,7 +98,7 @@ def adapter_config(memory: StoredMemory, rank: int) -> dict[str, object]:
         "inference_mode": True,
         "r": rank,
         "lora_alpha": rank,
-        "lora_dropout": memory.config.dropout,
+        "lora_dropout": 0.0,
         "bias": "none",
         "use_rslora": False,
         "fan_in_fan_out": base.fan_in_fan_out,

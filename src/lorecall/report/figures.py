@@ -28,7 +28,7 @@ _OBJECTIVES = {
     "rougeL": "validation ROUGE-L",
     "log2_parameters": "number of parameters",
 }
-_NOT_LAYERS = {"n_loras": "n", "rank": "r", "scaling": "scaling", "dropout": "dropout"}
+_NOT_LAYERS = {"n_loras": "n", "rank": "r", "scaling": "scaling"}
 
 
 def pareto(result: RunResult) -> Figure:
@@ -152,7 +152,7 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
         "hovertemplate": "%{x}: %{y:.1%}, quartiles %{customdata[0]:.1%} to "
         "%{customdata[1]:.1%}<extra></extra>",
     }
-    wider = [name for name in names if name in ("scaling", "dropout")]
+    wider = [name for name in names if name == "scaling"]
     title = ", ".join(["layer, then n", "r", *wider]) if wider else "layer, then n and r"
     layout = _layout(x=title, y="share")
     ticks = [name for i, name in enumerate(names) if i % _TICK == 0 or not name.isdecimal()]

@@ -151,7 +151,6 @@ class Search:
         self,
         objective: Callable[[InjectionConfig], TrialOutcome],
         *,
-        together: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]] | None = None,
         on_trial: Told | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> SearchOutcome:
@@ -159,13 +158,12 @@ class Search:
 
         Args:
             objective: Tries one theta.
-            together: Tries a batch of them side by side; one after another when None.
             on_trial: Called once for each trial that finishes, this process's or another's, with
                 its number, what it found and theta.
             on_wait: Called every time that others' trials are waited for.
         """
         self.prepare()
-        stopped = self.work(objective, together=together, on_trial=on_trial, on_wait=on_wait)
+        stopped = self.work(objective, on_trial=on_trial, on_wait=on_wait)
         done = finished(self.study)
         learnt = {}
         if len(done) > self._n_initial:  # else the surrogate was never asked
@@ -185,7 +183,6 @@ class Search:
         self,
         objective: Callable[[InjectionConfig], TrialOutcome],
         *,
-        together: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]] | None = None,
         on_trial: Told | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> str:
@@ -206,8 +203,8 @@ class Search:
                 if not others:
                     return stopped
             elif batch := self._ask():
-                for part in _parts(batch, whole=together is not None):
-                    self._try(part, together or _one_by_one(objective))
+                for trial in batch:
+                    self._try(trial, objective)
                     telling.tell()
                 continue
             elif batch is None and not others:
@@ -243,26 +240,18 @@ class Search:
         return sum(other.number < trial.number for other in alive) >= self.settings.trials
 
     def _try(
-        self,
-        trials: Sequence[optuna.Trial],
-        objective: Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]],
+        self, trial: optuna.Trial, objective: Callable[[InjectionConfig], TrialOutcome]
     ) -> None:
-        configs = [self.space.config(trial.params) for trial in trials]
-        with contextlib.ExitStack() as heartbeats:
-            for trial in trials:
-                heartbeats.enter_context(heartbeat(self.study, trial))
+        with heartbeat(self.study, trial):
             try:
-                outcomes = objective(configs)
+                outcome = objective(self.space.config(trial.params))
             except Exception:
-                for trial in trials:
-                    tell_failed(self.study, trial.number)
+                tell_failed(self.study, trial.number)
                 raise
-            for trial, outcome in zip(trials, outcomes, strict=True):
-                # taken for lost while this process was held up: then another does it again
-                with contextlib.suppress(UpdateFinishedTrialError):
-                    trial.set_user_attr(OUTCOME, asdict(outcome))
-                    values = self.objectives.values(outcome)
-                    self.study.tell(trial, values, skip_if_finished=True)
+            # taken for lost while this process was held up: then another does it again
+            with contextlib.suppress(UpdateFinishedTrialError):
+                trial.set_user_attr(OUTCOME, asdict(outcome))
+                self.study.tell(trial, self.objectives.values(outcome), skip_if_finished=True)
 
     def _why_stop(self, *, used_up: bool) -> str:
         """Return why the search is over; an empty string while it is not."""
@@ -310,16 +299,6 @@ class _Telling:
                 config = self._space.config(trial.params)
                 self._on_trial(trial.number, outcome_in(trial), config)
             self._told.add(trial.number)
-
-
-def _parts(batch: list[optuna.Trial], *, whole: bool) -> list[list[optuna.Trial]]:
-    return [batch] if whole else [[trial] for trial in batch]
-
-
-def _one_by_one(
-    objective: Callable[[InjectionConfig], TrialOutcome],
-) -> Callable[[Sequence[InjectionConfig]], Sequence[TrialOutcome]]:
-    return lambda configs: [objective(config) for config in configs]
 
 
 def _time_at_work(done: Sequence[FrozenTrial]) -> timedelta:

@@ -1,6 +1,6 @@
 """Theta's space: which layers are active, how many modules, of which rank.
 
-As an option it has further factors: the scaling, and dropout in training.
+As an option it has a further factor: the scaling.
 """
 
 from collections.abc import Hashable, Mapping
@@ -15,7 +15,6 @@ from lorecall.errors import ConfigError
 from lorecall.records import PAPER_FACTORS, Inject, InjectionConfig, Placement, Searched, deal
 from lorecall.search.discrete import DiscreteSpace, Params
 from lorecall.settings import (
-    MAX_DROPOUT,
     MAX_LORAS,
     MIN_SCALING,
     RANKS,
@@ -40,7 +39,6 @@ class InjectionSpace:
         searched: What is searched; the rest is fixed: all layers active, one module a layer (at
             most `max_loras`), r = 16.
         scalings: The values of the scaling, ascending; a single one is fixed.
-        dropouts: The values of the dropout, likewise.
 
     Raises:
         ConfigError: A value is outside its range.
@@ -62,7 +60,6 @@ class InjectionSpace:
     inject: Inject = "all"
     searched: Searched = "all"
     scalings: tuple[float, ...] = (PAPER_FACTORS["scaling"],)
-    dropouts: tuple[float, ...] = (PAPER_FACTORS["dropout"],)
 
     def __post_init__(self) -> None:
         check_range("n_layers", self.n_layers, low=1)
@@ -70,7 +67,6 @@ class InjectionSpace:
         check_levels("ranks", self.ranks, low=1)
         choice("what is searched", self.searched, get_args(Searched))
         check_levels("scalings", self.scalings, low=MIN_SCALING)
-        check_levels("dropouts", self.dropouts, low=0, high=MAX_DROPOUT)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Return Optuna's distributions of what is searched, by name."""
@@ -81,9 +77,8 @@ class InjectionSpace:
             kinds["n_loras"] = IntDistribution(0, self.max_loras)
         if self._searches("rank"):
             kinds["rank"] = CategoricalDistribution(self.ranks)
-        for name, levels in (("scaling", self.scalings), ("dropout", self.dropouts)):
-            if len(levels) > 1:
-                kinds[name] = CategoricalDistribution(levels)
+        if len(self.scalings) > 1:
+            kinds["scaling"] = CategoricalDistribution(self.scalings)
         return kinds
 
     def columns(self) -> DiscreteSpace:
@@ -111,7 +106,6 @@ class InjectionSpace:
             "n_loras": config.n_loras,
             "rank": config.rank,
             "scaling": config.scaling,
-            "dropout": config.dropout,
         }
         space = self.columns()
         params = {name: params[name] for name in space.names}
@@ -129,7 +123,7 @@ class InjectionSpace:
         return params.get("n_loras", 1) != 0 and bool(self._active(params))
 
     def same_as(self, params: Mapping[str, object]) -> Hashable:
-        """Return the (layer, stacked rank) pairs that parameters come to, and the further factors.
+        """Return the (layer, stacked rank) pairs that parameters come to, and a searched scaling.
 
         Parameters with equal ones are one model, trained alike.
         """
@@ -137,8 +131,7 @@ class InjectionSpace:
         if not layers or not n:
             return ()
         pairs = tuple(self._ranks(layers, n, rank).items())
-        further = tuple((name, params[name]) for name in ("scaling", "dropout") if name in params)
-        return pairs + further
+        return (*pairs, params["scaling"]) if "scaling" in params else pairs
 
     def canonical(self, params: Params) -> Params:
         """Return the parameters that a surrogate is shown for all that are the same model.
@@ -166,7 +159,7 @@ class InjectionSpace:
     def known_designs(self) -> tuple[Params, ...]:
         """Return what people train without a search: the largest LoRA there is, and the default.
 
-        Both are on all layers, at the scaling and the dropout that are nearest to the paper's.
+        Both are on all layers, at the scaling that is nearest to the paper's.
         Where the scaling is searched, the default at the highest comes after them: as good as the
         largest on the people it was tried on, and a twelfth of it (`experiments/LOG.md`). Each
         model once.
@@ -174,7 +167,6 @@ class InjectionSpace:
         common: Params = {
             **dict.fromkeys(self._layer_names(), True),
             "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPER_FACTORS["scaling"]))),
-            "dropout": min(self.dropouts, key=lambda x: abs(x - PAPER_FACTORS["dropout"])),
         }
         default = common | {"n_loras": self._one_each, "rank": self.ranks[0]}
         designs: list[Params] = [
@@ -198,7 +190,6 @@ class InjectionSpace:
             placement=self.placement,
             inject=self.inject,
             scaling=_number(params.get("scaling", self.scalings[0])),
-            dropout=_number(params.get("dropout", self.dropouts[0])),
         )
 
     def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:

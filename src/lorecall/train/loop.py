@@ -7,7 +7,6 @@ the best weights are kept, and training stops when it no longer falls.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from time import perf_counter
@@ -124,9 +123,8 @@ def train(  # noqa: PLR0913
     run = TrainingRun(injection, settings, len(train_samples), base_loss=base_loss)
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
-        with run.dropping():
-            loss = engine.losses(batch).mean()
-            loss.backward()
+        loss = engine.losses(batch).mean()
+        loss.backward()
         run.step(loss.item(), n_tokens=sum(sample.n_tokens for sample in batch))
         if on_step is not None:
             on_step(1 / run.n_steps)
@@ -174,10 +172,6 @@ class TrainingRun:
         self.n_tokens = 0
         self._started = perf_counter()
         self._readings = _reading_steps(self.n_batches, settings.evals_per_epoch)
-
-    def dropping(self) -> AbstractContextManager[None]:
-        """Train with dropout for the block of the next step's losses, where theta says so."""
-        return self.injection.dropping(len(self.losses))
 
     def step(self, loss: float, *, n_tokens: int) -> None:
         """Take one step along the gradients that are there."""

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, Recall, with_prompts
+from lorecall.lm.prompts import Recall
 from lorecall.metrics.intervals import standard_error
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Sample, Split, TrialOutcome
-from lorecall.settings import TrainSettings, check_learnable
+from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
-from lorecall.train.grouped import GroupEngine, train_together
 from lorecall.train.loop import LossReading, TrainReport, read_batches, train
 from lorecall.train.reading import EncodedPart, Reader
 
@@ -122,39 +121,10 @@ class TrialRunner(Reader):
         injection = Injection(self.base, config, seed=self.seed)
         return self._outcome(injection, data, self._train(injection, data))
 
-    def run_together(
-        self, configs: Sequence[InjectionConfig], data: TrialData
-    ) -> list[TrialOutcome]:
-        """Do the trials of several thetas side by side; one by one on the plain path.
-
-        Args:
-            configs: The thetas; all act on the same tokens.
-            data: What is learnt, and what the best points are chosen by.
-
-        Returns:
-            One outcome a theta, in order.
-        """
-        if self.settings.plain or not self.base.has_fast_path:
-            return [self.run(config, data) for config in configs]
-        injections = [Injection(self.base, config, seed=self.seed) for config in configs]
-        reports = train_together(
-            GroupEngine(injections, self.cache),
-            self._learnt(data.train, configs[0]),
-            data.valid.encoded,
-            settings=self.settings,
-            seed=self.seed,
-            base_loss=data.base_loss,
-            on_step=self.on_step,
-        )
-        return [
-            self._outcome(injection, data, report)
-            for injection, report in zip(injections, reports, strict=True)
-        ]
-
     def _train(self, injection: Injection, data: TrialData) -> TrainReport:
         return train(
             injection,
-            self._learnt(data.train, injection.config),
+            data.train.encoded,
             data.valid.encoded,
             settings=self.settings,
             seed=self.seed,
@@ -192,7 +162,3 @@ class TrialRunner(Reader):
             for i, answer in zip(chosen, answers, strict=True):
                 responses[i] = answer
         return responses
-
-    def _learnt(self, part: EncodedPart, config: InjectionConfig) -> tuple[Encoded, ...]:
-        check_learnable(config.inject, self.settings.loss_on)
-        return part.encoded if self.settings.loss_on == "response" else with_prompts(part.encoded)
