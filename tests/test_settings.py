@@ -1,18 +1,18 @@
 """The numbers of a run: ranges, presets, overrides."""
 
 import json
-from typing import Any
 
 import pytest
 
+from lorecall.core.options import options_of
 from lorecall.errors import ConfigError
 from lorecall.settings import (
-    DROPOUTS,
+    LEARN,
     RANKS,
-    SCALINGS,
     LearnSettings,
     SearchSettings,
     TrainSettings,
+    check_learnable,
     preset,
 )
 
@@ -90,26 +90,67 @@ def test_the_laptop_preset_is_smaller() -> None:
     assert laptop.search.ranks == paper.search.ranks
 
 
-@pytest.mark.parametrize("name", ["laptop", "paper"])
-def test_every_common_number_can_be_overridden(name: str) -> None:
-    """What is not given stays the preset's."""
-    changed = preset(name, seed=5, trials=7, initial=3, samples=20, epochs=1)
-    assert (changed.search.trials, changed.search.initial, changed.search.samples) == (7, 3, 20)
-    assert (changed.train.max_epochs, changed.search.epochs, changed.seed) == (1, 1, 5)
+def test_the_smoke_preset_is_smaller_still() -> None:
+    """What it does not say itself is the laptop's."""
+    smoke, laptop = preset("smoke"), preset("laptop")
+    assert (smoke.search.trials, smoke.search.samples, smoke.train.max_epochs) == (2, 16, 1)
+    assert (smoke.search.start, smoke.train.patience) == ("known", laptop.train.patience)
+    assert smoke.n_bootstrap < laptop.n_bootstrap
+
+
+@pytest.mark.parametrize("name", ["smoke", "laptop", "paper"])
+def test_any_option_can_be_changed_by_its_last_name(name: str) -> None:
+    """What is not given stays the preset's; nothing stands for nothing."""
+    changed = preset(name, seed=5, trials=7, initial=3, samples=None, max_epochs=1)
+    assert (changed.search.trials, changed.search.initial, changed.search.samples) == (7, 3, None)
+    assert (changed.train.max_epochs, changed.seed) == (1, 5)
     assert changed.train.learning_rate == preset(name).train.learning_rate
+
+
+def test_an_option_can_be_changed_by_its_full_name() -> None:
+    """Beside the short ones."""
+    changed = preset("laptop", {"train.learning_rate": 1e-3, "n_bootstrap": 10}, trials=4)
+    assert (changed.train.learning_rate, changed.n_bootstrap) == (1e-3, 10)
+    assert changed.search.trials == 4
+
+
+def test_a_trials_epochs_are_no_more_than_a_trainings() -> None:
+    """`search.epochs` is a cap of its own."""
+    assert preset("laptop").trial_train.max_epochs == 2
+    assert preset("laptop", max_epochs=1).trial_train.max_epochs == 1
+    assert preset("paper").trial_train.max_epochs == 10
 
 
 def test_an_unknown_preset_is_refused() -> None:
     """The known ones are listed."""
-    with pytest.raises(ConfigError, match="expected laptop or paper, got 'phone'"):
+    with pytest.raises(ConfigError, match="expected smoke or laptop or paper, got 'phone'"):
         preset("phone")
 
 
-@pytest.mark.parametrize("number", [{"trials": 0}, {"initial": 0}, {"samples": 1}, {"epochs": 0}])
-def test_an_override_outside_its_range_is_refused(number: dict[str, int]) -> None:
-    """Overrides are checked as the settings are."""
-    with pytest.raises(ConfigError, match="must be in range"):
-        preset(**number)
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"trials": 0}, "trials must be in range"),
+        ({"samples": 1}, "samples must be in range"),
+        ({"trials": "4"}, "search.trials must be of its type: expected a whole number, 1 or more"),
+        ({"learning_rate": True}, "train.learning_rate must be of its type"),
+        ({"trails": 4}, "an option must be known: expected search.trials, got 'trails'"),
+        ({"budget_min": 0.0}, "budget_min must be in range"),
+        ({"budget_min": float("nan")}, "budget_min must be in range"),
+        ({"searched": "alpha"}, "searched must be known: expected all or layer"),
+        ({"third_objective": "bytes"}, "expected parameters, got 'bytes'"),
+        ({"reply_length": "short"}, "reply_length must be known: expected own or free"),
+        ({"inject": "prompt"}, "expected all or response, got 'prompt'"),
+        ({"loss_on": "conversation", "inject": "response"}, "learns from responses"),
+        ({"posterior_samples": 4, "thinning": 8}, "posterior_samples must be in range"),
+        ({"ranks": (16, 8)}, "ranks must be in ascending order"),
+        ({"seed": -1}, "seed must be in range: expected 0 to 2147483647"),
+    ],
+)
+def test_what_an_option_may_not_have_is_refused(changes: dict[str, object], line: str) -> None:
+    """Changes are checked as the settings are."""
+    with pytest.raises(ConfigError, match=line):
+        preset("paper", changes)
 
 
 def test_settings_are_written_as_plain_values() -> None:
@@ -119,123 +160,43 @@ def test_settings_are_written_as_plain_values() -> None:
     assert set(value) == {"preset", "seed", "train", "search", "n_bootstrap"}
 
 
-def test_a_memory_on_responses_alone_is_an_option() -> None:
-    """The paper's acts on all tokens."""
-    assert preset().search.inject == "all"
-    assert preset(inject="response").search.inject == "response"
-    with pytest.raises(ConfigError, match="expected all or response, got 'prompt'"):
-        preset(inject="prompt")
-
-
-def test_replies_of_free_length_are_an_option() -> None:
-    """They leave their mark; the usual ones do not, so that runs from before go on."""
-    assert preset("laptop").train.reply_length == "own"
-    written: Any = preset("laptop").as_json()
-    assert not {"reply_length", "no_repeat"} & set(written["train"])
-    free = preset("laptop", reply_length="free")
-    written = free.as_json()
-    assert free.train.reply_length == written["train"]["reply_length"] == "free"
-    with pytest.raises(ConfigError, match="the length of replies must be known"):
-        preset("laptop", reply_length="short")
-    assert preset("laptop").train.no_repeat == 3
-    written = preset("laptop", no_repeat=0).as_json()
-    assert written["train"]["no_repeat"] == 0
-    with pytest.raises(ConfigError, match="no_repeat"):
-        preset("laptop", no_repeat=-1)
-
-
-def test_the_loss_of_a_conversation_is_an_option() -> None:
-    """It leaves its mark; not for a memory on the response side."""
-    assert preset("laptop").train.loss_on == "response"
-    written: Any = preset("laptop").as_json()
-    assert "loss_on" not in written["train"]
-    written = preset("laptop", loss_on="conversation").as_json()
-    assert written["train"]["loss_on"] == "conversation"
-    with pytest.raises(ConfigError, match="what the loss is of must be known"):
-        preset(loss_on="prompt")
-    with pytest.raises(ConfigError, match="learns from responses"):
-        preset(loss_on="conversation", inject="response")
-
-
-def test_trials_side_by_side_are_a_batch() -> None:
-    """As many are suggested at once; one by one otherwise."""
-    assert (preset().search.batch, preset().search.together) == (1, False)
-    assert (preset(together=4).search.batch, preset(together=4).search.together) == (4, True)
-
-
-def test_the_search_can_be_made_cheaper() -> None:
-    """Each option is off until asked for."""
-    plain = preset().search
-    assert (plain.searched, plain.budget_min, plain.early_stop, plain.screen) == (
-        "all",
-        None,
-        False,
-        0,
-    )
-    changed = preset(searched="n+rank", budget_min=2.5, early_stop=True, screen=6)
-    assert changed.search.searched == "n+rank"
-    assert (changed.search.budget_min, changed.search.early_stop) == (2.5, True)
-    assert changed.search.screen == 6
-    assert changed.screen_train.max_epochs == changed.search.screen_epochs == 1
+def test_what_is_off_in_every_preset() -> None:
+    """Departures from the paper are asked for."""
+    for settings in map(preset, ("smoke", "laptop", "paper")):
+        assert (settings.search.inject, settings.train.loss_on) == ("all", "response")
+        assert (settings.search.batch, settings.search.together) == (1, False)
+        assert (settings.search.scalings, settings.search.dropouts) == ((1.0,), (0.0,))
+        assert (settings.search.searched, settings.search.budget_min) == ("all", None)
+        assert settings.search.third_objective is None
 
 
 def test_a_laptops_choice_is_between_two_finalists() -> None:
     """Its trials are too short to choose by alone; the paper's are trained in full."""
     assert preset("laptop").search.finalists == 2
+    assert preset("laptop").search.design_is_finalist
     assert preset("paper").search.finalists == 1
-    assert preset("laptop", finalists=1).search.finalists == 1
-
-
-def test_the_smallest_of_level_finalists_is_an_option() -> None:
-    """Off, it leaves no trace; any other word is refused."""
-    assert preset().search.take == "lowest"
-    search = preset().as_json()["search"]
-    assert isinstance(search, dict)
-    assert "take" not in search
-    assert preset(take="smallest").as_json()["search"] == {**search, "take": "smallest"}
-    with pytest.raises(ConfigError, match="expected lowest or smallest, got 'best'"):
-        preset(take="best")
+    assert not preset("laptop", finalists=1).search.design_is_finalist
 
 
 def test_the_space_can_be_wider() -> None:
-    """Factor by factor; off, they leave no trace, so a run begun without them goes on."""
-    plain = preset("paper")
-    assert (plain.search.scalings, plain.search.dropouts) == ((1.0,), (0.0,))
-    assert plain.search.third_objective is None
-    search = plain.as_json()["search"]
-    assert not {"scalings", "dropouts", "third_objective", "finalists"} & search.keys()
-    assert preset("paper", finalists=3).as_json()["search"] == {**search, "finalists": 3}
-    wide = preset("paper", wide=("dropout",), third_objective="parameters")
-    assert (wide.search.scalings, wide.search.dropouts) == ((1.0,), DROPOUTS)
-    assert wide.as_json()["search"] == {
-        **search,
-        "dropouts": DROPOUTS,
-        "third_objective": "parameters",
-    }
-    both = preset("paper", wide=("scaling", "dropout")).search
-    assert (both.scalings, both.dropouts) == (SCALINGS, DROPOUTS)
-    assert 1.0 in SCALINGS
-    assert 0.0 in DROPOUTS
+    """Factor by factor, on levels of one's own."""
+    wide = preset("paper", dropouts=[0, 0.05, 0.1]).search
+    assert (wide.scalings, wide.dropouts) == ((1.0,), (0.0, 0.05, 0.1))
 
 
-@pytest.mark.parametrize(
-    ("changes", "line"),
-    [
-        ({"wide": ("alpha",)}, "a factor must be known: expected scaling or dropout"),
-        ({"third_objective": "bytes"}, "the third objective must be known: expected parameters"),
-    ],
-)
-def test_an_unknown_factor_or_objective_is_refused(changes: dict[str, object], line: str) -> None:
-    """The known ones are listed."""
-    with pytest.raises(ConfigError, match=line):
-        preset(**changes)
+def test_every_option_says_what_it_is() -> None:
+    """In a sentence, and what it may be in words; its values in every preset are allowed."""
+    for section, group in LEARN.items():
+        for each in options_of(group, section):
+            assert each.says.endswith(".") or each.name == "device"
+            assert each.allowed
+            for value in (each.default, *each.presets.values()):
+                assert each.check(value) == value
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{"searched": "alpha"}, {"budget_min": 0.0}, {"budget_min": float("nan")}, {"screen": -1}],
-)
-def test_cheaper_searches_are_checked(changes: dict[str, object]) -> None:
-    """An unknown word or a number outside its range."""
-    with pytest.raises(ConfigError):
-        preset(**changes)
+def test_prompts_are_not_learnt_where_a_memory_does_not_act() -> None:
+    """Everything else is."""
+    check_learnable("all", "conversation")
+    check_learnable("response", "response")
+    with pytest.raises(ConfigError, match="Leave out one of the two"):
+        check_learnable("response", "conversation")

@@ -6,6 +6,7 @@ This module knows nothing of files, models or the search.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
@@ -19,9 +20,6 @@ Placement = Literal["deal", "every"]
 
 ReplyLength = Literal["own", "free"]
 """How long replies are: as the person's own are in the mean, or as decoding leaves them."""
-
-LossOn = Literal["response", "conversation"]
-"""What a training's loss is of: responses, as in the paper, or their prompts' tokens, too."""
 
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
@@ -41,29 +39,44 @@ ThirdObjective = Literal["parameters"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
-    """What greedy decoding is told beside taking the likeliest token.
+    """How tokens are chosen: the likeliest one, or one drawn where the temperature is above 0.
 
     Args:
         stop_bias: What is added to the logits of the tokens that end an answer; below 0, answers
             come out longer.
         no_repeat: How many tokens in a row an answer never has twice; 0 for no such rule. What is
             in the prompt may be said again.
+        temperature: What logits are divided by before a token is drawn; 0 takes the likeliest.
+        top_p: The likeliest tokens are drawn from that make up so much of the probability.
+        min_p: None is drawn that is less likely than so much of the likeliest one's probability.
+        seed: Of the draws; the same prompt and seed give the same answer, whatever else is asked.
 
     Raises:
-        ConfigError: `no_repeat` is below 0.
+        ConfigError: A number is outside its range.
     """
 
     stop_bias: float = 0.0
     no_repeat: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.no_repeat < 0:
-            raise ConfigError(
-                "the tokens in a row that never come twice must be a number of them",
-                expected="0 or more",
-                got=str(self.no_repeat),
-                next_step="Use 0 to let anything be repeated.",
-            )
+        for name, fits, expected in (
+            ("no_repeat", self.no_repeat >= 0, "0 or more"),
+            ("temperature", 0 <= self.temperature < inf, "0 or more"),
+            ("top_p", 0 < self.top_p <= 1, "above 0, at most 1"),
+            ("min_p", 0 <= self.min_p <= 1, "0 to 1"),
+            ("seed", self.seed >= 0, "0 or more"),
+        ):
+            if not fits:  # NaN fits nothing
+                raise ConfigError(
+                    f"{name} must be in range",
+                    expected=expected,
+                    got=str(getattr(self, name)),
+                    next_step="Leave it out to take the likeliest token, whatever came before.",
+                )
 
 
 GREEDY = Decoding()

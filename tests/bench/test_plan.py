@@ -63,7 +63,7 @@ def test_presets() -> None:
     assert laptop.learn.search.trials == 8
     assert laptop.history_samples is laptop.test_samples is None
     assert paper.learn.search.trials == 200
-    changed = bench_preset("smoke", trials=5, epochs=2, test_samples=9)
+    changed = bench_preset("smoke", trials=5, max_epochs=2, test_samples=9)
     assert changed.learn.search.trials == 5
     assert changed.learn.train.max_epochs == changed.learn.search.epochs == 2
     assert changed.test_samples == 9

@@ -7,6 +7,7 @@ import pytest
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample, Turn
+from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import (
     MemoryResponder,
     ModelResponder,
@@ -62,10 +63,17 @@ class ResponderContract:
         """Empty, or longer than the model."""
         assert isinstance(responder.reply(query), str)
 
+    @pytest.mark.parametrize("query", ["hello there", "🙂" * 20])
+    def test_a_stream_is_the_reply_in_pieces(self, responder: Responder, query: str) -> None:
+        """Whole characters, none of them twice."""
+        pieces = list(responder.stream(query))
+        assert "".join(pieces) == responder.reply(query)
+        assert all(pieces)
+
     def test_earlier_turns_may_be_given(self, responder: Responder) -> None:
         """In any order, however long."""
         turns = [Turn(by_author=True, text="two"), Turn(by_author=False, text="word " * 2000)]
-        assert isinstance(responder.reply("hello", earlier=turns), str)
+        assert isinstance(responder.reply(messages_of("hello", turns)), str)
 
     def test_a_sample_is_read_as_the_query_is_answered(
         self, responder: Responder, make_samples: Callable[..., tuple[Sample, ...]]

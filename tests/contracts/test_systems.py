@@ -17,6 +17,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import History, Sample, Statement, default_lora
+from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings, preset
 from lorecall.systems.about import About
@@ -129,7 +130,7 @@ class TestContract:
         answers = responder.reply_all(queries)
         assert all(isinstance(answer, str) for answer in answers)
         assert responder.reply_all(queries) == answers
-        assert isinstance(responder.reply("hi", earlier=ANN.split.test[0].earlier), str)
+        assert isinstance(responder.reply(messages_of("hi", ANN.split.test[0].earlier)), str)
 
     def test_it_is_the_same_every_time(self, system: System) -> None:
         """Another base of the same weights, another time; another seed may give another."""

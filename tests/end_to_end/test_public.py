@@ -35,7 +35,7 @@ def test_readme_lines_run(
     block = re.search(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     assert block is not None
     code = block[1]
-    small = 'lorecall.preset("laptop", trials=2, initial=2, samples=8, epochs=1)'
+    small = 'lorecall.preset("laptop", trials=2, initial=2, samples=8, max_epochs=1)'
     for old, new in (
         ('"chitchat", user="4fde054d"', f'{str(history_file)!r}, user="ada"'),
         ("LanguageModel.load()", f"LanguageModel.load({str(model_folder)!r}, device='cpu')"),

@@ -13,7 +13,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.plain import acting_on, answer_plainly
 from lorecall.lm.engine.prefill import read_prompts
-from lorecall.lm.generate import continue_answers, decode_greedily, respond
+from lorecall.lm.generate import continue_answers, decode, respond
 from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import Chooser, GreedyChooser, MarginChooser, ends_at
@@ -82,7 +82,7 @@ def test_tokens_are_those_of_the_reference(
     to count from behind its padding token; a loop of full forward passes stands for it.
     """
     base, prompts = make_base(family), prompts_of(9)
-    ours = decode_greedily(base, prompts, max_new_tokens=12, stop_ids=())
+    ours = decode(base, prompts, max_new_tokens=12, stop_ids=())
     assert ours == [reference(base, prompt, 12) for prompt in prompts]
     assert len({token for row in ours for token in row}) > 6
 
@@ -99,7 +99,7 @@ def test_rows_that_end_leave_without_a_trace(
     expected = [cut(row, stops) for row in whole]
     assert len({len(row) for row in expected}) > 2
     done: list[int] = []
-    ours = decode_greedily(
+    ours = decode(
         base,
         prompts,
         max_new_tokens=12,
@@ -124,7 +124,7 @@ def in_every_way(
     body = Body(base)
     read = read_prompts(body, prompts)
     return [
-        decode_greedily(base, prompts, max_new_tokens=n, stop_ids=stops, decoding=decoding),
+        decode(base, prompts, max_new_tokens=n, stop_ids=stops, decoding=decoding),
         answer_plainly(base, prompts, max_new_tokens=n, chooser=chooser),
         *(
             continue_answers(body, read, max_new_tokens=n, chooser=chooser, fixed=fixed)
@@ -170,7 +170,7 @@ def by_the_rule(base: LanguageModel, prompt: list[int], n: int, no_repeat: int) 
 def test_no_answer_has_so_many_tokens_in_a_row_twice(base: LanguageModel, no_repeat: int) -> None:
     """As transformers' rule has it, read on the answer alone; rows that end leave in between."""
     prompts, rule = prompts_of(9, seed=3), Decoding(no_repeat=no_repeat)
-    looping = decode_greedily(base, prompts, max_new_tokens=24, stop_ids=())
+    looping = decode(base, prompts, max_new_tokens=24, stop_ids=())
     whole = [by_the_rule(base, prompt, 24, no_repeat) for prompt in prompts]
     assert whole != looping
     stops = frozenset({whole[0][9], whole[3][15]})
@@ -194,9 +194,7 @@ def test_one_answer_tells_where_it_would_end(base: LanguageModel, no_repeat: int
     lengths: set[tuple[int, ...]] = set()
     for bias in (lowest, -0.5, -0.1, 0.0, 0.1, 0.5, 9.0):
         decoding = Decoding(stop_bias=bias, no_repeat=no_repeat)
-        answers = decode_greedily(
-            base, prompts, max_new_tokens=12, stop_ids=stops, decoding=decoding
-        )
+        answers = decode(base, prompts, max_new_tokens=12, stop_ids=stops, decoding=decoding)
         expected = [len(answer) for answer in answers]
         for chooser in choosers:
             assert isinstance(chooser, Chooser)
@@ -215,22 +213,20 @@ def test_what_is_never_repeated_is_a_number() -> None:
 def test_no_answer_is_longer_than_allowed(base: LanguageModel, n: int) -> None:
     """Exactly so long where nothing stops it; the beginning is the same."""
     prompts = prompts_of(3)
-    longer = decode_greedily(base, prompts, max_new_tokens=8, stop_ids=())
-    assert decode_greedily(base, prompts, max_new_tokens=n, stop_ids=()) == [
-        row[:n] for row in longer
-    ]
+    longer = decode(base, prompts, max_new_tokens=8, stop_ids=())
+    assert decode(base, prompts, max_new_tokens=n, stop_ids=()) == [row[:n] for row in longer]
 
 
 def test_no_prompts_no_answers(base: LanguageModel) -> None:
     """Nothing is run."""
-    assert decode_greedily(base, [], max_new_tokens=4, stop_ids=()) == []
+    assert decode(base, [], max_new_tokens=4, stop_ids=()) == []
 
 
 def test_answers_follow_the_prompts_order(llama: LanguageModel) -> None:
     """Whatever order they were decoded in."""
     prompts = prompts_of(8)
-    answers = decode_greedily(llama, prompts, max_new_tokens=5, stop_ids=(), batch_size=3)
-    backwards = decode_greedily(llama, prompts[::-1], max_new_tokens=5, stop_ids=(), batch_size=3)
+    answers = decode(llama, prompts, max_new_tokens=5, stop_ids=(), batch_size=3)
+    backwards = decode(llama, prompts[::-1], max_new_tokens=5, stop_ids=(), batch_size=3)
     assert answers == backwards[::-1]
 
 
@@ -239,10 +235,10 @@ def test_a_memory_is_decoded_with(
 ) -> None:
     """The cache holds keys made with the memory, as full passes would."""
     base, prompts = make_base("gpt2"), prompts_of(4)
-    vanilla = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
+    vanilla = decode(base, prompts, max_new_tokens=6, stop_ids=())
     injection = Injection(base, InjectionConfig(layers=(0, 2), n_loras=2, rank=4))
     fill(injection, size=0.5)
-    ours = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=(), injection=injection)
+    ours = decode(base, prompts, max_new_tokens=6, stop_ids=(), injection=injection)
     with acting(acting_on(injection)):
         assert ours == [by_full_passes(base, prompt, 6) for prompt in prompts]
     assert ours != vanilla
@@ -251,15 +247,15 @@ def test_a_memory_is_decoded_with(
 def test_decoding_leaves_no_gradients_and_no_state(base: LanguageModel) -> None:
     """Twice the same."""
     prompts = prompts_of(3)
-    first = decode_greedily(base, prompts, max_new_tokens=6, stop_ids=())
-    assert decode_greedily(base, prompts, max_new_tokens=6, stop_ids=()) == first
+    first = decode(base, prompts, max_new_tokens=6, stop_ids=())
+    assert decode(base, prompts, max_new_tokens=6, stop_ids=()) == first
 
 
 def test_respond_gives_text(llama: LanguageModel) -> None:
     """The layout's stop tokens end an answer, and its tokeniser reads it."""
     layout = PromptFormat(llama.tokenizer)
     prompts = [layout.prompt(query) for query in ("hello", "how are you")]
-    tokens = decode_greedily(llama, prompts, max_new_tokens=9, stop_ids=layout.stop_ids)
+    tokens = decode(llama, prompts, max_new_tokens=9, stop_ids=layout.stop_ids)
     done: list[int] = []
     answers = respond(llama, layout, prompts, max_new_tokens=9, on_batch=done.append)
     assert answers == [layout.text(row) for row in tokens]
@@ -284,7 +280,7 @@ def test_tokens_are_those_of_the_plain_path(
         base, prompts, max_new_tokens=10, chooser=GreedyChooser(stops), injection=injection
     )
     assert expected == [cut(row, set(stops)) for row in whole]
-    ours = decode_greedily(
+    ours = decode(
         base,
         prompts,
         max_new_tokens=10,
@@ -307,9 +303,7 @@ def test_a_base_without_a_fast_path_is_decoded_plainly(
     for base.has_fast_path in (True, False):
         found.append(
             [
-                decode_greedily(
-                    base, prompts, max_new_tokens=7, stop_ids=(), batch_size=4, injection=memory
-                )
+                decode(base, prompts, max_new_tokens=7, stop_ids=(), batch_size=4, injection=memory)
                 for memory in (None, injection)
             ]
         )
@@ -321,5 +315,5 @@ def test_prompts_alike_but_for_the_last_token(
     base: LanguageModel, prompts: list[list[int]]
 ) -> None:
     """All but what is wanted is shared then."""
-    ours = decode_greedily(base, prompts, max_new_tokens=5, stop_ids=())
+    ours = decode(base, prompts, max_new_tokens=5, stop_ids=())
     assert ours == [by_full_passes(base, prompt, 5) for prompt in prompts]

@@ -7,7 +7,7 @@ import torch
 
 from lorecall.core.files import cache_folder
 from lorecall.lm.base import DEFAULT_BASE, LanguageModel, find_base
-from lorecall.lm.generate import decode_greedily
+from lorecall.lm.generate import decode
 from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Turn
 
@@ -58,7 +58,7 @@ def test_its_template_lays_out_a_conversation(layout: PromptFormat) -> None:
 
 def test_it_answers_in_words(smollm2: LanguageModel, layout: PromptFormat) -> None:
     """A greedy answer to a plain question names the city."""
-    (answer,) = decode_greedily(
+    (answer,) = decode(
         smollm2, [layout.prompt(QUERIES[0])], max_new_tokens=12, stop_ids=layout.stop_ids
     )
     assert "Paris" in layout.text(answer)
@@ -68,7 +68,7 @@ def test_it_decodes_as_generate_does(smollm2: LanguageModel, layout: PromptForma
     """Two prompts of different lengths in one batch, each against its own `generate`."""
     prompts = [layout.prompt(query) for query in QUERIES]
     assert len({len(prompt) for prompt in prompts}) == 2
-    ours = decode_greedily(smollm2, prompts, max_new_tokens=10, stop_ids=layout.stop_ids)
+    ours = decode(smollm2, prompts, max_new_tokens=10, stop_ids=layout.stop_ids)
     for prompt, answer in zip(prompts, ours, strict=True):
         with torch.inference_mode():
             ids = torch.tensor([prompt])

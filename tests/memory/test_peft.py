@@ -19,7 +19,7 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.generate import decode_greedily
+from lorecall.lm.generate import decode
 from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
@@ -238,7 +238,7 @@ class TestLength:
             export_peft(memory, tmp_path / str(i))
             written = GenerationConfig.from_pretrained(tmp_path / str(i))
             model = with_peft(base, tmp_path / str(i))
-            own = decode_greedily(
+            own = decode(
                 base,
                 prompts,
                 max_new_tokens=6,

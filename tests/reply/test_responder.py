@@ -12,10 +12,11 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import answer_plainly
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.generate import decode_greedily
+from lorecall.lm.generate import decode
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Decoding, InjectionConfig, Turn
+from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import MemoryResponder, ModelResponder, VanillaResponder
 from lorecall.settings import TrainSettings
 
@@ -33,7 +34,7 @@ def test_vanilla_is_the_base_alone(llama: LanguageModel) -> None:
     """The tokens of the decoder, as text; three in a row never come twice."""
     vanilla = VanillaResponder(llama)
     prompts = [vanilla.format.prompt(query) for query in QUERIES]
-    tokens = decode_greedily(
+    tokens = decode(
         llama,
         prompts,
         max_new_tokens=128,
@@ -72,7 +73,7 @@ def test_earlier_turns_change_the_answer(llama: LanguageModel) -> None:
     """They are in the prompt."""
     vanilla = brief(VanillaResponder(llama))
     earlier = [Turn(by_author=False, text="one"), Turn(by_author=True, text="two")]
-    assert vanilla.reply("hello there", earlier=earlier) != vanilla.reply("hello there")
+    assert vanilla.reply(messages_of("hello there", earlier)) != vanilla.reply("hello there")
 
 
 def test_an_untrained_memory_answers_as_the_base(

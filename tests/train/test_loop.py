@@ -10,7 +10,7 @@ from torch import Tensor
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.generate import decode_greedily
+from lorecall.lm.generate import decode
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
@@ -109,7 +109,7 @@ class TestBestPoint:
         """Step 0 is a reading too: the pairs go back to their start."""
         samples = encode(llama, make_samples(8))
         prompts = [sample.prompt for sample in samples[:4]]
-        own = decode_greedily(llama, prompts, max_new_tokens=6, stop_ids=())
+        own = decode(llama, prompts, max_new_tokens=6, stop_ids=())
         valid = [Encoded(prompt=p, response=tuple(r)) for p, r in zip(prompts, own, strict=True)]
         base_loss = read(FastEngine(llama), valid).mean
         injection = Injection(llama, CONFIG)

@@ -1,27 +1,37 @@
 """What a bench computes: whom, with which systems, seeds and settings; and its cells."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, TypedDict, Unpack
 
 from pydantic import TypeAdapter
 
 from lorecall.bench.cells import Cell
 from lorecall.bench.people import Source, choose_users
+from lorecall.core.checks import check_range
+from lorecall.core.options import (
+    NO_CHANGES,
+    Sections,
+    belonging,
+    check_options,
+    find_option,
+    make,
+    option,
+)
 from lorecall.errors import ConfigError
 from lorecall.settings import (
     MAX_SEED,
+    SETTINGS,
+    BaseOptions,
     LearnSettings,
-    check_range,
-    choice,
+    PresetName,
     preset,
+    presets_of,
 )
 from lorecall.systems.about import CONTROL, MEMORY, VANILLA
 from lorecall.systems.catalog import system_names
 
-BenchPreset = Literal["smoke", "laptop", "paper"]
 _SMOKE = (VANILLA, "retrieval", CONTROL, MEMORY)
 
 
@@ -29,25 +39,26 @@ _SMOKE = (VANILLA, "retrieval", CONTROL, MEMORY)
 class BenchSettings:
     """The numbers of a bench.
 
-    Args:
-        preset: Where they come from.
-        learn: How every system is trained, how theta is searched, and the bootstrap.
-        history_samples: Most samples of a user, the newest, in whole conversations; None for all.
-        test_samples: Most test samples that are read, evenly spaced; None for all.
-        n_timed: Replies that are timed one by one.
+    `preset` is where they come from, `learn` how every system is trained, how theta is searched,
+    and the bootstrap.
     """
 
-    preset: BenchPreset = "laptop"
+    preset: PresetName = "laptop"
     learn: LearnSettings = field(default_factory=lambda: preset("laptop"))
-    history_samples: int | None = None
-    test_samples: int | None = None
-    n_timed: int = 5
+    history_samples: int | None = option(
+        None, "Most samples of a user, the newest, in whole conversations.", low=20, smoke=48
+    )
+    test_samples: int | None = option(
+        None, "Most test samples that are read, evenly spaced.", low=1, smoke=6
+    )
+    n_timed: int = option(5, "Replies that are timed one by one.", low=1, smoke=1)
 
     def __post_init__(self) -> None:
-        for name in ("history_samples", "test_samples"):
-            if (value := getattr(self, name)) is not None:
-                check_range(name, value, low=20 if name == "history_samples" else 1)
-        check_range("n_timed", self.n_timed, low=1)
+        check_options(self)
+
+
+BENCH: Sections = {**SETTINGS, "base": BaseOptions, "bench": BenchSettings}
+"""Every option of `lorecall bench`, by section."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,22 +122,9 @@ class BenchPlan:
         return TypeAdapter(cls).validate_python(value)
 
 
-class Changes(TypedDict, total=False):
-    """What people change of a preset; what is left out, or None, stays the preset's."""
-
-    trials: int | None
-    initial: int | None
-    samples: int | None
-    epochs: int | None
-    history_samples: int | None
-    test_samples: int | None
-    finalists: int | None
-    reply_length: str | None
-    no_repeat: int | None
-    loss_on: str | None
-
-
-def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
+def bench_preset(
+    name: str, changes: Mapping[str, object] = NO_CHANGES, **named: object
+) -> BenchSettings:
     """Make the settings of a preset.
 
     `smoke` shows in three minutes that all works, and says nothing of quality; `laptop` takes a
@@ -134,65 +132,32 @@ def bench_preset(name: str, **changes: Unpack[Changes]) -> BenchSettings:
 
     Args:
         name: `smoke`, `laptop` or `paper`.
-        changes: What to override.
+        changes: Options by full name, those of a training and a search among them.
+        named: The same by their last names.
 
     Raises:
-        ConfigError: An unknown preset, or a number outside its range.
+        ConfigError: An unknown preset or option, or a value that its option may not have.
 
     Examples:
         >>> from lorecall.bench import bench_preset
         >>> bench_preset("smoke", trials=3).learn.search.trials
         3
     """
-    known: tuple[BenchPreset, ...] = ("smoke", "laptop", "paper")
-    chosen: BenchPreset = choice("the preset", name, known)
-    n_history, n_test = changes.get("history_samples"), changes.get("test_samples")
-    if chosen == "smoke":
-        return BenchSettings(
-            preset="smoke",
-            learn=_smoke(changes),
-            history_samples=n_history or 48,
-            test_samples=n_test or 6,
-            n_timed=1,
-        )
-    learn = preset(
-        chosen,
-        trials=changes.get("trials"),
-        initial=changes.get("initial"),
-        samples=changes.get("samples"),
-        epochs=changes.get("epochs"),
-        finalists=changes.get("finalists"),
-        reply_length=changes.get("reply_length"),
-        no_repeat=changes.get("no_repeat"),
-        loss_on=changes.get("loss_on"),
+    values = {find_option(BENCH, key).full_name: v for key, v in {**changes, **named}.items()}
+    learn = preset(name, belonging(SETTINGS, values))
+    return make(
+        BenchSettings,
+        values,
+        section="bench",
+        presets=presets_of(name),
+        parts={"preset": learn.preset, "learn": learn},
     )
-    return BenchSettings(preset=chosen, learn=learn, history_samples=n_history, test_samples=n_test)
 
 
-DEFAULT_USERS: Mapping[BenchPreset, int] = MappingProxyType({"smoke": 2, "laptop": 8, "paper": 30})
-DEFAULT_SYSTEMS: Mapping[BenchPreset, tuple[str, ...]] = MappingProxyType(
+DEFAULT_USERS: Mapping[PresetName, int] = MappingProxyType({"smoke": 2, "laptop": 8, "paper": 30})
+DEFAULT_SYSTEMS: Mapping[PresetName, tuple[str, ...]] = MappingProxyType(
     {"smoke": _SMOKE, "laptop": ("all",), "paper": ("all", "ablations")}
 )
-
-
-def _smoke(changes: Changes) -> LearnSettings:
-    trials = changes.get("trials") or 2
-    learn = preset(
-        "laptop",
-        trials=trials,
-        initial=changes.get("initial") or min(2, trials),
-        samples=changes.get("samples") or 16,
-        epochs=changes.get("epochs") or 1,
-        finalists=changes.get("finalists") or 1,
-        reply_length=changes.get("reply_length"),
-        no_repeat=changes.get("no_repeat"),
-        loss_on=changes.get("loss_on"),
-    )
-    return replace(
-        learn,
-        train=replace(learn.train, max_prompt_tokens=256, max_response_tokens=64),
-        n_bootstrap=2_000,
-    )
 
 
 def make_plan(

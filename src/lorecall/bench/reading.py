@@ -12,6 +12,7 @@ from time import perf_counter
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, format_for
 from lorecall.records import Sample, evenly_spaced
+from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import Responder
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person
@@ -123,7 +124,7 @@ def _latency_s(responder: Responder, samples: Sequence[Sample], *, n: int) -> fl
     timed = evenly_spaced(samples, min(n, len(samples)))
     for i, sample in enumerate((timed[0], *timed)):
         started = perf_counter()
-        responder.reply(sample.query, earlier=sample.earlier)
+        responder.reply(messages_of(sample.query, sample.earlier))
         if i:
             times.append(perf_counter() - started)
     return median(times)

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter
 from lorecall.bench.cells import FAILURES_FILE, Cell, Failure, failed_cells, settled_cells
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.work import Bench
+from lorecall.core.checks import check_range
 from lorecall.core.processes import Processes, take_job
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.core.provenance import versions
@@ -31,7 +32,6 @@ from lorecall.learning.folder import open_run
 from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
 from lorecall.lm.device import set_threads, sharing_threads
 from lorecall.report.words import counted
-from lorecall.settings import check_range
 from lorecall.systems.catalog import make_system
 from lorecall.systems.contract import System
 

@@ -2,38 +2,31 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from lorecall.cli.output import (
+    Config,
     Device,
-    Finalists,
     FourBit,
     Json,
-    LossOn,
     Model,
-    NoRepeat,
-    ReplyLength,
+    Preset,
+    Set,
+    base_of,
+    base_options,
+    given_options,
+    going_on,
     load_base,
     show,
 )
-
-
-class _RunByDefault(TyperGroup):
-    """`lorecall bench --out DIR` is `lorecall bench run --out DIR`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command's name in where options come first."""
-        options_first = bool(args) and args[0].startswith("-") and args[0] != "--help"
-        return super().parse_args(ctx, ["run", *args] if options_first else args)
-
+from lorecall.errors import ConfigError
 
 bench_app = typer.Typer(
-    cls=_RunByDefault,
     help="Compare systems over users: the paper's tables, with intervals.",
     no_args_is_help=True,
+    invoke_without_command=True,
 )
 
 Files = Annotated[
@@ -42,13 +35,17 @@ Files = Annotated[
 Judged = Annotated[list[Path] | None, typer.Option(help="A judge's labels; may be repeated.")]
 
 
-@bench_app.command("run")
-def bench_run(  # noqa: PLR0913 - one parameter an option
+@bench_app.callback()
+def bench(  # noqa: PLR0913 - one parameter an option
+    context: typer.Context,
     *,
-    out: Annotated[Path, typer.Option(help="Folder of the bench; the same one goes on with it.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the bench; the same one goes on.", show_default=False),
+    ] = None,
     data: Annotated[
         list[str] | None,
-        typer.Option(help="A dataset's name, or a JSONL file; may be repeated. chitchat if none."),
+        typer.Option(help="A dataset's name, or a file; may be repeated. chitchat if none."),
     ] = None,
     path: Files = None,
     users: Annotated[
@@ -65,60 +62,48 @@ def bench_run(  # noqa: PLR0913 - one parameter an option
         ),
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
-    preset: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
-    trials: Annotated[int | None, typer.Option(min=1, help="Most trials of a search.")] = None,
-    initial: Annotated[int | None, typer.Option(min=1, help="Trials before it suggests.")] = None,
-    samples: Annotated[int | None, typer.Option(help="Training samples a trial sees.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Cap on the epochs.")] = None,
-    history_samples: Annotated[
-        int | None, typer.Option(help="Most samples of a user, the newest.")
-    ] = None,
-    test_samples: Annotated[int | None, typer.Option(help="Most test samples a user.")] = None,
-    finalists: Finalists = None,
-    reply_length: ReplyLength = "own",
-    no_repeat: NoRepeat = 3,
-    loss_on: LossOn = "response",
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
     judged: Judged = None,
+    preset: Preset = None,
     model: Model = None,
-    device: Device = "auto",
-    four_bit: FourBit = False,
+    device: Device = None,
+    config: Config = None,
+    sets: Set = None,
     as_json: Json = False,
 ) -> None:
     """Do what is left of a bench, cell by cell, and write its tables."""
-    from rich.console import Console  # noqa: PLC0415
+    if context.invoked_subcommand is not None:
+        return
+    from lorecall.bench.plan import BENCH, bench_preset, make_plan  # noqa: PLC0415
 
-    from lorecall.bench.plan import bench_preset, make_plan  # noqa: PLC0415
-    from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
-    from lorecall.bench.run import check_failures, run_bench  # noqa: PLC0415
-    from lorecall.lm.device import set_threads  # noqa: PLC0415
-    from lorecall.report.bar import BarReporter  # noqa: PLC0415
+    if out is None:
+        raise ConfigError(
+            "a bench has a folder",
+            expected="--out DIR",
+            got="none",
+            next_step="The same folder goes on with what is finished.",
+        )
+    named = {"preset": preset, "base.model": model, "base.device": device}
+    values = given_options(BENCH, config, sets, **named)
+    settings = bench_preset(str(values.get("preset", "laptop")), values)
+    base = base_options(values)
+    with going_on():
+        plan = make_plan(
+            data or ["chitchat"],
+            paths=path or (),
+            users=users,
+            systems=systems,
+            seeds=seeds,
+            settings=settings,
+        )
+        from rich.console import Console  # noqa: PLC0415
 
-    settings = bench_preset(
-        preset,
-        trials=trials,
-        initial=initial,
-        samples=samples,
-        epochs=epochs,
-        history_samples=history_samples,
-        test_samples=test_samples,
-        finalists=finalists,
-        reply_length=reply_length,
-        no_repeat=no_repeat,
-        loss_on=loss_on,
-    )
-    plan = make_plan(
-        data or ["chitchat"],
-        paths=path or (),
-        users=users,
-        systems=systems,
-        seeds=seeds,
-        settings=settings,
-    )
-    set_threads()
-    base = load_base(model, device, four_bit=four_bit)
-    with BarReporter(Console(stderr=True)) as reporter:
-        failures = run_bench(plan, base, out=out, workers=workers, reporter=reporter)
+        from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
+        from lorecall.bench.run import check_failures, run_bench  # noqa: PLC0415
+        from lorecall.report.bar import BarReporter  # noqa: PLC0415
+
+        with BarReporter(Console(stderr=True)) as reporter:
+            failures = run_bench(plan, load_base(base), out=out, workers=workers, reporter=reporter)
     view = render_bench(out, judged=judged or ())
     value = {"out": str(out), "failed": [asdict(failure) for failure in failures]}
     written = f"wrote {out}/bench.md, bench.html and tables.json"
@@ -155,12 +140,11 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     test_samples: Annotated[int, typer.Option(min=1, help="Most test samples read.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     model: Model = None,
-    device: Device = "auto",
+    device: Device = None,
     four_bit: FourBit = False,
     as_json: Json = False,
 ) -> None:
     """Ask a memory whether it knows its person: style, recall, absence, controls, damage."""
-    from lorecall.lm.device import set_threads  # noqa: PLC0415
     from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
     from lorecall.reply.responder import MemoryResponder  # noqa: PLC0415
     from lorecall.scorecard.card import CardSettings  # noqa: PLC0415
@@ -172,8 +156,7 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     person, rest = people_for(
         memory, data, folder=folder, paths=path or (), n_others=others, seed=seed
     )
-    set_threads()
-    base = load_base(model or memory.manifest.base.name, device, four_bit=four_bit)
+    base = base_of(model, device, four_bit=four_bit, default=memory.manifest.base.name)
     card = make_card(
         MemoryResponder(base, memory),
         person,

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, load_base, show
+from lorecall.cli.output import Device, FourBit, Json, base_of, going_on, show
 from lorecall.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ judge_app = typer.Typer(help="Win rates by a judge, checked against people.", no
 Pairs = Annotated[
     Path, typer.Argument(help="JSONL file of pairs of responses, as `lorecall bench` writes it.")
 ]
-KINDS = ("local", "endpoint", "stand-in")
+Kind = Literal["local", "endpoint", "stand-in"]
 
 
 @judge_app.command("run")
@@ -25,7 +25,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     pairs: Pairs,
     *,
     judge: Annotated[
-        str, typer.Option(help="local, endpoint, or stand-in (word overlap, for tests).")
+        Kind, typer.Option(help="Who judges; the stand-in, by word overlap, is for tests.")
     ],
     out: Annotated[
         Path, typer.Option(help="JSONL file for the judge's labels; the same one goes on.")
@@ -40,7 +40,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
             help="Endpoint: http://HOST:PORT/v1; masked texts go there.", show_default=False
         ),
     ] = None,
-    device: Device = "auto",
+    device: Device = None,
     four_bit: FourBit = False,
     probe_n: Annotated[
         int, typer.Option("--probe-n", min=1, help="Samples of the sanity probe, at most.")
@@ -66,7 +66,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
 
     given = read_pairs(pairs)
     answers = out.with_name(f"{out.name}.answers")
-    with BarReporter(Console(stderr=True)) as reporter:
+    with going_on(), BarReporter(Console(stderr=True)) as reporter:
         asked = _make_judge(judge, model, url, device=device, four_bit=four_bit, seed=seed)
         chosen = CachedJudge(asked, answers, seed=seed)
         reporter.plan(min(probe_n, len(given)) + len(given))
@@ -156,25 +156,16 @@ def judge_agree(
 
 
 def _make_judge(
-    kind: str, model: str | None, url: str | None, *, device: str, four_bit: bool, seed: int
+    kind: Kind, model: str | None, url: str | None, *, device: str | None, four_bit: bool, seed: int
 ) -> "Judge":
-    if kind not in KINDS:
-        raise ConfigError(
-            "a judge is one of a few kinds",
-            expected=", ".join(KINDS),
-            got=repr(kind),
-            next_step="For example: --judge local --model FOLDER",
-        )
     if kind == "stand-in":
         from lorecall.judge.judge import StandInJudge  # noqa: PLC0415
 
         return StandInJudge()
     if kind == "local":
         from lorecall.judge.local import LocalJudge  # noqa: PLC0415
-        from lorecall.lm.device import set_threads  # noqa: PLC0415
 
-        set_threads()
-        return LocalJudge(load_base(model, device, four_bit=four_bit))
+        return LocalJudge(base_of(model, device, four_bit=four_bit))
     if model is None or url is None:
         raise ConfigError(
             "a judge behind an endpoint has a name and an address",

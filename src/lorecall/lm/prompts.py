@@ -146,6 +146,10 @@ class PromptFormat:
         kept = words[-max(1, self.max_prompt_tokens - frame) :]
         return self._render_query(str(self.tokenizer.decode(kept)))[-self.max_prompt_tokens :]
 
+    def left_out(self, query: str) -> int:
+        """Return how many tokens of a query there is no room for, its beginning."""
+        return max(0, len(self._render_query(self._plain(query))) - self.max_prompt_tokens)
+
     def text(self, ids: Sequence[int]) -> str:
         """Turn response tokens back into text."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()

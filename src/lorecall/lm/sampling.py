@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest one, stopping made likelier or less so, no loop entered.
+"""Which token comes next: the likeliest or a drawn one, stopping made likelier, no loop entered.
 
 Greedy decoding of a small model, tuned or not, falls into loops. An answer in which no few tokens
 in a row come twice has none.
@@ -9,6 +9,7 @@ step, tells where it would end for any such number (`MarginChooser`, `ends_at`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from hashlib import sha256
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -59,6 +60,83 @@ class GreedyChooser:
             logits[:, self._stops.at(logits)] += self._decoding.stop_bias
         _bar(logits, rows, answers, self._decoding.no_repeat)
         return logits.argmax(dim=-1)
+
+
+class SamplingChooser:
+    """Draws a token that may come, after the temperature, from the likeliest ones.
+
+    What is drawn depends on an answer's key and how far it is alone: it is the same whatever else
+    is in the batch. The filters are those of transformers' `generate`.
+
+    Args:
+        stop_ids: Tokens that end an answer.
+        decoding: What to heed beside the logits; its temperature is above 0.
+        keys: One an answer; those of like keys draw alike.
+    """
+
+    def __init__(
+        self, stop_ids: Collection[int], decoding: Decoding, keys: Sequence[bytes]
+    ) -> None:
+        self.stop_ids = frozenset(stop_ids)
+        self._decoding, self._stops, self._keys = decoding, _Columns(stop_ids), keys
+
+    def choose(
+        self, logits: Tensor, rows: Sequence[int], answers: Sequence[Sequence[int]]
+    ) -> Tensor:
+        """Choose the next token of some answers."""
+        if self._decoding.stop_bias:
+            logits[:, self._stops.at(logits)] += self._decoding.stop_bias
+        _bar(logits, rows, answers, self._decoding.no_repeat)
+        draws = torch.tensor(
+            [self._draw(self._keys[row], len(answers[row])) for row in rows],
+            dtype=torch.float64,
+            device=logits.device,
+        )
+        kept = probabilities(logits, self._decoding).cumsum(dim=-1)
+        # the draw is below 1, so the token found has a probability above 0
+        return torch.searchsorted(kept, (draws * kept[:, -1])[:, None], right=True)[:, 0]
+
+    def _draw(self, key: bytes, step: int) -> float:
+        """Return a number in [0, 1) that the seed, the key and the step alone decide."""
+        counter = f"{self._decoding.seed} {step} ".encode() + key
+        return int.from_bytes(sha256(counter).digest()[:6]) / 2**48
+
+
+def probabilities(logits: Tensor, decoding: Decoding) -> Tensor:
+    """Return what tokens are drawn with: temperature, then the likeliest by `top_p` and `min_p`.
+
+    Args:
+        logits: *Shape:* (rows, vocabulary)
+        decoding: With a temperature above 0.
+
+    Returns:
+        In fp64, 0 for those left out. *Shape:* (rows, vocabulary)
+    """
+    behind = logits.double() - logits.amax(dim=-1, keepdim=True)
+    p = (behind / decoding.temperature).softmax(dim=-1)
+    if decoding.top_p < 1:
+        ordered, order = p.sort(dim=-1)
+        beyond = ordered.cumsum(dim=-1) <= 1 - decoding.top_p
+        beyond[:, -1] = False
+        p = p.masked_fill(beyond.scatter(-1, order, beyond), 0)
+    if decoding.min_p > 0:
+        p = p.masked_fill(p < decoding.min_p * p.amax(dim=-1, keepdim=True), 0)
+    return p / p.sum(dim=-1, keepdim=True)
+
+
+def chooser_for(
+    stop_ids: Collection[int], decoding: Decoding, prompts: Sequence[Sequence[int]]
+) -> Chooser:
+    """Return who chooses the tokens of answers to some prompts, as they are told to be decoded.
+
+    Args:
+        stop_ids: Tokens that end an answer.
+        decoding: How tokens are chosen.
+        prompts: Token ids, one list an answer.
+    """
+    if decoding.temperature == 0:
+        return GreedyChooser(stop_ids, decoding)
+    return SamplingChooser(stop_ids, decoding, [repr(list(p)).encode() for p in prompts])
 
 
 class MarginChooser:

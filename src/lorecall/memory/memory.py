@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -132,7 +132,8 @@ class StoredMemory:
 
     def decoded(self, decoding: Decoding) -> Self:
         """Return the same memory with replies decoded another way."""
-        manifest = self.manifest.model_copy(update=asdict(decoding))
+        own = {"stop_bias": decoding.stop_bias, "no_repeat": decoding.no_repeat}
+        manifest = self.manifest.model_copy(update=own)
         return replace(self, manifest=manifest)
 
     def check_base(self, name: str, fingerprint: str) -> None:

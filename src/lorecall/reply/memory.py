@@ -1,20 +1,104 @@
 """A memory with its base: what replies."""
 
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import StoredMemory
+from lorecall.memory.memory import Manifest, StoredMemory, find_memory
+from lorecall.records import Decoding, InjectionConfig
+from lorecall.reply.messages import Messages
+from lorecall.reply.responder import MemoryResponder
 
 
 class Memory:
-    """A stored memory with its base."""
+    """A person's memory, ready to reply.
 
-    def __init__(self, stored: StoredMemory, base: LanguageModel, *, path: Path) -> None:
-        self.stored, self.base, self.path = stored, base, path
+    Args:
+        stored: What is in its folder.
+        base: The base it was trained for; loaded by its name when None, at the first reply.
+        path: Its folder.
+
+    Raises:
+        ModelError: The base is another one.
+    """
+
+    def __init__(
+        self, stored: StoredMemory, base: LanguageModel | None = None, *, path: Path
+    ) -> None:
+        if base is not None:
+            stored.check_base(base.name, base.fingerprint)
+        self.stored, self.path, self._base = stored, path, base
 
     @classmethod
     def load(cls, folder: str | Path, base: LanguageModel | None = None) -> Self:
-        """Load it."""
-        stored = StoredMemory.load(folder)
-        return cls(stored, base or LanguageModel.load(stored.manifest.base.name), path=Path(folder))
+        """Read a memory's folder, or the run's that holds one.
+
+        Args:
+            folder: The folder.
+            base: The base it was trained for; loaded by its name when None, at the first reply.
+
+        Raises:
+            ArtefactError: It is missing, corrupt, truncated or of another version.
+            ModelError: The base is another one.
+        """
+        return cls(StoredMemory.load(folder), base, path=find_memory(Path(folder)))
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it was made of, and for which base."""
+        return self.stored.manifest
+
+    @property
+    def theta(self) -> InjectionConfig:
+        """Which layers carry it, with how many modules, of which rank."""
+        return self.stored.config
+
+    @property
+    def decoding(self) -> Decoding:
+        """How its replies are decoded unless another way is asked for."""
+        return self.stored.decoding
+
+    @property
+    def base(self) -> LanguageModel:
+        """The base, loaded if it was not.
+
+        Raises:
+            ModelError: It is not there, or another one is.
+        """
+        return self._responder.base
+
+    def reply(self, messages: Messages, *, decoding: Decoding | None = None) -> str:
+        """Answer the last of some messages.
+
+        Args:
+            messages: The conversation, `[{"role": "user", "content": "..."}, ...]`, or a query.
+            decoding: How tokens are chosen; as the memory says when None.
+
+        Raises:
+            ConfigError: The messages are no conversation that ends with the user's.
+        """
+        return self._responder.reply(messages, decoding=decoding)
+
+    def stream(self, messages: Messages, *, decoding: Decoding | None = None) -> Iterator[str]:
+        """Answer as `reply` does, in pieces as they are found.
+
+        Args:
+            messages: The conversation, or a query.
+            decoding: How tokens are chosen; as the memory says when None.
+
+        Raises:
+            ConfigError: The messages are no conversation that ends with the user's.
+        """
+        return self._responder.stream(messages, decoding=decoding)
+
+    def left_out(self, messages: Messages) -> int:
+        """Return how many tokens of the query are not read, for there is no room for them."""
+        return self._responder.left_out(messages)
+
+    @cached_property
+    def _responder(self) -> MemoryResponder:
+        return MemoryResponder(
+            self._base or LanguageModel.load(self.manifest.base.name), self.stored
+        )

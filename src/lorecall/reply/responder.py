@@ -4,21 +4,22 @@ Every system under evaluation is a `ModelResponder`, so that all of them share p
 and differ by nothing but what they know of the person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.generate import respond
+from lorecall.lm.generate import respond, stream
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import Decoding, Sample, Turn
+from lorecall.records import Decoding, Sample
+from lorecall.reply.messages import Messages, parse
 from lorecall.settings import TrainSettings
 
 
 @runtime_checkable
 class Responder(Protocol):
-    """Answers queries; the contract every system under evaluation keeps.
+    """Answers conversations; the contract every system under evaluation keeps.
 
     `decoding` is how its replies are decoded, `injection` what it has in the weights.
     """
@@ -27,8 +28,12 @@ class Responder(Protocol):
     injection: Injection | None
     decoding: Decoding
 
-    def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
-        """Answer one query."""
+    def reply(self, messages: Messages) -> str:
+        """Answer the last of some messages."""
+        ...
+
+    def stream(self, messages: Messages) -> Iterator[str]:
+        """Answer as `reply` does, in pieces as they are found."""
         ...
 
     def reply_all(self, queries: Sequence[str]) -> list[str]:
@@ -80,14 +85,41 @@ class ModelResponder:
         self.earlier_turns = limits.earlier_turns
         self.format = format_for(base, limits)
 
-    def reply(self, query: str, *, earlier: Sequence[Turn] = ()) -> str:
-        """Answer one query.
+    def reply(self, messages: Messages, *, decoding: Decoding | None = None) -> str:
+        """Answer the last of some messages.
 
         Args:
-            query: What was said.
-            earlier: Earlier turns of the conversation, oldest first.
+            messages: The conversation, or a query; as many of its earlier turns are shown as in
+                training.
+            decoding: How tokens are chosen; the responder's own way when None.
+
+        Raises:
+            ConfigError: The messages are no conversation that ends with the user's.
         """
-        return self._respond([self.format.prompt(query, earlier, self._notes(query))])[0]
+        return self._respond([self._prompt(messages)], decoding)[0]
+
+    def stream(self, messages: Messages, *, decoding: Decoding | None = None) -> Iterator[str]:
+        """Answer as `reply` does, in pieces as they are found.
+
+        Args:
+            messages: The conversation, or a query.
+            decoding: How tokens are chosen; the responder's own way when None.
+
+        Raises:
+            ConfigError: The messages are no conversation that ends with the user's.
+        """
+        return stream(
+            self.base,
+            self.format,
+            self._prompt(messages),
+            max_new_tokens=self.max_new_tokens,
+            decoding=decoding or self.decoding,
+            injection=self.injection,
+        )
+
+    def left_out(self, messages: Messages) -> int:
+        """Return how many tokens of the query are not read, for there is no room for them."""
+        return self.format.left_out(parse(messages)[0])
 
     def reply_all(self, queries: Sequence[str]) -> list[str]:
         """Answer queries that have no earlier turns, in their order."""
@@ -102,13 +134,18 @@ class ModelResponder:
     def _notes(self, query: str, *, before: str | None = None) -> Sequence[str]:
         return self.recall.recall(query, before=before) if self.recall is not None else ()
 
-    def _respond(self, prompts: list[list[int]]) -> list[str]:
+    def _prompt(self, messages: Messages) -> list[int]:
+        query, earlier = parse(messages)
+        shown = earlier[max(0, len(earlier) - self.earlier_turns) :]
+        return self.format.prompt(query, shown, self._notes(query))
+
+    def _respond(self, prompts: list[list[int]], decoding: Decoding | None = None) -> list[str]:
         return respond(
             self.base,
             self.format,
             prompts,
             max_new_tokens=self.max_new_tokens,
-            decoding=self.decoding,
+            decoding=decoding or self.decoding,
             injection=self.injection,
         )
 

@@ -44,7 +44,6 @@ _SETTINGS = (
     "train.learning_rate",
     "train.batch_size",
     "train.max_epochs",
-    "train.loss_on",
     "search.trials",
     "search.initial",
     "search.samples",

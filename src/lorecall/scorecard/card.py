@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lorecall.bench.reading import PartReading, read_fitted, read_losses
+from lorecall.core.checks import check_range
 from lorecall.errors import ConfigError
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.metrics.overlap import persona_f1, persona_tokens
@@ -15,7 +16,7 @@ from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.scorecard.ability import Ability, ability
 from lorecall.scorecard.absence import Absence, absence
 from lorecall.scorecard.recall import Recall, recall
-from lorecall.settings import TrainSettings, check_range
+from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person
 
 

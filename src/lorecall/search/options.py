@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from lorecall.core.checks import check_range
 from lorecall.records import SurrogateKind
-from lorecall.settings import check_range
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

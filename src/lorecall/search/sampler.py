@@ -19,6 +19,7 @@ from optuna.search_space import intersection_search_space
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from lorecall.core.checks import check_range
 from lorecall.errors import ConfigError, SpaceExhaustedError
 from lorecall.search.chains import CHAINS, last_states
 from lorecall.search.discrete import MAX_LEVELS, DiscreteSpace, Params, Points, levels_of
@@ -27,7 +28,6 @@ from lorecall.search.observations import SUGGESTED, Observations, observe, queue
 from lorecall.search.options import SamplerOptions
 from lorecall.search.prior import Prior
 from lorecall.search.suggestion import Suggester
-from lorecall.settings import check_range
 
 SUGGEST_S = "lorecall:suggest_s"
 """System attribute with the seconds a suggestion took."""

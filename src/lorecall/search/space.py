@@ -11,17 +11,11 @@ from typing import get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
+from lorecall.core.checks import check_levels, check_range, choice
 from lorecall.errors import ConfigError
 from lorecall.records import PAPER_FACTORS, Inject, InjectionConfig, Placement, Searched, deal
 from lorecall.search.discrete import DiscreteSpace, Params
-from lorecall.settings import (
-    MAX_LORAS,
-    MIN_SCALING,
-    RANKS,
-    check_levels,
-    check_range,
-    choice,
-)
+from lorecall.settings import MAX_LORAS, MIN_SCALING, RANKS
 
 FIXED_RANK = 16  # r where it is not searched (SPEC section 4)
 

@@ -3,8 +3,7 @@
 import contextlib
 import time
 import warnings
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -20,10 +19,10 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from lorecall.core.provenance import without_password
 from lorecall.errors import SpaceExhaustedError, StorageError
 from lorecall.search.claims import GRACE_S, HEARTBEAT_S, Lost, claim, lost_in
 from lorecall.search.observations import RETRY_OF, is_finished, known_params, whole_params
+from lorecall.search.storage import reaching
 
 WITHDRAWN = "withdrawn"
 """User attribute of a trial that two processes were given at once, and this one released."""
@@ -53,7 +52,7 @@ def open_study(
             objectives.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _reaching(storage_url):
+    with reaching(storage_url, StorageInternalError):
         study = optuna.create_study(
             storage=_storage(storage_url),
             study_name=name,
@@ -78,7 +77,7 @@ def check_storage(storage_url: str) -> None:
         StorageError: It cannot.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _reaching(storage_url):
+    with reaching(storage_url, StorageInternalError):
         _storage(storage_url)
 
 
@@ -205,25 +204,3 @@ def _is_being_made(reason: BaseException | None) -> bool:
             return True
         reason = reason.__cause__
     return False
-
-
-@contextmanager
-def _reaching(storage_url: str) -> Generator[None]:
-    try:
-        yield
-    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError, OSError) as reason:
-        raise StorageError(
-            "the storage of the trials must be reachable",
-            expected="an SQLAlchemy URL of a database that can be written",
-            got=f"{without_password(storage_url)} ({_first_cause(reason)})",
-            next_step="Check the URL, its driver and the server, or leave it out for a local file;"
-            " a local file that is no database can only be deleted.",
-        ) from None
-
-
-def _first_cause(reason: BaseException) -> str:
-    """Return the first line of the error under Optuna's and SQLAlchemy's."""
-    while reason.__cause__ is not None:
-        reason = reason.__cause__
-    lines = str(reason).splitlines() or [""]
-    return f"{type(reason).__name__}: {lines[0]}"

@@ -152,8 +152,8 @@ def fit_length(
     reader, split = Reader(base, budget.train), person.split
     own = reader.encode(split.train, past=split.train)  # of the training part the answers count
     prompts = reader.encode(split.valid, past=split.train, recall=recall)
-    longest = max(prompts.longest_response, own.longest_response)
     injection = memory and Injection.of(base, memory)
+    longest = max(prompts.longest_response, own.longest_response)
     return reader.fit_length(prompts, own, max_new_tokens=longest, injection=injection)
 
 

@@ -106,11 +106,9 @@ def with_fitted_length(
         settings: Whether lengths are fitted, and how prompts look.
     """
     runner = TrialRunner(base, settings=settings, seed=memory.manifest.training.seed)
+    injection = Injection.of(base, memory)
     decoding = runner.fit_length(
-        data.valid,
-        data.train,
-        max_new_tokens=data.max_new_tokens,
-        injection=Injection.of(base, memory),
+        data.valid, data.train, max_new_tokens=data.max_new_tokens, injection=injection
     )
     return memory.decoded(decoding)
 

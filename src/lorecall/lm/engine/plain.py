@@ -4,7 +4,8 @@ Nothing here is clever. The fast path (`body`, `steps`) is tested against it, an
 fast path runs on it.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 
 import torch
 from torch import Tensor
@@ -16,7 +17,6 @@ from lorecall.lm.hooks import Acting
 from lorecall.lm.sampling import Chooser
 
 
-@torch.inference_mode()
 def answer_plainly(
     base: LanguageModel,
     prompts: Sequence[Sequence[int]],
@@ -37,7 +37,24 @@ def answer_plainly(
     Returns:
         One list of new token ids a prompt, in the prompts' order.
     """
+    steps = plain_steps(
+        base, prompts, max_new_tokens=max_new_tokens, chooser=chooser, injection=injection
+    )
+    return deque(steps, maxlen=1).pop()
+
+
+@torch.inference_mode()
+def plain_steps(
+    base: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    chooser: Chooser,
+    injection: Injection | None = None,
+) -> Generator[list[list[int]]]:
+    """Answer prompts as `answer_plainly` does; yield the answers so far, empty ones first."""
     answers: list[list[int]] = [[] for _ in prompts]
+    yield answers
     rows = list(range(len(prompts)))  # the prompts still going on
     ids, mask = pad_left(prompts, base.pad_id, base.device)
     cache = DynamicCache(config=base.model.config)
@@ -49,6 +66,7 @@ def answer_plainly(
         going = [i for i, token in enumerate(chosen.tolist()) if token not in chooser.stop_ids]
         for i in going:
             answers[rows[i]].append(int(chosen[i]))
+        yield answers
         if not going or step == max_new_tokens - 1:
             break
         if len(going) < len(rows):
@@ -59,7 +77,6 @@ def answer_plainly(
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         positions = base.positions(mask)[:, -1:]
         hidden = base.hidden(chosen[:, None], mask, positions=positions, cache=cache, memory=memory)
-    return answers
 
 
 def acting_on(injection: Injection | None, responses: Tensor | None = None) -> Acting | None:

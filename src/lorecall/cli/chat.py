@@ -1,0 +1,141 @@
+"""`lorecall chat`: a conversation with a memory, streamed; a message a line where it is piped."""
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lorecall.cli.ask import (
+    DrawSeed,
+    MemoryDir,
+    MinP,
+    Sides,
+    Temperature,
+    TopP,
+    as_text,
+)
+from lorecall.cli.output import Device, FourBit, Json, Model, printable, tell
+from lorecall.records import Decoding
+
+if TYPE_CHECKING:
+    from lorecall.reply.messages import Message
+
+_HELP = {
+    "/compare": "answer the last message with the base alone and with the memory",
+    "/reset": "forget the conversation",
+    "/help": "show this",
+    "/quit": "end; so do Ctrl-D and Ctrl-C",
+}
+
+
+def chat(  # noqa: PLR0913 - one parameter an option
+    *,
+    memory: MemoryDir,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    min_p: MinP = 0.0,
+    seed: DrawSeed = 0,
+    model: Model = None,
+    device: Device = None,
+    four_bit: FourBit = False,
+    as_json: Json = False,
+) -> None:
+    """Talk with someone who knows the person; `/help` lists what else it takes."""
+    sampling = Decoding(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
+    sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
+    conversation = _Conversation(sides, as_json=as_json)
+    try:
+        for line in _lines():
+            if not conversation.take(line):
+                break
+    except KeyboardInterrupt:
+        tell("")
+
+
+class _Conversation:
+    """What was said so far, and who answers."""
+
+    def __init__(self, sides: Sides, *, as_json: bool) -> None:
+        self._sides, self._as_json = sides, as_json
+        self._messages: list[Message] = []
+
+    def take(self, line: str) -> bool:
+        """Take a message or a command; whether the conversation goes on."""
+        line = line.strip()
+        match line:
+            case "":
+                pass
+            case "/quit":
+                return False
+            case "/reset":
+                self._messages = []
+            case "/compare":
+                self._compare()
+            case _ if line.startswith("/"):
+                for name, does in _HELP.items():
+                    tell(f"{name:<9} {does}")
+            case _:
+                self._answer(line)
+        return True
+
+    def _answer(self, said: str) -> None:
+        self._messages.append({"role": "user", "content": said})
+        self._sides.tell_left_out(self._messages)
+        pieces = self._stream()
+        if self._as_json:
+            reply = "".join(pieces)
+            _print(json.dumps({"query": said, "reply": reply}, ensure_ascii=False) + "\n")
+        else:
+            reply = ""
+            for piece in pieces:
+                reply += piece
+                _print(printable(piece))
+            _print("\n")
+        if reply.strip():
+            self._messages.append({"role": "assistant", "content": reply})
+        else:  # nothing to go on from
+            self._messages.pop()
+
+    def _stream(self) -> Iterator[str]:
+        from lorecall.data.privacy import mask_pieces  # noqa: PLC0415
+
+        memory = self._sides.memory
+        decoding = self._sides.decoding_of(memory)
+        return mask_pieces(memory.stream(self._messages, decoding=decoding))
+
+    def _compare(self) -> None:
+        said = [i for i, message in enumerate(self._messages) if message["role"] == "user"]
+        if not said:
+            tell("nothing was said yet")
+            return
+        messages = self._messages[: said[-1] + 1]
+        sides = {"vanilla": self._sides.vanilla, "memory": self._sides.memory}
+        replies = {name: self._sides.reply(side, messages) for name, side in sides.items()}
+        if self._as_json:
+            value = {"query": messages[-1]["content"], "replies": replies}
+            _print(json.dumps(value, ensure_ascii=False) + "\n")
+            return
+        for name, reply in replies.items():
+            _print(f"{name}: {printable(reply)}\n")
+
+
+def _lines() -> Iterator[str]:
+    """Return what is typed, with a prompt, or what is piped."""
+    if not sys.stdin.isatty():
+        yield from map(as_text, sys.stdin.buffer)
+        return
+    import_module("readline")  # lines can be edited
+
+    tell(f"{', '.join(_HELP)}")
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            tell("")
+            return
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

@@ -1,0 +1,175 @@
+"""`lorecall learn`, and what is done with a finished run: `show`, `report`, `export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lorecall.cli.output import (
+    Config,
+    Device,
+    Json,
+    Model,
+    Preset,
+    Seed,
+    Set,
+    base_options,
+    given_options,
+    going_on,
+    load_base,
+    printable,
+    tell,
+)
+from lorecall.cli.output import show as _show
+from lorecall.core.options import belonging, make
+from lorecall.errors import ConfigError
+from lorecall.records import Searched
+from lorecall.settings import LEARN, SETTINGS, RunOptions
+from lorecall.settings import preset as make_settings
+
+RunDir = Annotated[Path, typer.Argument(help="A run's folder, made by `lorecall learn`.")]
+_PANEL = "Whose memory, and where it goes"
+
+
+def learn(  # noqa: PLR0913 - one parameter an option
+    *,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            help="Their id, or its start; if there are several.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(help="A chat export or JSONL file.", rich_help_panel=_PANEL),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="A dataset, or the format of --history.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the run; goes on with it.", rich_help_panel=_PANEL)
+    ],
+    model: Model = None,
+    device: Device = None,
+    preset: Preset = None,
+    search: Annotated[
+        Searched | None,
+        typer.Option(
+            metavar="WHAT", help="all, or one or two of layer, n, rank: n+rank.", show_default=False
+        ),
+    ] = None,
+    seed: Seed = None,
+    config: Config = None,
+    sets: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Find, train and store a person's memory, and measure what it changed."""
+    named = {"preset": preset, "search.searched": search, "seed": seed}
+    named |= {"base.model": model, "base.device": device}
+    values = given_options(LEARN, config, sets, **named)
+    settings = make_settings(str(values.get("preset", "laptop")), belonging(SETTINGS, values))
+    run = make(RunOptions, values, section="run")
+    if run.storage is not None:
+        from lorecall.search.storage import check_url  # noqa: PLC0415
+
+        check_url(run.storage)
+    base = base_options(values)
+    source, files = _source(data, history)
+    with going_on():
+        from rich.console import Console  # noqa: PLC0415
+
+        from lorecall.data.catalog import load_history  # noqa: PLC0415
+        from lorecall.data.history import split_history  # noqa: PLC0415
+        from lorecall.data.purpose import purpose_of  # noqa: PLC0415
+        from lorecall.report.bar import BarReporter  # noqa: PLC0415
+
+        loaded = load_history(source, user=user, path=files, seed=settings.seed)
+        split_history(loaded)  # too short a history is refused before a model is loaded
+        tell(printable(purpose_of(loaded)))
+        from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
+        from lorecall.learning.result import RunResult  # noqa: PLC0415
+        from lorecall.report.terminal import summary  # noqa: PLC0415
+
+        with BarReporter(Console(stderr=True)) as reporter:
+            learn_from(
+                loaded,
+                base=load_base(base),
+                out=out,
+                settings=settings,
+                storage=run.storage,
+                workers=run.workers,
+                warm_start=run.warm_start,
+                reporter=reporter,
+            )
+    result = RunResult.load(out)
+    _show(result.model_dump(mode="json"), summary(result, out), as_json=as_json)
+
+
+def show(
+    folder: RunDir,
+    *,
+    svg: Annotated[Path | None, typer.Option(help="Also write the view as a picture.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show theta, the front, the scores, the settings and the sizes of a finished run."""
+    from lorecall.learning.result import RunResult  # noqa: PLC0415
+    from lorecall.report.tables import save_picture  # noqa: PLC0415
+    from lorecall.report.terminal import summary  # noqa: PLC0415
+
+    result = RunResult.load(folder)
+    view = summary(result, folder)
+    if svg is not None:
+        save_picture(view, svg, title=f"lorecall show {folder}")
+    _show(result.model_dump(mode="json"), view, as_json=as_json)
+
+
+def report(
+    folder: RunDir,
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="The page; DIR/report.html otherwise.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page about a finished run."""
+    from lorecall.learning.result import RunResult  # noqa: PLC0415
+    from lorecall.report.html import write_report  # noqa: PLC0415
+
+    page = out or folder / "report.html"
+    write_report(RunResult.load(folder), page)
+    _show({"report": str(page)}, f"wrote {page}", as_json=as_json)
+
+
+def export(
+    folder: RunDir,
+    *,
+    peft: Annotated[Path, typer.Option(help="Folder for a standard PEFT adapter.")],
+    as_json: Json = False,
+) -> None:
+    """Write the memory as a PEFT adapter, which peft and vLLM load."""
+    from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
+    from lorecall.memory.peft import export_peft  # noqa: PLC0415
+
+    export_peft(StoredMemory.load(folder), peft)
+    _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
+
+
+def _source(data: str | None, history: list[Path] | None) -> tuple[str | Path, list[Path] | None]:
+    """Return what a history is loaded from, and the files where it is a format's name."""
+    if data is not None:
+        return data, history
+    if history is None or len(history) > 1:
+        raise ConfigError(
+            "a history must be given",
+            expected="--history FILE, --data NAME, or --data NAME and its files",
+            got="neither" if history is None else "several files of no named format",
+            next_step="For example: --history chat.txt, or --data chitchat --user 4fde054d",
+        )
+    return history[0], None
