@@ -30,8 +30,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 _OPTIONS = """# Options
 
-What `--set NAME=VALUE` and `--config FILE.toml` take, with the presets' values: `lorecall options`
-prints the same. [How to use them](../howto/config.md); [what some of them trade](../explain/choices.md).
+What `--set NAME=VALUE` and `--config FILE.toml` take, with the presets' values, as
+`lorecall options` prints it. See also [how to use them](../howto/config.md) and
+[what some of them trade](../explain/choices.md).
 
 """
 

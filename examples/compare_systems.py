@@ -2,8 +2,8 @@
 
     python examples/compare_systems.py
 
-Every system is made from one person's training part alone and read on the same test samples. Two people
-decide nothing: for a verdict take `lorecall bench` with the preset `laptop` and eight people or more.
+Every system is made from one person's training part alone and read on the same test samples. Two
+people decide nothing: a verdict wants the preset `laptop` and eight people or more.
 """
 
 import argparse

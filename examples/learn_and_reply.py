@@ -2,8 +2,8 @@
 
     python examples/learn_and_reply.py
 
-Without options it learns a real person of the chitchat dataset in the default base, which takes minutes;
-stopped at any moment, the same command goes on.
+Without options it learns a real person of the chitchat dataset in the default base, which takes
+minutes; stopped at any moment, the same command goes on.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python examples/own_export.py chat.txt --user Ann --out runs/ann
 
-Without a file it takes a made-up chat of eight evenings. The preset `smoke` is the quickest: it shows
-that all works and says nothing of quality; `laptop` is what to use.
+Without a file it takes a made-up chat of eight evenings. The preset `smoke` is the quickest: it
+shows that all works and says nothing of quality; `laptop` is what to use.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = check(export)
         print(f"read as {found.dataset.title}, {found.n_problems} problems")
         for user in found.users:
-            print(f"{user.user}: {user.n_samples} samples,", "learnable" if user.learnable else "no")
+            print(user.user, user.n_samples, "samples" if user.learnable else "samples: too few")
         history = lorecall.load_history(export, user=options.user)
     print(purpose_of(history))
     base = lorecall.LanguageModel.load(options.model) if options.model else None
