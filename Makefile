@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # minutes faster than from the preset's own, which finds a little more.
 demo: setup
 	if [ -f $(DEMO_DIR)/result.json ]; then rm -rf $(DEMO_DIR); fi
-	$(BIN)/lorecall learn --data chitchat --user $(DEMO_USER) --start random --out $(DEMO_DIR)
+	$(BIN)/lorecall learn --data chitchat --user $(DEMO_USER) --set search.start=random --out $(DEMO_DIR)
 	$(BIN)/lorecall report $(DEMO_DIR)
 
 # Pages are tested in a browser. Where there is none and none can be installed, those tests say so

@@ -12,7 +12,6 @@ from lorecall.settings import (
     LearnSettings,
     SearchSettings,
     TrainSettings,
-    check_learnable,
     preset,
 )
 
@@ -62,8 +61,6 @@ def test_training_numbers_outside_their_range_are_refused(name: str, value: floa
         ("samples", 7),
         ("epochs", 0),
         ("scalings", (0.0, 1.0)),
-        ("dropouts", (0.0, 0.95)),
-        ("the number of dropouts", ()),
     ],
 )
 def test_search_numbers_outside_their_range_are_refused(name: str, value: object) -> None:
@@ -163,9 +160,9 @@ def test_settings_are_written_as_plain_values() -> None:
 def test_what_is_off_in_every_preset() -> None:
     """Departures from the paper are asked for."""
     for settings in map(preset, ("smoke", "laptop", "paper")):
-        assert (settings.search.inject, settings.train.loss_on) == ("all", "response")
-        assert (settings.search.batch, settings.search.together) == (1, False)
-        assert (settings.search.scalings, settings.search.dropouts) == ((1.0,), (0.0,))
+        assert settings.search.inject == "all"
+        assert settings.search.batch == 1
+        assert settings.search.scalings == (1.0,)
         assert (settings.search.searched, settings.search.budget_min) == ("all", None)
         assert settings.search.third_objective is None
 
@@ -180,8 +177,8 @@ def test_a_laptops_choice_is_between_two_finalists() -> None:
 
 def test_the_space_can_be_wider() -> None:
     """Factor by factor, on levels of one's own."""
-    wide = preset("paper", dropouts=[0, 0.05, 0.1]).search
-    assert (wide.scalings, wide.dropouts) == ((1.0,), (0.0, 0.05, 0.1))
+    wide = preset("paper", scalings=[0.5, 1, 2]).search
+    assert wide.scalings == (0.5, 1.0, 2.0)
 
 
 def test_every_option_says_what_it_is() -> None:
@@ -192,11 +189,3 @@ def test_every_option_says_what_it_is() -> None:
             assert each.allowed
             for value in (each.default, *each.presets.values()):
                 assert each.check(value) == value
-
-
-def test_prompts_are_not_learnt_where_a_memory_does_not_act() -> None:
-    """Everything else is."""
-    check_learnable("all", "conversation")
-    check_learnable("response", "response")
-    with pytest.raises(ConfigError, match="Leave out one of the two"):
-        check_learnable("response", "conversation")

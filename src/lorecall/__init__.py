@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from lorecall.learning.pipeline import learn
     from lorecall.learning.result import RunResult
     from lorecall.lm.base import LanguageModel
-    from lorecall.memory.memory import StoredMemory
     from lorecall.memory.peft import export_peft
     from lorecall.records import History, InjectionConfig, Sample, Turn
+    from lorecall.reply.memory import Memory
     from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
     from lorecall.report.html import write_report
     from lorecall.search.sampler import SaasNehviSampler
@@ -30,12 +30,12 @@ __all__ = [
     "LanguageModel",
     "LearnSettings",
     "LorecallError",
+    "Memory",
     "MemoryResponder",
     "Responder",
     "RunResult",
     "SaasNehviSampler",
     "Sample",
-    "StoredMemory",
     "Turn",
     "VanillaResponder",
     "export_peft",
@@ -54,9 +54,9 @@ __getattr__, __dir__ = lazy_names(
         "learning.pipeline": ("learn",),
         "learning.result": ("RunResult",),
         "lm.base": ("LanguageModel",),
-        "memory.memory": ("StoredMemory",),
         "memory.peft": ("export_peft",),
         "records": ("History", "InjectionConfig", "Sample", "Turn"),
+        "reply.memory": ("Memory",),
         "reply.responder": ("MemoryResponder", "Responder", "VanillaResponder"),
         "report.html": ("write_report",),
         "search.sampler": ("SaasNehviSampler",),

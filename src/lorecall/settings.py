@@ -49,9 +49,7 @@ class TrainSettings:
     )
     clip_norm: float = option(1.0, "Largest gradient norm.", low=0)
     max_epochs: int = option(10, "Most epochs of any training.", low=1, laptop=3, smoke=1)
-    evals_per_epoch: int = option(
-        2, "How often the validation loss is read in an epoch.", low=2, high=1000
-    )
+    evals_per_epoch: int = option(2, "How often the validation loss is read in an epoch.", low=2)
     patience: int = option(
         3, "Readings without an improvement after which training stops.", low=1, laptop=2
     )
@@ -157,7 +155,9 @@ class SearchSettings:
 class LearnSettings:
     """Everything that, with the history and the base, decides what a run computes."""
 
-    preset: PresetName = option("laptop", "Where numbers that are not given come from.")
+    preset: PresetName = option(
+        "laptop", "Where numbers that are not given come from.", smoke="smoke", paper="paper"
+    )
     seed: int = option(0, "Seed of everything random.", low=0, high=MAX_SEED)
     n_bootstrap: int = option(10_000, "Resamples of every interval.", low=1, smoke=2_000)
     train: TrainSettings = field(default_factory=TrainSettings)

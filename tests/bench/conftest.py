@@ -11,7 +11,8 @@ import pytest
 
 from lorecall.bench.cells import Cell, CellScores, finish
 from lorecall.bench.people import Source, keep_snapshot, load_person, snapshot_of
-from lorecall.bench.plan import BenchPlan, BenchSettings
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.settings import BenchSettings
 from lorecall.core.files import write_json
 from lorecall.settings import LearnSettings
 

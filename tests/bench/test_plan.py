@@ -7,7 +7,8 @@ import pytest
 
 from lorecall.bench.cells import Cell
 from lorecall.bench.people import Source
-from lorecall.bench.plan import BenchPlan, BenchSettings, bench_preset
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.settings import BenchSettings, bench_preset
 from lorecall.errors import ConfigError
 
 

@@ -1,5 +1,6 @@
 """A bench made readable: every table, every warning, nothing that a text could break."""
 
+import io
 import json
 import re
 import shutil
@@ -9,11 +10,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from lorecall.bench.cells import SCORES_FILE, finished_cells
 from lorecall.bench.grids import ablation_grid, gain_grid, scores_grid
-from lorecall.bench.plan import BenchPlan, BenchSettings
-from lorecall.bench.render import MARKDOWN, PAGE, TABLES, render_bench
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.render import MARKDOWN, PAGE, TABLES, bench_view, render_bench
+from lorecall.bench.settings import BenchSettings
 from lorecall.bench.statistics import tabulate
 from lorecall.errors import RunError
 from lorecall.judge.judge import StandInJudge
@@ -232,3 +235,32 @@ def test_a_metric_that_old_cells_lack_is_left_out(
     before = render_bench(folder)
     monkeypatch.setitem(metrics(), made_up_metric.key, made_up_metric)
     assert render_bench(folder) == before
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_score_is_whole_on_any_terminal(finished_folder: Make, width: int) -> None:
+    """A table where it fits, rows one under another where it does not."""
+    view = render_bench(finished_folder())
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    for part in bench_view(view):
+        console.print(part)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= width
+    for row in view.datasets[0].grids[0].rows:
+        for number in re.findall(r"\d[\d.]*", " ".join(row[1:])):
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", shown)
+
+
+def test_a_case_shows_what_was_said_before(finished_folder: Make) -> None:
+    """On the page and in Markdown: the answers depend on it; an address in it is masked."""
+    folder = finished_folder()
+    for file in (folder / "people").iterdir():
+        kept = json.loads(file.read_text())
+        for sample in kept["tested"]:
+            sample["earlier"] = [{"by_author": True, "text": "<b>call me</b> at a@example.org"}]
+        file.write_text(json.dumps(kept))
+    render_bench(folder)
+    page = (folder / PAGE).read_text()
+    assert "replied earlier" in page
+    assert "&lt;b&gt;call me&lt;/b&gt; at [e-mail]" in page
+    assert "- replied earlier: " in (folder / MARKDOWN).read_text()

@@ -7,7 +7,8 @@ import pytest
 
 from lorecall.bench.cells import Cell, CellScores
 from lorecall.bench.people import Source
-from lorecall.bench.plan import BenchPlan, BenchSettings
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.settings import BenchSettings
 from lorecall.bench.statistics import tabulate
 from lorecall.errors import RunError
 from lorecall.metrics.paired import sign_flip_test

@@ -106,9 +106,10 @@ class TestDescribe:
         assert describe("chitchat", summary)["Avg. Len(Content)"] == 0
 
     def test_a_jsonl_file_has_the_same_numbers(self, jsonl: Path) -> None:
-        """Without an entry: what is known of it is its name."""
+        """Without an entry: what is known of it is its name and what it was read as."""
         numbers = describe(jsonl, summarise(jsonl))
         assert (numbers["name"], numbers["# Samples"]) == (str(jsonl), 1)
+        assert str(numbers["title"]).startswith("JSONL")
         assert "licence" not in numbers
 
 

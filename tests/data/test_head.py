@@ -73,7 +73,7 @@ class TestUnknown:
             ("<!DOCTYPE html><p>hi", "an HTML page", "as JSON"),
             ("[2024/5/2 下午7:38:15] Ann: hi", "dates and times are written in a way", "English"),
             ("a,b,c\n1,2,3\n", "a CSV table with the columns a, b, c", "--data NAME"),
-            ("just words\n", "plain text", "--data NAME --path FILE"),
+            ("just words\n", "plain text", "NAME --path FILE, learn --data NAME --history FILE"),
             ("[[1, 2]]", "JSON without fields", "as JSONL"),
             ('[{"prompt": "", "@ann_b": 1}]', "fields [handle], prompt", "as JSONL"),
             ('{"prompt": ""}\n' * 3, "JSON objects with the fields prompt", "as JSONL"),
@@ -94,7 +94,9 @@ class TestUnknown:
     def test_what_may_be_two_is_neither(self, tmp_path: Path) -> None:
         """The message names both and how to say which."""
         both = '{"user": "a", "query": "q", "response": "r", "messages": [{"role": "user"}]}'
-        with pytest.raises(DataError, match=r"may be jsonl and openai\. Name the format: --data"):
+        with pytest.raises(
+            DataError, match=r"may be jsonl and openai\. Name the format: learn --data"
+        ):
             recognised(write(tmp_path, both))
 
 

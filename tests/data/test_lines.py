@@ -1,14 +1,11 @@
-"""Reading files front to back."""
+"""Reading data files front to back; `tests/core/test_jsonl.py` reads lines in every state."""
 
-import gzip
 from pathlib import Path
 
 import pytest
 
-from lorecall.core.jsonl import MAX_LINE_BYTES
 from lorecall.data.events import Dropped
 from lorecall.data.lines import Line, files_in, first_byte, lines
-from lorecall.errors import DataError
 
 
 def write(folder: Path, content: bytes) -> Path:
@@ -17,68 +14,13 @@ def write(folder: Path, content: bytes) -> Path:
     return folder / "file"
 
 
-class TestLines:
-    """Lines with their numbers."""
-
-    def test_blank_lines_keep_their_numbers(self, tmp_path: Path) -> None:
-        """And are given where they matter."""
-        path = write(tmp_path, b"a\r\n\n \nb")
-        assert list(lines(path)) == [Line(1, "a"), Line(4, "b")]
-        assert [line.text for line in lines(path, blank=True) if isinstance(line, Line)] == [
-            *("a", "", " ", "b")
-        ]
-
-    def test_only_a_line_feed_ends_a_line(self, tmp_path: Path) -> None:
-        """Whatever else Unicode calls a line break."""
-        assert list(lines(write(tmp_path, "a\u2028b\x85c\x0bd".encode()))) == [
-            Line(1, "a\u2028b\x85c\x0bd")
-        ]
-
-    def test_the_byte_of_what_is_not_utf8(self, tmp_path: Path) -> None:
-        """Counted from the start of the file; other lines are read."""
-        found = list(lines(write(tmp_path, b"one\n\xfftwo\nthree\n")))
-        assert found[::2] == [Line(1, "one"), Line(3, "three")]
-        assert isinstance(found[1], Dropped)
-        assert found[1].reason == "not UTF-8"
-        assert "at byte 4 of the file" in found[1].detail
-
-    def test_a_line_without_an_end_is_skipped(self, tmp_path: Path) -> None:
-        """It could be the whole file; what comes after it is read."""
-        path = write(tmp_path, b"a" * (2 * MAX_LINE_BYTES + 5) + b"\nnext\n")
-        long, after = lines(path)
-        assert isinstance(long, Dropped)
-        assert (long.reason, long.place) == ("line too long", 1)
-        assert after == Line(2, "next")
-
-    def test_the_longest_line_is_read(self, tmp_path: Path) -> None:
-        """Its end included."""
-        path = write(tmp_path, b"a" * (MAX_LINE_BYTES - 1) + b"\nb")
-        assert [type(line) for line in lines(path)] == [Line, Line]
-
-    @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
-    def test_gzip_by_its_first_bytes(self, tmp_path: Path, bom: bytes) -> None:
-        """Several members make one file."""
-        path = write(tmp_path, gzip.compress(bom + b"one\ntw") + gzip.compress(b"o\n"))
-        assert list(lines(path)) == [Line(1, "one"), Line(2, "two")]
-
-    @pytest.mark.parametrize("damage", ["cut", "changed", "garbage"])
-    def test_damaged_gzip(self, tmp_path: Path, damage: str) -> None:
-        """The message says that the file cannot be read."""
-        packed = bytearray(gzip.compress(b"some text\n" * 1000, mtime=0))
-        if damage == "cut":
-            del packed[-9:]
-        elif damage == "changed":
-            packed[len(packed) // 2] ^= 255
-        else:
-            packed[2:] = b"\xff" * 30
-        with pytest.raises(DataError, match="must be readable"):
-            list(lines(write(tmp_path, bytes(packed))))
-
-    @pytest.mark.parametrize("path", ["none", ".", "a\0b"])
-    def test_no_file(self, path: str) -> None:
-        """A missing one, a folder, and what can be no path."""
-        with pytest.raises(DataError, match="must be readable"):
-            list(lines(Path(path)))
+def test_a_line_that_cannot_be_read_is_a_drop(tmp_path: Path) -> None:
+    """A broken one, with its place; others are given, blank ones where they matter."""
+    path = write(tmp_path, b"one\n\xfftwo\n\nthree\n")
+    detail = "not UTF-8 at byte 4 of the file"
+    drop = Dropped("not UTF-8", 2, detail=detail)
+    assert list(lines(path)) == [Line(1, "one"), drop, Line(4, "three")]
+    assert list(lines(path, blank=True))[2] == Line(3, "")
 
 
 class TestOtherWaysIn:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.data.privacy import mask
+from lorecall.data.privacy import mask, mask_pieces
 
 WORD = st.text(string.ascii_lowercase + string.digits + "_", min_size=3, max_size=12)
 NAME = WORD.filter(lambda name: not name.isdigit())
@@ -107,3 +107,23 @@ def test_a_long_text_takes_no_long_time(unit: str) -> None:
     start = time.process_time()
     mask(unit * 20_000)
     assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "write to ann.lee@mail.example.org, or call 555 010 4477 now",
+        "+49 170 1234567 is mine, @ann too",
+        "my snapchat username: ann_99 ok",
+        "10 12 14 nothing here 2024",
+        " leading and trailing ",
+        "",
+    ],
+)
+def test_a_text_in_pieces_is_masked_as_a_whole_one(text: str) -> None:
+    """Whatever the pieces, and nothing of a name or number is shown before it is known."""
+    for size in (1, 2, 3, 7, 100):
+        pieces = [text[i : i + size] for i in range(0, len(text), size)]
+        shown = list(mask_pieces(pieces))
+        assert "".join(shown) == mask(text)
+        assert not any(part in "".join(shown) for part in ("ann.lee", "010", "170", "ann_99"))

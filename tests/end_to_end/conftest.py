@@ -76,7 +76,16 @@ def learn_command(history_file: Path, model_folder: Path) -> Callable[..., list[
             "learn",
             *("--history", str(history_file), "--user", "ada"),
             *("--model", str(model_folder), "--device", "cpu", "--out", str(out)),
-            *("--trials", "3", "--initial", "2", "--samples", "8", "--epochs", "1"),
+            *(
+                "--set",
+                "trials=3",
+                "--set",
+                "initial=2",
+                "--set",
+                "samples=8",
+                "--set",
+                "max_epochs=1",
+            ),
             *extra,
         ]
 

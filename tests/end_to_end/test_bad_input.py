@@ -94,7 +94,7 @@ def test_unreachable_storage_takes_no_folder(
     url: str, tmp_path: Path, learn_command: Command
 ) -> None:
     """A storage that cannot be reached is refused before anything is written."""
-    refused(*learn_command(tmp_path / "o", "--storage", url))
+    refused(*learn_command(tmp_path / "o", "--set", f"storage={url}"))
     assert not (tmp_path / "o").exists()
 
 
@@ -121,12 +121,46 @@ def test_no_memory_there(tmp_path: Path) -> None:
 
 def test_out_of_range_setting_is_refused(tmp_path: Path, learn_command: Command) -> None:
     """A number outside its range is refused by name."""
-    assert "trials" in refused(*learn_command(tmp_path / "o", "--trials", "0"))
+    assert "trials" in refused(*learn_command(tmp_path / "o", "--set", "trials=0"))
 
 
-def test_two_sources_are_refused(tmp_path: Path, learn_command: Command) -> None:
-    """A history comes from a dataset or from a file, not both."""
-    assert "both" in refused(*learn_command(tmp_path / "o", "--data", "chitchat"))
+def test_no_history_is_refused(tmp_path: Path) -> None:
+    """One must be given."""
+    assert "got neither" in refused("learn", "--out", str(tmp_path / "o"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "wanted"),
+    [
+        (("--model", "./nowhere"), "no such folder"),
+        (("--model", "a/b/c"), "no such folder"),
+        (("--set", "run.storage=nonsense://x"), "nonsense"),
+        (("--set", "storage=sqlite:////nonexistent/folder/study.db"), "no folder /nonexistent"),
+        (("--set", "learning_rat=1"), "expected train.learning_rate"),
+        (("--config", "nowhere.toml"), "nowhere.toml"),
+        (("--preset", "phone"), "'phone' is not one of 'smoke', 'laptop', 'paper'"),
+        (("--search", "alpha"), "'alpha' is not one of"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_heavy_is_loaded(
+    extra: tuple[str, str], wanted: str, tmp_path: Path, learn_command: Command
+) -> None:
+    """A base, a storage, an option: with neither torch nor optuna there."""
+    code = (
+        "import sys; from lorecall.cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit as end:\n"
+        "    heavy = {'torch', 'transformers', 'optuna', 'botorch', 'jax'} & set(sys.modules)\n"
+        "    sys.exit(f'{heavy}' if heavy else end.code)"
+    )
+    command = learn_command(tmp_path / "o", *extra)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert wanted in done.stderr
+    assert not (tmp_path / "o").exists()
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -134,6 +168,8 @@ def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from lorecall.cli.app import app;"
         "r = CliRunner().invoke(app, ['--help']); assert r.exit_code == 0;"
+        "r = CliRunner().invoke(app, ['learn', '--help']); assert r.exit_code == 0;"
+        "r = CliRunner().invoke(app, ['options', '--json']); assert r.exit_code == 0;"
         "r = CliRunner().invoke(app, ['data', 'list', '--json']); assert r.exit_code == 0;"
         "heavy = {'torch', 'transformers', 'optuna', 'botorch', 'jax'} & set(sys.modules);"
         "assert not heavy, heavy"

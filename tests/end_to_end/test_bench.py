@@ -48,7 +48,7 @@ def bench_command(two_users: Path, model_folder: Path) -> Command:
             "bench",
             *("--data", str(two_users), "--users", "ada,bob", "--out", str(out)),
             *("--preset", "smoke", "--model", str(model_folder), "--device", "cpu"),
-            *("--systems", ",".join(SYSTEMS), "--test-samples", "2"),
+            *("--systems", ",".join(SYSTEMS), "--set", "test_samples=2"),
             *extra,
         ]
 
@@ -141,7 +141,7 @@ def test_tables_can_be_given_away(finished: Path) -> None:
 def test_two_benches_do_not_share_a_folder(finished: Path, bench_command: Command) -> None:
     """Another seed or another system is another bench."""
     before = lines(finished)
-    for extra in (("--seeds", "1"), ("--systems", "vanilla"), ("--trials", "3")):
+    for extra in (("--seeds", "1"), ("--systems", "vanilla"), ("--set", "trials=3")):
         result = invoke(*bench_command(finished, *extra))
         assert isinstance(result.exception, RunError)
         assert "a folder holds one run" in str(result.exception)
@@ -228,7 +228,7 @@ def test_what_fails_is_said(finished: Path, bench_command: Command, tmp_path: Pa
         (("--users", "nobody"), DataError),
         (("--users", "9"), DataError),
         (("--seeds", "one"), ConfigError),
-        (("--preset", "huge"), ConfigError),
+        (("--set", "search.trials=0"), ConfigError),
         (("--data", "chitchat", "--path", "x"), ConfigError),
     ],
 )
@@ -245,8 +245,8 @@ def test_bad_input_is_refused_before_any_work(
 def test_a_bench_needs_a_folder() -> None:
     """Where it is to go is not guessed."""
     result = invoke("bench", "--preset", "smoke")
-    assert result.exit_code == 2
-    assert "--out" in result.output
+    assert isinstance(result.exception, ConfigError)
+    assert "--out DIR" in str(result.exception)
 
 
 def test_a_scorecard_of_a_memory(finished: Path, two_users: Path, model_folder: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_bench_runs_and_goes_on_with_what_is_finished(
 ) -> None:
     """Every cell once; the same command again does nothing and gives the same tables."""
     out = tmp_path / "bench"
-    given = ["bench", "run", "--preset", "smoke", "--data", str(two_people), "--users", "ada,bob"]
+    given = ["bench", "--preset", "smoke", "--data", str(two_people), "--users", "ada,bob"]
     given += ["--systems", "vanilla,retrieval,default-lora", "--model", str(model_folder)]
     given += ["--out", str(out), "--json"]
     first = lorecall(*given)
@@ -49,13 +49,13 @@ def test_a_bench_runs_and_goes_on_with_what_is_finished(
     [
         (("--systems", "nope"), "a system must be known"),
         (("--seeds", "a"), "seeds are whole numbers"),
-        (("--preset", "nope"), "the preset must be known"),
+        (("--preset", "nope"), "'nope' is not one of 'smoke', 'laptop', 'paper'"),
     ],
 )
 def test_bad_input_ends_with_one_line(options: tuple[str, ...], line: str, tmp_path: Path) -> None:
     """Before anything is written."""
     out = tmp_path / "bench"
-    done = lorecall("bench", "run", "--out", str(out), *options)
+    done = lorecall("bench", "--out", str(out), *options)
     assert done.returncode == 2
     assert line in done.stderr.splitlines()[-1]
     assert not out.exists()

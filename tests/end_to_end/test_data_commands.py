@@ -88,7 +88,7 @@ def test_a_chat_export_is_taken_as_it_is(tmp_path: Path, model_folder: Path) -> 
     result = invoke(
         *("learn", "--history", str(file), "--user", "nora", "--device", "cpu", "--json"),
         *("--model", str(model_folder), "--out", str(tmp_path / "out")),
-        *("--trials", "1", "--initial", "1", "--samples", "8", "--epochs", "1"),
+        *("--set", "trials=1", "--set", "initial=1", "--set", "samples=8", "--set", "max_epochs=1"),
     )
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "out" / "result.json").read_text())
@@ -149,9 +149,10 @@ def test_a_pool_is_learned_from(tmp_path: Path, model_folder: Path) -> None:
     rows = (f"what of {n}###it is {n} indeed###I like {n // 2}" for n in range(40))
     file.write_text("\n".join(rows), encoding="utf-8")
     result = invoke(
-        *("learn", "--data", "reddit", "--path", str(file), "--user", "pooled"),
+        *("learn", "--data", "reddit", "--history", str(file), "--user", "pooled"),
         *("--model", str(model_folder), "--device", "cpu", "--out", str(tmp_path / "out")),
-        *("--trials", "1", "--initial", "1", "--samples", "8", "--epochs", "1", "--json"),
+        *("--set", "trials=1", "--set", "initial=1", "--set", "samples=8"),
+        *("--set", "max_epochs=1", "--json"),
     )
     assert result.exit_code == 0, result.output
     found = json.loads((tmp_path / "out" / "result.json").read_text())

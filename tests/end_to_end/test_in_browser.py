@@ -59,8 +59,8 @@ def run_folder(
     learn = [
         "learn",
         *("--history", str(history_file), "--user", "ada", "--model", str(model_folder)),
-        *("--device", "cpu", "--out", str(out), "--trials", "3", "--initial", "2"),
-        *("--samples", "8", "--epochs", "1"),
+        *("--device", "cpu", "--out", str(out), "--set", "trials=3", "--set", "initial=2"),
+        *("--set", "samples=8", "--set", "max_epochs=1"),
     ]
     for arguments in (learn, ["report", str(out)]):
         done = CliRunner().invoke(app, arguments)

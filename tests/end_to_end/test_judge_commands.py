@@ -133,7 +133,9 @@ def test_a_judge_that_fails_its_probe_is_refused(pairs: Path, tmp_path: Path) ->
 def test_what_is_refused(pairs: Path, tmp_path: Path) -> None:
     """Before any work: an unknown kind, an endpoint without an address, too few pairs."""
     out = ("--out", tmp_path / "out")
-    assert "local, endpoint, stand-in" in refused("judge", "run", pairs, "--judge", "gpt", *out)
+    unknown = invoke("judge", "run", pairs, "--judge", "gpt", *out)
+    assert unknown.exit_code == 2
+    assert "'local', 'endpoint'" in unknown.output
     endpoint = ("judge", "run", pairs, "--judge", "endpoint", *out)
     assert "no --model" in refused(*endpoint, "--url", "http://127.0.0.1:9/v1")
     assert "no --url" in refused(*endpoint, "--model", "m")

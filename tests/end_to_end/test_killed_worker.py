@@ -43,7 +43,7 @@ def test_a_killed_worker_is_started_again(
 ) -> None:
     """The run says so, goes on, and leaves no process behind."""
     out = tmp_path / "run"
-    options = ("--workers", "2", "--trials", str(N_TRIALS), "--initial", str(N_TRIALS))
+    options = ("--set", "workers=2", "--set", f"trials={N_TRIALS}", "--set", f"initial={N_TRIALS}")
     command = [sys.executable, "-m", "lorecall", *learn_command(out, *options)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
         worker = child_of(run.pid, within_s=60)
@@ -76,7 +76,14 @@ def test_workers_need_a_base_that_can_be_loaded(tmp_path: Path, history_file: Pa
 def test_two_runs_share_a_storage(tmp_path: Path, learn_command: Callable[..., list[str]]) -> None:
     """The same command with the same storage joins the search, as from another machine."""
     storage = f"sqlite:///{tmp_path / 'shared.db'}"
-    options = ("--storage", storage, "--trials", str(N_TRIALS), "--initial", str(N_TRIALS))
+    options = (
+        "--set",
+        f"storage={storage}",
+        "--set",
+        f"trials={N_TRIALS}",
+        "--set",
+        f"initial={N_TRIALS}",
+    )
     outs = [tmp_path / name for name in ("first", "second")]
     runs = [
         subprocess.Popen([sys.executable, "-m", "lorecall", *learn_command(out, *options)])

@@ -34,8 +34,8 @@ def finished(
     result = invoke(
         "learn",
         *("--history", str(history_file), "--user", "ada", "--model", str(model_folder)),
-        *("--device", "cpu", "--out", str(out), "--trials", "3", "--initial", "2"),
-        *("--samples", "8", "--epochs", "1"),
+        *("--device", "cpu", "--out", str(out), "--set", "trials=3", "--set", "initial=2"),
+        *("--set", "samples=8", "--set", "max_epochs=1"),
     )
     assert result.exit_code == 0, result.output
     return out
@@ -178,7 +178,7 @@ def count_complete(database: Path) -> int:
 def test_killed_run_goes_on(tmp_path: Path, learn_command: Command) -> None:
     """After kill -9 in the search, the same command keeps every trial and repeats none."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "lorecall", *learn_command(out, "--trials", "6")]
+    command = [sys.executable, "-m", "lorecall", *learn_command(out, "--set", "trials=6")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while count_complete(out / "study.db") < 2:

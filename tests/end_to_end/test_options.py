@@ -29,9 +29,14 @@ def learnt(command: list[str], out: Path) -> dict[str, object]:
 
 
 def test_a_memory_on_responses_trained_side_by_side(tmp_path: Path, learn_command: Command) -> None:
-    """`--inject response --together 2`: both are in the result, and the memory answers."""
+    """`inject=response batch=2 together=true`: all are in the result, and the memory answers."""
     out = tmp_path / "run"
-    found = learnt(learn_command(out, "--inject", "response", "--together", "2"), out)
+    found = learnt(
+        learn_command(
+            out, "--set", "inject=response", "--set", "batch=2", "--set", "together=true"
+        ),
+        out,
+    )
     assert found["config"]["inject"] == "response"
     assert found["settings"]["search"]["batch"] == 2
     assert found["settings"]["search"]["together"] is True
@@ -41,20 +46,20 @@ def test_a_memory_on_responses_trained_side_by_side(tmp_path: Path, learn_comman
 
 
 def test_a_memory_of_whole_conversations(tmp_path: Path, learn_command: Command) -> None:
-    """`--loss-on conversation`: told in the result; refused with `--inject response`."""
+    """`loss_on=conversation`: told in the result; refused with `inject=response`."""
     out = tmp_path / "run"
-    found = learnt(learn_command(out, "--loss-on", "conversation"), out)
+    found = learnt(learn_command(out, "--set", "loss_on=conversation"), out)
     assert found["settings"]["train"]["loss_on"] == "conversation"
-    both = ("--loss-on", "conversation", "--inject", "response")
+    both = ("--set", "loss_on=conversation", "--set", "inject=response")
     refused = invoke(*learn_command(tmp_path / "other", *both))
     assert isinstance(refused.exception, LorecallError)
     assert not (tmp_path / "other").exists()
 
 
 def test_a_final_of_two(tmp_path: Path, learn_command: Command) -> None:
-    """`--finalists 2`: what becomes the memory is one of two trained in full, and is named."""
+    """`finalists=2`: what becomes the memory is one of two trained in full, and is named."""
     out = tmp_path / "run"
-    found = learnt(learn_command(out, "--finalists", "2"), out)
+    found = learnt(learn_command(out, "--set", "finalists=2"), out)
     assert found["settings"]["search"]["finalists"] == 2
     (taken,) = [t for t in found["trials"] if t["number"] == found["chosen_trial"]]
     assert taken["config"] == found["config"]
@@ -65,51 +70,69 @@ def test_a_final_of_two(tmp_path: Path, learn_command: Command) -> None:
 
 
 def test_a_base_in_four_bits(tmp_path: Path, learn_command: Command) -> None:
-    """`--four-bit`: learnt and asked on a base in 4 bits, which the run's identity names."""
+    """`four_bit=true`: learnt and asked on a base in 4 bits, which the run's identity names."""
     out = tmp_path / "run"
-    learnt(learn_command(out, "--four-bit"), out)
+    learnt(learn_command(out, "--set", "four_bit=true"), out)
     assert json.loads((out / "run.json").read_text())["base_dtype"] == "nf4"
     answered = invoke("ask", "--memory", str(out), "--four-bit", "do you like tea?")
     assert answered.exit_code == 0, answered.output
 
 
-def test_two_workers_after_a_screening(tmp_path: Path, learn_command: Command) -> None:
-    """`--workers 2 --screen 3 --early-stop`: every trial once, the best of the screening first."""
+def test_two_workers_on_two_factors(tmp_path: Path, learn_command: Command) -> None:
+    """Every trial once, on a space without n."""
     out = tmp_path / "run"
-    options = ("--workers", "2", "--screen", "3", "--early-stop", "--search", "rank+layer")
-    found = learnt(learn_command(out, *options), out)
+    found = learnt(learn_command(out, "--set", "workers=2", "--search", "rank+layer"), out)
     assert len(found["trials"]) == 3
     assert (out / "workers" / "1.log").exists()
     storage = f"sqlite:///{out / 'study.db'}"
-    names = sorted(optuna.get_all_study_names(storage), key=len)
-    assert names[1] == f"{names[0]}-screen"
-    main, screen = (optuna.load_study(study_name=n, storage=storage) for n in names)
-    assert len(screen.get_trials(states=[TrialState.COMPLETE])) == 3
-    screened = [trial.params for trial in screen.trials]
-    assert main.trials[0].params in screened
-    assert "n_loras" not in main.trials[0].params
+    (name,) = optuna.get_all_study_names(storage)
+    trials = optuna.load_study(study_name=name, storage=storage).get_trials(
+        states=[TrialState.COMPLETE]
+    )
+    assert all("n_loras" not in trial.params for trial in trials)
     models = [json.dumps(trial["config"], sort_keys=True) for trial in found["trials"]]
     assert len(set(models)) == 3
 
 
+def test_options_from_a_file(tmp_path: Path, learn_command: Command) -> None:
+    """A preset's are those of the file, before it `--set`, before that the named ones."""
+    file, out = tmp_path / "options.toml", tmp_path / "run"
+    file.write_text(
+        "seed = 4\n[train]\nlearning_rate = 1e-3\nbatch_size = 4\n[search]\nsearched = 'rank'\n"
+    )
+    command = learn_command(out, "--config", str(file), "--set", "batch_size=2", "--search", "n")
+    settings = learnt(command, out)["settings"]
+    assert (settings["seed"], settings["train"]["learning_rate"]) == (4, 1e-3)
+    assert (settings["train"]["batch_size"], settings["search"]["searched"]) == (2, "n")
+
+
 def test_a_second_person_starts_from_the_first(tmp_path: Path, learn_command: Command) -> None:
-    """`--warm-start`: the first run's best theta is among the first tried; the identity says so."""
+    """`warm_start`: the first run's best theta is among the first tried; the identity says so."""
     first, second = tmp_path / "first", tmp_path / "second"
     before = learnt(learn_command(first), first)
-    found = learnt(learn_command(second, "--warm-start", str(first), "--seed", "1"), second)
+    found = learnt(learn_command(second, "--set", f"warm_start={first}", "--seed", "1"), second)
     fronts = [trial["config"] for trial in before["front"]]
     assert found["trials"][0]["config"] in fronts
     assert len(json.loads((second / "run.json").read_text())["warm_start"]) == 1
 
 
 def test_a_wider_space_from_a_narrower_run(tmp_path: Path, learn_command: Command) -> None:
-    """`--wide --third-objective --workers --warm-start`: all of it in the result, and shown."""
+    """`scalings dropouts third_objective workers warm_start`: in the result, and shown."""
     first, second = tmp_path / "first", tmp_path / "second"
-    before = learnt(learn_command(first, "--surrogate", "map"), first)
-    assert not {"scalings", "dropouts", "third_objective"} & before["settings"]["search"].keys()
-    options = ("--wide", "scaling,dropout", "--third-objective", "parameters", "--workers", "2")
-    cheap = ("--surrogate", "map", "--trials", "5")
-    command = learn_command(second, *options, *cheap, "--warm-start", str(first))
+    before = learnt(learn_command(first, "--set", "surrogate=map"), first)
+    assert before["settings"]["search"]["scalings"] == [1.0]
+    options = (
+        "--set",
+        "scalings=0.5,1,2,4,8",
+        "--set",
+        "dropouts=0,0.05,0.1",
+        "--set",
+        "third_objective=parameters",
+        "--set",
+        "workers=2",
+    )
+    cheap = ("--set", "surrogate=map", "--set", "trials=5")
+    command = learn_command(second, *options, *cheap, "--set", f"warm_start={first}")
     found = learnt(command, second)
     assert found["trials"][0]["config"] in [trial["config"] for trial in before["trials"]]
     assert found["settings"]["search"]["scalings"] == [0.5, 1.0, 2.0, 4.0, 8.0]
@@ -128,7 +151,7 @@ def test_a_wider_space_from_a_narrower_run(tmp_path: Path, learn_command: Comman
 def test_a_budget_in_minutes_ends_the_search(tmp_path: Path, learn_command: Command) -> None:
     """A tenth of a minute is over long before a thousand trials are."""
     out = tmp_path / "run"
-    options = ("--trials", "1000", "--initial", "1000", "--budget", "0.1")
+    options = ("--set", "trials=1000", "--set", "initial=1000", "--set", "budget_min=0.1")
     started = time.monotonic()
     found = learnt(learn_command(out, *options), out)
     assert "minutes is spent" in found["hypervolume"]["stopped"]
@@ -139,12 +162,12 @@ def test_a_budget_in_minutes_ends_the_search(tmp_path: Path, learn_command: Comm
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("--search", "alpha"), "what is searched must be known: expected all or layer"),
-        (("--budget", "0"), "budget_min must be in range"),
-        (("--budget", "nan"), "budget_min must be in range"),
-        (("--warm-start", "nowhere"), "nowhere"),
-        (("--wide", "alpha"), "a factor must be known: expected scaling or dropout, got 'alpha'"),
-        (("--third-objective", "bytes"), "expected parameters, got 'bytes'"),
+        (("--set", "searched=alpha"), "searched must be known: expected all or layer"),
+        (("--set", "budget_min=0"), "budget_min must be in range"),
+        (("--set", "budget_min=nan"), "budget_min must be in range"),
+        (("--set", "warm_start=nowhere"), "nowhere"),
+        (("--set", "scalings=2,1"), "scalings must be in ascending order"),
+        (("--set", "third_objective=bytes"), "expected parameters, got 'bytes'"),
     ],
 )
 def test_bad_options_are_one_line(

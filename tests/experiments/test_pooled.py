@@ -7,7 +7,8 @@ from types import ModuleType
 import pytest
 
 from lorecall.bench.people import Source
-from lorecall.bench.plan import BenchPlan, BenchSettings
+from lorecall.bench.plan import BenchPlan
+from lorecall.bench.settings import BenchSettings
 
 TABLES = Path(__file__).parents[2] / "experiments" / "tables"
 

@@ -10,7 +10,7 @@ import pytest
 
 from lorecall.errors import RunError
 from lorecall.judge.cached import CachedJudge
-from lorecall.judge.judge import JudgeItem, Scores, show
+from lorecall.judge.judge import JudgeItem, Scores, item_of
 from lorecall.judge.pairs import Pair
 from lorecall.judge.win_rate import judge_pairs
 
@@ -61,7 +61,10 @@ def test_only_the_same_question_counts(
     make_pair: MakePair, make_judge: MakeJudge, tmp_path: Path
 ) -> None:
     """Not another judge's answer, nor one with another seed, nor of the other order."""
-    path, item = tmp_path / "answers", show(replace(make_pair(), response_a="aa", response_b="b"))
+    path, item = (
+        tmp_path / "answers",
+        item_of(replace(make_pair(), response_a="aa", response_b="b")),
+    )
     assert CachedJudge(make_judge(by_length), path).score([item, item]) == [(2, 1), (2, 1)]
     assert len(path.read_text().splitlines()) == 1
     named = make_judge(by_length)
@@ -81,7 +84,7 @@ def test_a_torn_line_is_asked_again(
 ) -> None:
     """A whole line that is no answer is refused, with where it is."""
     path = tmp_path / "answers"
-    items = [show(replace(make_pair(), query=query)) for query in ("one", "two")]
+    items = [item_of(replace(make_pair(), query=query)) for query in ("one", "two")]
     expected = CachedJudge(make_judge(by_length), path).score(items)
     path.write_bytes(path.read_bytes()[:-3])
     judge = make_judge(by_length)

@@ -11,7 +11,7 @@ import pytest
 
 from lorecall.errors import ConfigError, JudgeError
 from lorecall.judge.endpoint import KEY_VARIABLE, EndpointJudge
-from lorecall.judge.judge import question, show
+from lorecall.judge.judge import item_of, question
 from lorecall.judge.pairs import Pair
 from lorecall.judge.win_rate import judge_pairs, write_judged
 
@@ -75,7 +75,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 
 def test_what_is_sent_and_read(endpoint: Endpoint, make_pair: MakePair) -> None:
     """Temperature 0, a seed, the question; both scores come back."""
-    shown = show(make_pair())
+    shown = item_of(make_pair())
     judge = EndpointJudge("some-model", endpoint.url, seed=7)
     assert judge.score([shown]) == [(8, 3)]
     (request,) = endpoint.requests
@@ -89,7 +89,7 @@ def test_many_at_once_keep_their_order(endpoint: Endpoint, make_pair: MakePair) 
     """Answers are matched to questions, not to their time of arrival."""
     endpoint.answer = lambda asked: (200, f"Response 1: {asked.count('x')}\nResponse 2: 0")
     pairs = [make_pair(query="q", response_a="x" * i, response_b="b") for i in range(9)]
-    shown = [show(pair) for pair in pairs]
+    shown = [item_of(pair) for pair in pairs]
     extra = question(shown[0]).count("x")
     scores = EndpointJudge("m", endpoint.url).score(shown)
     assert scores == [(i + extra, 0) for i in range(9)]
@@ -102,14 +102,14 @@ def test_an_answer_that_cannot_be_read_is_none(
 ) -> None:
     """Prose, nothing, or no text at all."""
     endpoint.answer = lambda _: (200, completion(said))
-    assert EndpointJudge("m", endpoint.url).score([show(make_pair())]) == [None]
+    assert EndpointJudge("m", endpoint.url).score([item_of(make_pair())]) == [None]
 
 
 def test_it_asks_again_after_a_failure(endpoint: Endpoint, make_pair: MakePair) -> None:
     """As often as it was told to."""
     answers = iter([(500, {"error": {"message": "busy"}}), (200, "Response 1: 1\nResponse 2: 2")])
     endpoint.answer = lambda _: next(answers)
-    assert EndpointJudge("m", endpoint.url, retries=1).score([show(make_pair())]) == [(1, 2)]
+    assert EndpointJudge("m", endpoint.url, retries=1).score([item_of(make_pair())]) == [(1, 2)]
     assert len(endpoint.requests) == 2
 
 
@@ -135,7 +135,7 @@ def test_a_refusal_is_one_line_without_the_key(
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     endpoint.answer = lambda _: (status, body)
     with pytest.raises(JudgeError) as refused:
-        EndpointJudge("m", endpoint.url, retries=0).score([show(make_pair())] * 6)
+        EndpointJudge("m", endpoint.url, retries=0).score([item_of(make_pair())] * 6)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
     assert KEY[:8] not in str(refused.value)
@@ -146,7 +146,7 @@ def test_nobody_there_is_a_judge_error(make_pair: MakePair) -> None:
     """A closed port."""
     judge = EndpointJudge("m", "http://127.0.0.1:9/v1", retries=0, timeout_s=5)
     with pytest.raises(JudgeError, match="APIConnectionError"):
-        judge.score([show(make_pair())])
+        judge.score([item_of(make_pair())])
 
 
 def test_the_key_is_sent_and_never_written(

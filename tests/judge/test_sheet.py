@@ -36,7 +36,7 @@ class TestMakeSheet:
         sheet = make_sheet(pairs, n=40)
         assert sorted(entry.id for entry in sheet.key.pairs) == sorted(pair.id for pair in pairs)
         assert [entry.id for entry in sheet.key.pairs] != [pair.id for pair in pairs]
-        for entry, shown in zip(sheet.key.pairs, sheet.shown, strict=True):
+        for entry, shown in zip(sheet.key.pairs, sheet.items, strict=True):
             assert shown.first == f"{entry.first} of {entry.id}"
         assert 8 < sum(entry.first == "a" for entry in sheet.key.pairs) < 32
 
@@ -63,7 +63,7 @@ class TestWriteSheet:
         write_sheet(sheet, tmp_path / "out")
         header, *rows = table(tmp_path / "out")
         assert tuple(header) == COLUMNS
-        for row, shown in zip(rows, sheet.shown, strict=True):
+        for row, shown in zip(rows, sheet.items, strict=True):
             assert row[0] == sheet.key.sheet
             assert shown.query in row[2]
             assert row[3] == shown.user_content[0]

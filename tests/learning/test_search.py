@@ -5,9 +5,9 @@ from math import log2
 from types import SimpleNamespace
 
 import pytest
-from lorecall.learning.readings import prior_of
 
 from lorecall.errors import ConfigError
+from lorecall.learning.search import prior_of
 from lorecall.records import InjectionConfig
 from lorecall.search.outcome import Objectives
 from lorecall.search.records import Trial

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from lorecall.errors import ModelError
-from lorecall.lm.base import LanguageModel, find_base
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.source import find_base
 
 StateHash = Callable[[LanguageModel], str]
 WEIGHTS = "model.safetensors"

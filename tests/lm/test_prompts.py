@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from lorecall.errors import ModelError
 from lorecall.lm.families.tiny import tiny_tokenizer
-from lorecall.lm.prompts import Encoded, PromptFormat, with_prompts
+from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Sample, Turn
 
 OTHER = Turn(by_author=False, text="one")
@@ -214,30 +214,6 @@ class TestNotes:
         encoded = layout.encode(sample_of("hi", "yo"), notes=["likes tea"])
         assert encoded.prompt == tuple(layout.prompt("hi", [], ["likes tea"]))
         assert encoded.response == layout.encode(sample_of("hi", "yo")).response
-
-
-class TestConversation:
-    """Prompts that are learnt with their responses."""
-
-    def test_all_is_learnt_but_what_every_prompt_begins_with(self, layout: PromptFormat) -> None:
-        """No token is lost, none moves."""
-        encoded = [layout.encode(sample_of(query, "yo")) for query in ("hi", "well", "ho")]
-        whole = with_prompts(encoded)
-        assert [w.prompt + w.response for w in whole] == [e.prompt + e.response for e in encoded]
-        (begin,) = {each.prompt for each in whole}
-        assert len({each.response[0] for each in whole}) > 1
-        assert begin == encoded[0].prompt[: len(begin)]
-
-    def test_one_sample_is_all_alike(self, layout: PromptFormat) -> None:
-        """Its response is what is left."""
-        encoded = layout.encode(sample_of("hi", "yo"))
-        assert with_prompts([encoded]) == (encoded,)
-        assert with_prompts([]) == ()
-
-    def test_a_first_token_is_never_learnt(self) -> None:
-        """Nothing comes before it, also where prompts begin differently."""
-        encoded = [Encoded(prompt=(1, 2), response=(3,)), Encoded(prompt=(2, 2), response=(4,))]
-        assert [each.prompt for each in with_prompts(encoded)] == [(1,), (2,)]
 
 
 def test_samples_of_the_fixture_are_encoded_whole(

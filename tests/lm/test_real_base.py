@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lorecall.core.files import cache_folder
-from lorecall.lm.base import DEFAULT_BASE, LanguageModel, find_base
+from lorecall.lm.base import DEFAULT_BASE, LanguageModel
 from lorecall.lm.generate import decode
 from lorecall.lm.prompts import PromptFormat
+from lorecall.lm.source import find_base
 from lorecall.records import Turn
 
 pytestmark = [

@@ -171,7 +171,7 @@ class TestManifest:
         with pytest.raises(ArtefactError, match="expected format 1, got format"):
             StoredMemory.load(manifest.parent)
 
-    @pytest.mark.parametrize("field", ["base", "theta", "training", "versions"])
+    @pytest.mark.parametrize("field", ["base", "theta", "training", "recipe"])
     def test_a_missing_field_is_refused(self, manifest: Path, field: str) -> None:
         """By name."""
         raw = json.loads(manifest.read_text())

@@ -71,23 +71,6 @@ class TestRoundTrip:
         make_memory(llama, config).save(tmp_path)
         assert StoredMemory.load(tmp_path).config == config
 
-    @pytest.mark.parametrize(("dropout", "is_told"), [(0.0, False), (0.05, True)])
-    def test_dropout_is_written_where_there_is_some(
-        self,
-        llama: LanguageModel,
-        make_memory: MakeMemory,
-        tmp_path: Path,
-        dropout: float,
-        *,
-        is_told: bool,
-    ) -> None:
-        """Without it the manifest is as before there was dropout; either way theta comes back."""
-        config = InjectionConfig(layers=(0,), n_loras=1, rank=4, dropout=dropout)
-        make_memory(llama, config).save(tmp_path)
-        theta = json.loads((tmp_path / "manifest.json").read_text())["theta"]
-        assert ("dropout" in theta) == is_told
-        assert StoredMemory.load(tmp_path).config == config
-
     def test_how_replies_are_decoded_comes_back(
         self, base: LanguageModel, make_memory: MakeMemory, tmp_path: Path
     ) -> None:

@@ -34,7 +34,6 @@ CONFIGS = {
     "unequal ranks, scaled": InjectionConfig(layers=(0, 2), n_loras=3, rank=4, scaling=0.7),
     "fewer modules than layers": InjectionConfig(layers=(0, 1, 2), n_loras=2, rank=8, scaling=3.0),
     "every": InjectionConfig(layers=(0, 1), n_loras=2, rank=3, placement="every"),
-    "dropout": InjectionConfig(layers=(0, 2), n_loras=2, rank=4, dropout=0.1),
 }
 
 
@@ -50,16 +49,6 @@ def ours(
 def with_peft(base: LanguageModel, folder: Path) -> peft.PeftModel:
     """Load an adapter on a fresh copy of a base."""
     return peft.PeftModel.from_pretrained(copy.deepcopy(base.model), folder).eval()
-
-
-@pytest.mark.parametrize("case", ["every", "dropout"])
-def test_dropout_is_told_for_whoever_trains_on(
-    case: str, make_memory: MakeMemory, tmp_path: Path
-) -> None:
-    """It changes no answer."""
-    export_peft(make_memory(tiny_base(), CONFIGS[case]), tmp_path)
-    written = json.loads((tmp_path / "adapter_config.json").read_text())
-    assert written["lora_dropout"] == CONFIGS[case].dropout
 
 
 def adapted(model: peft.PeftModel) -> set[str]:

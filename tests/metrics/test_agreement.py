@@ -27,7 +27,7 @@ def value(interval: Interval | None) -> float:
 
 
 def by_nltk(ratings: Sequence[Sequence[int | None]]) -> float:
-    """Give Krippendorff's alpha by nltk, with squared differences."""
+    """Return Krippendorff's alpha by nltk, with squared differences."""
     data = [
         (f"rater {i}", f"pair {j}", label)
         for i, row in enumerate(ratings)

@@ -8,6 +8,7 @@ import pytest
 
 from lorecall.learning.result import RunResult
 from lorecall.report import figures
+from lorecall.search.records import Quartiles
 
 MakeResult = Callable[..., RunResult]
 
@@ -91,6 +92,14 @@ class TestImportance:
         assert bars["y"][0] == first.median
         assert bars["y"][0] + bars["error_y"]["array"][0] == pytest.approx(first.high)
         assert bars["y"][0] - bars["error_y"]["arrayminus"][0] == pytest.approx(first.low)
+
+    def test_a_name_from_elsewhere_is_only_a_name(self, make_result: MakeResult) -> None:
+        """Plotly would take its tags for its own."""
+        share = Quartiles(low=0.1, median=0.2, high=0.3)
+        names = ("layer_07", "layer_x", "<a href=x>y</a>\x1b")
+        result = make_result(importance={"loss": dict.fromkeys(names, share)})
+        (bars,) = data(figures.importance(result)["validation loss"])
+        assert bars["x"] == ["7", "layer_x", "&lt;a href=x&gt;y&lt;/a&gt;"]
 
     def test_none_where_the_search_had_no_surrogate(self, make_result: MakeResult) -> None:
         """All trials were random."""

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from lorecall.data.catalog import Problem, Summary, UserSummary
+from lorecall.data.catalog import DATASETS, Problem, Summary, UserSummary
 from lorecall.data.users import Totals
 from lorecall.report.tables import (
     Column,
@@ -52,8 +53,12 @@ def a_summary(text: str = "plain") -> Summary:
         text_words=7.5,
     )
     return Summary(
+        dataset=replace(DATASETS["jsonl"], title=text),
+        strict=False,
         n_replies=131_569,
         n_users=1_113,
+        n_learnable=1,
+        authored_by=frozenset({"user"}),
         users=(user,),
         totals=Totals(n_users=1, n_samples=2, n_texts=3, text_words=4.0, response_words=5.0),
         dropped={text: 98_765},
@@ -192,16 +197,7 @@ def test_texts_of_data_steer_nothing() -> None:
 
 def test_nothing_dropped_is_said() -> None:
     """Not an empty table."""
-    summary = a_summary()
-    whole = Summary(
-        n_replies=1,
-        n_users=1,
-        users=summary.users,
-        totals=summary.totals,
-        dropped={},
-        problems=(),
-        n_problems=0,
-    )
+    whole = replace(a_summary(), dropped={}, problems=(), n_problems=0, n_users=1)
     assert printed(drop_table(whole)).strip() == "nothing dropped"
     assert "more" not in printed(check_view(whole))
 

@@ -4,6 +4,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -11,10 +12,10 @@ from rich.console import Console, RenderableType
 
 from lorecall.learning.result import Reply, RunResult
 from lorecall.metrics.registry import Metric, metrics
-from lorecall.records import InjectionConfig, Interval
+from lorecall.records import InjectionConfig, Interval, Turn
 from lorecall.report.html import render
 from lorecall.report.terminal import layer_strip, replies, score_table, summary, trial_table
-from lorecall.report.words import METRICS
+from lorecall.report.words import scored_metrics
 
 MakeResult = Callable[..., RunResult]
 
@@ -214,8 +215,8 @@ class TestSummary:
         result = make_result()
         shown = numbers(printed(score_table(result), width=width))
         for scores in result.scores.values():
-            for metric in METRICS:
-                score = metric.of(scores)
+            for metric in scored_metrics(result):
+                score = scores[metric.key]
                 wanted = numbers(f"{metric.value(score)} {metric.bounds(score)}")
                 assert not wanted - shown
 
@@ -257,6 +258,28 @@ class TestSummary:
         )
         for alone in ({}, {"search": {"finalists": 1}}):
             assert "in full" not in printed(summary(make_result(settings=alone)))
+
+    @pytest.mark.parametrize("width", [40, 80, 120])
+    def test_no_text_steers_the_terminal(self, make_result: MakeResult, width: int) -> None:
+        """Whoever wrote it: markup is shown, control characters and turned text are not."""
+        evil = "Bob [/work] [bold]x[/bold]\x1b[2J\x9b31m\x07\u202e"
+        made = make_result()
+        turn = Turn(by_author=True, text=evil)
+        reply = Reply(
+            earlier=(turn,), query=evil, truth=evil, responses={"vanilla": evil, "memory": evil}
+        )
+        result = make_result(
+            **dict.fromkeys(("user", "dataset", "model", "finished_at", "storage"), evil),
+            replies=(reply,),
+            split={evil: 1},
+            sizes={evil: 2},
+            seconds={evil: 3.0},
+            settings={"preset": evil, "seed": [evil]},
+            hypervolume=replace(made.hypervolume, stopped=evil),
+        )
+        text = printed(summary(result, evil), width=width)
+        assert not {"\x1b", "\x9b", "\x07", "\u202e"} & set(text)
+        assert " ".join(text.split()).count("[bold]x[/bold]") >= 10
 
     def test_it_says_the_same_without_colour(self, make_result: MakeResult) -> None:
         """Colours repeat what words and marks say."""

@@ -27,18 +27,15 @@ def printed(view: object) -> str:
     return console.file.getvalue()
 
 
-def widened(result: RunResult, *, dropout: float = 0.05) -> RunResult:
-    """Return every second trial another scaling and dropout, and the front a third objective."""
+def widened(result: RunResult) -> RunResult:
+    """Return every second trial another scaling, and the front a third objective."""
 
     def config(old: InjectionConfig, number: int) -> InjectionConfig:
-        return replace(old, scaling=0.5, dropout=dropout) if number % 2 else old
+        return replace(old, scaling=0.5) if number % 2 else old
 
     trials = tuple(replace(t, config=config(t.config, t.number)) for t in result.trials)
     share = Quartiles(low=0.01, median=0.02, high=0.03)
-    importance = {
-        name: {**shares, "scaling": share, "dropout": share}
-        for name, shares in result.importance.items()
-    }
+    importance = {name: {**shares, "scaling": share} for name, shares in result.importance.items()}
     importance["log2_parameters"] = importance["loss"]
     hypervolume = Hypervolume(reference=(4.45, 8.7, 24.0), trace=(0.1,) * len(trials), stopped="s")
     return result.model_copy(
@@ -57,8 +54,8 @@ def test_theta_tells_what_is_not_the_papers() -> None:
     """And nothing of what is."""
     theta = InjectionConfig(layers=(0, 1), n_loras=2, rank=8)
     assert theta_words(theta, 4) == "2 of 4 layers, 2 modules of rank 8"
-    wide = replace(theta, scaling=0.5, dropout=0.05, inject="response")
-    assert theta_words(wide, 4).endswith("rank 8, scaling 0.5, dropout 0.05, on responses alone")
+    wide = replace(theta, scaling=0.5, inject="response")
+    assert theta_words(wide, 4).endswith("rank 8, scaling 0.5, on responses alone")
     assert theta_words(replace(theta, scaling=4.0), 4).endswith("rank 8, scaling 4")
 
 
@@ -70,7 +67,6 @@ def test_an_ordinary_run_shows_no_further_factor(make_result: MakeResult) -> Non
     page = render(result)
     body = page.partition("<body>")[2].partition("<details>")[0]  # plotly before, settings after
     for text in (printed(summary(result)), body):
-        assert "dropout" not in text
         assert "scaling" not in text
     assert "The two bars at the right are the number of modules n and the rank r." in page
     assert figures.pareto(result)["data"][1]["mode"] == "lines+markers"
@@ -80,33 +76,26 @@ def test_the_terminal_has_a_column_a_factor(make_result: MakeResult) -> None:
     """In 80 columns still, values as they were searched."""
     result = widened(make_result(n_trials=8))
     lines = printed(trial_table(result)).splitlines()
-    assert " n  r scaling dropout loss" in lines[0]
+    assert " n  r scaling loss" in lines[0]
     row = next(line.split() for line in lines if line.split()[0] == "1")
-    assert row[4:6] == ["0.5", "0.05"]
+    assert row[4] == "0.5"
     text = printed(summary(result))
     assert max(cell_len(line) for line in text.splitlines()) <= 80
     assert "…" not in text
-    assert "scaling 0.5, dropout 0.05" in text
-
-
-def test_only_factors_that_differ_are_shown(make_result: MakeResult) -> None:
-    """A search of the scaling alone has no column of zeros."""
-    result = widened(make_result(), dropout=0.0)
-    assert further_factors(result) == ("scaling",)
-    assert "dropout" not in printed(trial_table(result))
+    assert "scaling 0.5" in text
 
 
 def test_the_page_tells_of_them(make_result: MakeResult) -> None:
     """In words, tables, captions and the reference point."""
     page = render(widened(make_result(n_trials=8)))
     for expected in (
-        '<th scope="col" class="number">scaling</th><th scope="col" class="number">dropout</th>',
-        '<td class="number">0.5</td><td class="number">0.05</td>',
-        "the rank r, scaling and dropout.",
+        '<th scope="col" class="number">scaling</th>',
+        '<td class="number">0.5</td>',
+        "the rank r and scaling.",
         "16.78 M parameters, counted by their logarithm).",
         "The front has three objectives",
         "For the number of parameters",
-        ", scaling 0.5, dropout 0.05.",
+        ", scaling 0.5.",
     ):
         assert expected in page
 
@@ -122,5 +111,5 @@ def test_plotly_accepts_every_figure(make_result: MakeResult, n_trials: int) -> 
     assert pareto["data"][1]["mode"] == "markers"
     assert all("parameters" in text for text in pareto["data"][1]["text"])
     loss = shares["validation loss"]
-    assert loss["data"][0]["x"][-4:] == ["n", "r", "scaling", "dropout"]
-    assert loss["layout"]["xaxis"]["title"]["text"] == "layer, then n, r, scaling, dropout"
+    assert loss["data"][0]["x"][-3:] == ["n", "r", "scaling"]
+    assert loss["layout"]["xaxis"]["title"]["text"] == "layer, then n, r, scaling"

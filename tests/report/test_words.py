@@ -13,6 +13,7 @@ from lorecall.report.words import (
     layer_ranges,
     moment,
     plain,
+    printable,
     short_count,
     split_words,
     theta_words,
@@ -124,7 +125,14 @@ def test_plain_text_steers_no_terminal(text: str) -> None:
     """One line, no control character, and doing it twice changes nothing."""
     shown = plain(text)
     assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in shown)
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     assert plain(shown) == shown
+    shown.encode()
+
+
+def test_lines_are_kept_where_they_are_wanted() -> None:
+    """A reply of several lines; half a surrogate pair could not be printed at all."""
+    assert printable("a\n\tb\x1b[2J\r\ud800\u202ec") == "a\n\tb [2J   c"
 
 
 def test_plain_keeps_what_is_text() -> None:

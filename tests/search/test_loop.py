@@ -176,36 +176,6 @@ def test_used_up_space_ends_the_search(tmp_path: Path) -> None:
     assert "every configuration" in outcome.hypervolume.stopped
 
 
-def test_a_batch_is_tried_side_by_side(tmp_path: Path) -> None:
-    """Each call gets what was asked for at once; every trial is told."""
-    sizes: list[int] = []
-    told: list[int] = []
-
-    def together(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
-        sizes.append(len(configs))
-        return [finding(config) for config in configs]
-
-    outcome = make_search(tmp_path, batch=2).run(
-        finding, together=together, on_trial=lambda n, *_: told.append(n)
-    )
-    assert sizes == [2, 2, 1]
-    assert told == [0, 1, 2, 3, 4]
-    assert len({trial.config for trial in outcome.trials}) == 5
-
-
-def test_a_broken_batch_is_no_trial(tmp_path: Path) -> None:
-    """All of it failed, and the search goes on with others."""
-
-    def broken(configs: Sequence[InjectionConfig]) -> list[TrialOutcome]:
-        raise RuntimeError(f"{len(configs)} at once were too many")
-
-    with pytest.raises(RuntimeError, match="2 at once"):
-        make_search(tmp_path, batch=2).run(finding, together=broken)
-    search = make_search(tmp_path, batch=2)
-    assert search.n_finished == 0
-    assert len(search.run(finding).trials) == 5
-
-
 def test_the_best_of_another_search_is_tried_first(tmp_path: Path) -> None:
     """In place of random points; the surrogate suggests after them."""
     before = make_search(tmp_path / "a", trials=8, initial=8)
@@ -263,15 +233,14 @@ def test_the_best_of_others_goes_before_the_known_designs(tmp_path: Path) -> Non
 
 
 def test_a_wider_space_with_a_third_objective(tmp_path: Path) -> None:
-    """Scaling, dropout and few parameters: searched, told, chosen, and gone on with."""
-    space = replace(SPACE, scalings=(1.0, 2.0), dropouts=(0.0, 0.1))
+    """Scaling and few parameters: searched, told, chosen, and gone on with."""
+    space = replace(SPACE, scalings=(1.0, 2.0))
     settings = SearchSettings(
         trials=6,
         initial=4,
         warmup_steps=8,
         posterior_samples=8,
         scalings=space.scalings,
-        dropouts=space.dropouts,
         third_objective="parameters",
     )
     url = f"sqlite:///{tmp_path / 'study.db'}"
@@ -286,12 +255,12 @@ def test_a_wider_space_with_a_third_objective(tmp_path: Path) -> None:
     for trial in outcome.trials:
         values = study.trials[trial.number].values
         assert values == [trial.loss, trial.rouge_l, log2(trial.n_parameters)]
-    assert len({(t.config.scaling, t.config.dropout) for t in outcome.trials}) > 1
+    assert len({t.config.scaling for t in outcome.trials}) > 1
     assert len(outcome.hypervolume.reference) == 3
     worst = max(t.n_parameters for t in outcome.trials[:4])
     assert outcome.hypervolume.reference[2] > log2(worst)
     assert set(outcome.importance) == {"loss", "rougeL", "log2_parameters"}
-    assert {"scaling", "dropout"} <= outcome.importance["loss"].keys()
+    assert "scaling" in outcome.importance["loss"]
     fewest = min(outcome.trials, key=lambda t: (t.n_parameters, t.loss))
     assert fewest.on_front
     on_front = [t for t in outcome.trials if t.on_front]

@@ -146,8 +146,8 @@ def test_what_stands_for_a_model_is_simplest(
 
 def test_further_factors_stay_as_they_are() -> None:
     """Two scalings are two models."""
-    params = {**params_of("1111", 2, 8), "scaling": 2.0, "dropout": 0.1}
-    assert WIDE.canonical(params) == {**params_of("1001", 2, 8), "scaling": 2.0, "dropout": 0.1}
+    params = {**params_of("1111", 2, 8), "scaling": 2.0}
+    assert WIDE.canonical(params) == {**params_of("1001", 2, 8), "scaling": 2.0}
 
 
 def test_different_models_have_different_keys() -> None:
@@ -196,9 +196,7 @@ def test_a_fixed_value_is_checked_too() -> None:
         {"scalings": ()},
         {"scalings": (0.0, 1.0)},
         {"scalings": (2.0, 1.0)},
-        {"dropouts": (0.0, 0.0)},
-        {"dropouts": (0.0, 1.0)},
-        {"dropouts": (float("nan"),)},
+        {"scalings": (float("nan"),)},
     ],
 )
 def test_a_space_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
@@ -208,7 +206,7 @@ def test_a_space_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
         InjectionSpace(**{"n_layers": 4, **wrong})
 
 
-WIDE = InjectionSpace(n_layers=4, max_loras=9, scalings=(0.5, 1.0, 2.0), dropouts=(0.0, 0.1))
+WIDE = InjectionSpace(n_layers=4, max_loras=9, scalings=(0.5, 1.0, 2.0))
 
 
 @given(st.sampled_from(ROWS), st.integers(0, 999))
@@ -216,21 +214,21 @@ def test_further_factors_round_trip(row: str, seed: int) -> None:
     """Beside every row of the ablation."""
     theta = replace(WIDE, searched=row)
     space = DiscreteSpace(theta.distributions())
-    assert space.names[-2:] == ("scaling", "dropout")
+    assert space.names[-1] == "scaling"
     for point in space.random(4, np.random.default_rng(seed)):
         params = space.params(point)
         if theta.is_candidate(params):
             config = theta.config(params)
-            assert (config.scaling, config.dropout) == (params["scaling"], params["dropout"])
+            assert config.scaling == params["scaling"]
             assert theta.params(config) == params
 
 
 def test_further_factors_make_another_candidate() -> None:
-    """The same pairs with another scaling or dropout are another; without any pair all are one."""
-    params = {**params_of("1100", 2, 8), "scaling": 1.0, "dropout": 0.0}
-    others = [params, {**params, "scaling": 2.0}, {**params, "dropout": 0.1}]
-    assert len({WIDE.same_as(other) for other in others}) == 3
-    twin = {**params_of("1000", 4, 8), "scaling": 2.0, "dropout": 0.1}
+    """The same pairs with another scaling are another; without any pair all are one."""
+    params = {**params_of("1100", 2, 8), "scaling": 1.0}
+    others = [params, {**params, "scaling": 2.0}]
+    assert len({WIDE.same_as(other) for other in others}) == 2
+    twin = {**params_of("1000", 4, 8), "scaling": 2.0}
     assert WIDE.same_as(twin) == WIDE.same_as({**twin, "n_loras": 2, "rank": 16})
     assert {WIDE.same_as({**other, "n_loras": 0}) for other in others} == {()}
 
@@ -238,20 +236,20 @@ def test_further_factors_make_another_candidate() -> None:
 def test_off_by_default() -> None:
     """The papers' values, no further input, and the key of a model is its pairs alone."""
     theta = InjectionSpace(n_layers=4)
-    assert not {"scaling", "dropout"} & theta.distributions().keys()
+    assert "scaling" not in theta.distributions()
     params = params_of("1100", 2, 8)
     config = theta.config(params)
     assert config == InjectionConfig(layers=(0, 1), n_loras=2, rank=8)
-    assert (config.scaling, config.dropout, config.beside) == (1.0, 0.0, {})
+    assert (config.scaling, config.beside) == (1.0, {})
     assert theta.same_as(params) == ((0, 8), (1, 8))
 
 
 def test_a_single_value_is_fixed() -> None:
     """It is no input; a configuration with another value is outside."""
-    theta = InjectionSpace(n_layers=2, scalings=(4.0,), dropouts=(0.05,))
-    assert not {"scaling", "dropout"} & theta.distributions().keys()
+    theta = InjectionSpace(n_layers=2, scalings=(4.0,))
+    assert "scaling" not in theta.distributions()
     config = theta.config(params_of("11", 2, 8))
-    assert config.beside == {"scaling": 4.0, "dropout": 0.05}
+    assert config.beside == {"scaling": 4.0}
     assert theta.params(config) == params_of("11", 2, 8)
     with pytest.raises(ConfigError, match="theta"):
         theta.params(replace(config, scaling=1.0))
@@ -295,6 +293,6 @@ class TestKnownDesigns:
         largest, default, strong = (WIDE.config(design) for design in WIDE.known_designs())
         assert largest.beside == default.beside == {}
         assert strong == replace(default, scaling=WIDE.scalings[-1])
-        space = InjectionSpace(n_layers=2, scalings=(0.2, 4.0), dropouts=(0.05, 0.1))
+        space = InjectionSpace(n_layers=2, scalings=(0.2, 4.0))
         for design in space.known_designs():
-            assert space.config(design).beside == {"scaling": 4.0, "dropout": 0.05}
+            assert space.config(design).beside == {"scaling": 4.0}

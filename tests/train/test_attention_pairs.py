@@ -166,23 +166,6 @@ def test_a_training_is_the_plain_one(
     assert fast.train_losses == pytest.approx(plain.train_losses, rel=rel)
 
 
-def test_a_step_with_dropout_is_the_plain_one(
-    base: LanguageModel, make_samples: MakeSamples, fill: Fill
-) -> None:
-    """What is left out of queries and values is left out on both paths, and it is something."""
-    samples = encode(base, make_samples(5))
-    config = replace(config_of((1, 2)), dropout=0.4)
-    injection = Injection(base, config, linears=linears_of(base))
-    fill(injection, size=0.1)
-    engines = PlainEngine(base, injection), FastEngine(base, injection)
-    full = engines[0].losses(samples).detach()
-    with injection.dropping(3):
-        plain, fast = (gradients(engine, injection, samples) for engine in engines)
-    assert not torch.allclose(plain[0], full, rtol=1e-5)
-    for one, other in zip(fast, plain, strict=True):
-        assert (one - other).abs().max() <= 1e-4 * other.abs().max()
-
-
 def test_a_trial_trains_the_linears_it_is_told(
     llama: LanguageModel, make_samples: MakeSamples
 ) -> None:

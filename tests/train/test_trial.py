@@ -123,7 +123,7 @@ class TestRun:
         injection.load(trained.tensors)
         reading = trials.read(data.valid, max_new_tokens=data.max_new_tokens, injection=injection)
         n = len(split.valid)
-        scores = rouge(reading.responses, [s.response for s in split.valid]).rouge_l
+        scores = rouge(reading.responses, [s.response for s in split.valid])
         assert sum(reading.losses) / n == pytest.approx(result.loss, abs=1e-5)
         assert result.rouge_l == pytest.approx(sum(scores) / n)
         assert result.rouge_l_error == pytest.approx(standard_error(scores))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lorecall.bench.cells import Cell, CellScores, Failure, finished_cells
     from lorecall.bench.grids import Grid
     from lorecall.bench.people import Source, choose_users, newest
-    from lorecall.bench.plan import BenchPlan, BenchSettings, bench_preset, make_plan
+    from lorecall.bench.plan import BenchPlan, make_plan
     from lorecall.bench.render import (
         DatasetView,
         View,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         to_markdown,
     )
     from lorecall.bench.run import check_failures, run_bench
+    from lorecall.bench.settings import BenchSettings, bench_preset
     from lorecall.bench.statistics import Comparison, Cost, DatasetTables, Row, tabulate
 
 __all__ = [
@@ -65,12 +66,13 @@ __getattr__, __dir__ = lazy_names(
         "cells": ("Cell", "CellScores", "Failure", "finished_cells"),
         "grids": ("Grid",),
         "people": ("Source", "choose_users", "newest"),
-        "plan": ("BenchPlan", "BenchSettings", "bench_preset", "make_plan"),
+        "plan": ("BenchPlan", "make_plan"),
         "render": (
             *("DatasetView", "View", "bench_view", "dataset_view"),
             *("read_plan", "render_bench", "to_markdown"),
         ),
         "run": ("check_failures", "run_bench"),
+        "settings": ("BenchSettings", "bench_preset"),
         "statistics": ("Comparison", "Cost", "DatasetTables", "Row", "tabulate"),
     },
 )

@@ -7,7 +7,7 @@ DIR/pairs/DATASET--A--B.jsonl     A is the memory and B another system, or A ano
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorecall.bench.cells import Cell, CellScores, responses_of
@@ -15,6 +15,7 @@ from lorecall.bench.people import PersonSnapshot, read_snapshot
 from lorecall.bench.plan import BenchPlan
 from lorecall.judge.pairs import Pair, write_pairs
 from lorecall.metrics.overlap import persona_tokens
+from lorecall.records import Turn
 from lorecall.report.words import masked_line
 from lorecall.systems.about import MEMORY, VANILLA
 from lorecall.systems.catalog import about
@@ -28,10 +29,12 @@ _APART = " | "  # between the parts of a pair's id
 class Case:
     """One test query with the true answer and every system's, masked, each on one line.
 
-    `about` holds what of the user's own content shares most words with the query.
+    `about` holds what of the user's own content shares most words with the query, `earlier` the
+    turns before it.
     """
 
     user: str
+    earlier: tuple[Turn, ...]
     about: tuple[str, ...]
     query: str
     truth: str
@@ -41,7 +44,7 @@ class Case:
 def write_pair_files(folder: Path, plan: BenchPlan, finished: Sequence[CellScores]) -> list[Path]:
     """Write a file of pairs for each two systems whose answers a judge is to compare.
 
-    Not masked: a judge masks what it is snapshot.
+    Not masked: a judge masks what it is shown.
 
     Args:
         folder: The bench's.
@@ -102,6 +105,7 @@ def _case(folder: Path, snapshot: PersonSnapshot, at: int, cells: Sequence[Cell]
     sample = snapshot.tested[at]
     return Case(
         user=snapshot.user,
+        earlier=tuple(replace(turn, text=masked_line(turn.text)) for turn in sample.earlier),
         about=tuple(map(masked_line, _related(snapshot.own_content, sample.query))),
         query=masked_line(sample.query),
         truth=masked_line(sample.response),

@@ -237,7 +237,7 @@ def _gain(tables: DatasetTables, metric: Metric, against: str | None) -> str:
 
 
 def _floor(tables: DatasetTables) -> str:
-    """Say the smallest p there can be, so that a large one is not misread."""
+    """Return a line on the smallest p there can be, so that a large one is not misread."""
     n = sum(not about(row.system).is_memory for row in tables.rows if row.system != tables.focus)
     lowest = min(1.0, max(1, n) * 2 / 2**tables.n_users)
     users = counted(tables.n_users, "user")

@@ -9,56 +9,14 @@ from pydantic import TypeAdapter
 
 from lorecall.bench.cells import Cell
 from lorecall.bench.people import Source, choose_users
+from lorecall.bench.settings import BenchSettings
 from lorecall.core.checks import check_range
-from lorecall.core.options import (
-    NO_CHANGES,
-    Sections,
-    belonging,
-    check_options,
-    find_option,
-    make,
-    option,
-)
 from lorecall.errors import ConfigError
-from lorecall.settings import (
-    MAX_SEED,
-    SETTINGS,
-    BaseOptions,
-    LearnSettings,
-    PresetName,
-    preset,
-    presets_of,
-)
+from lorecall.settings import MAX_SEED, PresetName
 from lorecall.systems.about import CONTROL, MEMORY, VANILLA
 from lorecall.systems.catalog import system_names
 
 _SMOKE = (VANILLA, "retrieval", CONTROL, MEMORY)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchSettings:
-    """The numbers of a bench.
-
-    `preset` is where they come from, `learn` how every system is trained, how theta is searched,
-    and the bootstrap.
-    """
-
-    preset: PresetName = "laptop"
-    learn: LearnSettings = field(default_factory=lambda: preset("laptop"))
-    history_samples: int | None = option(
-        None, "Most samples of a user, the newest, in whole conversations.", low=20, smoke=48
-    )
-    test_samples: int | None = option(
-        None, "Most test samples that are read, evenly spaced.", low=1, smoke=6
-    )
-    n_timed: int = option(5, "Replies that are timed one by one.", low=1, smoke=1)
-
-    def __post_init__(self) -> None:
-        check_options(self)
-
-
-BENCH: Sections = {**SETTINGS, "base": BaseOptions, "bench": BenchSettings}
-"""Every option of `lorecall bench`, by section."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,38 +78,6 @@ class BenchPlan:
             pydantic.ValidationError: It is none.
         """
         return TypeAdapter(cls).validate_python(value)
-
-
-def bench_preset(
-    name: str, changes: Mapping[str, object] = NO_CHANGES, **named: object
-) -> BenchSettings:
-    """Make the settings of a preset.
-
-    `smoke` shows in three minutes that all works, and says nothing of quality; `laptop` takes a
-    night on two cores with eight users; `paper` is the paper's.
-
-    Args:
-        name: `smoke`, `laptop` or `paper`.
-        changes: Options by full name, those of a training and a search among them.
-        named: The same by their last names.
-
-    Raises:
-        ConfigError: An unknown preset or option, or a value that its option may not have.
-
-    Examples:
-        >>> from lorecall.bench import bench_preset
-        >>> bench_preset("smoke", trials=3).learn.search.trials
-        3
-    """
-    values = {find_option(BENCH, key).full_name: v for key, v in {**changes, **named}.items()}
-    learn = preset(name, belonging(SETTINGS, values))
-    return make(
-        BenchSettings,
-        values,
-        section="bench",
-        presets=presets_of(name),
-        parts={"preset": learn.preset, "learn": learn},
-    )
 
 
 DEFAULT_USERS: Mapping[PresetName, int] = MappingProxyType({"smoke": 2, "laptop": 8, "paper": 30})

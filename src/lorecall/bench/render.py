@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lorecall.bench.answers import Case, cases, dataset_of, write_pair_files
@@ -25,6 +24,7 @@ from lorecall.judge.win_rate import Judged, read_judged, win_rates
 from lorecall.learning.folder import RUN_FILE
 from lorecall.report import words
 from lorecall.report.pages import render_page
+from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
 from lorecall.systems.catalog import about
 
 MARKDOWN, PAGE, TABLES = "bench.md", "bench.html", "tables.json"
@@ -34,6 +34,7 @@ _SMOKE = (
 )
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#~&"})
 _N_GRIDS = 3  # scores, comparisons, gains
+_BOUND_WIDTH = 9  # of a number with a bracket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +262,7 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _case(case: Case) -> Iterator[str]:
     yield from ("", f"**{escaped(case.query)}**", "")
+    yield from (f"- {words.speaker(turn)}: {escaped(turn.text)}" for turn in case.earlier)
     yield from (f"- the user wrote: {escaped(text)}" for text in case.about)
     yield f"- true: {escaped(case.truth)}"
     for system, text in case.responses.items():
@@ -287,12 +289,16 @@ def bench_view(view: View) -> Iterator[RenderableType]:
         yield Text("No user has every system finished yet.")
 
 
-def grid_table(grid: Grid) -> Table:
+def grid_table(grid: Grid) -> FittingTable:
     """Show one table; the paper's rows are dim, and named as the paper's."""
-    table = Table(title=grid.title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for column in grid.columns:
-        table.add_column(Text(column), overflow="fold")
-    for i, row in enumerate(grid.rows):
-        own = grid.n_own is None or i < grid.n_own
-        table.add_row(*map(Text, row), style="" if own else "dim")
-    return table
+    first, *others = grid.columns
+    columns = [Column(heading=first, folds_at=TEXT_WIDTH)]
+    columns += [Column(heading=name, folds_at=_BOUND_WIDTH) for name in others]
+    own = len(grid.rows) if grid.n_own is None else grid.n_own
+    return FittingTable(
+        title=grid.title,
+        columns=columns,
+        rows=[[Text(words.printable(cell)) for cell in row] for row in grid.rows],
+        styles=["" if i < own else "dim" for i in range(len(grid.rows))],
+        gap=1,
+    )

@@ -44,7 +44,7 @@ class Bench:
         plan: What is computed.
         folder: Where it goes.
         base: The frozen base.
-        make: Gives a system by its name.
+        make: Makes a system by its name.
         session: Names this start of the bench: what failed in it is not tried again in it.
     """
 

@@ -5,10 +5,10 @@ input ends with one line on standard error and exit code 2.
 """
 
 import sys
-from importlib.metadata import version
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from lorecall.cli.ask import ask
@@ -20,8 +20,23 @@ from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
 from lorecall.errors import LorecallError
 
+_ORDER = (
+    *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
+    *("bench", "judge", "options"),
+)
+
+
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return their names."""
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
 app = typer.Typer(
     name="lorecall",
+    cls=_InOrder,
     help="Personal memory for language models, kept in the weights.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -30,6 +45,8 @@ app = typer.Typer(
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415
+
         print(f"lorecall {version('lorecall')}")  # noqa: T201
         raise typer.Exit
 
@@ -47,12 +64,10 @@ def _lorecall(
     pass
 
 
-app.add_typer(data_app, name="data")
-for command in (learn, ask, chat, show, report, export, scorecard):  # in the order of use
+for command in (learn, ask, chat, show, report, export, scorecard, options):
     app.command()(command)
-app.add_typer(bench_app, name="bench")
-app.add_typer(judge_app, name="judge")
-app.command()(options)
+for name, group in (("data", data_app), ("bench", bench_app), ("judge", judge_app)):
+    app.add_typer(group, name=name)
 
 
 def main() -> NoReturn:
@@ -60,7 +75,8 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
-        _fail(error.format_message())
+        said = error.format_message().replace("Value error, ", "")
+        _fail(f"the command must be as its --help says: {said}")
     except LorecallError as error:
         _fail(str(error))
     except UnicodeError:

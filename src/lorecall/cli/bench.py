@@ -74,7 +74,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
     """Do what is left of a bench, cell by cell, and write its tables."""
     if context.invoked_subcommand is not None:
         return
-    from lorecall.bench.plan import BENCH, bench_preset, make_plan  # noqa: PLC0415
+    from lorecall.bench.settings import BENCH, bench_preset  # noqa: PLC0415
 
     if out is None:
         raise ConfigError(
@@ -88,6 +88,8 @@ def bench(  # noqa: PLR0913 - one parameter an option
     settings = bench_preset(str(values.get("preset", "laptop")), values)
     base = base_options(values)
     with going_on():
+        from lorecall.bench.plan import make_plan  # noqa: PLC0415
+
         plan = make_plan(
             data or ["chitchat"],
             paths=path or (),

@@ -17,8 +17,6 @@ from lorecall.cli.output import (
     given_options,
     going_on,
     load_base,
-    printable,
-    tell,
 )
 from lorecall.cli.output import show as _show
 from lorecall.core.options import belonging, make
@@ -36,14 +34,14 @@ def learn(  # noqa: PLR0913 - one parameter an option
     user: Annotated[
         str | None,
         typer.Option(
-            help="Their id, or its start; if there are several.",
+            help="Their id, or its start.",
             show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = None,
     history: Annotated[
         list[Path] | None,
-        typer.Option(help="A chat export or JSONL file.", rich_help_panel=_PANEL),
+        typer.Option(help="A chat export or JSONL file.", metavar="FILE", rich_help_panel=_PANEL),
     ] = None,
     data: Annotated[
         str | None,
@@ -53,17 +51,13 @@ def learn(  # noqa: PLR0913 - one parameter an option
             rich_help_panel=_PANEL,
         ),
     ] = None,
-    out: Annotated[
-        Path, typer.Option(help="Folder of the run; goes on with it.", rich_help_panel=_PANEL)
-    ],
+    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=_PANEL)],
     model: Model = None,
     device: Device = None,
     preset: Preset = None,
     search: Annotated[
         Searched | None,
-        typer.Option(
-            metavar="WHAT", help="all, or one or two of layer, n, rank: n+rank.", show_default=False
-        ),
+        typer.Option(metavar="WHAT", help="all, layer, n, rank, n+rank ...", show_default=False),
     ] = None,
     seed: Seed = None,
     config: Config = None,
@@ -87,12 +81,10 @@ def learn(  # noqa: PLR0913 - one parameter an option
 
         from lorecall.data.catalog import load_history  # noqa: PLC0415
         from lorecall.data.history import split_history  # noqa: PLC0415
-        from lorecall.data.purpose import purpose_of  # noqa: PLC0415
         from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
         loaded = load_history(source, user=user, path=files, seed=settings.seed)
         split_history(loaded)  # too short a history is refused before a model is loaded
-        tell(printable(purpose_of(loaded)))
         from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415

@@ -19,7 +19,7 @@ def options(
     as_json: Json = False,
 ) -> None:
     """List every option that `--set` and `--config` take."""
-    from lorecall.bench.plan import BENCH  # noqa: PLC0415
+    from lorecall.bench.settings import BENCH  # noqa: PLC0415
 
     groups = {name: options_of(group, name) for name, group in {**LEARN, **BENCH}.items()}
     if markdown:
@@ -29,6 +29,7 @@ def options(
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(*_HEADINGS, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
     declared = [each for group in groups.values() for each in group]
     for each in declared:
         table.add_row(*map(escape, _cells(each)))

@@ -106,7 +106,11 @@ def show(value: Mapping[str, object], *views: object, as_json: bool) -> None:
         print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201
         return
     from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from lorecall.report.words import printable  # noqa: PLC0415
 
     console = Console()
     for view in views:
-        console.print(view, highlight=False, markup=not isinstance(view, str))
+        is_text = isinstance(view, str)  # what someone wrote: no markup, nothing for the terminal
+        console.print(Text(printable(view)) if is_text else view, highlight=False)

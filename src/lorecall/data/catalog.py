@@ -175,7 +175,8 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
         26
     """
     found = DATASETS.get(str(source))
-    entry: dict[str, object] = asdict(found) if found else {"name": str(source)}
+    itself: dict[str, object] = {"name": str(source), "title": summary.dataset.title}
+    entry: dict[str, object] = asdict(found) if found else itself
     totals = summary.totals
     return entry | {
         "# User": totals.n_users,
@@ -200,7 +201,10 @@ def recognised(path: Path) -> Loader:
         return replace(loader, dataset=replace(loader.dataset, name=path.name)) if own else loader
     if found:
         names = " and ".join(each.name for each in found)
-        got, next_step = f"one that may be {names}", "Name the format: --data NAME --path FILE."
+        got, next_step = (
+            f"one that may be {names}",
+            "Name the format: learn --data NAME --history FILE.",
+        )
     else:
         got, next_step = looks_like(head)
     told = ", ".join(name for name, each in LOADERS.items() if each.recognises)

@@ -29,7 +29,8 @@ _STARTS = (
 )
 _ENGLISH = "If it is WhatsApp's, export it again from a phone that is set to English."
 _FORCE = (
-    "If it is one of these all the same, name it: --data NAME --path FILE. If it is none, write its"
+    "If it is one of these all the same, name it: data check NAME --path FILE,"
+    " learn --data NAME --history FILE. If it is none, write its"
     " messages as JSONL: user, query and response on each line."
 )
 

@@ -15,9 +15,10 @@ from lorecall.data.events import Dropped, Event, Reply, Said
 from lorecall.data.history import LONG_ENOUGH, is_long_enough
 from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
+from lorecall.data.resolve import may_be, resolve_user
 from lorecall.data.samples import history_of
 from lorecall.data.user_filter import UserFilter
-from lorecall.data.users import Totals, Users, UserSummary, may_be, resolve_user
+from lorecall.data.users import Totals, Users, UserSummary
 from lorecall.errors import DataError
 from lorecall.records import Authorship, History
 

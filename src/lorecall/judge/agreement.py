@@ -22,7 +22,7 @@ _ONE_ORDER = "one order, drawn at random, blind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Against:
+class RaterAgreement:
     """One rater, or all of them, against the judge.
 
     Args:
@@ -67,7 +67,7 @@ class Agreement:
     humans: tuple[WinRate, ...]
     judge: str | None
     probe: str | None
-    against: tuple[Against, ...]
+    against: tuple[RaterAgreement, ...]
     signature: str
 
 
@@ -95,16 +95,16 @@ def agreement(
     numbers = sorted({number for rater in raters for number in rater.labels})
     ratings = [[rater.labels.get(number) for number in numbers] for rater in raters]
     entries = _entries(key, raters[0].sheet, numbers) if key else {}
-    turned = {rater.rater: _turn(rater.labels, entries) for rater in raters} if key else {}
+    by_rater = {rater.rater: _by_system(rater.labels, entries) for rater in raters} if key else {}
     resample = {"n_resamples": n_resamples, "seed": seed}
-    everyone = _majority(turned.values())
-    people = [_as_judged(entries[n], label, list(turned)) for n, label in everyone.items()]
-    against: list[Against] = []
+    everyone = _majority(by_rater.values())
+    people = [_as_judged(entries[n], label, list(by_rater)) for n, label in everyone.items()]
+    against: list[RaterAgreement] = []
     if judged:
         _check_judge(judged, key, entries.values())
         by_id = {each.id: each.label for each in judged}
-        compare = partial(_against, entries=entries, by_id=by_id, **resample)
-        named = {EVERYONE: everyone} | turned if len(turned) > 1 else turned
+        compare = partial(_compare, entries=entries, by_id=by_id, **resample)
+        named = {EVERYONE: everyone} | by_rater if len(by_rater) > 1 else by_rater
         against = [compare(name, labels) for name, labels in named.items()]
     return Agreement(
         sheet=raters[0].sheet,
@@ -161,8 +161,8 @@ def _check_judge(judged: Sequence[Judged], key: Key | None, entries: Iterable[Ke
         )
 
 
-def _turn(labels: Mapping[int, Label], entries: Mapping[int, KeyEntry]) -> dict[int, Label]:
-    """Turn labels of the first response into labels of the first system."""
+def _by_system(labels: Mapping[int, Label], entries: Mapping[int, KeyEntry]) -> dict[int, Label]:
+    """Change labels of the first response into labels of the first system."""
     signs = {n: 1 if entries[n].first == "a" else -1 for n in labels}
     return {n: _sign(signs[n] * label) for n, label in labels.items()}
 
@@ -191,7 +191,7 @@ def _as_judged(entry: KeyEntry, label: Label, raters: Sequence[str]) -> Judged:
     )
 
 
-def _against(
+def _compare(
     rater: str,
     labels: Mapping[int, Label],
     *,
@@ -199,10 +199,10 @@ def _against(
     by_id: Mapping[str, Label | None],
     n_resamples: int,
     seed: int,
-) -> Against:
+) -> RaterAgreement:
     both = [(label, by_id[i]) for n, label in labels.items() if (i := entries[n].id) in by_id]
     read = [(human, judge) for human, judge in both if judge is not None]
-    return Against(
+    return RaterAgreement(
         rater=rater,
         n=len(both),
         unparsable=len(both) - len(read),

@@ -42,10 +42,10 @@ class CachedJudge:
         kept = whole_records(path, _Answer, error=RunError, next_step=again)
         self._known = {answer.asked: answer.scores for answer in kept}
 
-    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
+    def score(self, items: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item."""
-        asked = [self._hash(item) for item in shown]
-        given = dict(zip(asked, shown, strict=True))
+        asked = [self._hash(item) for item in items]
+        given = dict(zip(asked, items, strict=True))
         new = {name: item for name, item in given.items() if name not in self._known}
         if new:
             scores = self._judge.score([*new.values()])
@@ -54,6 +54,6 @@ class CachedJudge:
             self._known.update(zip(new, scores, strict=True))
         return [self._known[name] for name in asked]
 
-    def _hash(self, shown: JudgeItem) -> str:
-        parts = (self.name, str(self._seed), question(shown))
+    def _hash(self, item: JudgeItem) -> str:
+        parts = (self.name, str(self._seed), question(item))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -12,13 +12,14 @@ from urllib.parse import urlsplit
 
 from lorecall.errors import ConfigError, JudgeError, MissingExtraError
 from lorecall.judge.judge import JudgeItem, Scores, parse_scores, prompt_hash, question
+from lorecall.report.words import plain
 
 if TYPE_CHECKING:
     from openai import APIError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 MAX_ANSWER_TOKENS = 1024  # a model that thinks aloud needs room for it
-_NO_KEY = "none"  # servers of one's own ask for no key, the client does
+_NO_KEY = "none"  # the client wants a key, servers of one's own do not
 _REFUSED_KEY = (401, 403)
 _MAX_SAID = 200
 
@@ -35,7 +36,7 @@ class EndpointJudge:
         seed: Passed on to the endpoint.
 
     Raises:
-        ConfigError: The URL is none.
+        ConfigError: The URL has no scheme or no host.
         MissingExtraError: The extra `judge` is not installed.
     """
 
@@ -66,27 +67,27 @@ class EndpointJudge:
         key = os.environ.get(KEY_VARIABLE) or _NO_KEY
         self._client = OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=retries)
 
-    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
+    def score(self, items: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the answer cannot be read.
 
         Raises:
             JudgeError: The endpoint cannot be reached, or refuses.
         """
         with ThreadPoolExecutor(self.n_parallel) as pool:
-            waiting = [pool.submit(self._ask, item) for item in shown]
+            waiting = [pool.submit(self._ask, item) for item in items]
             try:
                 return [parse_scores(each.result()) for each in waiting]
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _ask(self, shown: JudgeItem) -> str:
+    def _ask(self, item: JudgeItem) -> str:
         from openai import APIError  # noqa: PLC0415
 
         try:
             answer = self._client.chat.completions.create(
                 model=self.model,
-                messages=[{"role": "user", "content": question(shown)}],
+                messages=[{"role": "user", "content": question(item)}],
                 temperature=0,
                 seed=self.seed,
                 max_completion_tokens=MAX_ANSWER_TOKENS,
@@ -116,7 +117,7 @@ def _what_happened(error: "APIError") -> str:
     said = "" if status in _REFUSED_KEY else f": {error.message[:_MAX_SAID]}"
     key = os.environ.get(KEY_VARIABLE)
     said = said.replace(key, "***") if key else said
-    return f"{type(error).__name__} (HTTP {status}){said}"
+    return plain(f"{type(error).__name__} (HTTP {status}){said}")
 
 
 def _host(url: str) -> str:

@@ -2,7 +2,7 @@
 
 A judge scores two responses to one query. It is shown neither the true response nor the systems'
 names, and every text is masked first (`lorecall.data.privacy`): a judge may be someone else's
-machine. This module knows nothing of models; `judge_local` and `judge_endpoint` do.
+machine. This module knows nothing of models; `lorecall.judge.local` and `.endpoint` do.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Protocol
 
 from lorecall.data.privacy import mask
 from lorecall.judge.pairs import Pair
@@ -20,8 +20,6 @@ from lorecall.report.words import plain
 
 Scores = tuple[float, float]
 """One score for each response, 0 to 10, in the order they were shown."""
-
-JudgeKind = Literal["local", "endpoint", "stand-in"]
 
 HIGHEST = 10
 MAX_CONTENT_WORDS = 300
@@ -95,7 +93,7 @@ class Judge(Protocol):
     name: str
     prompt: str
 
-    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
+    def score(self, items: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the judge's answer cannot be read."""
         ...
 
@@ -110,21 +108,21 @@ class StandInJudge:
     name = "StandInJudge (word overlap, offline stand-in: no measure of quality)"
     prompt = UNPROMPTED
 
-    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
+    def score(self, items: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item."""
-        return [(_overlap(item, item.first), _overlap(item, item.second)) for item in shown]
+        return [(_overlap(item, item.first), _overlap(item, item.second)) for item in items]
 
 
-def show(pair: Pair) -> JudgeItem:
+def item_of(pair: Pair) -> JudgeItem:
     """Mask a pair's texts and keep what a judge may see, the first system's response first."""
     spoken = (*(turn.text for turn in pair.earlier), pair.query)
     related = related_content(pair.user_content, spoken)
     return JudgeItem(
-        earlier=tuple(Turn(by_author=t.by_author, text=_shown(t.text)) for t in pair.earlier),
-        query=_shown(pair.query),
-        user_content=tuple(_shown(text) for text in reversed(related)),
-        first=_shown(pair.response_a),
-        second=_shown(pair.response_b),
+        earlier=tuple(Turn(by_author=t.by_author, text=_masked(t.text)) for t in pair.earlier),
+        query=_masked(pair.query),
+        user_content=tuple(_masked(text) for text in reversed(related)),
+        first=_masked(pair.response_a),
+        second=_masked(pair.response_b),
         authored_by=pair.authored_by,
     )
 
@@ -155,21 +153,21 @@ def related_content(content: Sequence[str], spoken: Iterable[str]) -> tuple[str,
     return tuple(reversed(kept))
 
 
-def question(shown: JudgeItem, *, n_content: int | None = None) -> str:
+def question(item: JudgeItem, *, n_content: int | None = None) -> str:
     """Write down what a judge is asked: one line a text, so that none can pose as another.
 
     Args:
-        shown: The pair.
+        item: The pair as the judge sees it.
         n_content: How many of the user's own texts to show; all of `user_content` when None.
     """
-    content = "\n".join(f"- {plain(text)}" for text in shown.user_content[:n_content])
-    said = "\n".join(f"{speaker}: {plain(text)}" for speaker, text in shown.conversation)
+    content = "\n".join(f"- {plain(text)}" for text in item.user_content[:n_content])
+    said = "\n".join(f"{speaker}: {plain(text)}" for speaker, text in item.conversation)
     return _QUESTION.format(
-        task=TASKS[shown.authored_by],
+        task=TASKS[item.authored_by],
         content=content or "(nothing)",
         conversation=said,
-        first=plain(shown.first) or "(nothing)",
-        second=plain(shown.second) or "(nothing)",
+        first=plain(item.first) or "(nothing)",
+        second=plain(item.second) or "(nothing)",
     )
 
 
@@ -218,14 +216,14 @@ def _score(number: str, out_of: str | None) -> float | None:
     return value if in_range else None
 
 
-def _shown(text: str) -> str:
+def _masked(text: str) -> str:
     """Mask a text and cut it to a number of words."""
     cut = _FIRST_WORDS.match(masked := mask(text))
     return f"{cut[0]} ..." if cut else masked
 
 
-def _overlap(shown: JudgeItem, response: str) -> float:
+def _overlap(item: JudgeItem, response: str) -> float:
     """Score a response as the stand-in does."""
     tokens = persona_tokens([response])
-    known = persona_tokens([*(text for _, text in shown.conversation), *shown.user_content])
+    known = persona_tokens([*(text for _, text in item.conversation), *item.user_content])
     return HIGHEST * len(tokens & known) / len(tokens) if tokens else 0.0

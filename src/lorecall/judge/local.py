@@ -38,19 +38,19 @@ class LocalJudge:
         self._begun = list(base.tokenizer(_BEGUN, add_special_tokens=False)["input_ids"])
         self.max_prompt_tokens = min(MAX_PROMPT_TOKENS, base.max_tokens - MAX_ANSWER_TOKENS)
 
-    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
+    def score(self, items: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the answer cannot be read.
 
         Raises:
             ModelError: The base has no room for the question, even without the user's own texts.
         """
-        prompts = [self._ask(item) for item in shown]
+        prompts = [self._ask(item) for item in items]
         answers = respond(self.base, self.format, prompts, max_new_tokens=MAX_ANSWER_TOKENS)
         return [parse_scores(f"{_BEGUN} {answer}") for answer in answers]
 
-    def _ask(self, shown: JudgeItem) -> list[int]:
-        n_content = len(shown.user_content)
-        while len(ids := self._asked(shown, n_content)) > self.max_prompt_tokens:
+    def _ask(self, item: JudgeItem) -> list[int]:
+        n_content = len(item.user_content)
+        while len(ids := self._asked(item, n_content)) > self.max_prompt_tokens:
             if n_content == 0:
                 raise ModelError(
                     "the judge's base must have room for the question",
@@ -61,5 +61,5 @@ class LocalJudge:
             n_content //= 2
         return ids
 
-    def _asked(self, shown: JudgeItem, n_content: int) -> list[int]:
-        return self.format.prompt(question(shown, n_content=n_content)) + self._begun
+    def _asked(self, item: JudgeItem, n_content: int) -> list[int]:
+        return self.format.prompt(question(item, n_content=n_content)) + self._begun

@@ -19,7 +19,7 @@ from pydantic import ConfigDict
 from lorecall.core.files import new_folder, write_json, write_text
 from lorecall.core.jsonl import read_record
 from lorecall.errors import ConfigError, DataError, RunError
-from lorecall.judge.judge import TASKS, JudgeItem, show
+from lorecall.judge.judge import TASKS, JudgeItem, item_of
 from lorecall.judge.pairs import Pair
 from lorecall.report.pages import render_page
 
@@ -55,7 +55,7 @@ class Key:
 class Sheet:
     """Blind pairs in the order they are rated, and their key."""
 
-    shown: tuple[JudgeItem, ...]
+    items: tuple[JudgeItem, ...]
     key: Key
 
 
@@ -80,8 +80,9 @@ def make_sheet(pairs: Sequence[Pair], *, n: int = N_PAIRS, seed: int = 0) -> She
     random = Random(seed)
     drawn = random.sample(list(pairs), n)
     swaps = [random.random() < 1 / 2 for _ in drawn]
-    shown = tuple(
-        item.swapped() if swap else item for item, swap in zip(map(show, drawn), swaps, strict=True)
+    items = tuple(
+        item.swapped() if swap else item
+        for item, swap in zip(map(item_of, drawn), swaps, strict=True)
     )
     entries = tuple(
         KeyEntry(
@@ -93,9 +94,9 @@ def make_sheet(pairs: Sequence[Pair], *, n: int = N_PAIRS, seed: int = 0) -> She
         )
         for number, (pair, swap) in enumerate(zip(drawn, swaps, strict=True), start=1)
     )
-    texts = json.dumps([asdict(item) for item in shown], ensure_ascii=False)
+    texts = json.dumps([asdict(item) for item in items], ensure_ascii=False)
     name = f"s{hashlib.sha256(texts.encode()).hexdigest()[:10]}"  # never a number to a spreadsheet
-    return Sheet(shown=shown, key=Key(sheet=name, seed=seed, pairs=entries))
+    return Sheet(items=items, key=Key(sheet=name, seed=seed, pairs=entries))
 
 
 def write_sheet(sheet: Sheet, out: Path) -> None:
@@ -131,19 +132,19 @@ def render(sheet: Sheet) -> str:
     """Make the page's HTML. Texts reach it as JSON and are only ever set as text."""
     values = {
         "sheet": sheet.key.sheet,
-        "items": [_item(shown) for shown in sheet.shown],
+        "items": [_page_item(item) for item in sheet.items],
     }
     return render_page("sheet.html.j2", values, package="lorecall.judge")
 
 
-def _item(shown: JudgeItem) -> dict[str, object]:
-    by_author = [*(turn.by_author for turn in shown.earlier), False]
-    said = zip(shown.conversation, by_author, strict=True)
+def _page_item(item: JudgeItem) -> dict[str, object]:
+    by_author = [*(turn.by_author for turn in item.earlier), False]
+    said = zip(item.conversation, by_author, strict=True)
     return {
-        "task": TASKS[shown.authored_by],
+        "task": TASKS[item.authored_by],
         "turns": [{"who": who, "text": text, "author": own} for (who, text), own in said],
-        "content": list(shown.user_content),
-        "responses": [shown.first, shown.second],
+        "content": list(item.user_content),
+        "responses": [item.first, item.second],
     }
 
 
@@ -151,16 +152,15 @@ def _csv(sheet: Sheet) -> str:
     file = io.StringIO()
     table = csv.writer(file)
     table.writerow(COLUMNS)
-    for entry, shown in zip(sheet.key.pairs, sheet.shown, strict=True):
-        said = "\n".join(f"{who}: {text}" for who, text in shown.conversation)
-        texts = (said, "\n".join(shown.user_content), TASKS[shown.authored_by])
-        cells = _harmless((*texts, shown.first, shown.second))
+    for entry, item in zip(sheet.key.pairs, sheet.items, strict=True):
+        said = "\n".join(f"{who}: {text}" for who, text in item.conversation)
+        texts = (said, "\n".join(item.user_content), TASKS[item.authored_by])
+        cells = _without_formulas((*texts, item.first, item.second))
         table.writerow([sheet.key.sheet, entry.pair, *cells, ""])
-    return (
-        "\ufeff" + file.getvalue()
-    )  # without the mark, spreadsheets take UTF-8 for something else
+    mark = "\ufeff"  # without it, spreadsheets take UTF-8 for something else
+    return mark + file.getvalue()
 
 
-def _harmless(cells: Iterable[str]) -> list[str]:
+def _without_formulas(cells: Iterable[str]) -> list[str]:
     """Keep a spreadsheet from running a text as a formula."""
     return [f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from lorecall.judge.agreement import Agreement
 from lorecall.judge.probe import Probe
 from lorecall.judge.win_rate import WinRate
 from lorecall.records import Interval
+from lorecall.report.tables import Cell, Column, FittingTable
 from lorecall.report.words import counted, percent, plain
 
 _WINS = ("", "wins/all", "wins", "ties", "losses")
@@ -21,19 +21,24 @@ def win_rate_view(rates: Sequence[WinRate], probe: Probe | None) -> RenderableTy
     if probe is not None:
         failed = probe.outcome != "passed"
         parts.append(Text(probe.line, style="bold red" if failed else ""))
-    table = _table(*_WINS, "unparsable")
-    bias = _table("position bias", "flips", "first ahead")
-    for rate in rates:
-        title, *cells = _win_row(rate)
-        table.add_row(title, *cells, str(rate.unparsable))
-        bias.add_row(title, _percent(rate.flips), _number(rate.first_ahead, sign=True))
+    wins = [[*_win_row(rate), str(rate.unparsable)] for rate in rates]
+    bias = [
+        [_title(rate), _percent(rate.flips), _number(rate.first_ahead, sign=True)] for rate in rates
+    ]
     notes = (
         "wins/all: ties and unparsable answers count among all; [ ] 95% bootstrap interval",
         "flips: pairs whose label changes with the order the responses are shown in",
         "first ahead: by how much the response shown first is scored higher, of 10",
     )
     headlines = [Text(f"\n{plain(rate.headline)}", style="bold") for rate in rates]
-    return Group(*parts, Text(), table, Text(), bias, Text(), _dim(notes), *headlines)
+    tables = (
+        Text(),
+        _table([*_WINS, "unparsable"], wins),
+        Text(),
+        _table(["position bias", "flips", "first ahead"], bias),
+        Text(),
+    )
+    return Group(*parts, *tables, _dim(notes), *headlines)
 
 
 def agreement_view(found: Agreement) -> RenderableType:
@@ -43,21 +48,17 @@ def agreement_view(found: Agreement) -> RenderableType:
         + (f" ({found.unlabelled[rater]} missing)" if found.unlabelled[rater] else "")
         for rater, n in found.raters.items()
     )
-    parts: list[RenderableType] = [Text(f"sheet {found.sheet}: {people}")]
+    parts: list[RenderableType] = [Text(f"sheet {plain(found.sheet)}: {people}")]
     if len(found.raters) > 1:
-        table = _table("among raters", "value")
-        table.add_row("equal labels", _percent(found.raw))
-        table.add_row("Krippendorff's alpha", _number(found.alpha))
-        parts += [
-            Text(),
-            table,
-            _dim([f"{counted(found.n_shared, 'pair')} with two labels or more"]),
+        rows = [
+            ["equal labels", _percent(found.raw)],
+            ["Krippendorff's alpha", _number(found.alpha)],
         ]
+        note = f"{counted(found.n_shared, 'pair')} with two labels or more"
+        parts += [Text(), _table(["among raters", "value"], rows), _dim([note])]
     if found.humans:
-        table = _table(*_WINS)
-        for rate in found.humans:
-            table.add_row(*_win_row(rate))
-        parts += [Text(), Text("by the raters' labels", style="bold"), table]
+        rows = [_win_row(rate) for rate in found.humans]
+        parts += [Text(), Text("by the raters' labels", style="bold"), _table(_WINS, rows)]
     if found.judge is not None:
         parts += [Text(), *_against(found)]
     notes = (
@@ -70,32 +71,33 @@ def agreement_view(found: Agreement) -> RenderableType:
 def _against(found: Agreement) -> list[RenderableType]:
     trust = {"passed": "passed its probe", "FAILED": "FAILED ITS PROBE"}
     state = trust.get(found.probe or "", "not probed")
-    table = _table("rater", "pairs", "unparsable", "Pearson", "accuracy")
-    for row in found.against:
-        table.add_row(
-            plain(row.rater),
+    rows = [
+        [
+            row.rater,
             str(row.n),
             str(row.unparsable),
             _number(row.pearson),
             _percent(row.accuracy),
-        )
+        ]
+        for row in found.against
+    ]
+    table = _table(["rater", "pairs", "unparsable", "Pearson", "accuracy"], rows)
     note = "an unparsable answer is no value for Pearson and a miss for accuracy"
     title = Text(f"against the judge: {plain(found.judge or '')}, {state}", style="bold")
     return [title, table, _dim([note])]
 
 
+def _title(rate: WinRate) -> str:
+    return f"{rate.system_a} against {rate.system_b}"
+
+
 def _win_row(rate: WinRate) -> list[str]:
-    counts = (rate.wins, rate.ties, rate.losses)
-    title = f"{plain(rate.system_a)} against {plain(rate.system_b)}"
-    return [title, _percent(rate.rate), *map(str, counts)]
+    return [_title(rate), _percent(rate.rate), *map(str, (rate.wins, rate.ties, rate.losses))]
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table
+def _table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> FittingTable:
+    columns = [Column(heading=name, is_right=i > 0) for i, name in enumerate(headings)]
+    return FittingTable(columns=columns, rows=rows)
 
 
 def _percent(interval: Interval | None) -> str:

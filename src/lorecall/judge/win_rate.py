@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict
 
 from lorecall.core.jsonl import read_records, write_records
-from lorecall.judge.judge import Judge, Scores, show
+from lorecall.judge.judge import Judge, Scores, item_of
 from lorecall.judge.pairs import Pair
 from lorecall.metrics.intervals import N_RESAMPLES, bootstrap_mean
 from lorecall.records import Interval
@@ -97,7 +97,7 @@ class WinRate:
 
     @property
     def headline(self) -> str:
-        """Say it in a line, the judge's name and what is wrong with it included."""
+        """The rate in a line, with the judge's name and what is wrong with the judge."""
         warning = {"passed": "", "FAILED": ", WHICH FAILED ITS PROBE", None: ", not probed"}
         return (
             f"{self.system_a} beats {self.system_b} in {self.wins} of {self.n},"
@@ -125,9 +125,9 @@ def judge_pairs(
     judged: list[Judged] = []
     for start in range(0, len(pairs), _AT_ONCE):
         batch = pairs[start : start + _AT_ONCE]
-        shown = [show(pair) for pair in batch]
-        scores = judge.score([*shown, *(item.swapped() for item in shown)])
-        in_order, swapped = scores[: len(batch)], map(_turned, scores[len(batch) :])
+        items = [item_of(pair) for pair in batch]
+        scores = judge.score([*items, *(item.swapped() for item in items)])
+        in_order, swapped = scores[: len(batch)], map(_swap_back, scores[len(batch) :])
         judged += [
             Judged(
                 id=pair.id,
@@ -236,5 +236,5 @@ def _ahead(scores: Scores) -> float:
     return scores[0] - scores[1]
 
 
-def _turned(scores: Scores | None) -> Scores | None:
+def _swap_back(scores: Scores | None) -> Scores | None:
     return None if scores is None else (scores[1], scores[0])

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.history import split_history
+from lorecall.data.purpose import purpose_of
 from lorecall.learning.folder import identity_of, open_run
 from lorecall.learning.result import RunSystem
 from lorecall.learning.run import FitSummary, Run, priors_of
@@ -81,6 +82,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
             return Memory.load(folder.path, base=base)
         reporter = reporter or SilentReporter()
         reporter.plan(settings.search.trials + settings.search.most_finalists + 3)
+        reporter.say(purpose_of(history))
         run = Run(
             split, base, settings, folder, storage, reporter, n_workers=workers, priors=priors
         )

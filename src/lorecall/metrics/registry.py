@@ -39,7 +39,7 @@ class Metric:
         lower_is_better: Which way is better.
         unit: What a value counts, as it follows the title: `in nats per token`, `times 100`.
         decimals: How many are written.
-        score: Gives one value a sample.
+        score: Returns one value a sample.
         made: How it is made, with its options and unit, for the signature.
         package: The package that works it out, whose version is signed too.
         of_content: Whether it depends on H, whose size is signed then.

@@ -4,9 +4,16 @@ The page's style sheet colours texts and grids, for the page may be light or dar
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
-from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
+from lorecall.report.words import (
+    SYSTEM_NAMES,
+    counts_parameters,
+    layer_ranges,
+    plain,
+    theta_words,
+)
 from lorecall.search.records import Quartiles, Trial
 
 Figure = dict[str, object]
@@ -141,6 +148,7 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
             "symmetric": False,
             "array": [q.high - q.median for q in values],
             "arrayminus": [q.median - q.low for q in values],
+            "color": GREY,
             "thickness": 1,
             "width": 2,
         },
@@ -169,9 +177,10 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
 
 
 def _input_name(name: str) -> str:
-    if name.startswith("layer_"):
-        return str(int(name.removeprefix("layer_")))
-    return _NOT_LAYERS.get(name, name)
+    number = name.removeprefix("layer_")
+    if number != name and number.isdecimal():
+        return str(int(number))
+    return _NOT_LAYERS.get(name, escape(plain(name)))  # plotly takes tags in a label for its own
 
 
 def _curve(system: RunSystem, curve: Curve) -> Figure:

@@ -27,5 +27,6 @@ def render_page(template: str, values: Mapping[str, object], *, package: str = O
         lstrip_blocks=True,
     )
     environment.filters["plain"] = words.plain
+    environment.filters["speaker"] = words.speaker
     environment.filters["without_password"] = without_password
     return environment.get_template(template).render(values)

@@ -168,14 +168,15 @@ def check_view(summary: Summary) -> RenderableType:
     )
     lines = [f"read as {summary.dataset.title}", ", ".join(counts)]
     lines += [
-        f"  {problem.file}{', ' if problem.file else ''}line {problem.line}: {problem.reason}"
+        f"  {plain(problem.file)}{', ' if problem.file else ''}line {problem.line}:"
+        f" {plain(problem.reason)}"
         for problem in summary.problems
     ]
     if summary.n_problems > len(summary.problems):
         lines.append(f"  and {summary.n_problems - len(summary.problems)} more")
-    lines += [f"  dropped: {count} {reason}" for reason, count in summary.dropped.items()]
+    lines += [f"  dropped: {count} {plain(reason)}" for reason, count in summary.dropped.items()]
     lines += [
-        f"  user {user.user}: {counted(user.n_samples, 'sample')}"
+        f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"
         f"{'' if user.learnable else ': too short to learn'}"
         for user in summary.users

@@ -120,6 +120,22 @@ def maximise(
 
     Raises:
         SpaceExhaustedError: No point is left.
+
+    Examples:
+        >>> from optuna.distributions import IntDistribution
+        >>> from lorecall.search import AcquisitionSettings, DiscreteSpace, Untried, maximise
+        >>> space = DiscreteSpace({"n": IntDistribution(0, 9)})
+        >>> def itself(params):
+        ...     return params["n"]
+        >>> untried = Untried(space, is_candidate=lambda _: True, same_as=itself, taken=[9])
+        >>> maximise(
+        ...     lambda points: points[:, 0] / 9,
+        ...     untried,
+        ...     starts=space.all_points()[:1],
+        ...     settings=AcquisitionSettings(),
+        ...     rng=np.random.default_rng(0),
+        ... )
+        array([8])
     """
     if (left := untried.listed()) is not None:
         return left[int(np.argmax(score(left)))]

@@ -41,6 +41,10 @@ class Objectives:
 
     Args:
         third: The third objective, if any.
+
+    Examples:
+        >>> Objectives().names
+        ('loss', 'rougeL')
     """
 
     third: ThirdObjective | None = None
