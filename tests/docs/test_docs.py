@@ -13,7 +13,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from lorecall.bench.plan import BENCH
+from lorecall.bench.settings import BENCH
 from lorecall.cli.app import app
 from lorecall.core.options import Sections, options_of, read_options
 from lorecall.settings import LEARN
