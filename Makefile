@@ -7,7 +7,7 @@ DEMO_USER ?= ed4e9769
 DEMO_DIR := runs/demo
 BROWSERS := chromium chromium-browser google-chrome
 
-.PHONY: setup browser demo test lint bench-trial bench-suggest clean
+.PHONY: setup browser demo test lint docs bench-trial bench-suggest clean
 
 setup: $(VENV)/.installed
 
@@ -50,6 +50,11 @@ lint: setup
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
+# The site, into site/; a broken link fails.
+docs: setup
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python -m mkdocs build --strict
+
 # At most ten minutes on two cores: time is saved on evaluations and memory, never on steps.
 bench-trial: setup
 	$(BIN)/python benchmarks/trial.py --budget 420
@@ -59,4 +64,4 @@ bench-suggest: setup
 	$(BIN)/python benchmarks/suggest.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site

@@ -6,6 +6,9 @@ Twelve switches, of which three matter, an amount and a size; a loss to minimise
 maximise that pull apart, both noisy. No language model anywhere.
 """
 
+import argparse
+from collections.abc import Sequence
+
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -14,7 +17,6 @@ from lorecall.search import SaasNehviSampler, hypervolume, pareto, reference_poi
 
 N_SWITCHES = 12
 N_INITIAL = 10
-N_TRIALS = 30
 SPACE: dict[str, BaseDistribution] = {
     **{f"switch_{i:02d}": CategoricalDistribution([False, True]) for i in range(N_SWITCHES)},
     "amount": IntDistribution(0, 8),
@@ -38,14 +40,17 @@ def objective(trial: optuna.Trial) -> tuple[float, float]:
     return float(loss), float(score)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Search, then print the front and its hypervolume."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=30, help="the first ten are random")
+    n_trials = parser.parse_args(arguments).trials
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = SaasNehviSampler(
         search_space=SPACE, n_initial=N_INITIAL, seed=0, is_candidate=is_candidate
     )
     study = optuna.create_study(directions=["minimize", "maximize"], sampler=sampler)
-    study.optimize(objective, n_trials=N_TRIALS)
+    study.optimize(objective, n_trials=n_trials)
     values = to_maximise([trial.values for trial in study.trials], study.directions)
     reference = reference_point(values[:N_INITIAL])
     print("trial   loss  score  switches on, amount, size")
@@ -56,7 +61,7 @@ def main() -> None:
         print(f"{params['amount']} {params['size']}")
     print(f"hypervolume of the {N_INITIAL} random trials:", end=" ")
     print(f"{hypervolume(values[:N_INITIAL], reference):.3f}")
-    print(f"hypervolume of all {N_TRIALS} trials: {hypervolume(values, reference):.3f}")
+    print(f"hypervolume of all {n_trials} trials: {hypervolume(values, reference):.3f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Files -> events -> one user's history (or a pool of users) -> samples, split in time order.
 
-Example:
+Examples:
     >>> from lorecall.data import load_history, split_history
     >>> history = load_history("history.jsonl", user="ann")
     >>> len(history.samples), len(split_history(history).train)

@@ -63,7 +63,7 @@ def load_history(
         DataError: The source cannot be used, or the user is not in it.
         MissingExtraError: The dataset is not installed.
 
-    Example:
+    Examples:
         >>> from lorecall.data import load_history
         >>> history = load_history("chat.txt", user="bob")
         >>> history.dataset, history.user, history.samples[0].response
@@ -90,7 +90,7 @@ def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None)
         DataError: The source cannot be used, or no user or several fit a start.
         MissingExtraError: The dataset is not installed.
 
-    Example:
+    Examples:
         >>> from lorecall.data import find_users
         >>> find_users("history.jsonl", ["b", "ANN"])
         ['bob', 'ann']
@@ -109,7 +109,7 @@ def list_users(source: str | Path, *, path: Files = None) -> list[UserSummary]:
         DataError: The source cannot be used.
         MissingExtraError: The dataset is not installed.
 
-    Example:
+    Examples:
         >>> from lorecall.data import list_users
         >>> [(user.user, user.n_samples, user.learnable) for user in list_users("history.jsonl")]
         [('ann', 24, True), ('bob', 2, False)]
@@ -129,7 +129,7 @@ def summarise(source: str | Path, *, path: Files = None, n_users: int | None = N
         DataError: The source cannot be used.
         MissingExtraError: The dataset is not installed.
 
-    Example:
+    Examples:
         >>> from lorecall.data import summarise
         >>> summary = summarise("history.jsonl")
         >>> summary.n_replies, summary.n_users, summary.n_learnable
@@ -149,7 +149,7 @@ def check(source: str | Path, *, path: Files = None) -> Summary:
         DataError: The source cannot be read at all.
         MissingExtraError: The dataset is not installed.
 
-    Example:
+    Examples:
         >>> from lorecall.data import check
         >>> found = check("chat.txt")
         >>> found.n_problems, found.n_learnable, str(found.refusal)[:29]
@@ -169,7 +169,7 @@ def describe(source: str | Path, summary: Summary) -> dict[str, object]:
         source: A name in `DATASETS`, or the path of a file.
         summary: What `summarise` found in it.
 
-    Example:
+    Examples:
         >>> from lorecall.data import describe, summarise
         >>> describe("history.jsonl", summarise("history.jsonl"))["# Samples"]
         26

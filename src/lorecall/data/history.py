@@ -34,7 +34,7 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         ConfigError: The fractions are not three positive shares of 1.
         DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations.
 
-    Example:
+    Examples:
         >>> from lorecall.data import load_history, split_history
         >>> split = split_history(load_history("history.jsonl", user="ann"))
         >>> [len(part) for part in (split.train, split.valid, split.test)]

@@ -23,7 +23,7 @@ class Dataset:
     (whether usable or not) and users (who replied). All are None where a format has no published
     file.
 
-    Example:
+    Examples:
         >>> from lorecall.data import DATASETS
         >>> DATASETS["chitchat"].licence, DATASETS["chitchat"].n_users
         ('MIT', 1113)

@@ -34,7 +34,7 @@ class Problem:
 
     `file` is the name of its file, empty where there can be only one.
 
-    Example:
+    Examples:
         >>> from lorecall.data import check
         >>> check("jsonl", path="chat.txt").problems[0].line
         1
@@ -55,7 +55,7 @@ class Summary:
     counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
     wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
 
-    Example:
+    Examples:
         >>> from lorecall.data import check
         >>> check("history.jsonl").authored_by
         frozenset({'user'})

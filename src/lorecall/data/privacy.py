@@ -47,7 +47,7 @@ def mask(text: str) -> str:
     forms; years, prices, ISO dates and times stay. Handles are `@name`, and names after a service
     (`snapchat: name`, `insta is some.name`).
 
-    Example:
+    Examples:
         >>> from lorecall.data import mask
         >>> mask("write to ann@example.org or call +44 20 7946 0958")
         'write to [e-mail] or call [phone]'

@@ -19,7 +19,7 @@ def purpose_of(history: History) -> str:
     Returns:
         Two lines in plain words; the user's id is in them as the file has it.
 
-    Example:
+    Examples:
         >>> from lorecall.data import load_history
         >>> print(purpose_of(load_history("history.jsonl", user="ann")).splitlines()[0])
         The memory will speak as ann: it learns from responses that ann wrote.

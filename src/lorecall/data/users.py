@@ -43,7 +43,7 @@ class UserSummary:
     `query_words`, `response_words` and `text_words` are means, 0 where there is nothing;
     `n_conversations` counts those with a usable sample.
 
-    Example:
+    Examples:
         >>> from lorecall.data import list_users
         >>> (ann, bob) = list_users("history.jsonl")
         >>> ann.n_conversations, ann.query_words, ann.learnable
@@ -68,7 +68,7 @@ class UserSummary:
 class Totals:
     """What all users with a sample have together; `text_words` and `response_words` are means.
 
-    Example:
+    Examples:
         >>> from lorecall.data import summarise
         >>> summarise("history.jsonl").totals.n_samples
         26

@@ -52,7 +52,7 @@ class DiscreteSpace:
     Raises:
         ConfigError: A distribution of another kind.
 
-    Example:
+    Examples:
         >>> from optuna.distributions import CategoricalDistribution, IntDistribution
         >>> kinds = {"on": CategoricalDistribution([False, True]), "n": IntDistribution(0, 4)}
         >>> space = DiscreteSpace(kinds)

@@ -35,7 +35,7 @@ def to_maximise(values: ArrayLike, directions: Sequence[StudyDirection]) -> Valu
     Returns:
         Y, shape (n, m).
 
-    Example:
+    Examples:
         >>> from optuna.study import StudyDirection
         >>> to_maximise([[4.0, 10.0]], [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE])
         array([[-4., 10.]])
@@ -47,7 +47,7 @@ def to_maximise(values: ArrayLike, directions: Sequence[StudyDirection]) -> Valu
 def pareto(values: Values) -> NDArray[np.bool_]:
     """Return which points of Y, shape (n, m), are on the front, shape (n,).
 
-    Example:
+    Examples:
         >>> pareto(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]))
         array([ True,  True, False])
     """
@@ -70,7 +70,7 @@ def reference_point(initial: Values) -> Values:
     Raises:
         ConfigError: There is no initial point.
 
-    Example:
+    Examples:
         >>> reference_point(np.array([[0.0, 5.0], [1.0, 3.0]]))
         array([-0.1,  2.8])
     """
@@ -89,7 +89,7 @@ def reference_point(initial: Values) -> Values:
 def hypervolume(values: Values, reference: Values) -> float:
     """Return HV(Y) for Y of shape (n, m) and ref of shape (m,).
 
-    Example:
+    Examples:
         >>> hypervolume(np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros(2))
         3.0
     """
@@ -105,7 +105,7 @@ def hypervolume(values: Values, reference: Values) -> float:
 def hypervolume_trace(values: Values, reference: Values) -> Values:
     """Return HV of the first 1, 2, ... n points of Y, in the order they were found, shape (n,).
 
-    Example:
+    Examples:
         >>> hypervolume_trace(np.array([[1.0, 2.0], [1.0, 1.0], [2.0, 1.0]]), np.zeros(2))
         array([2., 2., 3.])
     """
@@ -126,7 +126,7 @@ def converged(trace: Sequence[float] | Values, *, rounds: int = 5, gain: float =
         rounds: How many rounds to look back.
         gain: The relative gain below which the search has converged.
 
-    Example:
+    Examples:
         >>> converged([1.0, 2.0, 2.01], rounds=1)
         True
     """

@@ -121,7 +121,7 @@ def maximise(
     Raises:
         SpaceExhaustedError: No point is left.
 
-    Example:
+    Examples:
         >>> from optuna.distributions import IntDistribution
         >>> from lorecall.search import AcquisitionSettings, DiscreteSpace, Untried, maximise
         >>> space = DiscreteSpace({"n": IntDistribution(0, 9)})

@@ -72,7 +72,7 @@ class SamplerOptions:
         surrogate: How the hyperparameters are found: `nuts`, or `map` for the light option, which
             needs no JAX.
 
-    Example:
+    Examples:
         >>> from lorecall.search import McmcSettings, SamplerOptions
         >>> SamplerOptions(mcmc=McmcSettings(warmup_steps=256)).mcmc.posterior_samples
         64

@@ -42,7 +42,7 @@ class Objectives:
     Args:
         third: The third objective, if any.
 
-    Example:
+    Examples:
         >>> Objectives().names
         ('loss', 'rougeL')
     """

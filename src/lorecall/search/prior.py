@@ -34,7 +34,7 @@ class Prior:
         params: One configuration a trial.
         values: What each found, in the study's own units and directions.
 
-    Example:
+    Examples:
         >>> from lorecall.search import Prior, SaasNehviSampler
         >>> prior = Prior(params=({"n": 2}, {"n": 5}), values=((3.5,), (3.1,)))
         >>> sampler = SaasNehviSampler(priors=[prior])

@@ -68,7 +68,7 @@ class SaasNehviSampler(BaseSampler):
         ConfigError: `n_initial` below 1, a distribution in `search_space` that cannot be modelled,
             or candidates that are none or no points of the search space.
 
-    Example:
+    Examples:
         >>> import optuna
         >>> from lorecall.search import SaasNehviSampler, SamplerOptions
         >>> optuna.logging.set_verbosity(optuna.logging.WARNING)

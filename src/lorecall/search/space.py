@@ -37,7 +37,7 @@ class InjectionSpace:
     Raises:
         ConfigError: A value is outside its range.
 
-    Example:
+    Examples:
         >>> from lorecall.search import InjectionSpace
         >>> space = InjectionSpace(n_layers=2, max_loras=4, ranks=(8, 16))
         >>> list(space.distributions())

@@ -126,7 +126,7 @@ def importance(surrogate: Surrogate) -> list[list[Quartiles]]:
     The share is 1 / lengthscale^2, the shares of one draw summing to 1; its quartiles are over the
     draws.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from lorecall.search import McmcSettings, fit_surrogate, importance
         >>> X = torch.rand(12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
