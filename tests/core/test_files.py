@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lorecall.core.files import (
     cache_folder,
+    check_room,
     new_folder,
     read_json,
     sha256_of,
@@ -18,7 +19,7 @@ from lorecall.core.files import (
     write_json,
     write_text,
 )
-from lorecall.errors import ArtefactError
+from lorecall.errors import ArtefactError, RunError
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -199,3 +200,19 @@ class TestHashAndCache:
         text = (tmp_path / "value.json").read_text(encoding="utf-8")
         assert text == '{\n  "a": "né"\n}\n'
         assert json.loads(text) == {"a": "né"}
+
+
+class TestRoom:
+    """What would end on a full disk is not begun."""
+
+    def test_too_little_room_is_refused(self, tmp_path: Path) -> None:
+        """The line names what, where, and how much room there is."""
+        with pytest.raises(
+            RunError, match=r"room for the memory: expected .* MB free for .*memory"
+        ):
+            check_room(tmp_path / "runs" / "memory", 10**18, what="the memory")
+        assert not (tmp_path / "runs").exists()
+
+    def test_room_enough_is_nothing_to_say(self, tmp_path: Path) -> None:
+        """Also for a folder that is not there yet."""
+        check_room(tmp_path / "runs" / "memory", 1, what="the memory")

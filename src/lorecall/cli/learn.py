@@ -80,11 +80,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
         from rich.console import Console  # noqa: PLC0415
 
         from lorecall.data.catalog import load_history  # noqa: PLC0415
-        from lorecall.data.history import split_history  # noqa: PLC0415
         from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
         loaded = load_history(source, user=user, path=files, seed=settings.seed)
-        split_history(loaded)  # too short a history is refused before a model is loaded
         from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415
@@ -92,7 +90,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         with BarReporter(Console(stderr=True)) as reporter:
             learn_from(
                 loaded,
-                base=load_base(base),
+                base=lambda: load_base(base),
                 out=out,
                 settings=settings,
                 storage=run.storage,

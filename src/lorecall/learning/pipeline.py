@@ -6,7 +6,7 @@ Every stage leaves what it found in the run's folder, so that a run killed at an
 where it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
@@ -36,7 +36,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     history: History,
     *,
     out: str | Path,
-    base: LanguageModel | None = None,
+    base: LanguageModel | Callable[[], LanguageModel] = LanguageModel.load,
     settings: LearnSettings | None = None,
     storage: str | None = None,
     workers: int = 1,
@@ -51,7 +51,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
     Args:
         history: Everything one user wrote or was asked.
         out: The run's folder, new or of the same run: `out/result.json` holds what was measured.
-        base: The frozen base; the default one when None.
+        base: The frozen base, or what loads it once the history is known to be long enough; by
+            default the default base.
         settings: What is computed; the `laptop` preset when None.
         storage: Optuna storage URL of the trials; a SQLite file in `out` when None.
         workers: Processes that work on the search, this one among them. They share its cores; on
@@ -70,7 +71,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     """
     settings, split = settings or preset(), split_history(history)
     check_range("workers", workers, low=1)
-    base = base or LanguageModel.load()
+    base = base if isinstance(base, LanguageModel) else base()
     identity = identity_of(history, base, settings)
     priors, hashes = priors_of(warm_start, base, settings)
     if hashes:

@@ -21,7 +21,7 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
-from lorecall.core.files import json_bytes, new_folder, read_json, sha256_of, write_bytes
+from lorecall.core.files import json_bytes, new_folder, read_json, write_bytes
 from lorecall.errors import ArtefactError, ConfigError, ModelError
 from lorecall.records import Decoding, InjectionConfig
 
@@ -161,8 +161,9 @@ class StoredMemory:
 
     @property
     def n_bytes(self) -> int:
-        """What the folder takes when it is saved."""
-        return sum(len(content) for content in self._files().values())
+        """What is kept of it: its numbers and its manifest; the folder has a few kB of names more."""
+        manifest = json_bytes(self.manifest.model_dump(mode="json"))
+        return len(manifest) + sum(tensor.nbytes for tensor in self.tensors.values())
 
     def _files(self) -> dict[str, bytes]:
         """Return the content of each file; the manifest holds the hash of the weights."""
@@ -229,11 +230,12 @@ def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:
         tensors = load_safetensors(content)
     except (safetensors.SafetensorError, ValueError, KeyError) as reason:
         raise _corrupt(path, reason) from reason
-    if sha256_of(path) != manifest.weights_sha256:
+    found = hashlib.sha256(content).hexdigest()
+    if found != manifest.weights_sha256:
         raise ArtefactError(
             "a memory's weights must be those of its manifest",
             expected=f"sha256 {manifest.weights_sha256[:12]}",
-            got=f"sha256 {sha256_of(path)[:12]}",
+            got=f"sha256 {found[:12]}",
             next_step=_AGAIN,
         )
     if not all(_is_pair(name, manifest) for name in tensors):

@@ -18,7 +18,7 @@ from rich.progress import (
 from lorecall.report.words import duration
 
 _WHOLE_JOB_S = 24 * 3600.0  # the speed is averaged over the job, whose stages differ
-_QUIET_S = 5.0  # away from a terminal, between two lines about stages
+_QUIET_S = 5.0
 
 
 class BarReporter:
@@ -26,10 +26,11 @@ class BarReporter:
 
     Args:
         console: Where to show it.
+        quiet_s: Seconds between two lines about stages, at least.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, *, quiet_s: float = _QUIET_S) -> None:
+        self.console, self._quiet_s = console, quiet_s
         self._n = self._done = 0
         self._started = monotonic()
         self._quiet_until = 0.0
@@ -56,7 +57,7 @@ class BarReporter:
         """Start the stage's bar anew, or print the line with the time left."""
         self._bar.reset(self._stage, description=escape(line), total=1.0)
         if not self.console.is_terminal and monotonic() >= self._quiet_until:
-            self._quiet_until = monotonic() + _QUIET_S
+            self._quiet_until = monotonic() + self._quiet_s
             self.say(f"{self._done + 1} of {self._n}: {line}{self._left()}")
 
     def advance(self, share: float) -> None:
