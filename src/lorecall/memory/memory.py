@@ -161,9 +161,8 @@ class StoredMemory:
 
     @property
     def n_bytes(self) -> int:
-        """What is kept of it: its numbers and its manifest; the folder has a few kB of names more."""
-        manifest = json_bytes(self.manifest.model_dump(mode="json"))
-        return len(manifest) + sum(tensor.nbytes for tensor in self.tensors.values())
+        """What the folder takes when it is saved."""
+        return sum(len(content) for content in self._files().values())
 
     def _files(self) -> dict[str, bytes]:
         """Return the content of each file; the manifest holds the hash of the weights."""
