@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from lorecall.errors import ModelError
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
 from lorecall.lm.source import find_base
 
 StateHash = Callable[[LanguageModel], str]
@@ -42,6 +43,7 @@ def test_a_folder_is_loaded(tmp_path: Path, family: str, state_hash: StateHash) 
     base = LanguageModel.load(str(folder), device="cpu", dtype="float32")
     assert state_hash(base) == state_hash(tiny_base(family, n_layers=2))
     assert not any(parameter.requires_grad for parameter in base.model.parameters())
+    assert base.format_reason == "asked for"
     assert (base.name, base.n_layers, base.family.name) == (str(folder), 2, family)
     assert base.tokenizer("hi")["input_ids"] == tiny_base().tokenizer("hi")["input_ids"]
 
@@ -78,12 +80,40 @@ def test_roberta_is_loaded_to_decode(tmp_path: Path) -> None:
 class TestRefusals:
     """One clear line for each."""
 
-    @pytest.mark.parametrize("kind", ["bert", "opt", "mamba", "made-up"])
-    def test_an_unknown_architecture(self, tmp_path: Path, kind: str) -> None:
-        """The supported ones are listed, also where transformers knows it no more than we do."""
-        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
-        with pytest.raises(ModelError, match="llama, gpt2, roberta"):
+    @pytest.mark.parametrize(
+        ("config", "message"),
+        [
+            ({"model_type": "made-up"}, "expected model_type llama, mistral"),
+            ({"model_type": "t5", "is_encoder_decoder": True}, "encodes one text"),
+            ({"model_type": "mixtral", "num_hidden_layers": 1}, "got a mixture of experts"),
+            ({"model_type": "vit"}, "or another of transformers', got 'vit'"),
+        ],
+    )
+    def test_an_architecture_that_can_be_no_base(
+        self, tmp_path: Path, config: dict[str, object], message: str
+    ) -> None:
+        """Before weights are read, also where transformers knows it no more than we do."""
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        (tmp_path / WEIGHTS).touch()
+        with pytest.raises(ModelError, match=message):
             LanguageModel.load(str(tmp_path), device="cpu")
+
+    def test_a_model_of_no_family_is_loaded(self, tmp_path: Path) -> None:
+        """It runs on the plain path."""
+        config = AutoConfig.for_model(
+            "opt",
+            vocab_size=262,
+            hidden_size=16,
+            num_hidden_layers=1,
+            ffn_dim=32,
+            num_attention_heads=2,
+            word_embed_proj_dim=16,
+        )
+        AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+        tiny_tokenizer(chat=False).save_pretrained(tmp_path)
+        base = LanguageModel.load(str(tmp_path), device="cpu", dtype="float32")
+        assert base.family.default == ("fc1", "fc2")
+        assert not base.has_fast_path
 
     @pytest.mark.parametrize("name", ["some-one/no-such-model", "no-such-folder", "a/b/c"])
     def test_a_base_that_is_not_there(self, name: str) -> None:

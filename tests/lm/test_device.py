@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from lorecall.errors import ConfigError
 from lorecall.lm.device import choose_compute, cpu_name, machine_name, set_threads
+from lorecall.lm.number_format import Times
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
 
@@ -30,12 +32,23 @@ def test_a_format_that_is_asked_for_is_taken(name: str, dtype: torch.dtype) -> N
     assert compute.reason == "asked for"
 
 
-def test_the_automatic_format_is_explained() -> None:
-    """It takes bf16 where it is multiplied natively, fp32 elsewhere, and gives the reason."""
-    compute = choose_compute("cpu")
-    native = "does not" not in compute.reason
-    assert compute.dtype == (torch.bfloat16 if native else torch.float32)
-    assert compute.reason.startswith("cpu ")
+@pytest.mark.parametrize(("half_s", "dtype"), [(0.5, torch.bfloat16), (2.0, torch.float32)])
+def test_the_automatic_format_is_explained(
+    half_s: float, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes bf16 where the processor has it and is faster in it, and gives the figures."""
+    monkeypatch.setenv("LORECALL_CACHE", str(tmp_path))
+
+    def timer(timed: torch.dtype) -> Times:
+        seconds = half_s if timed == torch.bfloat16 else 1.0
+        return Times(training=seconds, decoding=seconds)
+
+    compute = choose_compute("cpu", timer=timer)
+    if "does not" in compute.reason:
+        assert compute.dtype == torch.float32
+    else:
+        assert compute.dtype == dtype
+        assert f"bf16 {1 / half_s:.2g}x fp32 in training" in compute.reason
 
 
 @no_gpu

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.head import token_losses
+from lorecall.lm.families.head import LogitScale
 from lorecall.lm.families.tiny import tiny_tokenizer
 
 WIDTH, LARGE = 16, 2**16
@@ -80,6 +81,21 @@ def test_equals_the_cross_entropy_across_chunks(large: LanguageModel, n: int) ->
     """Rows at the border of a chunk, one before it and one behind; targets at both ends."""
     h, targets = rows_of(n, LARGE)
     targets[0], targets[-1] = 0, LARGE - 1
+    assert_alike(large, h, targets)
+
+
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+def test_logits_may_be_scaled_and_capped(
+    large: LanguageModel,
+    factor: float,
+    softcap: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in Cohere, Granite and Gemma 2: in value and gradient."""
+    scale = LogitScale(factor=factor, softcap=softcap)
+    monkeypatch.setattr(large, "logit_scale", scale)
+    h, targets = rows_of(130, LARGE)
     assert_alike(large, h, targets)
 
 

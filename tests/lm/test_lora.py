@@ -43,15 +43,6 @@ def test_without_gradients_a_call_gets_a_cast_copy() -> None:
     assert not cast.down.requires_grad
 
 
-def test_what_is_dropped_is_dropped_in_training_alone() -> None:
-    """A's columns are scaled by m; what is read is read in full."""
-    pair = make_pair()
-    pair.dropping = torch.tensor([0.0, 2.0] * (K // 2))
-    assert torch.equal(pair.for_call(torch.float32).down, pair.down * pair.dropping)
-    with torch.no_grad():
-        assert torch.equal(pair.for_call(torch.float32).down, pair.down)
-
-
 def test_a_training_step_is_seen_by_the_next_reading() -> None:
     """An optimiser's in-place step changes what is read without gradients."""
     pair = make_pair(dtype=torch.bfloat16)

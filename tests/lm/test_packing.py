@@ -19,12 +19,13 @@ def packed(
     n_targets: Sequence[int],
     *,
     past: Sequence[int] | None = None,
+    windows: Sequence[int] = (),
 ) -> Pack:
     """Pack with fp32 masks on the CPU."""
-    return pack(sequences, n_targets, dtype=torch.float32, device=CPU, past=past)
+    return pack(sequences, n_targets, dtype=torch.float32, device=CPU, past=past, windows=windows)
 
 
-def seen_by(geometry: Geometry, n_asking: int) -> list[list[int]]:
+def seen_by(geometry: Geometry, n_asking: int, window: int | None = None) -> list[list[int]]:
     """Give, for each asking row, the rows it sees: past ones as -1 and down, then packed ones."""
     places = [
         (group, b, a)
@@ -37,7 +38,7 @@ def seen_by(geometry: Geometry, n_asking: int) -> list[list[int]]:
         group, b, a = places[at]
         n_past = group.bias.shape[-1] - group.keys.shape[1]
         keys = [*range(-1, -1 - n_past, -1), *group.keys[b].tolist()]
-        open_ = (group.bias[b, 0, a] == 0).tolist()
+        open_ = (group.bias_of(window)[b, 0, a] == 0).tolist()
         found.append([key for key, sees in zip(keys, open_, strict=True) if sees])
         assert group.queries[b, a] == len(found) - 1
         assert not group.padding[b, a]
@@ -186,6 +187,26 @@ def test_a_past_is_seen_before_the_own_rows(
     assert seen_by(pack.last, sum(n_targets)) == [sight[row] for row in pack.targets.tolist()]
     expected = [n + i for n, s in zip(past, sequences, strict=True) for i in range(len(s))]
     assert pack.places.tolist() == expected
+
+
+@given(batches(), st.lists(st.integers(0, 6), min_size=5, max_size=5), st.booleans())
+def test_a_window_leaves_the_last_of_what_is_seen(
+    batch: tuple[list[list[int]], list[int]],
+    offsets: list[int],
+    has_past: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """The row itself among them; what is longer than every sequence needs no mask of its own."""
+    sequences, n_targets = batch
+    past = offsets[: len(sequences)] if has_past else None
+    pack = packed(sequences, n_targets, past=past, windows=(3, 10**6))
+    sight = [seen[-3:] for seen in expected_sight(pack, past or [0] * len(sequences))]
+    assert seen_by(pack.whole, len(pack.ids), 3) == sight
+    assert seen_by(pack.last, sum(n_targets), 3) == [sight[row] for row in pack.targets.tolist()]
+    for group in (*pack.whole.groups, *pack.last.groups):
+        assert set(group.windowed) <= {3}
+        assert group.bias_of(10**6) is group.bias
+        for bias in (group.bias, *group.windowed.values()):  # padding too: it must be a number
+            assert (bias == 0).any(dim=-1).all()
 
 
 @given(batches())

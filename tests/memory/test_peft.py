@@ -23,7 +23,7 @@ from lorecall.lm.generate import decode
 from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
-from lorecall.memory.peft import export_peft
+from lorecall.memory.peft import adapter_config, export_peft
 from lorecall.records import Decoding, InjectionConfig
 
 MakeMemory = Callable[..., StoredMemory]
@@ -65,7 +65,7 @@ def adapted(model: peft.PeftModel) -> set[str]:
 def test_peft_gives_our_logits(
     family: str, case: str, make_memory: MakeMemory, tmp_path: Path
 ) -> None:
-    """To 1e-5, with unequal ranks padded and the scaling folded into B."""
+    """To 1e-5, with unequal ranks named and the scaling folded into B."""
     base = tiny_base(family)
     memory = make_memory(base, CONFIGS[case])
     export_peft(memory, tmp_path / "out")
@@ -102,7 +102,7 @@ def test_a_layer_without_a_module_is_left_out(make_memory: MakeMemory, tmp_path:
 def test_the_configuration_is_the_plain_kind(
     family: str, make_memory: MakeMemory, tmp_path: Path
 ) -> None:
-    """What vLLM reads: one rank, its own factor 1, lists, no patterns."""
+    """The rank of most layers, its own factor 1, lists; the others' ranks by the linears' paths."""
     export_peft(make_memory(tiny_base(family)), tmp_path / "out")
     config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert config["peft_type"] == "LORA"
@@ -112,18 +112,30 @@ def test_the_configuration_is_the_plain_kind(
     assert config["fan_in_fan_out"] is (family == "gpt2")
     assert isinstance(config["target_modules"], list)
     assert config["target_modules"]
-    assert "rank_pattern" not in config
+    assert config["rank_pattern"] == config["alpha_pattern"]
+    assert set(config["rank_pattern"].values()) == {4}
+    assert all(".2." in path for path in config["rank_pattern"])
     assert config["base_model_name_or_path"] == f"tiny-{family}"
 
 
-def test_the_tensors_are_padded_to_one_rank(make_memory: MakeMemory, tmp_path: Path) -> None:
-    """With zeros: the second layer's pair has rank 4 of 8."""
-    export_peft(make_memory(tiny_base()), tmp_path / "out")
+def test_every_layer_keeps_its_own_rank(make_memory: MakeMemory, tmp_path: Path) -> None:
+    """Nothing is padded: an export is as large as the memory's weights."""
+    memory = make_memory(tiny_base())
+    export_peft(memory, tmp_path / "out")
     tensors = load_file(tmp_path / "out" / "adapter_model.safetensors")
-    assert {t.shape[0] for name, t in tensors.items() if "lora_A" in name} == {8}
-    assert {t.shape[1] for name, t in tensors.items() if "lora_B" in name} == {8}
-    down = tensors["base_model.model.model.layers.2.mlp.up_proj.lora_A.weight"]
-    assert torch.equal(down[4:], torch.zeros_like(down[4:]))
+    ranks = {name: t.shape[0] for name, t in tensors.items() if "lora_A" in name}
+    assert {rank for name, rank in ranks.items() if ".layers.0." in name} == {8}
+    assert {rank for name, rank in ranks.items() if ".layers.2." in name} == {4}
+    assert sum(t.numel() for t in tensors.values()) == memory.n_parameters
+
+
+def test_the_default_base_is_named_as_on_the_hub(make_memory: MakeMemory) -> None:
+    """Its own name is known to nobody else."""
+    memory = make_memory(tiny_base())
+    base = memory.manifest.base.model_copy(update={"name": "smollm2-135m-instruct"})
+    manifest = memory.manifest.model_copy(update={"base": base})
+    named = adapter_config(replace(memory, manifest=manifest))["base_model_name_or_path"]
+    assert named == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 def test_chosen_linears_alone_are_exported(make_memory: MakeMemory, tmp_path: Path) -> None:

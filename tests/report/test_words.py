@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorecall.core.provenance import without_password
+from lorecall.core.text import plain, printable
 from lorecall.records import InjectionConfig
 from lorecall.report.words import (
     counted,
@@ -12,8 +13,6 @@ from lorecall.report.words import (
     flat,
     layer_ranges,
     moment,
-    plain,
-    printable,
     short_count,
     split_words,
     theta_words,

@@ -19,6 +19,7 @@ from lorecall.bench.grids import Grid, all_grids
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.statistics import DatasetTables, tabulate
 from lorecall.core.files import read_json, write_json, write_text
+from lorecall.core.text import printable
 from lorecall.errors import RunError
 from lorecall.judge.win_rate import Judged, read_judged, win_rates
 from lorecall.learning.folder import RUN_FILE
@@ -298,7 +299,7 @@ def grid_table(grid: Grid) -> FittingTable:
     return FittingTable(
         title=grid.title,
         columns=columns,
-        rows=[[Text(words.printable(cell)) for cell in row] for row in grid.rows],
+        rows=[[Text(printable(cell)) for cell in row] for row in grid.rows],
         styles=["" if i < own else "dim" for i in range(len(grid.rows))],
         gap=1,
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, Model, base_of, printable, show, tell
+from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell
+from lorecall.core.text import printable
 from lorecall.errors import ConfigError
 from lorecall.records import Decoding
 

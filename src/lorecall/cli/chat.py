@@ -15,7 +15,8 @@ from lorecall.cli.ask import (
     TopP,
     as_text,
 )
-from lorecall.cli.output import Device, FourBit, Json, Model, printable, tell
+from lorecall.cli.output import Device, FourBit, Json, Model, tell
+from lorecall.core.text import printable
 from lorecall.records import Decoding
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from lorecall.core.options import Option, options_of
 from lorecall.settings import LEARN, PresetName, presets_of
 
 _PRESETS = ("laptop", "paper")
+_WIDTHS = (None, 8, 8, 12, 16)  # of columns, at least; None is as wide as it must be
 _HEADINGS = ("option", "laptop", "paper", "may be", "what it is")
 
 
@@ -25,14 +26,11 @@ def options(
     if markdown:
         print("\n".join(_markdown(groups)))  # noqa: T201
         return
-    from rich.markup import escape  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from lorecall.report.tables import Column, FittingTable  # noqa: PLC0415
 
-    table = Table(*_HEADINGS, box=None, pad_edge=False)
-    table.columns[0].no_wrap = True
+    columns = [Column(heading=h, folds_at=w) for h, w in zip(_HEADINGS, _WIDTHS, strict=True)]
     declared = [each for group in groups.values() for each in group]
-    for each in declared:
-        table.add_row(*map(escape, _cells(each)))
+    table = FittingTable(columns=columns, rows=[_cells(each) for each in declared])
     show({"options": [_row(each) for each in declared]}, table, as_json=as_json)
 
 

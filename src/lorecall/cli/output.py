@@ -6,11 +6,11 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from unicodedata import category
 
 import typer
 
 from lorecall.core.options import Sections, belonging, make, read_options
+from lorecall.core.text import printable
 from lorecall.settings import BaseOptions, PresetName
 
 if TYPE_CHECKING:
@@ -95,11 +95,6 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def printable(text: str) -> str:
-    """Return a text without the control characters that would steer a terminal."""
-    return "".join(c if c == "\n" or category(c) != "Cc" else " " for c in text)
-
-
 def show(value: Mapping[str, object], *views: object, as_json: bool) -> None:
     """Print a value as JSON, or its views for a person."""
     if as_json:
@@ -107,8 +102,6 @@ def show(value: Mapping[str, object], *views: object, as_json: bool) -> None:
         return
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
-
-    from lorecall.report.words import printable  # noqa: PLC0415
 
     console = Console()
     for view in views:

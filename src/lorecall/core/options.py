@@ -82,7 +82,7 @@ class Option:
 
     @property
     def allowed(self) -> str:
-        """Say what it may be, in words."""
+        """Return what it may be, in words."""
         kind, several, none = _parts(self.kind)
         if get_origin(kind) is Literal:
             what = " or ".join(map(str, get_args(kind)))

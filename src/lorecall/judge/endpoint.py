@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lorecall.core.text import plain
 from lorecall.errors import ConfigError, JudgeError, MissingExtraError
 from lorecall.judge.judge import JudgeItem, Scores, parse_scores, prompt_hash, question
-from lorecall.report.words import plain
 
 if TYPE_CHECKING:
     from openai import APIError

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
+from lorecall.core.text import plain
 from lorecall.data.privacy import mask
 from lorecall.judge.pairs import Pair
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.records import Authorship, Turn
-from lorecall.report.words import plain
 
 Scores = tuple[float, float]
 """One score for each response, 0 to 10, in the order they were shown."""

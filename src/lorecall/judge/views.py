@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from lorecall.core.text import plain
 from lorecall.judge.agreement import Agreement
 from lorecall.judge.probe import Probe
 from lorecall.judge.win_rate import WinRate
 from lorecall.records import Interval
 from lorecall.report.tables import Cell, Column, FittingTable
-from lorecall.report.words import counted, percent, plain
+from lorecall.report.words import counted, percent
 
 _WINS = ("", "wins/all", "wins", "ties", "losses")
 

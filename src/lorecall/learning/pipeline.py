@@ -83,6 +83,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
         reporter = reporter or SilentReporter()
         reporter.plan(settings.search.trials + settings.search.most_finalists + 3)
         reporter.say(purpose_of(history))
+        for note in base.notes:
+            reporter.say(note)
         run = Run(
             split, base, settings, folder, storage, reporter, n_workers=workers, priors=priors
         )

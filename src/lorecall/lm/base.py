@@ -5,6 +5,7 @@ GGUF alone; nothing is ever unpickled.
 """
 
 import hashlib
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, cast
@@ -23,12 +24,17 @@ from transformers.utils import logging as transformers_logging
 
 from lorecall.errors import ModelError
 from lorecall.lm.device import DTypeName, choose_compute
-from lorecall.lm.families.blocks import BLOCKS
-from lorecall.lm.families.family import family_of, ffn_linear, linear_shape
+from lorecall.lm.families.family import ffn_linear, linear_shape
+from lorecall.lm.families.head import head_of, logit_scale_of
+from lorecall.lm.families.registry import check_structure, family_of
+from lorecall.lm.families.trial import check_computes
 from lorecall.lm.hooks import Acting, acting, hook_linears
 from lorecall.lm.quantise import quantise
 from lorecall.lm.source import check_architecture, find_base
 from lorecall.settings import DEFAULT_BASE
+
+_LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+_NO_LIMIT = 2**20  # tokens; some models have none, or name one that no machine could hold
 
 
 class LanguageModel:
@@ -43,6 +49,7 @@ class LanguageModel:
 
     Attributes:
         max_rank: The largest rank a module can have on the family's default linears.
+        format_reason: Why its number format was taken; empty where it was not loaded.
         has_fast_path: Whether this family has a fast path; else transformers' own forward pass does
             everything, more slowly.
         first_position: The position id of a sequence's first token.
@@ -60,21 +67,27 @@ class LanguageModel:
         fingerprint: str | None = None,
         four_bit: bool = False,
     ) -> None:
-        self.family = family_of(model.config)
+        self.family = family_of(model)
         self.model = model.eval().requires_grad_(False)
+        self.head, self.logit_scale = head_of(model), logit_scale_of(model)
         self.tokenizer = tokenizer
         self.name = name
         self.four_bit = four_bit
         self.fingerprint = fingerprint or _hash_weights(model)
-        self.has_fast_path = self.family.name in BLOCKS
+        self.format_reason = ""
+        self.has_fast_path = self.family.blocks is not None
         hook_linears(
             ffn_linear(model, path.format(layer=layer))
             for path in self.family.paths.values()
             for layer in range(self.n_layers)
         )
+        parameters = inspect.signature(model.base_model.forward).parameters
+        self._takes_positions = "position_ids" in parameters
         after_padding = self.family.positions_after_padding
         self.max_rank = self.rank_limit(self.family.default)
         self.first_position = int(model.config.pad_token_id) + 1 if after_padding else 0
+        if not self.has_fast_path:
+            check_computes(self)
 
     @classmethod
     def load(
@@ -90,7 +103,7 @@ class LanguageModel:
         Args:
             name: The default base's name, a local folder, or a Hugging Face id.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            dtype: `auto` takes bf16 where the device multiplies it natively.
+            dtype: `auto` takes bf16 where the device is faster in it.
             four_bit: Keep the linear maps in 4 bits, for small cards (extra `four-bit`).
 
         Raises:
@@ -99,6 +112,7 @@ class LanguageModel:
         """
         compute = choose_compute(device, dtype)
         source = find_base(name)
+        check_structure(_read_config(source.folder))  # before the weights are read
         tokenizer = _read_tokenizer(source.folder)
         model = _read_model(source.folder, compute.dtype)
         # two of torch's attention kernels; the fused one is slower on a CPU at these lengths
@@ -107,18 +121,35 @@ class LanguageModel:
             quantise(model, compute.device)
         else:
             torch.nn.Module.to(model, compute.device)
-        return cls(
+        base = cls(
             model,
             tokenizer,
             name=source.name,
             fingerprint=source.fingerprint,
             four_bit=four_bit,
         )
+        base.format_reason = compute.reason
+        return base
 
     @property
     def n_layers(self) -> int:
         """L."""
-        return int(self.model.config.num_hidden_layers)
+        return int(self.model.config.get_text_config().num_hidden_layers)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of this base before anything is learnt, a sentence each."""
+        notes: list[str] = []
+        if not self.has_fast_path:
+            kind = self.model.config.model_type
+            notes.append(f"{self.name} is a {kind}, which has no fast path: all takes longer.")
+        if not self.tokenizer.chat_template:
+            notes.append(
+                f"{self.name} has no chat template: turns are joined by "
+                f"{self.tokenizer.eos_token!r}. To have it otherwise, put a chat_template.jinja "
+                "beside its weights."
+            )
+        return tuple(notes)
 
     @property
     def device(self) -> torch.device:
@@ -132,9 +163,11 @@ class LanguageModel:
 
     @property
     def max_tokens(self) -> int:
-        """Longest sequence the model has positions for."""
-        config = self.model.config
-        return int(config.max_position_embeddings) - self.first_position
+        """Longest sequence the model has positions for; very long where it names no limit."""
+        config = self.model.config.get_text_config()
+        named = (getattr(config, field, None) for field in _LENGTHS)
+        limits = (limit for limit in named if isinstance(limit, int) and limit > 0)
+        return min(next(limits, _NO_LIMIT), _NO_LIMIT) - self.first_position
 
     def rank_limit(self, linears: tuple[str, ...]) -> int:
         """Return the largest rank a module can have on some linears: their smallest side."""
@@ -146,7 +179,8 @@ class LanguageModel:
         """The token to fill rows with; it is always masked."""
         tokenizer = self.tokenizer
         known = (tokenizer.pad_token_id, tokenizer.eos_token_id)
-        return next((token for token in known if isinstance(token, int)), 0)
+        n_tokens = int(self.model.config.get_text_config().vocab_size)  # some add a token, no row
+        return next((token for token in known if isinstance(token, int) and token < n_tokens), 0)
 
     def positions(self, attention_mask: Tensor) -> Tensor:
         """Count the tokens of each row from the family's first position, padding left out.
@@ -182,13 +216,18 @@ class LanguageModel:
         Returns:
             Last hidden states. *Shape:* (batch, tokens, width)
         """
+        where: dict[str, Tensor] = {}
+        if self._takes_positions:  # others count by the mask, or need none
+            where["position_ids"] = (
+                self.positions(attention_mask) if positions is None else positions
+            )
         with acting(memory):
             body = self.model.base_model(
                 input_ids=input_ids,
                 attention_mask=attention_mask,
-                position_ids=self.positions(attention_mask) if positions is None else positions,
                 past_key_values=cache,
                 use_cache=cache is not None,
+                **where,
             )
         return body.last_hidden_state
 
@@ -201,7 +240,7 @@ class LanguageModel:
         Returns:
             Logits in fp32. *Shape:* (rows, vocabulary)
         """
-        return self.model.lm_head(hidden).float()
+        return self.logit_scale(self.head(hidden).float())
 
 
 _DTYPES: dict[torch.dtype, DTypeName] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -300,5 +339,5 @@ def _hash_weights(model: PreTrainedModel) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

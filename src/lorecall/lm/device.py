@@ -16,6 +16,7 @@ import torch
 
 from lorecall.core.processes import THREADS_VARIABLE
 from lorecall.errors import ConfigError
+from lorecall.lm.number_format import Timer, bf16_speedup
 
 DTypeName = Literal["auto", "float32", "bfloat16"]
 
@@ -29,22 +30,25 @@ class Compute:
     reason: str
 
 
-def choose_compute(device: str = "auto", dtype: DTypeName = "auto") -> Compute:
+def choose_compute(
+    device: str = "auto", dtype: str = "auto", *, timer: Timer | None = None
+) -> Compute:
     """Choose device and number format for the base; A and B are always fp32.
 
     Args:
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: `auto` takes bf16 where the device multiplies it natively, fp32 elsewhere.
+        dtype: `auto` takes bf16 on a GPU that multiplies it natively, and on a processor that does
+            so where it is measured to be faster (`lorecall.lm.number_format` has the rule).
+        timer: What measures it; torch's own products when None.
 
     Raises:
         ConfigError: The device or the format is unknown, or the device is not there.
     """
     chosen = _device(device)
     if dtype == "auto":
-        native = _multiplies_bf16(chosen)
-        reason = f"{chosen.type} {'multiplies' if native else 'does not multiply'} bf16 natively"
+        pays, reason = _bf16_pays(chosen, timer)
         return Compute(
-            device=chosen, dtype=torch.bfloat16 if native else torch.float32, reason=reason
+            device=chosen, dtype=torch.bfloat16 if pays else torch.float32, reason=reason
         )
     formats = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     if dtype not in formats:
@@ -103,6 +107,16 @@ def _device(name: str) -> torch.device:
             next_step="Leave it at auto to take what the machine has.",
         )
     return device
+
+
+def _bf16_pays(device: torch.device, timer: Timer | None) -> tuple[bool, str]:
+    """Return whether bf16 is to be taken, and why or why not."""
+    if not _multiplies_bf16(device):
+        return False, f"{device.type} does not multiply bf16 natively"
+    if device.type == "cuda":
+        return True, "cuda multiplies bf16 natively"
+    speedup = bf16_speedup(f"{machine_name(device)}, torch {torch.__version__}", timer=timer)
+    return speedup.pays, f"measured: {speedup}"
 
 
 def _multiplies_bf16(device: torch.device) -> bool:

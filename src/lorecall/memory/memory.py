@@ -64,13 +64,15 @@ class Recipe(Schema):
 
     `thetas` are those that were trained in full; the manifest's `theta` is the one that was kept.
     The same recipe gives the same bytes on the same kind of machine: `instruction_set` is the
-    widest that the processor's kernels used, or the GPU's name.
+    widest that the processor's kernels used, or the GPU's name. `prompts` says how turns are laid
+    out: by which chat template, or joined by which token.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     thetas: tuple[InjectionConfig, ...]
     settings: dict[str, object]
+    prompts: str
     dtype: str
     device: str
     n_threads: int

@@ -1,8 +1,8 @@
 """Write a memory as a standard PEFT adapter, which `peft` and vLLM load.
 
-PEFT knows one rank and one scaling for all layers of an adapter, so both are normalised: every
-pair is padded with zeros to the largest rank R, the scaling is folded into B, and
-`lora_alpha = r = R` makes PEFT's own factor 1. The logits stay the same.
+PEFT has one scaling for all layers of an adapter, alpha over rank. Here the scaling is folded into
+B, and alpha is the rank everywhere, which makes PEFT's own factor 1. Layers of another rank than
+most are named in `rank_pattern` and `alpha_pattern`. The logits stay the same.
 
 What makes replies as long as the person's is no part of an adapter. It goes beside it, as the
 `sequence_bias` of a generation configuration, which `transformers` reads; its keys are the tokens
@@ -10,8 +10,8 @@ that vLLM takes a `logit_bias` for.
 """
 
 from pathlib import Path
+from statistics import mode
 
-import torch
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
@@ -22,6 +22,8 @@ from lorecall.memory.memory import StoredMemory
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
 GENERATION_FILE = "generation_config.json"
+HUB_IDS = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+"""What the bases that come from a package are called on the hub."""
 
 
 def export_peft(memory: StoredMemory, folder: Path) -> None:
@@ -42,7 +44,7 @@ def export_peft(memory: StoredMemory, folder: Path) -> None:
             "a PEFT adapter acts on every token",
             expected="a memory that acts on all tokens",
             got="one that acts on the response side alone",
-            next_step="Learn it with --inject all to export it.",
+            next_step="Learn it with --set search.inject=all to export it.",
         )
     if folder.exists() and not _may_replace(folder):
         raise RunError(
@@ -51,23 +53,21 @@ def export_peft(memory: StoredMemory, folder: Path) -> None:
             got=str(folder),
             next_step="Choose another folder.",
         )
-    rank = max(memory.config.ranks().values())
     with new_folder(folder) as temporary:
-        write_bytes(temporary / WEIGHTS_FILE, save_safetensors(adapter_tensors(memory, rank)))
-        write_json(temporary / CONFIG_FILE, adapter_config(memory, rank))
+        write_bytes(temporary / WEIGHTS_FILE, save_safetensors(adapter_tensors(memory)))
+        write_json(temporary / CONFIG_FILE, adapter_config(memory))
         if biases := stop_biases(memory):
             write_json(temporary / GENERATION_FILE, {"sequence_bias": biases})
 
 
-def adapter_tensors(memory: StoredMemory, rank: int) -> dict[str, Tensor]:
-    """Name, pad and scale the pairs as PEFT expects them.
+def adapter_tensors(memory: StoredMemory) -> dict[str, Tensor]:
+    """Name and scale the pairs as PEFT expects them.
 
     Args:
         memory: The memory.
-        rank: R, at least the largest rank of a layer.
 
     Returns:
-        `...lora_A.weight` (R x k) and `...lora_B.weight` (d x R) for every linear.
+        `...lora_A.weight` (R x k) and `...lora_B.weight` (d x R) for every linear, R its own rank.
     """
     tensors: dict[str, Tensor] = {}
     for key, tensor in memory.tensors.items():
@@ -75,29 +75,38 @@ def adapter_tensors(memory: StoredMemory, rank: int) -> dict[str, Tensor]:
         _, layer, name = linear.split(".", 2)
         path = f"base_model.model.{memory.manifest.base.paths[name].format(layer=layer)}"
         if half == "down":
-            tensors[f"{path}.lora_A.weight"] = _pad(tensor, (rank, tensor.shape[1]))
+            tensors[f"{path}.lora_A.weight"] = tensor.contiguous()
         else:
-            scaled = memory.config.scaling * tensor
-            tensors[f"{path}.lora_B.weight"] = _pad(scaled, (tensor.shape[0], rank))
+            tensors[f"{path}.lora_B.weight"] = memory.config.scaling * tensor
     return tensors
 
 
-def adapter_config(memory: StoredMemory, rank: int) -> dict[str, object]:
+def adapter_config(memory: StoredMemory) -> dict[str, object]:
     """Make the configuration; layers without a module are left out of `layers_to_transform`.
 
     An empty `layers_to_transform` would adapt every layer; theta always has a layer, so the list
     is never empty.
     """
     base = memory.manifest.base
-    layers = sorted(memory.config.ranks())
+    ranks = memory.config.ranks()
+    layers = sorted(ranks)
+    rank = mode(ranks.values())
+    others = {
+        base.paths[name].format(layer=layer): other
+        for layer, other in ranks.items()
+        for name in memory.linears
+        if other != rank
+    }
     targets = {base.peft_targets[name].format(layer=i) for name in memory.linears for i in layers}
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base.name,
+        "base_model_name_or_path": HUB_IDS.get(base.name, base.name),
         "inference_mode": True,
         "r": rank,
         "lora_alpha": rank,
+        "rank_pattern": others,
+        "alpha_pattern": others,
         "lora_dropout": 0.0,
         "bias": "none",
         "use_rslora": False,
@@ -114,12 +123,6 @@ def stop_biases(memory: StoredMemory) -> list[tuple[tuple[int, ...], float]]:
     """
     bias = memory.manifest.stop_bias
     return [((token,), bias) for token in memory.manifest.stop_ids if bias]
-
-
-def _pad(tensor: Tensor, shape: tuple[int, int]) -> Tensor:
-    padded = torch.zeros(shape, dtype=tensor.dtype)
-    padded[: tensor.shape[0], : tensor.shape[1]] = tensor
-    return padded
 
 
 def _may_replace(folder: Path) -> bool:

@@ -6,14 +6,9 @@ The page's style sheet colours texts and grids, for the page may be light or dar
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from lorecall.core.text import plain
 from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
-from lorecall.report.words import (
-    SYSTEM_NAMES,
-    counts_parameters,
-    layer_ranges,
-    plain,
-    theta_words,
-)
+from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
 from lorecall.search.records import Quartiles, Trial
 
 Figure = dict[str, object]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from lorecall.core.provenance import without_password
+from lorecall.core.text import plain
 from lorecall.report import words
 
 OWN = "lorecall.report"
@@ -26,7 +27,7 @@ def render_page(template: str, values: Mapping[str, object], *, package: str = O
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = words.plain
+    environment.filters["plain"] = plain
     environment.filters["speaker"] = words.speaker
     environment.filters["without_password"] = without_password
     return environment.get_template(template).render(values)

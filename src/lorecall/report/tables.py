@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lorecall.core.files import write_text
+from lorecall.core.text import plain, printable
 from lorecall.data.catalog import Summary
 from lorecall.data.history import LONG_ENOUGH
 from lorecall.data.purpose import purpose
-from lorecall.report.words import counted, plain, printable
+from lorecall.report.words import counted
 
 _PICTURE_COLUMNS = 96
 TEXT_WIDTH = 16
@@ -188,7 +189,7 @@ def check_view(summary: Summary) -> RenderableType:
 
 
 def _learnable(summary: Summary) -> str:
-    """Say how many can be learnt, what of the others, and what a memory will be."""
+    """Return how many can be learnt, what of the others, and what a memory will be."""
     needs = f"; a user needs {LONG_ENOUGH}" if summary.n_learnable < summary.n_users else ""
     return (
         f"{summary.n_learnable} of {counted(summary.n_users, 'user')} can be learnt{needs}.\n"

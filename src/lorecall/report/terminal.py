@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lorecall.core.provenance import without_password
+from lorecall.core.text import plain
 from lorecall.learning.result import RunResult, RunSystem
 from lorecall.metrics.registry import Metric, units
 from lorecall.records import Factor, InjectionConfig, Interval
@@ -24,7 +25,6 @@ from lorecall.report.words import (
     further_factors,
     layer_ranges,
     moment,
-    plain,
     scored_metrics,
     scored_systems,
     short_count,

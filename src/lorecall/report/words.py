@@ -1,11 +1,11 @@
 """How a result is put into words and numbers, the same on the terminal and on the page."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import get_args
 
+from lorecall.core.text import plain
 from lorecall.data.privacy import mask
 from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
 from lorecall.metrics.registry import Metric, metrics
@@ -25,8 +25,6 @@ SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 _MINUTE_S, _HOUR_S = 60, 3600
-# Embeddings, overrides and isolates of writing direction: one left open turns what follows around.
-_REORDERING = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A))))
 _THOUSAND, _MILLION, _BILLION = 10**3, 10**6, 10**9
 
 
@@ -155,18 +153,3 @@ def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str]:
         else:
             rows[prefix + key] = "none" if value is None else str(value)
     return rows
-
-
-def plain(text: str) -> str:
-    """Put a text on one line, with nothing in it that steers a terminal or reorders a line."""
-    return " ".join(printable(text).split())
-
-
-def printable(text: str) -> str:
-    """Replace by blanks what steers a terminal or reorders a line; line breaks and tabs stay."""
-    return "".join(" " if _steers(character) else character for character in text)
-
-
-def _steers(character: str) -> bool:
-    category = unicodedata.category(character)
-    return (category in ("Cc", "Cs") and character not in "\n\t") or character in _REORDERING

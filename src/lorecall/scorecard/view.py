@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from lorecall.core.text import plain
 from lorecall.records import Interval
 from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
-from lorecall.report.words import plain
 from lorecall.scorecard.absence import Absence
 from lorecall.scorecard.card import Change, Scorecard
 

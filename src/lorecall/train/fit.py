@@ -14,7 +14,7 @@ from lorecall.data.history import samples_hash
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import instruction_set, n_threads
-from lorecall.lm.prompts import Recall
+from lorecall.lm.prompts import Recall, layout_of
 from lorecall.memory.memory import BaseIdentity, Manifest, Recipe, StoredMemory, Training
 from lorecall.records import InjectionConfig, Split
 from lorecall.settings import TrainSettings
@@ -147,6 +147,7 @@ def recipe_of(
     return Recipe(
         thetas=thetas,
         settings=asdict(settings),
+        prompts=layout_of(base.tokenizer),
         dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         device=base.device.type,
         n_threads=n_threads(),

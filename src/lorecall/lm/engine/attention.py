@@ -5,8 +5,10 @@ Notation:
               heads, each then serves a group of Q's
     P         attention weights, computed again on the way back
     s         scaling of the scores
+    c         soft cap of the scores: x becomes c tanh(x / c)
 """
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -20,8 +22,29 @@ Past = tuple[Tensor, Tensor]
 """Keys and values of what came before, padded. *Shape:* (batch, past, key heads, head width)"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """How a layer scores the rows that it sees.
+
+    Args:
+        scaling: s.
+        softcap: c; None for none.
+        window: A row sees this many rows, itself and the last before it; None for all.
+    """
+
+    scaling: float
+    softcap: float | None = None
+    window: int | None = None
+
+
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, geometry: Geometry, *, scaling: float, past: Past | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    geometry: Geometry,
+    *,
+    scores: Scores,
+    past: Past | None = None,
 ) -> Tensor:
     """Let queries attend to the rows that they see.
 
@@ -30,20 +53,26 @@ def attend(
         k: Keys of all rows. *Shape:* (rows, key heads, head width)
         v: Values of all rows. *Shape:* (rows, key heads, head width)
         geometry: Who sees whom.
-        scaling: s.
+        scores: How they are scored.
         past: Keys and values from outside; no gradient goes there.
 
     Returns:
         Mixed values. *Shape:* (queries, heads * head width)
     """
-    if q.device.type == "cuda":
-        return attend_fused(q, k, v, geometry, scaling=scaling, past=past)
+    if q.device.type == "cuda" and scores.softcap is None:  # the fused kernels have no cap
+        return attend_fused(q, k, v, geometry, scores=scores, past=past)
     past_k, past_v = past or (None, None)
-    return cast("Tensor", _Attention.apply(q, k, v, geometry, scaling, past_k, past_v))
+    return cast("Tensor", _Attention.apply(q, k, v, geometry, scores, past_k, past_v))
 
 
 def attend_fused(
-    q: Tensor, k: Tensor, v: Tensor, geometry: Geometry, *, scaling: float, past: Past | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    geometry: Geometry,
+    *,
+    scores: Scores,
+    past: Past | None = None,
 ) -> Tensor:
     """Attend by torch's fused kernels, the fastest on a GPU; arguments as `attend`."""
     parts: list[Tensor] = []
@@ -53,8 +82,8 @@ def attend_fused(
             q[group.queries].transpose(1, 2),
             K.transpose(1, 2),
             V.transpose(1, 2),
-            attn_mask=group.bias,
-            scale=scaling,
+            attn_mask=group.bias_of(scores.window),
+            scale=scores.scaling,
             enable_gqa=True,
         )
         parts.append(mixed.transpose(1, 2).flatten(2).flatten(0, 1))
@@ -64,11 +93,11 @@ def attend_fused(
 class _Attention(Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
-        q, k, v, geometry, scaling, past_k, past_v = inputs
-        ctx.geometry, ctx.scaling = geometry, scaling
+        q, k, v, geometry, scores, past_k, past_v = inputs
+        ctx.geometry, ctx.scores = geometry, scores
         ctx.save_for_backward(q, k, v, past_k, past_v)
         parts = [
-            _mix(q[g.queries], _keys(k, g, past_k), _keys(v, g, past_v), g.bias, scaling)
+            _mix(q[g.queries], _keys(k, g, past_k), _keys(v, g, past_v), g, scores)
             for g in geometry.groups
         ]
         return torch.cat([part.flatten(0, 1) for part in parts])[geometry.queries_at]
@@ -82,7 +111,7 @@ class _Attention(Function):
         for g in geometry.groups:
             wanted = dout[g.queries].masked_fill_(g.padding[:, :, None, None], 0)
             K, V = _keys(k, g, past_k), _keys(v, g, past_v)
-            dq, dk, dv = _mix_back(q[g.queries], K, V, (g.bias, ctx.scaling), wanted)
+            dq, dk, dv = _mix_back(q[g.queries], K, V, (g, ctx.scores), wanted)
             parts.append((dq, dk[:, _n_past(g) :], dv[:, _n_past(g) :]))
         dq = torch.cat([part[0].flatten(0, 1) for part in parts])[geometry.queries_at]
         dk, dv = (_at_rows([part[i] for part in parts], geometry) for i in (1, 2))
@@ -132,32 +161,39 @@ def _by_row(x: Tensor, shape: torch.Size) -> Tensor:
     return split.permute(0, 3, 1, 2, 4).reshape(shape)
 
 
-def _weights(q: Tensor, k: Tensor, shape: torch.Size, bias: Tensor) -> Tensor:
-    """Softmax of the scores, in fp32; q is scaled already."""
+def capped(x: Tensor, softcap: float | None) -> Tensor:
+    """Return c tanh(x / c); x itself where there is no cap."""
+    return x if softcap is None else softcap * torch.tanh(x / softcap)
+
+
+def _weights(S: Tensor, shape: torch.Size, bias: Tensor) -> Tensor:
+    """Softmax of the scores, in fp32; S is written to."""
     batch, rows, heads, _ = shape
-    scores = torch.bmm(q, k.mT).view(batch, heads, rows, -1)
+    scores = S.view(batch, heads, rows, -1)
     scores += bias
-    return (
-        torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype).view(len(q), -1, k.shape[1])
-    )
+    return torch.softmax(scores, dim=-1, dtype=torch.float32).to(S.dtype).view(S.shape)
 
 
-def _mix(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scaling: float) -> Tensor:
+def _mix(q: Tensor, k: Tensor, v: Tensor, group: Group, scores: Scores) -> Tensor:
     n = k.shape[2]
-    weights = _weights(_by_head(q * scaling, n), _by_head(k, n), q.shape, bias)
-    return _by_row(torch.bmm(weights, _by_head(v, n)), q.shape).flatten(2)
+    S = capped(torch.bmm(_by_head(q * scores.scaling, n), _by_head(k, n).mT), scores.softcap)
+    P = _weights(S, q.shape, group.bias_of(scores.window))
+    return _by_row(torch.bmm(P, _by_head(v, n)), q.shape).flatten(2)
 
 
 def _mix_back(
-    q: Tensor, k: Tensor, v: Tensor, scored: tuple[Tensor, float], dout: Tensor
+    q: Tensor, k: Tensor, v: Tensor, scored: tuple[Group, Scores], dout: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    bias, scaling = scored
-    n = k.shape[2]
-    Q, K, V, D = _by_head(q * scaling, n), _by_head(k, n), _by_head(v, n), _by_head(dout, n)
-    P = _weights(Q, K, q.shape, bias)
+    (group, scores), n = scored, k.shape[2]
+    Q, K, V, D = _by_head(q * scores.scaling, n), _by_head(k, n), _by_head(v, n), _by_head(dout, n)
+    S = capped(torch.bmm(Q, K.mT), scores.softcap)
+    slope = None if scores.softcap is None else 1 - (S / scores.softcap).square()
+    P = _weights(S, q.shape, group.bias_of(scores.window))
     dV = torch.bmm(P.mT, D)
     dP = torch.bmm(D, V.mT)
     dS = torch.ops.aten._softmax_backward_data(dP, P, -1, P.dtype)  # noqa: SLF001
-    dQ = torch.bmm(dS, K).mul_(scaling)
+    if slope is not None:
+        dS *= slope
+    dQ = torch.bmm(dS, K).mul_(scores.scaling)
     dK = torch.bmm(dS.mT, Q)
     return _by_row(dQ, q.shape), _by_row(dK, k.shape), _by_row(dV, v.shape)

@@ -19,7 +19,7 @@ from lorecall.lm.engine.attention import Past, attend
 from lorecall.lm.engine.kernels import set_fusing
 from lorecall.lm.engine.linears import Linears, WeightCopies
 from lorecall.lm.engine.packing import Pack, pack
-from lorecall.lm.families.blocks import BLOCKS, Blocks, Rotation
+from lorecall.lm.families.blocks import Blocks, Rotation
 from lorecall.records import Inject
 
 KeysValues = tuple[Tensor, Tensor]
@@ -83,8 +83,15 @@ class Body:
         share: bool = True,
     ) -> Pack:
         """Pack sequences for this base; arguments as `lorecall.lm.engine.packing.pack`."""
-        dtype, device = self.base.dtype, self.base.device
-        return pack(sequences, n_targets, dtype=dtype, device=device, past=past, share=share)
+        return pack(
+            sequences,
+            n_targets,
+            dtype=self.base.dtype,
+            device=self.base.device,
+            past=past,
+            share=share,
+            windows=self.blocks.windows,
+        )
 
     def embed(self, packed: Pack) -> Tensor:
         """Return the stream before the first layer. *Shape:* (rows, width)."""
@@ -137,16 +144,16 @@ class Body:
 
     def logits(self, h: Tensor) -> Tensor:
         """Apply the head. *Shape:* (rows, width) to (rows, vocabulary), in fp32."""
-        head = self.base.model.lm_head
+        head = self.base.head
         if type(head) is nn.Linear:
-            return self.linears(head, h).float()
+            return self.base.logit_scale(self.linears(head, h).float())
         return self.base.logits(h)
 
     def positions(self, places: Tensor) -> Tensor:
         """Return the position ids of places in a sequence, counted from 0."""
         return self.base.first_position + places if self.base.first_position else places
 
-    def rotation(self, positions: Tensor) -> Rotation | None:
+    def rotation(self, positions: Tensor) -> Rotation:
         """Compute the rotary angles of positions, in the weights' number format."""
         like = torch.empty(0, dtype=self.base.dtype, device=self.base.device)
         return self.blocks.rotation(positions, like)
@@ -179,7 +186,7 @@ class Body:
             if narrow and i == layers[-1]:
                 q, h, geometry = q[packed.targets], h[packed.targets], packed.last
             before = None if past is None else past[i]
-            values = attend(q, k, v, geometry, scaling=blocks.scaling(i), past=before)
+            values = attend(q, k, v, geometry, scores=blocks.scores(i), past=before)
             h = blocks.attention_output(i, h, values, linears)
         return Passed(h, keys_values)
 
@@ -193,7 +200,8 @@ class _Shared:
     """What every call on a base uses: its blocks, and reordered copies of its weights."""
 
     def __init__(self, base: LanguageModel) -> None:
-        self.blocks: Blocks = BLOCKS[base.family.name](base.model)
+        assert base.family.blocks is not None
+        self.blocks: Blocks = base.family.blocks(base.model)
         self.copies = WeightCopies()
         if base.device.type == "cuda":
             set_fusing(on=True, device=base.device)

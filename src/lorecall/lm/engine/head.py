@@ -6,6 +6,8 @@ while they are at hand, so that the backward pass has nothing left to do but sca
 Notation:
     h   rows that predict a token. *Shape:* (rows, width)
     W   the head's weight, frozen. *Shape:* (vocabulary, width)
+    a   factor on the logits, 1 in most models
+    c   soft cap of the logits: x becomes c tanh(x / c); none in most models
 """
 
 from typing import Any, cast
@@ -32,29 +34,32 @@ def token_losses(base: LanguageModel, h: Tensor, targets: Tensor) -> Tensor:
     Returns:
         Nats, fp32. *Shape:* (rows,)
     """
-    head = base.model.lm_head
+    head = base.head
     if type(head) is not nn.Linear or bias_of(head) is not None:
         return F.cross_entropy(base.logits(h), targets, reduction="none")
-    return cast("Tensor", _TokenLosses.apply(h, head.weight, targets))
+    return cast("Tensor", _TokenLosses.apply(h, head.weight, targets, base.logit_scale))
 
 
 class _TokenLosses(Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> Tensor:
-        h, weight, targets = inputs
+        h, weight, targets, scale = inputs
         wants_gradient = ctx.needs_input_grad[0]
         losses = h.new_empty(len(h), dtype=torch.float32)
         gradient = torch.empty_like(h) if wants_gradient else None
         size = max(1, _CHUNK_BYTES.get(h.device.type, 2**25) // (4 * len(weight)))
         for first in range(0, len(h), size):
             rows = slice(first, first + size)
-            logits = (h[rows] @ weight.T).float()
+            logits = scale((h[rows] @ weight.T).float())
             chosen = targets[rows, None]
             total = logits.logsumexp(dim=-1, keepdim=True)
             losses[rows] = (total - logits.gather(1, chosen))[:, 0]
             if gradient is not None:  # softmax less one at the target
+                slope = scale.slope(logits)
                 logits.sub_(total).exp_()
                 logits.scatter_add_(1, chosen, logits.new_full(chosen.shape, -1))
+                if slope is not None:
+                    logits *= slope
                 torch.mm(logits.to(h.dtype), weight, out=gradient[rows])
         if gradient is not None:
             ctx.save_for_backward(gradient)
@@ -63,4 +68,4 @@ class _TokenLosses(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grads[0][:, None].to(gradient.dtype), None, None
+        return gradient * grads[0][:, None].to(gradient.dtype), None, None, None

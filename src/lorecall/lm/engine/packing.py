@@ -7,8 +7,8 @@ sequence. The last response token is left out: it predicts nothing.
 This module knows nothing of models or memories.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 import torch
@@ -30,6 +30,7 @@ class Group:
         padding: Where `queries` is padding. *Shape:* (group, queries)
         keys: For each sequence, the rows it sees, padded. *Shape:* (group, keys)
         bias: 0 where a row sees a key, -inf elsewhere. *Shape:* (group, 1, queries, past + keys)
+        windowed: The same by the size of a window, of those that are shorter than a sequence.
     """
 
     members: tuple[int, ...]
@@ -38,6 +39,11 @@ class Group:
     padding: Tensor
     keys: Tensor
     bias: Tensor
+    windowed: Mapping[int, Tensor] = field(default_factory=dict[int, Tensor])
+
+    def bias_of(self, window: int | None) -> Tensor:
+        """Return the bias of a layer whose rows see no farther back than its window."""
+        return self.bias if window is None else self.windowed.get(window, self.bias)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +95,7 @@ def pack(
     device: torch.device,
     past: Sequence[int] | None = None,
     share: bool = True,
+    windows: Collection[int] = (),
 ) -> Pack:
     """Pack sequences.
 
@@ -100,6 +107,7 @@ def pack(
         past: For each sequence, how many tokens came before it, their keys and values given from
             outside; nothing is shared then.
         share: Whether what all begin with is there once: not where their memories differ.
+        windows: The sizes of the windows that some layers look through.
     """
     n_common = _n_common(sequences, n_targets) if share and past is None else 0
     own = [sequence[n_common:] for sequence in sequences]
@@ -114,7 +122,9 @@ def pack(
     for n, n_last in zip(lengths, n_targets, strict=True):
         end += n
         targets += range(end - n_last, end)
-    shape = _Shape(lengths=lengths, n_common=n_common, offsets=tuple(offsets))
+    shape = _Shape(
+        lengths=lengths, n_common=n_common, offsets=tuple(offsets), windows=tuple(windows)
+    )
     return Pack(
         ids=torch.tensor(ids, device=device),
         places=torch.tensor(places, device=device),
@@ -149,6 +159,7 @@ class _Shape:
     lengths: tuple[int, ...]
     n_common: int
     offsets: tuple[int, ...]
+    windows: tuple[int, ...]
 
 
 def _n_common(sequences: Sequence[Sequence[int]], n_targets: Sequence[int]) -> int:
@@ -178,7 +189,7 @@ def _geometry(
     groups: list[Group] = []
     if n_common and whole:
         common = _Rows(n_keys=n_common, n_queries=n_common, key_start=0, query_start=0, n_past=0)
-        groups.append(_group((), [common], 0, dtype))
+        groups.append(_group((), [common], 0, dtype, shape.windows))
     for members in _alike(lengths):
         rows = [
             _Rows(
@@ -190,7 +201,7 @@ def _geometry(
             )
             for i in members
         ]
-        groups.append(_group(members, rows, n_common, dtype))
+        groups.append(_group(members, rows, n_common, dtype, shape.windows))
     queries_at, keys_at = _places(groups, query_starts[-1], key_starts[-1])
     return Geometry(
         groups=tuple(_on(group, device) for group in groups),
@@ -222,7 +233,11 @@ def _alike(lengths: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def _group(
-    members: tuple[int, ...], rows: Sequence[_Rows], n_common: int, dtype: torch.dtype
+    members: tuple[int, ...],
+    rows: Sequence[_Rows],
+    n_common: int,
+    dtype: torch.dtype,
+    windows: tuple[int, ...],
 ) -> Group:
     n_keys = torch.tensor([row.n_keys for row in rows])[:, None]
     n_queries = torch.tensor([row.n_queries for row in rows])[:, None]
@@ -231,7 +246,8 @@ def _group(
     past = torch.tensor([row.n_past for row in rows])[:, None]
     size, n_past = len(rows), int(past.max())
     key, query = torch.arange(int(n_keys.max())), torch.arange(int(n_queries.max()))
-    place = (n_keys - n_queries + query)[:, :, None]  # a row sees its sequence's up to itself
+    # a row sees its sequence's up to itself; padding must see some too, or it is no number
+    place = torch.minimum(n_keys - n_queries + query, n_keys - 1)[:, :, None]
     sees = torch.cat(
         [
             (torch.arange(n_past) < past)[:, None].expand(size, len(query), n_past),
@@ -241,15 +257,27 @@ def _group(
         dim=-1,
     )
     common = torch.arange(n_common).expand(size, n_common)
-    bias = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, float("-inf"))
+    windowed: dict[int, Tensor] = {}
+    for window in windows:
+        if window < n_common + int((past + n_keys).max()):
+            before = torch.cat([torch.arange(n_past), torch.arange(n_common)]).expand(size, -1)
+            places = torch.cat([before, n_common + past + key], dim=-1)[:, None]
+            near = (n_common + past)[:, :, None] + place - places < window
+            windowed[window] = _bias(sees & near, dtype)
     return Group(
         members=members,
         n_common=n_common,
         queries=torch.where(query < n_queries, query_start + query, query_start),
         padding=query >= n_queries,
         keys=torch.cat([common, torch.where(key < n_keys, key_start + key, key_start)], dim=-1),
-        bias=bias[:, None],
+        bias=_bias(sees, dtype),
+        windowed=windowed,
     )
+
+
+def _bias(sees: Tensor, dtype: torch.dtype) -> Tensor:
+    bias = torch.zeros(sees.shape, dtype=dtype).masked_fill_(~sees, float("-inf"))
+    return bias[:, None]
 
 
 def _places(groups: Sequence[Group], n_queries: int, n_rows: int) -> tuple[Tensor, Tensor]:
@@ -278,4 +306,5 @@ def _on(group: Group, device: torch.device) -> Group:
         padding=group.padding.to(device),
         keys=group.keys.to(device),
         bias=group.bias.to(device),
+        windowed={window: bias.to(device) for window, bias in group.windowed.items()},
     )

@@ -6,13 +6,13 @@ the room that is filled is read. On a GPU a step costs the launch of its kernels
 the same, and it is replayed as one CUDA graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.attention import Past, Scores, capped
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.prefill import Prefilled
 
@@ -60,22 +60,28 @@ class GrowingSteps:
         self._lengths = [n + 1 for n in self._lengths]
         cuts = _alike(self._lengths)
         after = (places + 1).split([b - a for a, b in cuts])
+        blocks, linears = self._body.blocks, self._body.linears
+        dtype = self._layers[0][0].dtype
         groups = [
-            (a, b, _bias(n, self._lengths[a], self._layers[0][0].dtype))
+            (a, b, _biases(n, self._lengths[a], dtype, blocks.windows))
             for (a, b), n in zip(cuts, after, strict=True)
         ]
-        blocks, linears = self._body.blocks, self._body.linears
         positions = self._body.positions(places)
         h = blocks.embed(tokens, positions)
         rotation = self._body.rotation(positions)
         for layer, (keys, values) in enumerate(self._layers):
             q, k, v = blocks.qkv(layer, h, rotation, linears)
             _write(keys, values, places, k, v)
-            q = q * blocks.scaling(layer)
+            scores = blocks.scores(layer)
             mixed = [
-                _attend_one(q[a:b], keys[a:b, :, :n], values[a:b, :, :n], bias)
-                for a, b, bias in groups
-                if (n := bias.shape[-1])
+                _attend_one(
+                    q[a:b],
+                    keys[a:b, :, : self._lengths[a]],
+                    values[a:b, :, : self._lengths[a]],
+                    biases[scores.window],
+                    scores,
+                )
+                for a, b, biases in groups
             ]
             whole = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
             h = blocks.attention_output(layer, h, whole, linears)
@@ -128,15 +134,16 @@ class FixedSteps:
         places = self._lengths.clone()
         self._lengths += 1
         keys = self._layers[0][0]
-        bias = _bias(self._lengths, keys.shape[2], keys.dtype)
         blocks, linears = self._body.blocks, self._body.linears
+        biases = _biases(self._lengths, keys.shape[2], keys.dtype, blocks.windows)
         positions = self._body.positions(places)
         h = blocks.embed(self._tokens, positions)
         rotation = self._body.rotation(positions)
         for layer, (keys, values) in enumerate(self._layers):
             q, k, v = blocks.qkv(layer, h, rotation, linears)
             _write(keys, values, places, k, v)
-            mixed = _attend_one(q * blocks.scaling(layer), keys, values, bias)
+            scores = blocks.scores(layer)
+            mixed = _attend_one(q, keys, values, biases[scores.window], scores)
             h = blocks.attention_output(layer, h, mixed, linears)
             h = blocks.mlp(layer, h, linears)
         return self._body.logits(blocks.final_norm(h))
@@ -179,26 +186,36 @@ def _write(keys: Tensor, values: Tensor, places: Tensor, k: Tensor, v: Tensor) -
     values[batch, :, places] = v
 
 
-def _bias(lengths: Tensor, room: int, dtype: torch.dtype) -> Tensor:
-    """Give 0 for a row's first tokens, -inf for the rest: *shape* (batch, 1, 1, room)."""
-    sees = torch.arange(room, device=lengths.device) < lengths[:, None]
-    bias = torch.zeros(sees.shape, dtype=dtype, device=lengths.device)
-    return bias.masked_fill_(~sees, float("-inf"))[:, None, None]
+def _biases(
+    lengths: Tensor, room: int, dtype: torch.dtype, windows: Collection[int]
+) -> dict[int | None, Tensor]:
+    """Return, by window, 0 for the tokens seen, -inf for the rest: *shape* (batch, 1, 1, room)."""
+    place = torch.arange(room, device=lengths.device)
+    there = place < lengths[:, None]
+    bias = torch.zeros(there.shape, dtype=dtype, device=lengths.device)
+    bias = bias.masked_fill_(~there, float("-inf"))[:, None, None]
+    biases: dict[int | None, Tensor] = {None: bias}
+    for window in windows:
+        far = (place < lengths[:, None] - window)[:, None, None]
+        biases[window] = bias if room <= window else bias.masked_fill(far, float("-inf"))
+    return biases
 
 
-def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scores: Scores) -> Tensor:
     """Attend from one row a sequence.
 
     Args:
-        q: Scaled queries. *Shape:* (batch, heads, head width)
+        q: Queries. *Shape:* (batch, heads, head width)
         k: Keys. *Shape:* (batch, key heads, tokens, head width)
         v: Values, likewise.
-        bias: 0 for tokens, -inf for what is not written yet. *Shape:* (batch, 1, 1, tokens)
+        bias: 0 for what is seen, -inf for what is not there or too far. *Shape:* (batch, 1, 1,
+            tokens)
+        scores: How the layer scores.
     """
     batch, n_groups, _, width = k.shape
-    grouped = q.view(batch, n_groups, -1, width)
-    scores = grouped @ k.mT + bias
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+    grouped = (q * scores.scaling).view(batch, n_groups, -1, width)
+    scored = capped(grouped @ k.mT, scores.softcap) + bias
+    weights = torch.softmax(scored, dim=-1, dtype=torch.float32).to(q.dtype)
     return (weights @ v).view(batch, -1)
 
 

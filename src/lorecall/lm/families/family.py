@@ -1,33 +1,42 @@
-"""Where the linears of each model family are that a memory can be on (SPEC sections 2 and 7).
+"""What a memory must know of a family of models: where its linears are, and how it is computed.
 
-A memory is on feed-forward linears; those of attention are for the systems it is compared with.
+A memory is on feed-forward linears (SPEC sections 2 and 7); those of attention are for the systems
+it is compared with.
 
-To add a family: give its entry in `FAMILIES`, with the dotted path of a layer's linears and which
-of them take a module; `tests/lm` runs every check on each family listed here.
+To add a family: a file beside this one with its `Family`, made by `described` from what is
+different about it, and a line in `registry`; or, from outside, an entry point of the group
+`lorecall.families` whose name is the `model_type`. `tests/lm/test_families.py` runs every check on
+each family.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from lorecall.errors import ConfigError, ModelError
+from lorecall.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How one architecture names the parts that a memory touches.
+    """How one architecture names the parts that a memory touches, and how it is computed.
 
     Args:
         name: `model_type` in the model's configuration.
         linears: The feed-forward ones: name -> dotted path, `{layer}` standing for the layer's
-            index.
+            index. Where one linear makes gate and values, a pair on it acts on both.
         attention: Those that make queries and values, likewise.
         default: The linears that take a module unless the caller says otherwise.
         peft_targets: name -> what PEFT's `target_modules` must hold to match this linear alone.
         transposed: Weights are stored k x d (`Conv1D`), which PEFT calls `fan_in_fan_out`.
         positions_after_padding: Position ids start after the padding token's id, not at 0.
+        blocks: Makes the layers of a model for the fast path (`lorecall.lm.families.blocks`); None
+            where there is the plain path alone.
+        tiny: What a tiny configuration for tests says beside the common fields.
     """
 
     name: str
@@ -37,6 +46,8 @@ class Family:
     peft_targets: dict[str, str]
     transposed: bool = False
     positions_after_padding: bool = False
+    blocks: Callable[[PreTrainedModel], Any] | None = None
+    tiny: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def paths(self) -> dict[str, str]:
@@ -50,80 +61,79 @@ class Family:
         return len(self.linears) + sorted(self.attention).index(name)
 
 
-LLAMA = Family(
-    name="llama",
-    linears={
-        "up_proj": "model.layers.{layer}.mlp.up_proj",
-        "down_proj": "model.layers.{layer}.mlp.down_proj",
-        "gate_proj": "model.layers.{layer}.mlp.gate_proj",
-    },
-    attention={
-        "q_proj": "model.layers.{layer}.self_attn.q_proj",
-        "v_proj": "model.layers.{layer}.self_attn.v_proj",
-    },
-    default=("up_proj", "down_proj"),
-    peft_targets={name: name for name in ("up_proj", "down_proj", "gate_proj", "q_proj", "v_proj")},
-)
-GPT2 = Family(
-    name="gpt2",
-    linears={
-        "c_fc": "transformer.h.{layer}.mlp.c_fc",
-        "c_proj": "transformer.h.{layer}.mlp.c_proj",
-    },
-    # one linear makes queries, keys and values, so a pair on it acts on all three
-    attention={"c_attn": "transformer.h.{layer}.attn.c_attn"},
-    default=("c_fc", "c_proj"),
-    # attention has a `c_proj` too
-    peft_targets={"c_fc": "mlp.c_fc", "c_proj": "mlp.c_proj", "c_attn": "attn.c_attn"},
-    transposed=True,
-)
-ROBERTA = Family(
-    name="roberta",
-    linears={
-        "intermediate.dense": "roberta.encoder.layer.{layer}.intermediate.dense",
-        "output.dense": "roberta.encoder.layer.{layer}.output.dense",
-    },
-    attention={
-        "query": "roberta.encoder.layer.{layer}.attention.self.query",
-        "value": "roberta.encoder.layer.{layer}.attention.self.value",
-    },
-    default=("intermediate.dense", "output.dense"),
-    # attention has an `output.dense` too, so the layer's index is part of the name
-    peft_targets={
-        "intermediate.dense": "{layer}.intermediate.dense",
-        "output.dense": "{layer}.output.dense",
-        "query": "attention.self.query",
-        "value": "attention.self.value",
-    },
-    positions_after_padding=True,
-)
-FAMILIES = {family.name: family for family in (LLAMA, GPT2, ROBERTA)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerLinears:
+    """The linears of a layer, by their dotted paths in it.
 
-
-def family_of(config: PretrainedConfig) -> Family:
-    """Find the family of a model.
-
-    Raises:
-        ModelError: The architecture is not supported.
+    Args:
+        layer: The layer's own path, `{layer}` standing for its index.
+        read: Those that read in the feed-forward block, the gate first where there is one.
+        write: The one that writes.
+        attention: Those of attention that may take a module.
+        others: The rest of the layer's, which take none.
+        outside: The paths of those of the model that are in no layer.
     """
-    kind = str(config.model_type)
-    check_supported(kind)
-    return FAMILIES[kind]
+
+    layer: str
+    read: tuple[str, ...]
+    write: str
+    attention: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
 
 
-def check_supported(kind: str) -> None:
-    """Refuse a `model_type` that is no family's.
+def named_family(name: str, linears: LayerLinears) -> Family:
+    """Name the linears of a layer, for us and for PEFT: by the ends of their paths.
 
-    Raises:
-        ModelError: It is not supported.
+    Args:
+        name: `model_type` in the model's configuration.
+        linears: What there is.
     """
-    if kind not in FAMILIES:
-        raise ModelError(
-            "the architecture must be supported",
-            expected=f"model_type {', '.join(FAMILIES)}",
-            got=repr(kind),
-            next_step="Name the paths of its linears in lorecall/lm/ffn.py to add it.",
-        )
+    up, gates = linears.read[-1], linears.read[:-1]
+    feed_forward = (up, linears.write, *gates)
+    offered = (*feed_forward, *linears.attention)
+    names = {path: _shortest(path, offered) for path in offered}
+    paths = {path: f"{linears.layer}.{path}" for path in offered}
+    rest = (*(f"{linears.layer}.{path}" for path in linears.others), *linears.outside)
+    endings = _endings(tuple(paths.values()), rest)
+    return Family(
+        name=name,
+        linears={names[path]: paths[path] for path in feed_forward},
+        attention={names[path]: paths[path] for path in linears.attention},
+        default=(names[up], names[linears.write]),
+        peft_targets={names[path]: endings[paths[path]] for path in offered},
+    )
+
+
+def _shortest(path: str, others: Sequence[str]) -> str:
+    """Return the shortest ending of a path that is no other's."""
+    for depth in range(1, path.count(".") + 1):
+        ending = _ending(path, depth)
+        if [_ending(other, depth) for other in others].count(ending) == 1:
+            return ending
+    return path
+
+
+def _endings(paths: Sequence[str], rest: Sequence[str]) -> dict[str, str]:
+    """Return each path's ending, all equally deep, by which PEFT finds it and no other.
+
+    Indices are all alike to PEFT, which takes `{layer}` for those of the layers that it is told.
+    """
+    everything = (*paths, *(re.sub(r"\.\d+\.", ".{layer}.", path) for path in rest))
+    endings = {path: path for path in paths}
+    for depth in range(max(path.count(".") for path in paths), 0, -1):
+        shorter = {path: _ending(path, depth) for path in paths}
+        if all(sum(_ends(o, e) for o in set(everything)) == 1 for e in shorter.values()):
+            endings = shorter
+    return endings
+
+
+def _ending(path: str, depth: int) -> str:
+    return ".".join(path.split(".")[-depth:])
+
+
+def _ends(path: str, ending: str) -> bool:
+    return path == ending or path.endswith(f".{ending}")
 
 
 def check_linears(family: Family, names: tuple[str, ...]) -> None:

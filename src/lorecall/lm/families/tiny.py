@@ -5,18 +5,11 @@ They answer nonsense, at once and without a download; everything else about them
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    LlamaConfig,
-    PretrainedConfig,
-    PreTrainedTokenizerFast,
-    RobertaConfig,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from lorecall.errors import ModelError
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.families.family import FAMILIES
+from lorecall.lm.families.registry import FAMILIES, known_family
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>{{ message['content'] }}<|end|>"
@@ -37,7 +30,7 @@ def tiny_base(
     """Build a random model of a family, with a byte-level tokeniser.
 
     Args:
-        family: `llama`, `gpt2` or `roberta`.
+        family: A `model_type` that has a family.
         n_layers: L.
         width: Hidden size, a multiple of 4.
         seed: Seed of the weights.
@@ -47,16 +40,28 @@ def tiny_base(
     Raises:
         ModelError: The family is unknown.
     """
-    configs = {"llama": _llama, "gpt2": _gpt2, "roberta": _roberta}
-    if family not in configs:
+    known = known_family(family)
+    if known is None:
         raise ModelError(
-            "the architecture must be supported",
+            "the family must be known",
             expected=", ".join(FAMILIES),
             got=repr(family),
             next_step="Choose one of them.",
         )
     tokenizer = tiny_tokenizer(chat=family == "llama" if chat is None else chat)
-    config = configs[family](n_layers, width, len(tokenizer))
+    common = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": width,
+        "num_hidden_layers": n_layers,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 1024,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+        "tie_word_embeddings": True,
+    }
+    sizes = {} if family == "gpt2" else {"intermediate_size": 2 * width, "num_key_value_heads": 2}
+    config = AutoConfig.for_model(family, **{**common, **sizes, **known.tiny})
     state = torch.random.get_rng_state()
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="eager")
@@ -81,51 +86,3 @@ def tiny_tokenizer(*, chat: bool) -> PreTrainedTokenizerFast:
     if chat:
         fast.chat_template = CHAT_TEMPLATE
     return fast
-
-
-def _llama(n_layers: int, width: int, vocabulary: int) -> PretrainedConfig:
-    return LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=n_layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        tie_word_embeddings=True,
-    )
-
-
-def _gpt2(n_layers: int, width: int, vocabulary: int) -> PretrainedConfig:
-    return GPT2Config(
-        vocab_size=vocabulary,
-        n_embd=width,
-        n_layer=n_layers,
-        n_head=4,
-        n_positions=1024,
-        bos_token_id=2,
-        eos_token_id=2,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-    )
-
-
-def _roberta(n_layers: int, width: int, vocabulary: int) -> PretrainedConfig:
-    return RobertaConfig(
-        vocab_size=vocabulary,
-        hidden_size=width,
-        intermediate_size=2 * width,
-        num_hidden_layers=n_layers,
-        num_attention_heads=4,
-        max_position_embeddings=1026,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-        is_decoder=True,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
