@@ -2,7 +2,13 @@
 
 From a person's history `learn` finds, by Bayesian optimisation, in which feed-forward
 layers, with how many LoRA modules and at which rank to inject a memory; trains it; and stores it.
-`MemoryResponder` answers as someone who knows that person, with no extra prompt tokens.
+`Memory` replies as someone who knows that person, with no extra prompt tokens.
+
+Examples:
+    >>> import lorecall
+    >>> history = lorecall.load_history("chat.txt", user="bob")
+    >>> memory = lorecall.learn(history, out="runs/bob")  # doctest: +SKIP - minutes
+    >>> memory.reply([{"role": "user", "content": "how was your day?"}])  # doctest: +SKIP
 """
 
 from typing import TYPE_CHECKING
@@ -10,32 +16,70 @@ from typing import TYPE_CHECKING
 from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from lorecall.core.progress import Reporter
     from lorecall.data.catalog import list_users, load_history
-    from lorecall.errors import InputError, LorecallError
+    from lorecall.errors import (
+        ArtefactError,
+        ConfigError,
+        DataError,
+        InputError,
+        JudgeError,
+        LorecallError,
+        MissingExtraError,
+        ModelError,
+        RunError,
+        SpaceExhaustedError,
+        StorageError,
+    )
     from lorecall.learning.pipeline import learn
     from lorecall.learning.result import RunResult
     from lorecall.lm.base import LanguageModel
+    from lorecall.memory.memory import StoredMemory
     from lorecall.memory.peft import export_peft
-    from lorecall.records import History, InjectionConfig, Sample, Turn
+    from lorecall.records import (
+        Decoding,
+        History,
+        InjectionConfig,
+        Interval,
+        Sample,
+        Statement,
+        Turn,
+    )
     from lorecall.reply.memory import Memory
     from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
     from lorecall.report.html import write_report
     from lorecall.search.sampler import SaasNehviSampler
-    from lorecall.settings import LearnSettings, preset
+    from lorecall.settings import LearnSettings, SearchSettings, TrainSettings, preset
 
 __all__ = [
+    "ArtefactError",
+    "ConfigError",
+    "DataError",
+    "Decoding",
     "History",
     "InjectionConfig",
     "InputError",
+    "Interval",
+    "JudgeError",
     "LanguageModel",
     "LearnSettings",
     "LorecallError",
     "Memory",
     "MemoryResponder",
+    "MissingExtraError",
+    "ModelError",
+    "Reporter",
     "Responder",
+    "RunError",
     "RunResult",
     "SaasNehviSampler",
     "Sample",
+    "SearchSettings",
+    "SpaceExhaustedError",
+    "Statement",
+    "StorageError",
+    "StoredMemory",
+    "TrainSettings",
     "Turn",
     "VanillaResponder",
     "export_peft",
@@ -49,17 +93,39 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "core.progress": ("Reporter",),
         "data.catalog": ("list_users", "load_history"),
-        "errors": ("InputError", "LorecallError"),
+        "errors": (
+            "ArtefactError",
+            "ConfigError",
+            "DataError",
+            "InputError",
+            "JudgeError",
+            "LorecallError",
+            "MissingExtraError",
+            "ModelError",
+            "RunError",
+            "SpaceExhaustedError",
+            "StorageError",
+        ),
         "learning.pipeline": ("learn",),
         "learning.result": ("RunResult",),
         "lm.base": ("LanguageModel",),
+        "memory.memory": ("StoredMemory",),
         "memory.peft": ("export_peft",),
-        "records": ("History", "InjectionConfig", "Sample", "Turn"),
+        "records": (
+            "Decoding",
+            "History",
+            "InjectionConfig",
+            "Interval",
+            "Sample",
+            "Statement",
+            "Turn",
+        ),
         "reply.memory": ("Memory",),
         "reply.responder": ("MemoryResponder", "Responder", "VanillaResponder"),
         "report.html": ("write_report",),
         "search.sampler": ("SaasNehviSampler",),
-        "settings": ("LearnSettings", "preset"),
+        "settings": ("LearnSettings", "SearchSettings", "TrainSettings", "preset"),
     },
 )

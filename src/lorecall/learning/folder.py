@@ -83,6 +83,11 @@ class RunFolder:
         return True
 
     @property
+    def is_begun(self) -> bool:
+        """Whether an earlier process left anything finished here."""
+        return (self.path / "stages").is_dir() or (self.path / STUDY_FILE).is_file()
+
+    @property
     def is_finished(self) -> bool:
         """Whether there is nothing left to do."""
         return self.result.exists() and self.has_memory

@@ -83,8 +83,11 @@ def learn(  # noqa: PLR0913 - one parameter an option
         reporter = reporter or SilentReporter()
         reporter.plan(settings.search.trials + settings.search.most_finalists + 3)
         reporter.say(purpose_of(history))
-        for note in base.notes:
-            reporter.say(note)
+        if folder.is_begun:
+            reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
+        for note in (base.format_reason, *base.notes):
+            if note:
+                reporter.say(note)
         run = Run(
             split, base, settings, folder, storage, reporter, n_workers=workers, priors=priors
         )

@@ -128,7 +128,7 @@ class LanguageModel:
             fingerprint=source.fingerprint,
             four_bit=four_bit,
         )
-        base.format_reason = compute.reason
+        base.format_reason = f"weights in {compute.dtype}: {compute.reason}".replace("torch.", "")
         return base
 
     @property
