@@ -18,7 +18,7 @@ _TYPER = ("typer", "lorecall.cli.app", "utils", "docs", "--name", "lorecall")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages to what mkdocs found in the folder."""
     pages = {
-        "reference/command-line.md": _of_command(*_TYPER).replace("# `lorecall`", "# Commands", 1),
+        "reference/command-line.md": _of_command(*_TYPER).replace("# `lorecall`\n", _COMMANDS, 1),
         "reference/options.md": _OPTIONS + _of_command("lorecall", "options", "--markdown"),
         "explain/log.md": _of_experiments("LOG.md"),
         "explain/tables.md": _of_experiments("tables/README.md"),
@@ -28,6 +28,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+_COMMANDS = """# Commands
+
+Bad input ends with one line on standard error and exit code 2 (a mistyped option with its usage),
+Ctrl-C with 130. `--json` prints JSON instead of text.
+"""
 _OPTIONS = """# Options
 
 What `--set NAME=VALUE` and `--config FILE.toml` take, with the presets' values, as

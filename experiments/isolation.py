@@ -24,13 +24,11 @@ from typing import Any
 
 from machine import machine
 
-from lorecall import LanguageModel, load_history, preset
+from lorecall import DataError, History, LanguageModel, load_history, preset
 from lorecall.bench import choose_users, newest
 from lorecall.core.files import write_json
 from lorecall.core.jsonl import append_records, whole_records
-from lorecall.errors import DataError
 from lorecall.lm.device import set_threads
-from lorecall.records import History
 from lorecall.systems import (
     N_REFERENCES,
     Budget,

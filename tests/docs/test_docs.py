@@ -1,5 +1,7 @@
 """What is written holds: links lead somewhere, commands are there, the site builds by itself."""
 
+import ast
+import importlib
 import importlib.util
 import os
 import re
@@ -13,6 +15,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
+import lorecall
 from lorecall.bench.settings import BENCH
 from lorecall.cli.app import app
 from lorecall.core.options import Sections, options_of, read_options
@@ -24,6 +27,11 @@ WITH_COMMANDS = [
     page.relative_to(ROOT)
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     if "\nlorecall " in page.read_text(encoding="utf-8")
+]
+WITH_PYTHON = [
+    page.relative_to(ROOT)
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if "```python" in page.read_text(encoding="utf-8")
 ]
 MAX_README = 90
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -91,6 +99,23 @@ def test_a_wrong_command_is_seen() -> None:
     """The test above can fail."""
     text = "```\n$ lorecall ask --nothing 'a b'  # says\nlorecall\n```\nlorecall is none\n"
     assert commands_of(text) == [["ask", "--nothing", "a b"]]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=str)
+def test_what_is_imported_is_there(page: Path) -> None:
+    """In every block of Python; a package of the reader's own is called `my_...`."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for node in ast.parse(block).body:
+            if isinstance(node, ast.ImportFrom):
+                assert node.module is not None
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), block
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    importlib.import_module(alias.name)
+        for name in re.findall(r"\blorecall\.(\w+)\(", block):
+            assert name in lorecall.__all__, name
 
 
 def test_the_file_of_options_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Every example runs, on tiny bases and made-up people, and prints what it is for."""
 
+import ast
+import importlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from lorecall.lm.families.tiny import tiny_base
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PUBLIC = ("lorecall", *(f"lorecall.{room}" for room in ("bench", "data", "metrics", "search")))
 Run = Callable[..., str]
 
 
@@ -43,6 +46,19 @@ def test_every_example_is_run_here() -> None:
     """A new example needs a test."""
     source = Path(__file__).read_text(encoding="utf-8")
     assert all(f'run("{path.stem}"' in source for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_public_names_are_enough(path: Path) -> None:
+    """`lorecall`, and its packages by what their `__all__` names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lorecall"):
+            assert node.module in PUBLIC
+            assert {each.name for each in node.names} <= {
+                *importlib.import_module(node.module).__all__
+            }
+        elif isinstance(node, ast.Import):
+            assert all(each.name == "lorecall" for each in node.names if "lorecall" in each.name)
 
 
 def test_own_export_and_its_adapter(run: Run, model: str) -> None:
