@@ -38,15 +38,7 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A bench at work in one process.
-
-    Args:
-        plan: What is computed.
-        folder: Where it goes.
-        base: The frozen base.
-        make: Makes a system by its name.
-        session: Names this start of the bench: what failed in it is not tried again in it.
-    """
+    """A bench at work in one process; what failed in its session is not tried again in it."""
 
     plan: BenchPlan
     folder: Path
@@ -68,10 +60,6 @@ class Bench:
         """Do cells until none is left, waiting for those that others work on.
 
         A cell that cannot be done is noted, and the others are done all the same.
-
-        Args:
-            on_cell: Called with each cell that this process begins.
-            on_wait: Called every time that others are waited for.
         """
         while left := self.left():
             if not any(self._try(cell, on_cell) for cell in left):
