@@ -44,11 +44,7 @@ class Embedder(Protocol):
 
 
 class BaseEmbedder:
-    """Embeds with the base alone.
-
-    Args:
-        base: The base.
-    """
+    """Embeds with the base alone."""
 
     def __init__(self, base: LanguageModel) -> None:
         self._base = base

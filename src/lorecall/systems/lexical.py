@@ -40,9 +40,6 @@ class Matcher(Protocol):
 class Bm25:
     """BM25 over words; a text that shares none with the query does not fit.
 
-    Args:
-        texts: What is searched.
-
     Raises:
         MissingExtraError: bm25s is not installed.
     """
@@ -71,10 +68,6 @@ class Levenshtein:
 
     Both are compared without case and punctuation; where nothing else is in them, nothing fits.
 
-    Args:
-        texts: What is searched.
-        below: A text fits that is nearer than this.
-
     Raises:
         MissingExtraError: rapidfuzz is not installed.
     """
@@ -91,11 +84,6 @@ class Levenshtein:
 
 def nearest(query: str, keys: Sequence[str], *, below: int = MAX_DISTANCE) -> list[int]:
     """Return the places of near keys, the nearest first, the latest first among equals.
-
-    Args:
-        query: What was said, normalised.
-        keys: Normalised too; an empty one is near nothing.
-        below: A key is near that is fewer changes of a character away than this.
 
     Raises:
         MissingExtraError: rapidfuzz is not installed.

@@ -114,10 +114,6 @@ def _nearest(key: str, items: Sequence[Item]) -> int | None:
 class MalpRecall:
     """Gives the nearest hit of each memory, as they were when the query came.
 
-    Args:
-        past: The person's notes.
-        embedder: How long-term memory is looked up.
-
     Attributes:
         final: Both memories at the end of the training part.
     """

@@ -18,11 +18,7 @@ N_NOTES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """The base with what it finds in the person's pairs, own statements and profile.
-
-    Args:
-        n_notes: Most that is found for a query.
-    """
+    """The base with what it finds in the person's pairs, own statements and profile."""
 
     n_notes: int = N_NOTES
     about: ClassVar[About] = About(
@@ -36,12 +32,7 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithRetrieval:
-    """A memory, trained without notes, and retrieval together.
-
-    Args:
-        system: Makes the memory; it puts nothing in the prompt itself.
-        n_notes: Most that is found for a query.
-    """
+    """A memory, trained without notes, and retrieval together."""
 
     system: System
     n_notes: int = N_NOTES

@@ -27,12 +27,7 @@ _SEARCH = "search"
 
 
 class SearchedMemory:
-    """A searched memory.
-
-    Args:
-        settings: How theta is searched; the seed and the final training are the budget's.
-        folder: Where searches and memories are kept, a folder a person.
-    """
+    """A searched memory."""
 
     def __init__(self, settings: LearnSettings, *, folder: Path) -> None:
         self.settings, self.folder = settings, folder
