@@ -22,11 +22,7 @@ _QUIET_S = 5.0  # away from a terminal, between two lines about stages
 
 
 class BarReporter:
-    """Shows the whole job and the stage that goes on; away from a terminal, a line a stage.
-
-    Args:
-        console: Where to show it.
-    """
+    """Shows the whole job and the stage that goes on; away from a terminal, a line a stage."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
