@@ -62,12 +62,6 @@ def read_json(
 ) -> dict[str, object]:
     """Read a JSON object.
 
-    Args:
-        path: The file.
-        what: What the file should be, for the message.
-        error: The class of error to raise.
-        next_step: What the caller can do about it.
-
     Raises:
         InputError: (of class `error`) the file is missing, not UTF-8, not JSON or not an object.
     """
@@ -141,16 +135,7 @@ def locked(path: Path, *, wait: bool) -> Generator[None, None, None]:
 
 
 def check_room(path: Path, n_bytes: int, *, what: str) -> None:
-    """Refuse to begin what would end on a full disk.
-
-    Args:
-        path: Where it goes; it need not be there yet.
-        n_bytes: What it takes.
-        what: What it is, for the message.
-
-    Raises:
-        RunError: There is less room.
-    """
+    """Refuse to begin what would end on a full disk."""
     there = next(parent for parent in (path, *path.resolve().parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < n_bytes + _SPARE_BYTES:

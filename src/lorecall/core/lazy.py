@@ -28,11 +28,6 @@ def lazy_names(
 
 
 def declared(package: str, name: str) -> Iterator[object]:
-    """Yield what the modules of a package declare in a tuple of this name, module by module.
-
-    Args:
-        package: The package's name.
-        name: The tuple's name; a module without it declares nothing.
-    """
+    """Yield what the modules of a package declare in a tuple of this name, module by module."""
     for module in iter_modules(import_module(package).__path__, f"{package}."):
         yield from getattr(import_module(module.name), name, ())
