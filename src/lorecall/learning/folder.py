@@ -40,12 +40,7 @@ def stage_file(run: Path, name: str) -> Path:
 
 
 class RunFolder:
-    """One run's folder; make it with `open_run`.
-
-    Args:
-        path: The folder.
-        identity: What the run computes, as plain JSON values.
-    """
+    """One run's folder; make it with `open_run`."""
 
     def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
         self.path = path
@@ -121,11 +116,6 @@ def open_run(
 ) -> Generator[RunFolder, None, None]:
     """Take a folder for a run: a new one, or the same run's to go on with.
 
-    Args:
-        path: The folder; made when it is not there.
-        identity: What the run computes.
-        files: The history's, kept to be found again; a run goes on when they were moved.
-
     Raises:
         RunError: The folder holds something else, or another process works in it.
     """
@@ -147,9 +137,6 @@ def open_run(
 
 def files_of(run: Path) -> tuple[Path, ...]:
     """Return the files that a run's history was read from.
-
-    Args:
-        run: A run's folder, or the memory in it.
 
     Returns:
         None at all where the dataset is an installed one, or where nothing says.
