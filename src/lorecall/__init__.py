@@ -46,20 +46,4 @@ __all__ = [
     "write_report",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "data.catalog": ("list_users", "load_history"),
-        "errors": ("InputError", "LorecallError"),
-        "learning.pipeline": ("learn",),
-        "learning.result": ("RunResult",),
-        "lm.base": ("LanguageModel",),
-        "memory.peft": ("export_peft",),
-        "records": ("History", "InjectionConfig", "Sample", "Turn"),
-        "reply.memory": ("Memory",),
-        "reply.responder": ("MemoryResponder", "Responder", "VanillaResponder"),
-        "report.html": ("write_report",),
-        "search.sampler": ("SaasNehviSampler",),
-        "settings": ("LearnSettings", "preset"),
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__)

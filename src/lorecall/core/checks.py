@@ -34,13 +34,11 @@ def check_range(name: str, value: float, *, low: float, high: float | None = Non
         )
 
 
-def check_levels(
-    name: str, levels: Sequence[float], *, low: float | None, high: float | None = None
-) -> None:
+def check_levels(name: str, levels: Sequence[float], *, low: float | None) -> None:
     """Refuse levels of a factor that are none, not ascending, or outside its range."""
     check_range(f"the number of {name}", len(levels), low=1)
     for level in levels if low is not None else ():
-        check_range(name, level, low=low or 0, high=high)
+        check_range(name, level, low=low or 0)
     if not all(a < b for a, b in pairwise(levels)):
         raise ConfigError(
             f"{name} must be in ascending order",

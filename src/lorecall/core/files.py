@@ -85,7 +85,7 @@ def read_json(
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Generator[Path, None, None]:
+def new_folder(path: Path) -> Generator[Path]:
     """Fill a temporary folder beside `path`; it takes that name when the block ends well.
 
     A folder that already has the name is replaced. Nothing is left behind when the block raises.
@@ -116,20 +116,19 @@ def new_folder(path: Path) -> Generator[Path, None, None]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool) -> Generator[None, None, None]:
+def locked(path: Path, *, wait: bool) -> Generator[bool]:
     """Hold a lock file; the system lets go of it when the process ends, however it does.
 
-    Args:
-        path: The lock file; made when it is not there.
-        wait: Whether to wait for another holder.
-
-    Raises:
-        BlockingIOError: Another process holds it and `wait` is false.
+    Yields whether it is held: without `wait` it is not while another process holds it.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
     finally:
         os.close(handle)
 

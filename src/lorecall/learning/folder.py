@@ -11,7 +11,6 @@ DIR/.lock             held while a process works in the folder
 ```
 """
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
@@ -113,7 +112,7 @@ def identity_of(
 @contextmanager
 def open_run(
     path: Path, identity: Mapping[str, object], *, files: Sequence[str] = ()
-) -> Generator[RunFolder, None, None]:
+) -> Generator[RunFolder]:
     """Take a folder for a run: a new one, or the same run's to go on with.
 
     Raises:
@@ -124,7 +123,14 @@ def open_run(
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as reason:
         raise _occupied(path) from reason
-    with _locked(path):
+    with locked(path / ".lock", wait=False) as held:
+        if not held:
+            raise RunError(
+                "one process at a time works in a run's folder",
+                expected=f"{path} to be free",
+                got="another process working in it",
+                next_step="Wait for it to end, or choose another --out.",
+            )
         recorded = path / RUN_FILE
         if recorded.exists():
             again = "Choose another --out; nothing says any more whose run this is."
@@ -186,18 +192,3 @@ def _check_same(recorded: Mapping[str, object], identity: Mapping[str, object], 
 def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - width of a message
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None, None, None]:
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(path / ".lock", wait=False))
-        except BlockingIOError as reason:
-            raise RunError(
-                "one process at a time works in a run's folder",
-                expected=f"{path} to be free",
-                got="another process working in it",
-                next_step="Wait for it to end, or choose another --out.",
-            ) from reason
-        yield
