@@ -13,7 +13,7 @@ from lorecall.systems.contract import NO_FACTS, Budget, Fitted, Person
 from lorecall.systems.lexical import Matcher
 from lorecall.systems.notes import Note, StoredNotes
 from lorecall.systems.past import Past
-from lorecall.train.fit import FittedMemory, fit_memory, training_of
+from lorecall.train.fit import fit_memory, training_of
 from lorecall.train.reading import Reader
 
 
@@ -50,17 +50,18 @@ class MatchingRecall:
         return tuple(distinct)[: self._n]
 
 
-def train_memory(
+def trained(
     person: Person,
     base: LanguageModel,
     budget: Budget,
     config: InjectionConfig,
     *,
     linears: tuple[str, ...] | None = None,
-    recall: Recall | None = None,
-) -> FittedMemory:
-    """Train one person's memory on all of the training part, with what the budget allows."""
-    return fit_memory(
+    recall: NotesRecall | None = None,
+    facts: Mapping[str, float] = NO_FACTS,
+) -> Fitted:
+    """Train one person's memory on all of the training part, and hand over the system."""
+    made = fit_memory(
         config,
         person.split,
         base,
@@ -68,6 +69,15 @@ def train_memory(
         seed=budget.seed,
         linears=linears,
         recall=recall,
+    )
+    return fitted(
+        person,
+        base,
+        budget,
+        memory=made.memory,
+        train_s=made.train_s,
+        recall=recall,
+        facts=facts,
     )
 
 
@@ -82,10 +92,7 @@ def fitted(
     facts: Mapping[str, float] = NO_FACTS,
 ) -> Fitted:
     """Hand over one person's system."""
-    if memory is None:
-        decoding = fit_length(person, base, budget, recall=recall)
-    else:
-        decoding = memory.decoding
+    decoding = memory.decoding if memory else fit_length(person, base, budget, recall=recall)
     training = training_of(person.split, seed=budget.seed)
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
