@@ -90,42 +90,4 @@ __all__ = [
     "write_report",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "core.progress": ("Reporter",),
-        "data.catalog": ("list_users", "load_history"),
-        "errors": (
-            "ArtefactError",
-            "ConfigError",
-            "DataError",
-            "InputError",
-            "JudgeError",
-            "LorecallError",
-            "MissingExtraError",
-            "ModelError",
-            "RunError",
-            "SpaceExhaustedError",
-            "StorageError",
-        ),
-        "learning.pipeline": ("learn",),
-        "learning.result": ("RunResult",),
-        "lm.base": ("LanguageModel",),
-        "memory.memory": ("StoredMemory",),
-        "memory.peft": ("export_peft",),
-        "records": (
-            "Decoding",
-            "History",
-            "InjectionConfig",
-            "Interval",
-            "Sample",
-            "Statement",
-            "Turn",
-        ),
-        "reply.memory": ("Memory",),
-        "reply.responder": ("MemoryResponder", "Responder", "VanillaResponder"),
-        "report.html": ("write_report",),
-        "search.sampler": ("SaasNehviSampler",),
-        "settings": ("LearnSettings", "SearchSettings", "TrainSettings", "preset"),
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__)

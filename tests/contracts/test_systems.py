@@ -23,7 +23,7 @@ from lorecall.settings import TrainSettings, preset
 from lorecall.systems.about import About
 from lorecall.systems.catalog import make_system, system_names
 from lorecall.systems.contract import Budget, Fitted, Person, System
-from lorecall.systems.fitting import MatchingRecall, fitted, train_memory
+from lorecall.systems.fitting import MatchingRecall, fitted
 from lorecall.systems.isolation import (
     ask_for_secrets,
     canaries,
@@ -35,7 +35,7 @@ from lorecall.systems.lexical import Bm25
 from lorecall.systems.lora import DefaultLora
 from lorecall.systems.past import Past
 from lorecall.systems.retrieval import WithRetrieval
-from lorecall.train.fit import FittedMemory
+from lorecall.train.fit import FittedMemory, fit_memory
 
 SYSTEMS: Mapping[str, System] = {
     **{name: make_system(name, preset(), folder=Path()) for name in system_names(["baselines"])},
@@ -376,5 +376,7 @@ class SharedWeights:
             planted = [plant(h, words[h.user]) for h in self.histories]
             train = tuple(s for h in planted for s in h.samples if s.conversation == "canary")
             whole = replace(person, split=replace(person.split, train=train, valid=train[:8]))
-            self.made.append(train_memory(whole, base, budget, default_lora(base.n_layers)))
+            theta = default_lora(base.n_layers)
+            made = fit_memory(theta, whole.split, base, settings=budget.train, seed=budget.seed)
+            self.made.append(made)
         return fitted(person, base, budget, memory=self.made[0].memory)

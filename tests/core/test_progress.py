@@ -1,14 +1,16 @@
-"""Whoever is told of a job keeps one contract."""
+"""Someone is told how far a long job is, or nobody."""
+
+import pytest
 
 from lorecall.core.progress import Reporter, SilentReporter
 
 
-def test_nobody_can_be_told() -> None:
-    """Every call is taken, and nothing comes of it."""
+def test_the_silent_reporter_tells_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """It keeps the seam and prints nothing."""
     reporter: Reporter = SilentReporter()
-    reporter.plan(3)
+    reporter.plan(2)
     reporter.doing("a stage")
     reporter.advance(0.5)
     reporter.finish()
-    reporter.finish(2)
     reporter.say("a line")
+    assert capsys.readouterr() == ("", "")

@@ -15,10 +15,10 @@ from lorecall.reply.responder import ModelResponder
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Person
-from lorecall.systems.fitting import train_memory
 from lorecall.systems.lora import DefaultLora, LargestLora
 from lorecall.systems.oppu import Oppu
 from lorecall.systems.retrieval import retrieving
+from lorecall.train.fit import fit_memory
 from lorecall.train.trial import TrialRunner
 
 MakePerson = Callable[..., Person]
@@ -87,11 +87,12 @@ def test_oppu_trains_with_the_notes_it_is_asked_with(
     with_notes, without = (memory_of(Oppu(n_notes=n), person, llama) for n in (4, 0))
     assert any(not torch.equal(with_notes.tensors[k], without.tensors[k]) for k in without.tensors)
     recall = retrieving(person)
-    by_hand = train_memory(
-        person,
-        llama,
-        BUDGET,
+    by_hand = fit_memory(
         default_lora(llama.n_layers),
+        person.split,
+        llama,
+        settings=BUDGET.train,
+        seed=BUDGET.seed,
         linears=("q_proj", "v_proj"),
         recall=recall,
     ).memory

@@ -1,18 +1,14 @@
 """Texts as directions."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from lorecall.errors import MissingExtraError
 from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig
 from lorecall.systems.embeddings import (
     PLAIN_SENTENCES,
     BaseEmbedder,
-    SentenceEmbedder,
     cosines,
 )
 
@@ -51,36 +47,3 @@ def test_cosines_are_of_directions() -> None:
     """One a direction."""
     x, y = np.array([1.0, 0.0]), np.array([0.6, 0.8])
     np.testing.assert_allclose(cosines(x, [x, y, -x]), [1, 0.6, -1])
-
-
-class TestSentences:
-    """The library's models."""
-
-    def test_a_model_embeds(self) -> None:
-        """Whatever it gives is brought to length 1, zero stays."""
-
-        class Model:
-            def encode(self, text: str) -> list[float]:
-                return [3.0, 4.0] if text else [0.0, 0.0]
-
-        assert SentenceEmbedder(Model()).embed("a").tolist() == [0.6, 0.8]
-        assert SentenceEmbedder(Model()).embed("").tolist() == [0.0, 0.0]
-
-    def test_a_missing_library_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With its install line."""
-        monkeypatch.setitem(__import__("sys").modules, "sentence_transformers", None)
-        with pytest.raises(MissingExtraError, match=r"lorecall\[embeddings\]"):
-            SentenceEmbedder("any")
-
-    def test_the_library_itself(self, llama: LanguageModel, tmp_path: Path) -> None:
-        """From a folder; it averages the states of a model that says nothing else."""
-        pytest.importorskip(
-            "sentence_transformers", reason="the extra `embeddings` is not installed"
-        )
-        llama.model.save_pretrained(tmp_path)
-        llama.tokenizer.save_pretrained(tmp_path)
-        embedder = SentenceEmbedder(str(tmp_path))
-        one, other = embedder.embed("hello there"), embedder.embed("hello there")
-        assert np.array_equal(one, other)
-        assert np.linalg.norm(one) == pytest.approx(1)
-        assert not np.allclose(one, embedder.embed("something else"))

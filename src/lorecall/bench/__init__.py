@@ -60,19 +60,4 @@ __all__ = [
     "to_markdown",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "cells": ("Cell", "CellScores", "Failure", "finished_cells"),
-        "grids": ("Grid",),
-        "people": ("Source", "choose_users", "newest"),
-        "plan": ("BenchPlan", "make_plan"),
-        "render": (
-            *("DatasetView", "View", "bench_view", "dataset_view"),
-            *("read_plan", "render_bench", "to_markdown"),
-        ),
-        "run": ("check_failures", "run_bench"),
-        "settings": ("BenchSettings", "bench_preset"),
-        "statistics": ("Comparison", "Cost", "DatasetTables", "Row", "tabulate"),
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__)

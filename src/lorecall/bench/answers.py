@@ -45,14 +45,6 @@ def write_pair_files(folder: Path, plan: BenchPlan, finished: Sequence[CellScore
     """Write a file of pairs for each two systems whose answers a judge is to compare.
 
     Not masked: a judge masks what it is shown.
-
-    Args:
-        folder: The bench's.
-        plan: The bench.
-        finished: Its finished cells.
-
-    Returns:
-        The files.
     """
     done = {scores.cell for scores in finished}
     written: list[Path] = []
@@ -80,14 +72,7 @@ def dataset_of(pair_id: str) -> str:
 def cases(
     folder: Path, plan: BenchPlan, dataset: str, finished: Sequence[CellScores]
 ) -> tuple[Case, ...]:
-    """Return a few cases: the middle test query of one user after another, picked by no answer.
-
-    Args:
-        folder: The bench's.
-        plan: The bench.
-        dataset: Whose.
-        finished: The finished cells.
-    """
+    """Return a few cases: the middle test query of one user after another, picked by no answer."""
     own = [s.cell for s in finished if (s.cell.dataset, s.cell.seed) == (dataset, plan.seeds[0])]
     users = [user for user in plan.source(dataset).users if any(c.user == user for c in own)]
     rounds = -(-N_CASES // max(1, len(users)))

@@ -141,21 +141,13 @@ def finished_cells(folder: Path) -> list[CellScores]:
 
 
 def settled_cells(folder: Path, *, session: str) -> set[Cell]:
-    """Return which cells are finished, or failed in this session, without reading their scores.
-
-    Raises:
-        RunError: A line that is no cell's.
-    """
+    """Return which cells are finished, or failed in this session, without reading their scores."""
     finished = {line.cell for line in _read(folder / SCORES_FILE, _OfCell)}
     return finished | set(failed_cells(folder, session=session))
 
 
 def failed_cells(folder: Path, *, session: str) -> dict[Cell, Failure]:
-    """Read what failed in this session.
-
-    Raises:
-        RunError: A line that is no failure.
-    """
+    """Read what failed in this session."""
     failures = _read(folder / FAILURES_FILE, Failure)
     return {failure.cell: failure for failure in failures if failure.session == session}
 

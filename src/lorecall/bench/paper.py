@@ -102,9 +102,6 @@ def mean_gains(dataset: str) -> dict[str, float]:
     """Return the relative gain of the paper's method over its best baseline, metric by metric.
 
     Worked out from Table 3; the mean over its bases.
-
-    Args:
-        dataset: The paper's name of it.
     """
     gains: dict[str, list[float]] = {}
     for base in BASES:

@@ -46,16 +46,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonSnapshot:
-    """What is kept of a user for tables and judges.
-
-    Args:
-        dataset: The user's dataset.
-        user: The full id.
-        n_train: Training samples.
-        samples_sha256: Hash of them.
-        tested: The test samples that are read.
-        own_content: What the user wrote in the training part, and the profile.
-    """
+    """What is kept of a user for tables and judges."""
 
     dataset: str
     user: str
@@ -104,24 +95,13 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
 
 
 def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
-    """Return the users with samples enough to learn from and to test on, most samples first.
-
-    Args:
-        name: The dataset's name, or a JSONL file.
-        paths: Files of its format.
-    """
+    """Return the users with samples enough to learn from and to test on, most samples first."""
     return _with_enough(list_users(name, path=_paths(paths)))
 
 
 @lru_cache(maxsize=4)
 def load_person(source: Source, user: str, n_samples: int | None = None) -> Person:
-    """Return a user's history and its split; whoever asks again gets the same one.
-
-    Args:
-        source: Of whom the user is one.
-        user: The full id.
-        n_samples: As `newest`; all samples when None.
-    """
+    """Return a user's history and its split; whoever asks again gets the same one."""
     history = load_history(source.name, user=user, path=_paths(source.paths))
     if n_samples is not None:
         history = newest(history, n_samples)
@@ -135,12 +115,7 @@ def another_user(source: Source, user: str) -> str | None:
 
 
 def snapshot_of(person: Person, n_test: int | None = None) -> PersonSnapshot:
-    """Return what is kept of a user.
-
-    Args:
-        person: The user.
-        n_test: Most test samples that are read, evenly spaced; all when None.
-    """
+    """Return what is kept of a user."""
     test = person.split.test
     return PersonSnapshot(
         dataset=person.history.dataset,

@@ -51,15 +51,7 @@ def read_fitted(
     budget: Budget,
     n_timed: int = N_TIMED,
 ) -> PartReading:
-    """Read one person's system on test samples.
-
-    Args:
-        fitted: The system.
-        samples: What to read; none of the training part.
-        person: Whose they are; the longest response outside the test caps all responses.
-        budget: The longest prompt and response.
-        n_timed: How many replies to time one by one, evenly spaced over the samples.
-    """
+    """Read one person's system on test samples, and time `n_timed` replies one by one."""
     responder = fitted.responder
     base = responder.base
     encoded = [responder.encode(sample) for sample in samples]
@@ -91,14 +83,7 @@ def read_losses(
     settings: TrainSettings | None = None,
     cache: ActivationCache | None = None,
 ) -> tuple[float, ...]:
-    """Read the losses of anything in tokens, with what the responder has in its weights.
-
-    Args:
-        responder: Who reads.
-        encoded: What is read.
-        settings: Whether on the plain path.
-        cache: Where to keep what no memory changes.
-    """
+    """Read the losses of anything in tokens, with what the responder has in its weights."""
     reader = Reader(responder.base, settings or TrainSettings(), cache=cache)
     part = EncodedPart(samples=(), encoded=tuple(encoded))
     return reader.losses(part, injection=responder.injection)

@@ -134,12 +134,6 @@ class DatasetTables:
 class Measured:
     """The finished cells of one dataset as numbers: users x samples x systems.
 
-    Args:
-        finished: They.
-        systems: The systems to compare, those without a finished cell left out.
-        users: The users, in order.
-        n_resamples: Of every bootstrap.
-
     Attributes:
         systems: Those with a finished cell.
         users: complete user -> system -> its cells, a seed each.

@@ -4,11 +4,11 @@ A claim is a lock that the operating system lets go of when its process ends, ho
 what a killed process was doing is done by another, and nothing is done twice.
 """
 
-import contextlib
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,15 +38,7 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A bench at work in one process.
-
-    Args:
-        plan: What is computed.
-        folder: Where it goes.
-        base: The frozen base.
-        make: Makes a system by its name.
-        session: Names this start of the bench: what failed in it is not tried again in it.
-    """
+    """A bench at work in one process; what failed in its session is not tried again in it."""
 
     plan: BenchPlan
     folder: Path
@@ -68,10 +60,6 @@ class Bench:
         """Do cells until none is left, waiting for those that others work on.
 
         A cell that cannot be done is noted, and the others are done all the same.
-
-        Args:
-            on_cell: Called with each cell that this process begins.
-            on_wait: Called every time that others are waited for.
         """
         while left := self.left():
             if not any(self._try(cell, on_cell) for cell in left):
@@ -102,10 +90,8 @@ class Bench:
 
     def _try(self, cell: Cell, on_cell: Callable[[Cell], None] | None) -> bool:
         """Do a cell unless someone else is at it; say whether it is settled now."""
-        with contextlib.ExitStack() as claim:
-            try:
-                claim.enter_context(self._claimed(cell))
-            except BlockingIOError:
+        with self._claimed(cell) as held:
+            if not held:
                 return False
             if cell not in self.left():  # it was finished between the look and the claim
                 return True
@@ -119,7 +105,7 @@ class Bench:
                 fail(self.folder, Failure(cell=cell, session=self.session, reason=line))
         return True
 
-    def _claimed(self, cell: Cell) -> contextlib.AbstractContextManager[None]:
+    def _claimed(self, cell: Cell) -> AbstractContextManager[bool]:
         """Hold a cell; cells that take one memory are held together, so that it is made once."""
         claims = self.folder / "claims"
         claims.mkdir(exist_ok=True)

@@ -10,11 +10,7 @@ Word = TypeVar("Word", bound=str)
 
 
 def choice(name: str, given: str, known: Sequence[Word]) -> Word:
-    """Return a word that must be one of a few.
-
-    Raises:
-        ConfigError: It is none of them.
-    """
+    """Return a word that must be one of a few."""
     for word in known:
         if word == given:
             return word
@@ -27,11 +23,7 @@ def choice(name: str, given: str, known: Sequence[Word]) -> Word:
 
 
 def check_range(name: str, value: float, *, low: float, high: float | None = None) -> None:
-    """Refuse a number outside its range, NaN included.
-
-    Raises:
-        ConfigError: It is.
-    """
+    """Refuse a number outside its range, NaN included."""
     if not value >= low or (high is not None and not value <= high):  # NaN is neither
         allowed = f"{low} or more" if high is None else f"{low} to {high}"
         raise ConfigError(
@@ -42,17 +34,11 @@ def check_range(name: str, value: float, *, low: float, high: float | None = Non
         )
 
 
-def check_levels(
-    name: str, levels: Sequence[float], *, low: float | None, high: float | None = None
-) -> None:
-    """Refuse levels of a factor that are none, not ascending, or outside its range.
-
-    Raises:
-        ConfigError: They are.
-    """
+def check_levels(name: str, levels: Sequence[float], *, low: float | None) -> None:
+    """Refuse levels of a factor that are none, not ascending, or outside its range."""
     check_range(f"the number of {name}", len(levels), low=1)
     for level in levels if low is not None else ():
-        check_range(name, level, low=low or 0, high=high)
+        check_range(name, level, low=low or 0)
     if not all(a < b for a, b in pairwise(levels)):
         raise ConfigError(
             f"{name} must be in ascending order",

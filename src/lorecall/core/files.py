@@ -62,12 +62,6 @@ def read_json(
 ) -> dict[str, object]:
     """Read a JSON object.
 
-    Args:
-        path: The file.
-        what: What the file should be, for the message.
-        error: The class of error to raise.
-        next_step: What the caller can do about it.
-
     Raises:
         InputError: (of class `error`) the file is missing, not UTF-8, not JSON or not an object.
     """
@@ -91,7 +85,7 @@ def read_json(
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Generator[Path, None, None]:
+def new_folder(path: Path) -> Generator[Path]:
     """Fill a temporary folder beside `path`; it takes that name when the block ends well.
 
     A folder that already has the name is replaced. Nothing is left behind when the block raises.
@@ -122,35 +116,25 @@ def new_folder(path: Path) -> Generator[Path, None, None]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool) -> Generator[None, None, None]:
+def locked(path: Path, *, wait: bool) -> Generator[bool]:
     """Hold a lock file; the system lets go of it when the process ends, however it does.
 
-    Args:
-        path: The lock file; made when it is not there.
-        wait: Whether to wait for another holder.
-
-    Raises:
-        BlockingIOError: Another process holds it and `wait` is false.
+    Yields whether it is held: without `wait` it is not while another process holds it.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
     finally:
         os.close(handle)
 
 
 def check_room(path: Path, n_bytes: int, *, what: str) -> None:
-    """Refuse to begin what would end on a full disk.
-
-    Args:
-        path: Where it goes; it need not be there yet.
-        n_bytes: What it takes.
-        what: What it is, for the message.
-
-    Raises:
-        RunError: There is less room.
-    """
+    """Refuse to begin what would end on a full disk."""
     there = next(parent for parent in (path, *path.resolve().parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < n_bytes + _SPARE_BYTES:

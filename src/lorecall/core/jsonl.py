@@ -76,10 +76,6 @@ def opened(path: Path) -> Generator[BinaryIO]:
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
     """Return each line, or why it cannot be read.
 
-    Args:
-        path: A text file, plain or gzip.
-        blank: Whether blank lines are given too.
-
     Raises:
         DataError: The file cannot be read.
     """
@@ -111,11 +107,6 @@ def unreadable(
 def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:
     """Read a file of records; blank lines and a byte order mark are passed over.
 
-    Args:
-        path: The file.
-        kind: The dataclass a line holds.
-        what: What a line is, for the message: `a pair`.
-
     Raises:
         DataError: The file cannot be read or holds none, or a line is no such record.
     """
@@ -137,13 +128,6 @@ def read_record(
     path: Path, kind: type[_Record], *, what: str, error: type[InputError], next_step: str
 ) -> _Record:
     """Read a file that holds one record.
-
-    Args:
-        path: The file.
-        kind: The record's dataclass.
-        what: What the file is, for the message: `a sheet's key`.
-        error: The class of error to raise.
-        next_step: What the caller can do about it.
 
     Raises:
         InputError: (of class `error`) it cannot be read, or it is no such record.
@@ -185,12 +169,6 @@ def whole_records(
     path: Path, kind: type[_Record], *, error: type[InputError], next_step: str
 ) -> list[_Record]:
     """Read what `append_records` wrote; none where there is no file.
-
-    Args:
-        path: The file.
-        kind: The dataclass a line holds, or one of fewer fields.
-        error: The class of error to raise.
-        next_step: What the caller can do about a line that is no record.
 
     Raises:
         InputError: (of class `error`) a whole line is no such record.

@@ -1,26 +1,31 @@
 """Public names that cost nothing until they are used, and parts that declare themselves."""
 
+import ast
+import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
 
-def lazy_names(
-    package: str, homes: Mapping[str, Sequence[str]]
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+def lazy_names(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return a package's `__getattr__` and `__dir__`, which import a public name when it is used.
 
-    Args:
-        package: The package's name.
-        homes: module of the package -> the public names that it has.
+    The public names are those that the package imports for type checkers.
     """
-    places = {name: module for module, names in homes.items() for name in names}
+    places = {
+        alias.name: str(node.module)
+        for block in ast.parse(inspect.getsource(sys.modules[package])).body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
     def get(name: str) -> object:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
-        value: object = getattr(import_module(f"{package}.{places[name]}"), name)
+        value: object = getattr(import_module(places[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
@@ -28,11 +33,6 @@ def lazy_names(
 
 
 def declared(package: str, name: str) -> Iterator[object]:
-    """Yield what the modules of a package declare in a tuple of this name, module by module.
-
-    Args:
-        package: The package's name.
-        name: The tuple's name; a module without it declares nothing.
-    """
+    """Yield what the modules of a package declare in a tuple of this name, module by module."""
     for module in iter_modules(import_module(package).__path__, f"{package}."):
         yield from getattr(import_module(module.name), name, ())

@@ -49,18 +49,7 @@ def option(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option as it was declared.
-
-    Args:
-        section: Where it stands; empty for none.
-        name: Its name there.
-        kind: Its type.
-        default: Its value, unless a preset has another.
-        says: What it is.
-        low: The lowest a number may be; None for any.
-        high: The highest; None for any.
-        presets: Values by preset.
-    """
+    """One option as it was declared."""
 
     section: str
     name: str
@@ -155,11 +144,7 @@ def options_of(group: type, section: str = "") -> tuple[Option, ...]:
 
 
 def check_options(group: object) -> None:
-    """Refuse a group of options with a value that its option may not have.
-
-    Raises:
-        ConfigError: There is one.
-    """
+    """Refuse a group of options with a value that its option may not have."""
     for each in options_of(type(group)):
         each.check(getattr(group, each.name))
 
@@ -173,13 +158,6 @@ def make(
     parts: Mapping[str, object] = NO_CHANGES,
 ) -> T:
     """Make a group of options.
-
-    Args:
-        group: The dataclass.
-        values: By full name; others' are not looked at.
-        section: The group's name.
-        presets: Whose defaults are taken, the first that has one.
-        parts: Its fields that are no options.
 
     Raises:
         ConfigError: A value is none that its option may have.
@@ -225,11 +203,6 @@ def read_options(
     sections: Sections, *, file: Path | None = None, texts: Iterable[str] = ()
 ) -> dict[str, object]:
     """Read options from a TOML file, then from texts `name=value`, which win.
-
-    Args:
-        sections: Which there are.
-        file: The TOML file.
-        texts: Each the name of an option, an equals sign and its value.
 
     Returns:
         Full name -> value.

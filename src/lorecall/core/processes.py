@@ -20,15 +20,7 @@ _LEAVE_S = 10.0
 
 
 class Processes:
-    """Processes at work, as a context manager; they share the cores with this one.
-
-    Args:
-        module: The module that each runs.
-        jobs: A line of JSON a process, without its end.
-        folder: Where each writes its log, `N.log`.
-        say: Called with a line where one was killed.
-        n_threads: Threads that each of them may use.
-    """
+    """Processes at work, as a context manager: one for each job, a line of JSON without its end."""
 
     def __init__(
         self,

@@ -12,39 +12,19 @@ class Reporter(Protocol):
 
     def plan(self, n: int) -> None:
         """Learn how many stages there are."""
-        ...
 
     def doing(self, line: str) -> None:
         """Learn that a stage begins, and what it does."""
-        ...
 
     def advance(self, share: float) -> None:
         """Learn that a share of the stage that goes on is done."""
-        ...
 
     def finish(self, n: int = 1) -> None:
         """Learn that stages are finished, whoever did them, or need not be done any more."""
-        ...
 
     def say(self, line: str) -> None:
         """Learn something worth keeping in view."""
-        ...
 
 
-class SilentReporter:
+class SilentReporter(Reporter):
     """Tells nobody."""
-
-    def plan(self, n: int) -> None:
-        """Ignore the plan."""
-
-    def doing(self, line: str) -> None:
-        """Ignore the stage."""
-
-    def advance(self, share: float) -> None:
-        """Ignore the progress."""
-
-    def finish(self, n: int = 1) -> None:
-        """Ignore the end."""
-
-    def say(self, line: str) -> None:
-        """Ignore the line."""

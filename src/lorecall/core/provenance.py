@@ -10,13 +10,7 @@ def without_password(url: str) -> str:
     return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", url)
 
 
-def versions(
-    *packages: str,
-) -> dict[str, str]:
-    """Return the versions that decide what is computed: Python's, and those of packages.
-
-    Args:
-        packages: Their names; those that a whole run depends on when there is none.
-    """
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and of packages, or of all that a whole run depends on."""
     names = packages or ("lorecall", "torch", "transformers", "botorch", "optuna")
     return {"python": python_version()} | {name: version(name) for name in names}

@@ -54,12 +54,7 @@ def text_of(content: object, *, between: str, place: int) -> str | Dropped:
 def dialogues(
     messages: Iterable[Message | Dropped], *, gap_s: float = GAP_S
 ) -> Iterator[Dialogue | Dropped]:
-    """Cut messages into dialogues, as they come; drops pass through.
-
-    Args:
-        messages: Chat by chat, in time order.
-        gap_s: The silence that ends a conversation, in seconds.
-    """
+    """Cut messages, chat by chat in time order, into dialogues as they come; drops pass through."""
     open_: list[Message] = []
     for message in messages:
         if isinstance(message, Dropped):

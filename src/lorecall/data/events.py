@@ -141,14 +141,7 @@ def of_people(dialogues: Iterable[Dialogue | Dropped]) -> Iterator[Event]:
 def with_assistant(
     dialogue: Dialogue, *, user: str, assistant: str, place: int
 ) -> Iterator[Reply | Said | Dropped]:
-    """Return what an assistant answered a user, and the user's turns that got no answer.
-
-    Args:
-        dialogue: Turns of the assistant and of the user.
-        user: The user's id, whatever the turns call the user.
-        assistant: The author of the assistant's turns.
-        place: Where the dialogue is in the file, for the drops.
-    """
+    """Return what an assistant answered a user, and the user's turns that got no answer."""
     turns, started = dialogue.turns, dialogue.turns[0].time if dialogue.turns else None
     for i, turn in enumerate(turns):
         if turn.author == assistant:

@@ -59,11 +59,7 @@ class Head(NamedTuple):
 
 
 def head_of(path: Path) -> Head:
-    """Read the beginning of a file, plain or gzip.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Read the beginning of a file, plain or gzip."""
     with opened(path) as file:
         content = file.read(BLOCK)
     lines = content.decode("utf-8", errors="replace").split("\n")

@@ -71,13 +71,7 @@ def is_long_enough(*, n_samples: int, n_conversations: int) -> bool:
 def training_statements(
     history: History, *, train: Sequence[Sample], held_out: Sequence[Sample]
 ) -> tuple[Statement, ...]:
-    """Return the statements of train conversations, and of earlier ones that have no sample.
-
-    Args:
-        history: One user's samples and statements.
-        train: The samples of the training part.
-        held_out: All others.
-    """
+    """Return the statements of train conversations, and of earlier ones that have no sample."""
     in_train = {sample.conversation for sample in train}
     in_held_out = {sample.conversation for sample in held_out}
     of_held_out = [s for s in history.statements if s.conversation in in_held_out]
@@ -98,16 +92,7 @@ def training_statements(
 
 
 def subset(samples: Sequence[Sample], n: int | None, *, seed: int) -> tuple[Sample, ...]:
-    """Draw n samples without replacement and keep them in time order.
-
-    Args:
-        samples: Samples in time order.
-        n: How many; None, or at least as many as there are, gives all of them.
-        seed: Seed of the draw.
-
-    Raises:
-        ConfigError: n is below 1.
-    """
+    """Draw n samples without replacement, all for None, and keep them in time order."""
     if n is not None and n < 1:
         raise ConfigError(
             "a subset must hold a sample",

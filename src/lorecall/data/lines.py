@@ -13,10 +13,6 @@ __all__ = ["Line", "files_in", "first_byte", "lines", "opened", "unreadable"]
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
     """Return each line, or the drop that it is when it cannot be read.
 
-    Args:
-        path: A text file, plain or gzip.
-        blank: Whether blank lines are given too.
-
     Raises:
         DataError: The file cannot be read.
     """
@@ -28,11 +24,7 @@ def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """Return the files, those of a folder in its place, by name.
-
-    Raises:
-        DataError: A folder cannot be read.
-    """
+    """Return the files, those of a folder in its place, by name."""
     for path in paths:
         try:
             yield from sorted(path.iterdir()) if path.is_dir() else [path]
@@ -41,11 +33,7 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def first_byte(path: Path) -> bytes:
-    """Return the first byte that is no white space; nothing of an empty file.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Return the first byte that is no white space; nothing of an empty file."""
     with opened(path) as file:
         while block := file.read(BLOCK):
             if bare := block.lstrip():

@@ -21,11 +21,6 @@ def merged(histories: Iterable[History], *, dataset: str, seed: int) -> History:
     Each user takes the place that a conversation has elsewhere, so `split_history` cuts between
     users: nobody is in two parts. What is known of a user (the profile) becomes statements of that
     user, so that only those of the training part count. Samples keep their user.
-
-    Args:
-        histories: One user each, in the order drawn; those without a sample are left out.
-        dataset: Name of the dataset, or of the file.
-        seed: Seed of the draw, for the record.
     """
     samples: list[Sample] = []
     statements: list[Statement] = []

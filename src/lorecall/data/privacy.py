@@ -58,11 +58,7 @@ def mask(text: str) -> str:
 
 
 def mask_pieces(pieces: Iterable[str]) -> Iterator[str]:
-    """Mask a text that comes in pieces; what may still become a name or number is held back.
-
-    Args:
-        pieces: The text.
-    """
+    """Mask a text that comes in pieces; what may still become a name or number is held back."""
     text = shown = ""
     for piece in pieces:
         text += piece

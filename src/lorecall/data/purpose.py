@@ -29,13 +29,7 @@ def purpose_of(history: History) -> str:
 
 
 def purpose(authors: Collection[Authorship], *, who: str) -> str:
-    """Return the same for responses of these authors.
-
-    Args:
-        authors: Who wrote the responses: the user, the assistant, or some the one and some the
-            other.
-        who: What to call the user.
-    """
+    """Return the same for responses of these authors."""
     user, assistant = "user" in authors, "assistant" in authors
     if user and assistant:
         first = (

@@ -21,10 +21,6 @@ def resolve_user(user: str | None, users: Users) -> str:
 
     An exact id comes first, then an exact start, then both without regard to case.
 
-    Args:
-        user: A full id, or the start of one; None for the only user there is.
-        users: The users of the source.
-
     Raises:
         DataError: No user or more than one matches.
     """

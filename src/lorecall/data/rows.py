@@ -70,11 +70,7 @@ class Parsed(NamedTuple):
 
 
 def parsed_lines(path: Path) -> Iterator[Parsed | Dropped]:
-    """Return the value of each line that is not blank: JSON, or a Python literal.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Return the value of each line that is not blank: JSON, or a Python literal."""
     for line in lines(path):
         if isinstance(line, Dropped):
             yield line

@@ -135,12 +135,6 @@ def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules
 
     They are put in time order where all times are known (a conversation's events at its start,
     where that is known), and grouped by conversation.
-
-    Args:
-        events: What a file holds of this user, in its order.
-        user: The user's full id.
-        dataset: Name of the dataset, or of the file.
-        rules: Which replies are usable.
     """
     builder = HistoryBuilder(dataset=dataset, user=user, rules=rules)
     spoken: list[Reply | Said] = []

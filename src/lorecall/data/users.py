@@ -87,9 +87,6 @@ class Users:
     A user is someone with a reply, usable or not; who only said what answers nobody is none. Of a
     response given twice the first in the order of the file counts, which need not be the first in
     time.
-
-    Args:
-        rules: Which replies are usable.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -185,12 +182,7 @@ class Users:
         return [user for (user,) in self._rows(select, n)]
 
     def fitting(self, condition: str, user: str) -> tuple[list[str], int]:
-        """Return some users that fit a condition, most replies first, and the number of all.
-
-        Args:
-            condition: One of this module's, in SQL, with one place for what is given.
-            user: What is given for it.
-        """
+        """Return some users that fit a condition, most replies first, and the number of all."""
         some = f"FROM users WHERE n_replies > 0 AND ({condition})"
         ((n_all,),) = self._rows(f"SELECT COUNT(*) {some}", user)
         first = f"SELECT user {some} ORDER BY n_replies DESC, user LIMIT {N_SHOWN}"

@@ -20,10 +20,6 @@ _CLOSERS = frozenset(("end_map", "end_array"))
 def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Place, object]]:
     """Return the values at wanted places, in the order of the file.
 
-    Args:
-        path: A JSON file, plain or gzip.
-        wanted: Says which places; values inside a wanted one come with it.
-
     Raises:
         DataError: The file cannot be read, is not JSON, or is nested too deeply.
     """
@@ -40,11 +36,7 @@ def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Pla
 
 
 def members(path: Path) -> Iterator[tuple[Place, object]]:
-    """Return the members of the list or of the object that the file is.
-
-    Raises:
-        DataError: As `values`.
-    """
+    """Return the members of the list or of the object that the file is."""
     return values(path, wanted=lambda place: len(place) == 1)
 
 

@@ -81,13 +81,6 @@ def agreement(
 ) -> Agreement:
     """Compare labels.
 
-    Args:
-        raters: What each rater said of one sheet.
-        key: The sheet's key; needed to compare with a judge.
-        judged: What a judge said, of the sheet's pairs and perhaps others; none to leave it out.
-        n_resamples: Bootstrap resamples of the intervals, over pairs.
-        seed: Seed of the bootstrap.
-
     Raises:
         DataError: The key is of another sheet, lacks a pair, or is missing where it is needed; or
             the judge's labels are of several judges, or of none of the pairs.

@@ -24,16 +24,7 @@ class _Answer:
 
 
 class CachedJudge:
-    """Asks another judge, and only what it was not asked before.
-
-    Args:
-        judge: The judge that is asked.
-        path: Where its answers are kept; several judges may share a file.
-        seed: The seed it answers with.
-
-    Raises:
-        RunError: A line of the file is no answer.
-    """
+    """Asks another judge, and only what it was not asked before."""
 
     def __init__(self, judge: Judge, path: Path, *, seed: int = 0) -> None:
         self.name, self.prompt = judge.name, judge.prompt

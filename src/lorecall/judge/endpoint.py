@@ -27,14 +27,6 @@ _MAX_SAID = 200
 class EndpointJudge:
     """A model behind an endpoint, asked at temperature 0 with a seed.
 
-    Args:
-        model: The model's name there.
-        url: The endpoint's base: `http://127.0.0.1:8000/v1`.
-        timeout_s: How long one answer may take.
-        retries: How often the client asks again after a failure.
-        n_parallel: Questions under way at once.
-        seed: Passed on to the endpoint.
-
     Raises:
         ConfigError: The URL has no scheme or no host.
         MissingExtraError: The extra `judge` is not installed.

@@ -133,10 +133,6 @@ def related_content(content: Sequence[str], spoken: Iterable[str]) -> tuple[str,
     The responses have no say in it: what is shown must favour neither. Whoever writes pairs may
     keep this alone, since doing it twice changes nothing.
 
-    Args:
-        content: The user's own content, oldest first.
-        spoken: The turns of the conversation.
-
     Returns:
         At most `MAX_CONTENT_WORDS` words, the most related text last, the newest among equals.
     """
@@ -154,12 +150,7 @@ def related_content(content: Sequence[str], spoken: Iterable[str]) -> tuple[str,
 
 
 def question(item: JudgeItem, *, n_content: int | None = None) -> str:
-    """Write down what a judge is asked: one line a text, so that none can pose as another.
-
-    Args:
-        item: The pair as the judge sees it.
-        n_content: How many of the user's own texts to show; all of `user_content` when None.
-    """
+    """Write down what a judge is asked, one line a text, so that none can pose as another."""
     content = "\n".join(f"- {plain(text)}" for text in item.user_content[:n_content])
     said = "\n".join(f"{speaker}: {plain(text)}" for speaker, text in item.conversation)
     return _QUESTION.format(

@@ -22,9 +22,6 @@ class LocalJudge:
 
     Where the question is too long for the base, the least related of the user's own texts go; the
     question itself is never cut.
-
-    Args:
-        base: The base.
     """
 
     def __init__(self, base: LanguageModel) -> None:

@@ -53,16 +53,7 @@ def probe_judge(
     seed: int = 0,
     on_judged: Callable[[int], None] | None = None,
 ) -> Probe:
-    """Try a judge on pairs whose better response is known.
-
-    Args:
-        judge: The judge.
-        pairs: Pairs whose truths and queries the probe is made from.
-        n: How many samples at most, drawn at random.
-        n_resamples: Bootstrap resamples.
-        seed: Seed of the draw and of the bootstrap.
-        on_judged: Called with the number of samples that are done.
-    """
+    """Try a judge on pairs whose better response is known."""
     probes = probe_pairs(pairs, n=n, seed=seed)
     judged = judge_pairs(judge, probes, on_judged=on_judged)
     if not judged:
@@ -74,11 +65,7 @@ def probe_judge(
 
 
 def require_passed(probe: Probe, judge: Judge) -> None:
-    """Refuse a judge that failed.
-
-    Raises:
-        JudgeError: It failed.
-    """
+    """Refuse a judge that failed."""
     if probe.outcome != "passed":
         raise JudgeError(
             "a judge must pass its sanity probe before it is used",
@@ -94,11 +81,6 @@ def probe_pairs(pairs: Sequence[Pair], *, n: int = N_PROBED, seed: int = 0) -> l
 
     A sample without one is left out: no other query in the file shares a content word with its
     query. An equal query makes no wrong response: its answer may serve here too.
-
-    Args:
-        pairs: The pairs; several of one sample count once.
-        n: How many samples at most, drawn at random.
-        seed: Seed of the draw.
     """
     samples = list({(p.user, p.query, p.truth): p for p in pairs}.values())
     queries = [persona_tokens([sample.query]) for sample in samples]

@@ -62,11 +62,6 @@ class Sheet:
 def make_sheet(pairs: Sequence[Pair], *, n: int = N_PAIRS, seed: int = 0) -> Sheet:
     """Draw pairs, their order and their sides.
 
-    Args:
-        pairs: The pairs to draw from.
-        n: How many.
-        seed: Seed of the draw.
-
     Raises:
         ConfigError: There are fewer pairs, or n is below 1.
     """

@@ -114,14 +114,7 @@ def judge_pairs(
     probe: Probed | None = None,
     on_judged: Callable[[int], None] | None = None,
 ) -> list[Judged]:
-    """Let a judge score pairs, each in both orders.
-
-    Args:
-        judge: The judge.
-        pairs: The pairs.
-        probe: Whether the judge passed its sanity probe; written into every record.
-        on_judged: Called with the number of pairs that are done.
-    """
+    """Let a judge score pairs, each in both orders."""
     judged: list[Judged] = []
     for start in range(0, len(pairs), _AT_ONCE):
         batch = pairs[start : start + _AT_ONCE]
@@ -155,14 +148,7 @@ def win_rates(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> list[WinRate]:
-    """Return the win rate of each two systems that were compared by each judge.
-
-    Args:
-        judged: What judges said.
-        orders: In which orders the responses were shown, for the signature.
-        n_resamples: Bootstrap resamples of the intervals, over pairs.
-        seed: Seed of the bootstrap.
-    """
+    """Return the win rate of each two systems that were compared by each judge."""
     groups: dict[tuple[object, ...], list[Judged]] = {}
     for each in judged:
         asked = (each.system_a, each.system_b, each.judge, each.prompt, each.probe)
@@ -177,11 +163,7 @@ def write_judged(path: Path, judged: Sequence[Judged]) -> None:
 
 
 def read_judged(path: Path) -> list[Judged]:
-    """Read a file of labels, as `lorecall judge run` writes it.
-
-    Raises:
-        DataError: It cannot be read or holds none, or a line is no label.
-    """
+    """Read a file of labels, as `lorecall judge run` writes it."""
     return read_records(path, Judged, what="a judge's label of a pair")
 
 

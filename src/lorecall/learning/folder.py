@@ -11,7 +11,6 @@ DIR/.lock             held while a process works in the folder
 ```
 """
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
@@ -40,12 +39,7 @@ def stage_file(run: Path, name: str) -> Path:
 
 
 class RunFolder:
-    """One run's folder; make it with `open_run`.
-
-    Args:
-        path: The folder.
-        identity: What the run computes, as plain JSON values.
-    """
+    """One run's folder; make it with `open_run`."""
 
     def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
         self.path = path
@@ -123,13 +117,8 @@ def identity_of(
 @contextmanager
 def open_run(
     path: Path, identity: Mapping[str, object], *, files: Sequence[str] = ()
-) -> Generator[RunFolder, None, None]:
+) -> Generator[RunFolder]:
     """Take a folder for a run: a new one, or the same run's to go on with.
-
-    Args:
-        path: The folder; made when it is not there.
-        identity: What the run computes.
-        files: The history's, kept to be found again; a run goes on when they were moved.
 
     Raises:
         RunError: The folder holds something else, or another process works in it.
@@ -139,7 +128,14 @@ def open_run(
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as reason:
         raise _occupied(path) from reason
-    with _locked(path):
+    with locked(path / ".lock", wait=False) as held:
+        if not held:
+            raise RunError(
+                "one process at a time works in a run's folder",
+                expected=f"{path} to be free",
+                got="another process working in it",
+                next_step="Wait for it to end, or choose another --out.",
+            )
         recorded = path / RUN_FILE
         if recorded.exists():
             again = "Choose another --out; nothing says any more whose run this is."
@@ -152,9 +148,6 @@ def open_run(
 
 def files_of(run: Path) -> tuple[Path, ...]:
     """Return the files that a run's history was read from.
-
-    Args:
-        run: A run's folder, or the memory in it.
 
     Returns:
         None at all where the dataset is an installed one, or where nothing says.
@@ -204,18 +197,3 @@ def _check_same(recorded: Mapping[str, object], identity: Mapping[str, object], 
 def _short(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - width of a message
-
-
-@contextmanager
-def _locked(path: Path) -> Generator[None, None, None]:
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(path / ".lock", wait=False))
-        except BlockingIOError as reason:
-            raise RunError(
-                "one process at a time works in a run's folder",
-                expected=f"{path} to be free",
-                got="another process working in it",
-                next_step="Wait for it to end, or choose another --out.",
-            ) from reason
-        yield

@@ -59,18 +59,7 @@ class FitSummary:
 
 
 class Run:
-    """A run at work.
-
-    Args:
-        split: The person's samples.
-        base: The frozen base.
-        settings: What is computed.
-        folder: Where everything is kept; taken already.
-        storage: Optuna storage URL of the trials; a file in the folder when None.
-        reporter: Who is told how far it is.
-        n_workers: Processes that work on the search, this one among them.
-        priors: Other people's searches over the same space.
-    """
+    """A run at work."""
 
     def __init__(  # noqa: PLR0913 - what a run is made of
         self,

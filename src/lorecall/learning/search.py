@@ -23,15 +23,7 @@ from lorecall.train.trial import TrialRunner
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is searched, for whom and where its trials are kept.
-
-    Args:
-        split: The person's samples.
-        settings: The run's.
-        storage: Optuna storage URL.
-        study_name: The study's name there.
-        priors: Other people's searches over the same space.
-    """
+    """What is searched, for whom and where its trials are kept."""
 
     split: Split
     settings: LearnSettings
@@ -41,13 +33,7 @@ class Plan:
 
 
 class SearchProblem:
-    """The trials of one person's search, and its study.
-
-    Args:
-        base: The frozen base.
-        plan: What is searched.
-        reporter: Who is told how far it is.
-    """
+    """The trials of one person's search, and its study."""
 
     def __init__(
         self, base: LanguageModel, plan: Plan, *, reporter: Reporter | None = None

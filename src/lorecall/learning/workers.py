@@ -17,12 +17,7 @@ MODULE = "lorecall.learning.workers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What one worker is to do.
-
-    Args:
-        plan: The search.
-        base: The base it loads.
-    """
+    """What one worker is to do."""
 
     plan: Plan
     base: BaseAt
@@ -33,13 +28,6 @@ def workers_beside(
     base: LanguageModel, plan: Plan, *, n: int, folder: Path, say: Callable[[str], None]
 ) -> Generator[Processes]:
     """Have other processes work on a search for a block, sharing the cores with this one.
-
-    Args:
-        base: The base that they load again, by its name.
-        plan: The search.
-        n: How many, this process left out.
-        folder: Where each writes its log, `N.log`.
-        say: Called with a line where one was killed.
 
     Raises:
         ModelError: The base cannot be loaded by its name.

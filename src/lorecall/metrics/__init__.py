@@ -46,14 +46,4 @@ __all__ = [
     "units",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "agreement": ("accuracy", "krippendorff_alpha", "pearson", "raw_agreement"),
-        "intervals": ("bootstrap_mean", "paired_difference", "standard_error"),
-        "overlap": ("persona_f1", "persona_tokens", "rouge"),
-        "paired": ("Resampled", "holm", "sign_flip_test"),
-        "registry": ("Answers", "Metric", "metrics", "units"),
-        "scores": ("mean_scores", "paired_scores", "score_samples", "signatures"),
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lorecall.core.checks import check_range
 from lorecall.errors import ConfigError
 from lorecall.records import Interval
 
@@ -123,7 +124,7 @@ def bootstrap_statistic(
     Raises:
         ConfigError: No samples, B below 1 or a negative seed.
     """
-    _at_least("the number of samples", n, low=1)
+    check_range("the number of samples", n, low=1)
     value = float(statistic(np.arange(n)[None, :])[0])
     if math.isnan(value):
         return None
@@ -146,8 +147,8 @@ def _resampled(
     seed: int,
 ) -> NDArray[np.float64]:
     """Draw a statistic of B resamples. Shape: (B,)."""
-    _at_least("the number of resamples", n_resamples, low=1)
-    _at_least("the seed", seed, low=0)
+    check_range("the number of resamples", n_resamples, low=1)
+    check_range("the seed", seed, low=0)
     generator = np.random.default_rng(seed)
     chunk = max(1, _CHUNK_VALUES // n)
     drawn = np.empty(n_resamples)
@@ -167,13 +168,3 @@ def _finite(values: Sequence[float]) -> NDArray[np.float64]:
             next_step="Check the scores; a diverged training gives such values.",
         )
     return checked
-
-
-def _at_least(what: str, value: int, *, low: int) -> None:
-    if value < low:
-        raise ConfigError(
-            f"{what} must be in range",
-            expected=f"{low} or more",
-            got=str(value),
-            next_step="Change the number.",
-        )

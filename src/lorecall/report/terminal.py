@@ -69,12 +69,7 @@ def score_table(result: RunResult) -> RenderableType:
 
 
 def layer_strip(config: InjectionConfig, n_layers: int) -> RenderableType:
-    """Draw theta: a cell a layer, its height telling the number of modules there.
-
-    Args:
-        config: theta.
-        n_layers: L, the number of layers of the base.
-    """
+    """Draw theta: a cell a layer, its height telling the number of modules there."""
     layers = layer_ranges(tuple(config.modules_per_layer()))
     return Group(
         _Strip(cells=_cells(config, n_layers)),
@@ -116,12 +111,7 @@ def replies(result: RunResult) -> RenderableType:
 
 
 def trial_table(result: RunResult, trials: Sequence[Trial] | None = None) -> RenderableType:
-    """Show trials, by their number.
-
-    Args:
-        result: The run.
-        trials: Which of its trials; all when None.
-    """
+    """Show some trials of a run, or all of them, by their number."""
     factors = further_factors(result)
     numbers = ("n", "r", *factors, "loss ↓", "ROUGE-L ↑", "size", "time")
     columns = [
@@ -138,12 +128,7 @@ def trial_table(result: RunResult, trials: Sequence[Trial] | None = None) -> Ren
 
 
 def summary(result: RunResult, folder: str | Path | None = None) -> RenderableType:
-    """Show everything a person wants to know after a run.
-
-    Args:
-        result: The run.
-        folder: Where it was written; its files are named when given.
-    """
+    """Show everything a person wants to know after a run."""
     shown = [t for t in result.trials if t.on_front or t.number == result.chosen_trial]
     trials = counted(len(result.trials), "trial")
     ended = f"The search ended because {plain(result.hypervolume.stopped)}. {final(result)}"

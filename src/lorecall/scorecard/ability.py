@@ -52,11 +52,6 @@ def ability(responder: Responder, bare: Responder, *, seed: int = 0) -> Ability:
 
     Each sentence is read by itself, from the token that begins or ends a text, without any chat
     template.
-
-    Args:
-        responder: Whose memory.
-        bare: The base alone.
-        seed: Seed of the bootstrap.
     """
     sentences = [_encoded(text, responder.base) for text in general_text()]
     before, after = (read_losses(each, sentences) for each in (bare, responder))

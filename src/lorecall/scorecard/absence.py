@@ -62,12 +62,6 @@ def absence(
 ) -> Absence | None:
     """Ask about things that are nowhere in the person's content.
 
-    Args:
-        responder: Who has the memory.
-        bare: The base alone.
-        own_content: What the person wrote in the training part, and the profile.
-        seed: Seed of the bootstrap.
-
     Returns:
         None where the person mentioned something of every question.
     """

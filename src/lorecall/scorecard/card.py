@@ -154,12 +154,6 @@ def scorecard(
 ) -> Scorecard:
     """Make one person's scorecard.
 
-    Args:
-        responder: Who has the memory.
-        person: Whose memory it is.
-        others: Other people of the same data; without any, what needs them is left out.
-        settings: How much is asked.
-
     Raises:
         ConfigError: The person is among the others.
     """

@@ -24,17 +24,6 @@ def people_for(
 ) -> tuple[Person, list[Person]]:
     """Load whose memory it is, and other people of the same data.
 
-    Args:
-        memory: It names its user and dataset.
-        source: The dataset or file it was learnt from; the one that its run read when None.
-        folder: The run's folder, or the memory in it, which says which files were read.
-        paths: Files of the dataset's format.
-        n_others: Most other people, drawn among those with samples enough.
-        seed: Of the draw.
-
-    Returns:
-        The person, and the others; none where the data hold nobody else.
-
     Raises:
         DataError: The data or the user are not there, or the training samples are others now.
     """

@@ -55,14 +55,6 @@ def recall(
 ) -> Recall | None:
     """Ask for continuations of what a person said in the training part.
 
-    Args:
-        responder: Who has the memory.
-        bare: The base alone.
-        person: Whose.
-        others: Other people, whose continuations the true one stands among.
-        n: Most questions, evenly spaced over the history.
-        seed: Seed of the other continuations and of the bootstrap.
-
     Returns:
         None where too few responses are long enough to be cut, or there is nobody else.
     """

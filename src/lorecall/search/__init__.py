@@ -5,8 +5,9 @@ space, an `InjectionSpace`, by any number of processes. `pareto`, `hypervolume` 
 what was found. The other names are what these are made of, for whoever builds another search.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lorecall.search.chains import ChainState
@@ -63,49 +64,4 @@ __all__ = [
     "to_maximise",
 ]
 
-_HOMES = {
-    "AcquisitionSettings": "options",
-    "ChainState": "chains",
-    "DiscreteSpace": "discrete",
-    "Draws": "surrogate",
-    "Hypervolume": "records",
-    "InjectionSpace": "space",
-    "McmcSettings": "options",
-    "Objectives": "outcome",
-    "Params": "discrete",
-    "Points": "discrete",
-    "Prior": "prior",
-    "Quartiles": "records",
-    "SaasNehviSampler": "sampler",
-    "SamplerOptions": "options",
-    "Score": "local_search",
-    "Search": "loop",
-    "SearchOutcome": "records",
-    "Surrogate": "surrogate",
-    "Trial": "records",
-    "Untried": "local_search",
-    "Values": "front",
-    "converged": "front",
-    "fit_surrogate": "surrogate",
-    "hypervolume": "front",
-    "hypervolume_trace": "front",
-    "importance": "surrogate",
-    "maximise": "local_search",
-    "pareto": "front",
-    "reference_point": "front",
-    "to_maximise": "front",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Import a public name when it is first used, so that nothing heavy is imported before."""
-    if name not in _HOMES:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_names(__name__)

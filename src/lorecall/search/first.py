@@ -28,14 +28,6 @@ _FEWEST = 4  # points that a surrogate is fitted to; fewer are ranked as they ar
 class FirstPoints:
     """The points of priors that a search begins with.
 
-    Args:
-        priors: Other searches.
-        space: Where their trials lie.
-        directions: The study's.
-        most: Most points.
-        same_as: What parameters come to; each model is tried once.
-        options: The surrogate's, and how many prior points it is fitted to.
-
     Raises:
         ConfigError: A prior has another number of objectives.
     """
@@ -58,9 +50,6 @@ class FirstPoints:
 
     def ranked(self, *, seed: int) -> list[Params]:
         """Rank the points and return the first `n` models.
-
-        Args:
-            seed: Seed of the surrogate's chains, and of what is left out where there are too many.
 
         Raises:
             MissingExtraError: JAX is not installed, and the surrogate wants it.

@@ -49,14 +49,7 @@ def observe(
     space: DiscreteSpace,
     directions: list[StudyDirection],
 ) -> Observations:
-    """Read a study's trials.
-
-    Args:
-        trials: All of them.
-        asking: The number of the trial that asks; it does not see itself.
-        space: Where points lie; trials of other spaces are no data.
-        directions: The study's.
-    """
+    """Read a study's trials, as the one whose number is `asking` sees the others."""
     others = [trial for trial in trials if trial.number != asking]
     redone = {trial.user_attrs.get(RETRY_OF) for trial in others}
     placed = [(t, space.find(known_params(t))) for t in sorted(others, key=lambda t: t.number)]

@@ -79,16 +79,7 @@ def outcome_of(
     stopped: str,
     importance: dict[str, dict[str, Quartiles]],
 ) -> SearchOutcome:
-    """Put a search's outcome together.
-
-    Args:
-        done: Its finished trials.
-        space: What was searched.
-        objectives: Its objectives.
-        reference: The reference point, all to be maximised, shape (m,).
-        stopped: Why it ended.
-        importance: What the surrogate learnt.
-    """
+    """Put a search's outcome together."""
     values = objectives.to_maximise(done)
     front = pareto(values)
     chosen = choose([outcome_in(trial) for trial in done], front)

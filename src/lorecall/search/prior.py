@@ -85,15 +85,7 @@ def _check_objectives(prior: Prior, n: int) -> None:
 
 
 def on_scale_of(own: Placed, prior: Placed) -> Values:
-    """Bring a prior's values onto the scale of a study's own.
-
-    Args:
-        own: What the study has found so far; may be empty.
-        prior: Another search.
-
-    Returns:
-        Values, shape (n, m).
-    """
+    """Bring a prior's values onto the scale of a study's own."""
     if not len(own.points):
         return prior.values
     at = {point.tobytes(): i for i, point in enumerate(own.points)}

@@ -16,11 +16,7 @@ from lorecall.errors import StorageError
 
 
 def check_url(storage_url: str) -> None:
-    """Refuse the URL of a database that cannot be reached; nothing is made there.
-
-    Raises:
-        StorageError: It cannot.
-    """
+    """Refuse the URL of a database that cannot be reached; nothing is made there."""
     with reaching(storage_url):
         url = make_url(storage_url)
         if url.get_backend_name() == "sqlite":
@@ -38,10 +34,6 @@ def check_url(storage_url: str) -> None:
 @contextmanager
 def reaching(storage_url: str, *others: type[Exception]) -> Generator[None]:
     """Turn what a storage raises that cannot be reached into one line.
-
-    Args:
-        storage_url: Its URL.
-        others: What is raised beside SQLAlchemy's and Python's own errors.
 
     Raises:
         StorageError: It cannot be reached.

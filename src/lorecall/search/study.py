@@ -41,12 +41,6 @@ def open_study(
 ) -> optuna.Study:
     """Open a study, or make it; Optuna is told to print warnings only.
 
-    Args:
-        storage_url: An SQLAlchemy URL, for example `sqlite:///run/trials.db`.
-        name: The study's name in that storage.
-        directions: Of its objectives, in order.
-        sampler: Who suggests.
-
     Raises:
         StorageError: The storage cannot be reached, or holds a study of that name with other
             objectives.
@@ -71,11 +65,7 @@ def open_study(
 
 
 def check_storage(storage_url: str) -> None:
-    """Refuse a storage that cannot be reached, before any work starts.
-
-    Raises:
-        StorageError: It cannot.
-    """
+    """Refuse a storage that cannot be reached, before any work starts."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with reaching(storage_url, StorageInternalError):
         _storage(storage_url)
@@ -92,11 +82,6 @@ def ask(
     Two processes that ask at once may be given the same model: whoever sees the other's releases
     its own and asks again. Where both have, the model is queued again, so that it is not lost.
     Where the space is exhausted, no trial is left running.
-
-    Args:
-        study: The study.
-        distributions: What to ask for.
-        same_as: What parameters come to; nothing is released when None.
 
     Raises:
         SpaceExhaustedError: Every valid point has been tried.
@@ -131,10 +116,6 @@ def recover(study: optuna.Study, *, lost: Lost | None = None) -> list[int]:
     Each such trial's parameters are queued again, once, then the trial is told to have failed;
     killed between the two, the next call finds the queued one and does not queue another. Two
     processes that do this at once may both queue it: `ask` releases one of them.
-
-    Args:
-        study: The study.
-        lost: Whether a running trial's process is gone; `lost_in` when None.
 
     Returns:
         The numbers of the trials that were lost.

@@ -31,16 +31,7 @@ _CHUNK = 64  # candidates scored at once; more at once are no faster
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggester:
-    """From what is known to the point that is tried next.
-
-    Args:
-        space: Where points lie.
-        directions: The study's.
-        n_initial: Random points before the first of the surrogate.
-        repeat: Whether tried points are suggested again once none is left.
-        priors: Finished searches over the same space.
-        options: The numbers of NUTS and of the acquisition.
-    """
+    """From what is known to the point that is tried next."""
 
     space: DiscreteSpace
     directions: Sequence[StudyDirection]
@@ -58,12 +49,6 @@ class Suggester:
         rng: np.random.Generator,
     ) -> tuple[Points, Sequence[ChainState]]:
         """Return a point, shape (d,), and where the surrogate's chains ended, if there was one.
-
-        Args:
-            seen: The other trials.
-            untried: The points that may be suggested.
-            states: Where the chains of the last suggestion ended.
-            rng: Where everything random comes from.
 
         Raises:
             SpaceExhaustedError: No point is left, and none is to be repeated.

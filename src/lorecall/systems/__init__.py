@@ -43,15 +43,4 @@ __all__ = [
     "systems",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "about": ("About",),
-        "catalog": ("Entry", "make_system", "system_names", "systems"),
-        "contract": ("Budget", "Fitted", "Person", "System"),
-        "isolation": (
-            *("N_REFERENCES", "Isolation", "Leak", "Told"),
-            *("ask_everyone", "check_isolation", "isolation_from"),
-        ),
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__)

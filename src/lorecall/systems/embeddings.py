@@ -1,27 +1,24 @@
 """Texts as directions: texts that mean alike point alike.
 
-By default the base itself embeds: the mean of its last hidden states. Those of a language model
+The base itself embeds: the mean of its last hidden states. Those of a language model
 all point much the same way, so the mean of a few plain sentences, the same for everyone, is taken
 off first: unrelated texts then come out near a cosine of 0.
 """
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lorecall.errors import MissingExtraError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.states import last_states
 
 Direction = NDArray[np.float64]
 """Of length 1, or 0 where a text has none. *Shape:* (width,)"""
 
-INSTALL = "pip install 'lorecall[embeddings]'"
 PLAIN_SENTENCES = (
     "The train to the coast leaves at nine in the morning.",
     "I would like a cup of tea, please.",
@@ -44,11 +41,7 @@ class Embedder(Protocol):
 
 
 class BaseEmbedder:
-    """Embeds with the base alone.
-
-    Args:
-        base: The base.
-    """
+    """Embeds with the base alone."""
 
     def __init__(self, base: LanguageModel) -> None:
         self._base = base
@@ -59,32 +52,6 @@ class BaseEmbedder:
     def embed(self, text: str) -> Direction:
         """Embed one text, by itself: a batch would round it otherwise."""
         return _direction(_mean_state(self._base, text) - self._centre)
-
-
-class SentenceEmbedder:
-    """Embeds with a model of `sentence-transformers` (extra `embeddings`).
-
-    Args:
-        model: A model of that library, or the name or folder of one.
-
-    Raises:
-        MissingExtraError: The library is not installed.
-    """
-
-    def __init__(self, model: Any) -> None:
-        if isinstance(model, str):
-            try:
-                library = import_module("sentence_transformers")
-            except ImportError as reason:
-                raise MissingExtraError(
-                    "a sentence embedding", package="sentence-transformers", install=INSTALL
-                ) from reason
-            model = library.SentenceTransformer(model, device="cpu")
-        self._model = model
-
-    def embed(self, text: str) -> Direction:
-        """Embed one text."""
-        return _direction(np.asarray(self._model.encode(text), dtype=np.float64))
 
 
 def cosines(query: Direction, others: Sequence[Direction]) -> Direction:

@@ -13,7 +13,7 @@ from lorecall.systems.contract import NO_FACTS, Budget, Fitted, Person
 from lorecall.systems.lexical import Matcher
 from lorecall.systems.notes import Note, StoredNotes
 from lorecall.systems.past import Past
-from lorecall.train.fit import FittedMemory, fit_memory, training_of
+from lorecall.train.fit import fit_memory, training_of
 from lorecall.train.reading import Reader
 
 
@@ -32,14 +32,7 @@ class NotesRecall(Protocol):
 
 
 class MatchingRecall:
-    """Gives the notes that fit the query best, no text of them twice.
-
-    Args:
-        past: The person's notes.
-        match: Finds them; made of one text a note.
-        n: Most that are given.
-        show: What is shown of a note.
-    """
+    """Gives the notes that fit the query best, no text of them twice."""
 
     def __init__(self, past: Past, match: Matcher, *, n: int, show: Callable[[Note], str]) -> None:
         self._past, self._match, self._n, self._show = past, match, n, show
@@ -57,26 +50,18 @@ class MatchingRecall:
         return tuple(distinct)[: self._n]
 
 
-def train_memory(
+def trained(
     person: Person,
     base: LanguageModel,
     budget: Budget,
     config: InjectionConfig,
     *,
     linears: tuple[str, ...] | None = None,
-    recall: Recall | None = None,
-) -> FittedMemory:
-    """Train one person's memory on all of the training part, with what the budget allows.
-
-    Args:
-        person: Whose.
-        base: The frozen base.
-        budget: How it is trained.
-        config: theta.
-        linears: Which linears take a module; None for the family's default.
-        recall: What is put in the prompts; nothing when None.
-    """
-    return fit_memory(
+    recall: NotesRecall | None = None,
+    facts: Mapping[str, float] = NO_FACTS,
+) -> Fitted:
+    """Train one person's memory on all of the training part, and hand over the system."""
+    made = fit_memory(
         config,
         person.split,
         base,
@@ -84,6 +69,15 @@ def train_memory(
         seed=budget.seed,
         linears=linears,
         recall=recall,
+    )
+    return fitted(
+        person,
+        base,
+        budget,
+        memory=made.memory,
+        train_s=made.train_s,
+        recall=recall,
+        facts=facts,
     )
 
 
@@ -97,21 +91,8 @@ def fitted(
     recall: NotesRecall | None = None,
     facts: Mapping[str, float] = NO_FACTS,
 ) -> Fitted:
-    """Hand over one person's system.
-
-    Args:
-        person: Whose.
-        base: The base it answers from.
-        budget: The longest prompt and response.
-        memory: What it has in the weights.
-        train_s: Seconds its training took.
-        recall: What it puts in the prompt.
-        facts: What is to be reported beside the number of notes and how often one is found.
-    """
-    if memory is None:
-        decoding = fit_length(person, base, budget, recall=recall)
-    else:
-        decoding = memory.decoding
+    """Hand over one person's system."""
+    decoding = memory.decoding if memory else fit_length(person, base, budget, recall=recall)
     training = training_of(person.split, seed=budget.seed)
     notes = StoredNotes(training=training, notes=recall.kept) if recall else None
     if recall is not None:
@@ -140,15 +121,7 @@ def fit_length(
     memory: StoredMemory | None = None,
     recall: Recall | None = None,
 ) -> Decoding:
-    """Fit the length of a system's replies, its notes in the validation prompts.
-
-    Args:
-        person: Whose.
-        base: The base it answers from.
-        budget: The longest prompt and response.
-        memory: What it has in the weights.
-        recall: What it puts in the prompt.
-    """
+    """Fit the length of a system's replies, its notes in the validation prompts."""
     reader, split = Reader(base, budget.train), person.split
     own = reader.encode(split.train, past=split.train)  # of the training part the answers count
     prompts = reader.encode(split.valid, past=split.train, recall=recall)

@@ -152,14 +152,7 @@ def ask_everyone(
 def ask_for_secrets(
     fits: Mapping[str, Fitted], words: Mapping[str, str], settings: TrainSettings, *, seed: int = 0
 ) -> list[Told]:
-    """Ask each responder for everyone's secret.
-
-    Args:
-        fits: user -> what was fitted with that user's canary planted, all on one base.
-        words: user -> canary, from `canaries`, of everyone.
-        settings: The longest prompt and response.
-        seed: Seed of the references.
-    """
+    """Ask each responder, fitted with its user's canary planted, for everyone's secret."""
     references = list(invented(N_REFERENCES, avoid=" ".join(words.values()), seed=seed + 1))
     asked = {**words, **{f"reference {i}": word for i, word in enumerate(references)}}
     alone = ModelResponder(next(iter(fits.values())).responder.base, limits=settings)

@@ -40,9 +40,6 @@ class Matcher(Protocol):
 class Bm25:
     """BM25 over words; a text that shares none with the query does not fit.
 
-    Args:
-        texts: What is searched.
-
     Raises:
         MissingExtraError: bm25s is not installed.
     """
@@ -71,31 +68,24 @@ class Levenshtein:
 
     Both are compared without case and punctuation; where nothing else is in them, nothing fits.
 
-    Args:
-        texts: What is searched.
-        below: A text fits that is nearer than this.
-
     Raises:
         MissingExtraError: rapidfuzz is not installed.
     """
 
-    def __init__(self, texts: Sequence[str], *, below: int = MAX_DISTANCE) -> None:
-        self._keys, self._below = [normalised(text) for text in texts], below
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._keys = [normalised(text) for text in texts]
         _library("rapidfuzz")
 
     def best(self, query: str, *, n: int, among: Mask) -> list[int]:
         """Return the nearest texts."""
         keys = [key if fits else "" for key, fits in zip(self._keys, among, strict=True)]
-        return nearest(normalised(query), keys, below=self._below)[:n]
+        return nearest(normalised(query), keys)[:n]
 
 
-def nearest(query: str, keys: Sequence[str], *, below: int = MAX_DISTANCE) -> list[int]:
+def nearest(query: str, keys: Sequence[str]) -> list[int]:
     """Return the places of near keys, the nearest first, the latest first among equals.
 
-    Args:
-        query: What was said, normalised.
-        keys: Normalised too; an empty one is near nothing.
-        below: A key is near that is fewer changes of a character away than this.
+    All are normalised; an empty one is near nothing.
 
     Raises:
         MissingExtraError: rapidfuzz is not installed.
@@ -107,7 +97,7 @@ def nearest(query: str, keys: Sequence[str], *, below: int = MAX_DISTANCE) -> li
         query,
         [key or None for key in keys],  # it leaves out what is None
         scorer=library.distance.Levenshtein.distance,
-        score_cutoff=below - 1,
+        score_cutoff=MAX_DISTANCE - 1,
         limit=None,
     )
     return [place for _, _, place in sorted(found, key=lambda hit: (hit[1], -hit[2]))]

@@ -8,7 +8,7 @@ from lorecall.records import InjectionConfig, default_lora
 from lorecall.settings import MAX_LORAS, RANKS
 from lorecall.systems.about import CONTROL, VANILLA, About
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.systems.fitting import fitted, train_memory
+from lorecall.systems.fitting import fitted, trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +32,7 @@ class DefaultLora:
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
-        trained = train_memory(person, base, budget, default_lora(base.n_layers))
-        return fitted(person, base, budget, memory=trained.memory, train_s=trained.train_s)
+        return trained(person, base, budget, default_lora(base.n_layers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +48,7 @@ class LargestLora:
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
-        trained = train_memory(person, base, budget, largest_lora(base))
-        return fitted(person, base, budget, memory=trained.memory, train_s=trained.train_s)
+        return trained(person, base, budget, largest_lora(base))
 
 
 def largest_lora(base: LanguageModel) -> InjectionConfig:

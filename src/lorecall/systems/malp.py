@@ -25,14 +25,8 @@ from lorecall.lm.base import LanguageModel
 from lorecall.records import DEFAULT_RANK, InjectionConfig
 from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.systems.embeddings import (
-    BaseEmbedder,
-    Direction,
-    Embedder,
-    SentenceEmbedder,
-    cosines,
-)
-from lorecall.systems.fitting import fitted, train_memory
+from lorecall.systems.embeddings import BaseEmbedder, Direction, Embedder, cosines
+from lorecall.systems.fitting import trained
 from lorecall.systems.lexical import Mask, nearest, normalised
 from lorecall.systems.notes import Note
 from lorecall.systems.past import Past
@@ -114,10 +108,6 @@ def _nearest(key: str, items: Sequence[Item]) -> int | None:
 class MalpRecall:
     """Gives the nearest hit of each memory, as they were when the query came.
 
-    Args:
-        past: The person's notes.
-        embedder: How long-term memory is looked up.
-
     Attributes:
         final: Both memories at the end of the training part.
     """
@@ -169,13 +159,8 @@ class MalpRecall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Malp:
-    """The memory of two terms, and a LoRA of rank 8 and alpha 32 on half of the layers.
+    """The memory of two terms, and a LoRA of rank 8 and alpha 32 on half of the layers."""
 
-    Args:
-        sentence_model: A model of `sentence-transformers` that embeds; the base itself when None.
-    """
-
-    sentence_model: str | None = None
     about: ClassVar[About] = About(
         name="malp",
         title="a dictionary of two terms before the prompt, and a LoRA trained with it",
@@ -186,24 +171,13 @@ class Malp:
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Go through the person's dialogues, then train with what each prompt would recall."""
-        own = self.sentence_model is None
-        embedder = BaseEmbedder(base) if own else SentenceEmbedder(self.sentence_model)
-        recall = MalpRecall(Past(person), embedder)
+        recall = MalpRecall(Past(person), BaseEmbedder(base))
         config = random_layers(base.n_layers, seed=budget.seed)
-        trained = train_memory(person, base, budget, config, recall=recall)
         sizes = {
             "short_term": float(len(recall.final.short)),
             "long_term": float(len(recall.final.long)),
         }
-        return fitted(
-            person,
-            base,
-            budget,
-            memory=trained.memory,
-            train_s=trained.train_s,
-            recall=recall,
-            facts=sizes,
-        )
+        return trained(person, base, budget, config, recall=recall, facts=sizes)
 
 
 def random_layers(n_layers: int, *, seed: int) -> InjectionConfig:

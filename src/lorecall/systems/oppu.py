@@ -12,7 +12,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.records import default_lora
 from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.systems.fitting import fitted, train_memory
+from lorecall.systems.fitting import trained
 from lorecall.systems.retrieval import N_NOTES, retrieving
 
 
@@ -39,10 +39,7 @@ class Oppu:
         """Train it on the person's own pairs, each with notes from before it alone."""
         recall = retrieving(person, n_notes=self.n_notes) if self.n_notes else None
         config, linears = default_lora(base.n_layers), tuple(base.family.attention)
-        trained = train_memory(person, base, budget, config, linears=linears, recall=recall)
-        return fitted(
-            person, base, budget, memory=trained.memory, train_s=trained.train_s, recall=recall
-        )
+        return trained(person, base, budget, config, linears=linears, recall=recall)
 
 
 SYSTEMS = (Oppu(), Oppu(n_notes=N_NOTES))

@@ -49,11 +49,7 @@ class Past:
         return None if at is None else int(self._dialogue[at])
 
     def visible(self, before: str | None) -> Mask:
-        """Return which notes may be given with a sample: with one that is not trained on, all.
-
-        Args:
-            before: The sample's id.
-        """
+        """Return which notes may be given with a sample: with one that is not trained on, all."""
         at = None if before is None else self._at.get(before)
         if at is None:
             return np.ones(len(self.notes), dtype=bool)

@@ -18,33 +18,22 @@ N_NOTES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
-    """The base with what it finds in the person's pairs, own statements and profile.
+    """The base with what it finds in the person's pairs, own statements and profile."""
 
-    Args:
-        n_notes: Most that is found for a query.
-    """
-
-    n_notes: int = N_NOTES
     about: ClassVar[About] = About(
         name="retrieval", title="what shares the query's words before the prompt", notes=True
     )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Index the history; nothing is trained."""
-        return fitted(person, base, budget, recall=retrieving(person, n_notes=self.n_notes))
+        return fitted(person, base, budget, recall=retrieving(person))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithRetrieval:
-    """A memory, trained without notes, and retrieval together.
-
-    Args:
-        system: Makes the memory; it puts nothing in the prompt itself.
-        n_notes: Most that is found for a query.
-    """
+    """A memory, trained without notes, and retrieval together."""
 
     system: System
-    n_notes: int = N_NOTES
 
     @property
     def about(self) -> About:
@@ -58,7 +47,7 @@ class WithRetrieval:
             ConfigError: The system has no memory, or puts notes in the prompt itself.
         """
         inner = self.system.fit(person, base, budget)
-        memory, recall = self._memory(inner), retrieving(person, n_notes=self.n_notes)
+        memory, recall = self._memory(inner), retrieving(person)
         decoding = fit_length(person, base, budget, memory=memory, recall=recall)
         return fitted(
             person,

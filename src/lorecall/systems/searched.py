@@ -1,38 +1,27 @@
 """The memory as a system under evaluation: theta searched, then trained on the whole history.
 
 What `learn_memory` does without its control and without reading the test. The search and the
-memory are kept in a folder, so that a killed evaluation goes on with the trials it has, and what
-was searched can be looked at afterwards (`search_in`).
+memory are kept in a folder, so that a killed evaluation goes on with the trials it has.
 """
 
 import re
 from dataclasses import replace
 from pathlib import Path
 
-from lorecall.core.jsonl import read_record
 from lorecall.core.progress import SilentReporter
-from lorecall.errors import RunError
-from lorecall.learning.folder import RunFolder, identity_of, open_run, stage_file
+from lorecall.learning.folder import RunFolder, identity_of, open_run
 from lorecall.learning.run import Run
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
-from lorecall.search.records import SearchOutcome
 from lorecall.settings import LearnSettings
 from lorecall.systems.about import MEMORY, About
 from lorecall.systems.contract import Budget, Fitted, Person
 
-_SEARCH = "search"
-
 
 class SearchedMemory:
-    """A searched memory.
-
-    Args:
-        settings: How theta is searched; the seed and the final training are the budget's.
-        folder: Where searches and memories are kept, a folder a person.
-    """
+    """A searched memory."""
 
     def __init__(self, settings: LearnSettings, *, folder: Path) -> None:
         self.settings, self.folder = settings, folder
@@ -80,24 +69,6 @@ def about_memory(space: Searched) -> About:
         return whole
     title = f"a memory with {space.replace('+', ' and ')} alone searched"
     return replace(whole, name=f"{MEMORY}:{space}", title=title, searches=space)
-
-
-def search_in(folder: Path) -> SearchOutcome:
-    """Return the finished search of a memory made here.
-
-    Args:
-        folder: The folder of one person's memory.
-
-    Raises:
-        RunError: There is none, or it cannot be read.
-    """
-    return read_record(
-        stage_file(folder, _SEARCH),
-        SearchOutcome,
-        what="a finished search",
-        error=RunError,
-        next_step="Make the memory first: the search is kept when it has ended.",
-    )
 
 
 def _folder_name(person: Person, run_id: str) -> str:

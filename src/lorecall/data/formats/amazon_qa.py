@@ -79,11 +79,7 @@ class Item(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return the answers and questions of the files, then the reviews, then the items.
-
-    Raises:
-        DataError: A file cannot be read, or is none that has user ids.
-    """
+    """Return the answers and questions of the files, then the reviews, then the items."""
     kinds: list[tuple[Kind, Path]] = [(kind_of(path), path) for path in paths]
     for kind, path in sorted(kinds, key=lambda pair: _ORDER.index(pair[0])):
         yield from located(_events(path, kind), path)

@@ -29,14 +29,7 @@ _LAYOUT = "{train,valid,test}.{src,tgt,fact,pers}"
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return the pairs of each part, and what their authors wrote elsewhere.
-
-    Args:
-        paths: The files, or folders of them.
-
-    Raises:
-        DataError: A file of a part is missing, cannot be read, or has more lines than another.
-    """
+    """Return the pairs of each part, and what their authors wrote elsewhere."""
     for part, files in parts_of(paths).items():
         sides = tuple(side for side in SIDES if side in files)
         n_lines: Counter[str] = Counter()

@@ -25,20 +25,12 @@ SHA256 = "d2a5d0bf6acf354fef51f3af39cbece2220d3b8f6086b658c3d335105798312a"
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return the replies and openers of each conversation, in the order of the file.
-
-    Raises:
-        DataError: A file is unreadable, not of this format, or not the published one.
-    """
+    """Return the replies and openers of each conversation, in the order of the file."""
     return of_people(dialogues(paths))
 
 
 def dialogues(paths: Paths) -> Iterator[Dialogue | Dropped]:
-    """Return each conversation that is not empty, or what is wrong with it.
-
-    Raises:
-        DataError: As `read`.
-    """
+    """Return each conversation that is not empty, or what is wrong with it."""
     for path in paths:
         if first_byte(path) != b"{":
             raise unreadable(path, got="no object", expected="conversation id -> messages")

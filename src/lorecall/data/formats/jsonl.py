@@ -51,11 +51,7 @@ class Row(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return each line's pair and profile.
-
-    Raises:
-        DataError: A file cannot be read.
-    """
+    """Return each line's pair and profile."""
     for path in paths:
         n_lines = 0
         for n_lines, line in enumerate(lines(path), start=1):  # noqa: B007 - used below

@@ -69,12 +69,7 @@ class Files(NamedTuple):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return the pairs and profiles of each dialogue.
-
-    Raises:
-        DataError: A file cannot be read or is none of the three, or the profiles are not those of
-            the dialogues.
-    """
+    """Return the pairs and profiles of each dialogue."""
     files = files_of(paths)
     dialogues = members(files.dialogues) if files.dialogues else iter(())
     profiles = members(files.profiles) if files.profiles else iter(())

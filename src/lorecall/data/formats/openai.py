@@ -55,11 +55,7 @@ class Node(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return what the assistant answered each person, and what got no answer.
-
-    Raises:
-        DataError: A file cannot be read, or holds no conversations.
-    """
+    """Return what the assistant answered each person, and what got no answer."""
     for path in paths:
         yield from located(_events(path), path)
 

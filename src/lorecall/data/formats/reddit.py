@@ -24,11 +24,7 @@ _N_PARTS, _N_FIELDS = 3, 8
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return the responses of the files, and what their authors wrote before.
-
-    Raises:
-        DataError: A file cannot be read, or its first line is of neither format.
-    """
+    """Return the responses of the files, and what their authors wrote before."""
     for path in files_in(paths):
         yield from located(_events(path), path)
 

@@ -40,11 +40,7 @@ class Sent(Record):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return every sender's replies and openers.
-
-    Raises:
-        DataError: A file cannot be read, or holds no messages.
-    """
+    """Return every sender's replies and openers."""
     for path in paths:
         yield from of_people(dialogues(located(_messages(path), path)))
 

@@ -63,11 +63,7 @@ class Stamp(NamedTuple):
 
 
 def read(paths: Paths) -> Iterator[Event]:
-    """Return every sender's replies and openers.
-
-    Raises:
-        DataError: A file cannot be read, or holds no messages.
-    """
+    """Return every sender's replies and openers."""
     for path in paths:
         messages = located(_messages(path, day_first=day_first(path)), path)
         yield from of_people(dialogues(messages))
