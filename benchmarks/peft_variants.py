@@ -27,9 +27,9 @@ from transformers import (
 from trial_ours import SETTINGS, synchronise
 from trial_work import BATCH_SIZE, Batch, Task
 
-from lorecall.lm.base import LanguageModel
-from lorecall.metrics.overlap import rouge
-from lorecall.records import InjectionConfig
+from lorecall import InjectionConfig
+from lorecall.lm import LanguageModel
+from lorecall.metrics import rouge
 
 IGNORED = -100
 Feature = dict[str, list[int]]

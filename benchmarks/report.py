@@ -18,8 +18,8 @@ from statistics import median
 import torch
 from rich.table import Table
 
-from lorecall.errors import LorecallError
-from lorecall.lm.device import choose_compute, cpu_name
+from lorecall import LorecallError
+from lorecall.lm import choose_compute, cpu_name
 
 PACKAGES = ("lorecall", "torch", "transformers", "peft", "accelerate")
 FASTER_IS_LESS = ("_s", "_bytes")  # endings of the metrics of which less is better

@@ -29,7 +29,7 @@ from search_plot import plot
 from search_problems import NOISE, Problem, problems
 from search_rows import bands_of, rows_of, tables
 
-from lorecall.lm.device import set_threads
+from lorecall.lm import set_threads
 from report import command, machine, result_name, write_result
 
 PACKAGES = ("optuna", "botorch", "gpytorch", "jax", "numpyro", "torch")

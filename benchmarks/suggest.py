@@ -22,7 +22,7 @@ from rich.console import Console
 from search_problems import Problem, problems
 from torch import Tensor
 
-from lorecall.lm.device import set_threads
+from lorecall.lm import set_threads
 from lorecall.search import (
     DiscreteSpace,
     McmcSettings,

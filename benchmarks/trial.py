@@ -42,8 +42,8 @@ from trial_work import (
     load_work,
 )
 
-from lorecall.lm.base import DEFAULT_BASE, LanguageModel
-from lorecall.lm.device import choose_compute, set_threads
+from lorecall.lm import LanguageModel, choose_compute, set_threads
+from lorecall.settings import DEFAULT_BASE
 from report import Row, command, comparison, machine, result_name, write_result
 
 OURS, TRAINER, LOOP_BF16, LOOP_FP32 = "ours", "peft + Trainer", "peft bf16", "peft fp32"

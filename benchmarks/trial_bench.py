@@ -21,7 +21,7 @@ from trial_work import (
     step_flops,
 )
 
-from lorecall.lm.base import LanguageModel
+from lorecall.lm import LanguageModel
 from report import Row
 
 OUT_OF_MEMORY = "not measured: out of memory"

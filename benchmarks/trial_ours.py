@@ -8,15 +8,10 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from trial_work import Batch, Task
 
-from lorecall.lm.attach import Injection
-from lorecall.lm.base import LanguageModel
-from lorecall.lm.sampling import GreedyChooser
-from lorecall.metrics.overlap import rouge
-from lorecall.records import InjectionConfig
-from lorecall.settings import preset
-from lorecall.train.activation_cache import ActivationCache
-from lorecall.train.engine import FastEngine
-from lorecall.train.loop import read_batches
+from lorecall import InjectionConfig, preset
+from lorecall.lm import GreedyChooser, Injection, LanguageModel
+from lorecall.metrics import rouge
+from lorecall.train import ActivationCache, FastEngine, read_batches
 
 SETTINGS = preset().train
 

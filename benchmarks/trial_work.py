@@ -12,16 +12,23 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from lorecall import InjectionConfig, Sample, preset
 from lorecall.data import load_history, split_history
-from lorecall.lm.attach import Injection
-from lorecall.lm.base import DEFAULT_BASE, LanguageModel
-from lorecall.lm.device import DTypeName, choose_compute
-from lorecall.lm.families.family import ffn_linear, linear_shape
-from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.prompts import Encoded, PromptFormat, format_for
-from lorecall.records import InjectionConfig, Sample, evenly_spaced
-from lorecall.settings import preset
-from lorecall.train.batches import epoch_batches
+from lorecall.lm import (
+    DTypeName,
+    Encoded,
+    Injection,
+    LanguageModel,
+    PromptFormat,
+    choose_compute,
+    ffn_linear,
+    format_for,
+    linear_shape,
+    tiny_base,
+)
+from lorecall.records import evenly_spaced
+from lorecall.settings import DEFAULT_BASE
+from lorecall.train import epoch_batches
 
 USER = "ed4e9769"
 BATCH_SIZE = 8

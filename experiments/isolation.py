@@ -26,9 +26,8 @@ from machine import machine
 
 from lorecall import DataError, History, LanguageModel, load_history, preset
 from lorecall.bench import choose_users, newest
-from lorecall.core.files import write_json
-from lorecall.core.jsonl import append_records, whole_records
-from lorecall.lm.device import set_threads
+from lorecall.core import append_records, whole_records, write_json
+from lorecall.lm import set_threads
 from lorecall.systems import (
     N_REFERENCES,
     Budget,

@@ -2,7 +2,7 @@
 
 import os
 
-from lorecall.lm.device import cpu_name
+from lorecall.lm import cpu_name
 
 
 def machine() -> dict[str, object]:

@@ -12,7 +12,22 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("lorecall", "lorecall.bench", "lorecall.metrics", "lorecall.systems")
+PACKAGES = (
+    "lorecall",
+    "lorecall.bench",
+    "lorecall.core",
+    "lorecall.lm",
+    "lorecall.metrics",
+    "lorecall.systems",
+    "lorecall.train",
+)
+PUBLIC = {*PACKAGES, "lorecall.data", "lorecall.search"}
+ROOT = {"lorecall.errors", "lorecall.records", "lorecall.settings"}
+OUTSIDE = sorted(
+    path
+    for folder in ("benchmarks", "examples", "experiments")
+    for path in (Path(__file__).parents[1] / folder).glob("*.py")
+)
 WITH_EXAMPLES = ("lorecall.bench", "lorecall.metrics")
 TABLE = Path(__file__).parents[1] / "experiments" / "tables" / "chitchat-spaces"
 EACH = pytest.mark.parametrize("name", PACKAGES)
@@ -91,3 +106,20 @@ def test_what_can_be_called_has_an_example(name: str) -> None:
         and ">>>" not in (value.__doc__ or "")
     ]
     assert without == []
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_scripts_use_public_names_alone(path: Path) -> None:
+    """What is beside the package needs nothing that a user cannot have."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            assert all(
+                alias.name in {"lorecall", *PUBLIC} or not alias.name.startswith("lorecall.")
+                for alias in node.names
+            )
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "lorecall":
+            assert node.module in PUBLIC | ROOT
+            public = getattr(importlib.import_module(str(node.module)), "__all__", None)
+            names = {alias.name for alias in node.names}
+            assert not {name for name in names if name.startswith("_")}
+            assert public is None or names <= {*public}
