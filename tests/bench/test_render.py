@@ -18,10 +18,11 @@ from lorecall.bench.plan import BenchPlan
 from lorecall.bench.render import MARKDOWN, PAGE, TABLES, bench_view, render_bench
 from lorecall.bench.settings import BenchSettings
 from lorecall.bench.statistics import tabulate
+from lorecall.core.jsonl import write_records
 from lorecall.errors import RunError
 from lorecall.judge.judge import StandInJudge
 from lorecall.judge.pairs import read_pairs
-from lorecall.judge.win_rate import judge_pairs, write_judged
+from lorecall.judge.win_rate import judge_pairs
 from lorecall.learning.folder import RUN_FILE
 from lorecall.metrics.registry import Metric, metrics
 
@@ -149,7 +150,7 @@ def test_win_rates_are_shown_when_there_are_labels(finished_folder: Make, tmp_pa
     assert not any("Table 4" in g.title for g in render_bench(folder).datasets[0].grids)
     labels = tmp_path / "labels.jsonl"
     (pairs,) = (folder / "pairs").glob("*--memory--vanilla.jsonl")
-    write_judged(labels, judge_pairs(StandInJudge(), read_pairs(pairs)))
+    write_records(labels, judge_pairs(StandInJudge(), read_pairs(pairs)))
     view = render_bench(folder, judged=[labels])
     (grid,) = (g for g in view.datasets[0].grids if "Table 4" in g.title)
     assert grid.rows[0][:2] == ("memory", "vanilla")

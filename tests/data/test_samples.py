@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorecall.data.events import Dialogue, Dropped, Known, Reply, Said, Spoken, among_people
-from lorecall.data.samples import Rules, Usability, history_of, seconds, unix_seconds
+from lorecall.data.samples import Rules, Seen, history_of, seconds, unix_seconds
 from lorecall.records import History, Turn
 
 CHAT = Rules(min_words=3, max_words=6, repeats=False)
@@ -180,7 +180,7 @@ class TestEvents:
         assert history.dropped == {"broken": 1}
 
 
-class TestUsability:
+class TestRules:
     """Rules as data."""
 
     @pytest.mark.parametrize(
@@ -194,26 +194,29 @@ class TestUsability:
     )
     def test_the_bounds_are_inclusive(self, n_words: int, reason: str | None) -> None:
         """Both ends of the range are usable."""
-        assert Usability(CHAT).drop_reason("query", "word " * n_words) == reason
+        found = CHAT.drop_reason("query", "word " * n_words, is_new=Seen().is_new)
+        assert found == reason
 
     def test_the_default_rules_drop_only_the_empty(self) -> None:
         """Repeats, short and long responses stay."""
-        usability = Usability(Rules())
-        reasons = [usability.drop_reason("q", text) for text in ("a", "a", "a " * 500, " \n")]
+        texts = ("a", "a", "a " * 500, " \n")
+        is_new = Seen().is_new
+        reasons = [Rules().drop_reason("q", text, is_new=is_new) for text in texts]
         assert reasons == [None, None, None, "empty response"]
 
     @given(st.text(), st.text())
     def test_what_is_kept_once_is_dropped_the_second_time(self, query: str, response: str) -> None:
         """A usable reply is never usable twice where repeats are dropped."""
-        usability = Usability(Rules(repeats=False))
-        first = usability.drop_reason(query, response)
-        second = usability.drop_reason(query, response)
+        rules, is_new = Rules(repeats=False), Seen().is_new
+        first = rules.drop_reason(query, response, is_new=is_new)
+        second = rules.drop_reason(query, response, is_new=is_new)
         assert second == ("repeated response" if first is None else first)
 
     def test_repeats_may_be_told_exactly(self) -> None:
         """Case counts then, white space at the ends does not."""
-        usability = Usability(Rules(repeats=False, fold=False))
-        reasons = [usability.drop_reason("q", text) for text in ("Yes", "yes", "Yes ", "yes")]
+        rules, is_new = Rules(repeats=False, fold=False), Seen().is_new
+        texts = ("Yes", "yes", "Yes ", "yes")
+        reasons = [rules.drop_reason("q", text, is_new=is_new) for text in texts]
         assert reasons == [None, None, "repeated response", "repeated response"]
 
 

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lorecall.cli.app import app
+from lorecall.core.jsonl import write_records
 from lorecall.errors import LorecallError
-from lorecall.judge.pairs import Pair, write_pairs
+from lorecall.judge.pairs import Pair
 
 N = 24
 STAND_IN = ("--judge", "stand-in")
@@ -46,7 +47,7 @@ def pairs(tmp_path: Path) -> Path:
         )
         for i in range(N)
     ]
-    write_pairs(tmp_path / "pairs.jsonl", made)
+    write_records(tmp_path / "pairs.jsonl", made)
     return tmp_path / "pairs.jsonl"
 
 

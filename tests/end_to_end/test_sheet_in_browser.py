@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from browser import Browser
 from lorecall.cli.app import app
-from lorecall.judge.pairs import Pair, write_pairs
+from lorecall.core.jsonl import write_records
+from lorecall.judge.pairs import Pair
 from lorecall.judge.sheet import Key, make_sheet, read_key, render
 from lorecall.records import Turn
 
@@ -55,7 +56,7 @@ def sheet(tmp_path: Path) -> Path:
         )
         for i in range(N)
     ]
-    write_pairs(tmp_path / "pairs.jsonl", pairs)
+    write_records(tmp_path / "pairs.jsonl", pairs)
     arguments = ["judge", "sheet", str(tmp_path / "pairs.jsonl"), "--n", str(N)]
     done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "sheet")])
     assert done.exit_code == 0, done.output

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from lorecall.core.jsonl import write_records
 from lorecall.errors import ConfigError, JudgeError
 from lorecall.judge.endpoint import KEY_VARIABLE, EndpointJudge
 from lorecall.judge.judge import item_of, question
 from lorecall.judge.pairs import Pair
-from lorecall.judge.win_rate import judge_pairs, write_judged
+from lorecall.judge.win_rate import judge_pairs
 
 MakePair = Callable[..., Pair]
 KEY = "sk-not-a-real-key-0123456789"
@@ -155,7 +156,7 @@ def test_the_key_is_sent_and_never_written(
     """It is in the request's header, and in nothing that is kept."""
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     judge = EndpointJudge("m", endpoint.url)
-    write_judged(tmp_path / "labels.jsonl", judge_pairs(judge, [make_pair()]))
+    write_records(tmp_path / "labels.jsonl", judge_pairs(judge, [make_pair()]))
     assert set(endpoint.keys) == {f"Bearer {KEY}"}
     assert KEY not in (tmp_path / "labels.jsonl").read_text()
     assert KEY not in repr(vars(judge))

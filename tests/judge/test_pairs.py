@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorecall.core.jsonl import write_records
 from lorecall.errors import DataError
-from lorecall.judge.pairs import Pair, read_pairs, write_pairs
+from lorecall.judge.pairs import Pair, read_pairs
 from lorecall.records import Turn
 
 MakePair = Callable[..., Pair]
@@ -44,7 +45,7 @@ def test_what_is_written_is_read(tmp_path: Path, make_pair: MakePair) -> None:
         ),
         make_pair("q"),
     ]
-    write_pairs(tmp_path / "pairs.jsonl", pairs)
+    write_records(tmp_path / "pairs.jsonl", pairs)
     assert read_pairs(tmp_path / "pairs.jsonl") == pairs
 
 
@@ -54,7 +55,7 @@ def test_any_text_survives(texts: tuple[str, str, str], tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     query, response, content = texts
     pair = Pair(**(LINE | {"query": query, "response_a": response}), user_content=(content,))
-    write_pairs(path, [pair])
+    write_records(path, [pair])
     assert read_pairs(path) == [pair]
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lorecall.core.jsonl import write_records
 from lorecall.errors import DataError
 from lorecall.judge.judge import JudgeItem, Scores
 from lorecall.judge.pairs import Pair
@@ -16,7 +17,6 @@ from lorecall.judge.win_rate import (
     judge_pairs,
     read_judged,
     win_rates,
-    write_judged,
 )
 
 MakePair = Callable[..., Pair]
@@ -170,13 +170,13 @@ class TestFiles:
     def test_what_is_written_is_read(self, tmp_path: Path) -> None:
         """Missing scores and labels among them."""
         labels = [judged(1, probe="FAILED"), judged(None, id="q")]
-        write_judged(tmp_path / "labels.jsonl", labels)
+        write_records(tmp_path / "labels.jsonl", labels)
         assert read_judged(tmp_path / "labels.jsonl") == labels
 
     def test_a_label_out_of_range_is_refused(self, tmp_path: Path) -> None:
         """With its line."""
         path = tmp_path / "labels.jsonl"
-        write_judged(path, [judged(1), judged(-1)])
+        write_records(path, [judged(1), judged(-1)])
         path.write_text(path.read_text().replace('"label": -1', '"label": 2'))
         with pytest.raises(DataError, match="line 2: field 'label'"):
             read_judged(path)

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from lorecall.data.catalog import DATASETS, Problem, Summary, UserSummary
+from lorecall.data import DATASETS, Problem, Summary, UserSummary
 from lorecall.data.users import Totals
 from lorecall.report.tables import (
     Column,

@@ -13,7 +13,8 @@ from pathlib import Path
 from lorecall.bench.cells import Cell, CellScores, responses_of
 from lorecall.bench.people import PersonSnapshot, read_snapshot
 from lorecall.bench.plan import BenchPlan
-from lorecall.judge.pairs import Pair, write_pairs
+from lorecall.core.jsonl import write_records
+from lorecall.judge.pairs import Pair
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.records import Turn
 from lorecall.report.words import masked_line
@@ -59,7 +60,7 @@ def write_pair_files(folder: Path, plan: BenchPlan, finished: Sequence[CellScore
             if pairs:
                 name = re.sub(r"[^\w.:+-]+", "_", f"{Path(source.name).stem}--{a}--{b}")
                 path = folder / "pairs" / f"{name}.jsonl"
-                write_pairs(path, pairs)
+                write_records(path, pairs)
                 written.append(path)
     return written
 

@@ -15,8 +15,9 @@ from lorecall.core.files import write_json
 from lorecall.core.jsonl import read_record
 from lorecall.data.catalog import find_users, list_users, load_history
 from lorecall.data.history import (
-    MIN_CONVERSATIONS,
-    MIN_SAMPLES,
+    LONG_ENOUGH,
+    by_conversation,
+    is_long_enough,
     samples_hash,
     split_history,
 )
@@ -78,7 +79,7 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
     if wanted == POOLED:
         return (POOLED,)
     known = list_users(name, path=_paths(paths))
-    usable = _with_enough(known)
+    usable = [user for user in known if user.learnable]
     if count := re.fullmatch(r"(most:)?(\d+)", wanted):
         return _drawn(usable, int(count[2]), seed=None if count[1] else seed, name=name)
     starts = [each.strip() for each in wanted.split(",")]
@@ -87,7 +88,7 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
         counts = {user.user: user.n_samples for user in known}
         raise DataError(
             "every user must have samples enough to learn from and to test on",
-            expected=f"at least {MIN_SAMPLES} in {MIN_CONVERSATIONS} conversations",
+            expected=LONG_ENOUGH,
             got=f"{counts.get(min(short), 0)} samples of user {min(short)!r}",
             next_step=f"Choose among the {len(usable)} users of {name} with enough.",
         )
@@ -96,7 +97,7 @@ def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> 
 
 def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
     """Return the users with samples enough to learn from and to test on, most samples first."""
-    return _with_enough(list_users(name, path=_paths(paths)))
+    return [user for user in list_users(name, path=_paths(paths)) if user.learnable]
 
 
 @lru_cache(maxsize=4)
@@ -172,13 +173,11 @@ def newest(history: History, n_samples: int) -> History:
         >>> len(newest(load_history("two.jsonl", user="ada"), 22).samples)
         21
     """
-    groups: dict[str, list[Sample]] = {}
-    for sample in history.samples:
-        groups.setdefault(sample.conversation, []).append(sample)
+    groups = by_conversation(history.samples)
     kept: list[str] = []
     total = 0
     for name in reversed(groups):
-        enough = len(kept) >= MIN_CONVERSATIONS and total >= MIN_SAMPLES
+        enough = is_long_enough(n_samples=total, n_conversations=len(kept))
         if enough and total + len(groups[name]) > n_samples:
             break
         kept.append(name)
@@ -200,18 +199,14 @@ def _drawn(
             got=str(n),
             next_step="Ask for fewer, or for others by their ids.",
         )
-    long = [u for u in usable if _has(u, LONG_SAMPLES, LONG_CONVERSATIONS)]
+    long = [
+        user
+        for user in usable
+        if user.n_samples >= LONG_SAMPLES and user.n_conversations >= LONG_CONVERSATIONS
+    ]
     by_rank = seed is None or len(long) < n  # those with the most samples come first
     drawn = usable[:n] if by_rank else random.Random(seed).sample(long, n)
     return tuple(user.user for user in drawn)
-
-
-def _with_enough(users: Sequence[UserSummary]) -> list[UserSummary]:
-    return [user for user in users if _has(user, MIN_SAMPLES, MIN_CONVERSATIONS)]
-
-
-def _has(user: UserSummary, n_samples: int, n_conversations: int) -> bool:
-    return user.n_samples >= n_samples and user.n_conversations >= n_conversations
 
 
 def _paths(paths: Sequence[str]) -> list[Path] | None:

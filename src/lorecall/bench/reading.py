@@ -16,7 +16,6 @@ from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import Responder
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.reading import EncodedPart, Reader
 
 N_TIMED = 5
@@ -76,15 +75,9 @@ def read_fitted(
     )
 
 
-def read_losses(
-    responder: Responder,
-    encoded: Sequence[Encoded],
-    *,
-    settings: TrainSettings | None = None,
-    cache: ActivationCache | None = None,
-) -> tuple[float, ...]:
+def read_losses(responder: Responder, encoded: Sequence[Encoded]) -> tuple[float, ...]:
     """Read the losses of anything in tokens, with what the responder has in its weights."""
-    reader = Reader(responder.base, settings or TrainSettings(), cache=cache)
+    reader = Reader(responder.base, TrainSettings())
     part = EncodedPart(samples=(), encoded=tuple(encoded))
     return reader.losses(part, injection=responder.injection)
 

@@ -57,11 +57,12 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     """
     from rich.console import Console  # noqa: PLC0415
 
+    from lorecall.core.jsonl import write_records  # noqa: PLC0415
     from lorecall.judge.cached import CachedJudge  # noqa: PLC0415
     from lorecall.judge.pairs import read_pairs  # noqa: PLC0415
     from lorecall.judge.probe import probe_judge, require_passed  # noqa: PLC0415
     from lorecall.judge.views import win_rate_view  # noqa: PLC0415
-    from lorecall.judge.win_rate import judge_pairs, win_rates, write_judged  # noqa: PLC0415
+    from lorecall.judge.win_rate import judge_pairs, win_rates  # noqa: PLC0415
     from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
     given = read_pairs(pairs)
@@ -76,7 +77,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
             require_passed(probe, chosen)
         reporter.doing("judging")
         judged = judge_pairs(chosen, given, probe=probe.outcome, on_judged=reporter.advance)
-    write_judged(out, judged)
+    write_records(out, judged)
     for file in (answers, answers.with_suffix(".lock")):
         file.unlink(missing_ok=True)
     rates = win_rates(judged, seed=seed)

@@ -35,7 +35,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -101,7 +101,7 @@ def new_folder(path: Path) -> Generator[Path]:
                 file.chmod(0o644)
                 _sync(file)
         temporary.chmod(0o755)
-        _sync_folder(temporary)
+        _sync(temporary)
         if path.exists():
             old = path.with_name(f".{path.name}.old-{os.getpid()}")
             path.replace(old)
@@ -112,7 +112,7 @@ def new_folder(path: Path) -> Generator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -167,11 +167,7 @@ def cache_folder() -> Path:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
+    """Have a file or a folder written to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -146,16 +146,12 @@ def read_record(
 
 def write_records(path: Path, records: Iterable[Any]) -> None:
     """Write dataclasses, one a line; the file is replaced whole, or left as it was."""
-    lines = (json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in records)
-    write_text(path, "".join(lines))
+    write_text(path, _dumped(records))
 
 
 def append_records(path: Path, records: Iterable[Any]) -> None:
     """Add dataclasses, one a line, after what is whole; several processes may."""
-    lines = (
-        json.dumps(asdict(record), ensure_ascii=False, allow_nan=False) + "\n" for record in records
-    )
-    added = "".join(lines).encode()
+    added = _dumped(records).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_suffix(".lock"), wait=True), path.open("ab+") as file:
         file.seek(0)
@@ -188,6 +184,11 @@ def whole_records(
                 next_step=next_step,
             ) from reason
     return found
+
+
+def _dumped(records: Iterable[Any]) -> str:
+    each = (json.dumps(asdict(r), ensure_ascii=False, allow_nan=False) for r in records)
+    return "".join(f"{line}\n" for line in each)
 
 
 def _whole(content: bytes) -> bytes:

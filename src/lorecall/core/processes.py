@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import Self
 
 THREADS_VARIABLE = "LORECALL_THREADS"
@@ -55,12 +54,7 @@ class Processes:
             self._running = [self._start(k) for k in range(len(self._jobs))]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self._running:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):

@@ -14,24 +14,10 @@ from typing import cast
 from lorecall.data import formats, loading
 from lorecall.data.head import head_of, looks_like
 from lorecall.data.loader import Dataset, Loader
-from lorecall.data.loading import Problem, Summary
+from lorecall.data.loading import Summary
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError
 from lorecall.records import History
-
-__all__ = [
-    "DATASETS",
-    "Dataset",
-    "Problem",
-    "Summary",
-    "UserSummary",
-    "check",
-    "describe",
-    "find_users",
-    "list_users",
-    "load_history",
-    "summarise",
-]
 
 N_NAMED = 10
 Files = Path | str | Sequence[Path | str] | None

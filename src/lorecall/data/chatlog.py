@@ -5,10 +5,10 @@ end is cut into conversations where nobody wrote for four hours.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from lorecall.data.events import Dialogue, Dropped, Spoken
-from lorecall.data.rows import Wrong, whole
+from lorecall.data.rows import broken, texts_in, whole
 
 GAP_S = 4 * 3600.0
 MAX_MESSAGES = 1_000  # of a conversation: a busy group never sleeps
@@ -33,21 +33,10 @@ def text_of(content: object, *, between: str, place: int) -> str | Dropped:
         between: What joins the parts.
         place: Where the message is in the file, for the drop.
     """
-    texts: list[str] = []
-    left = [content]
-    while left:
-        part = left.pop()
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, list):
-            left += reversed(cast("list[object]", part))
-        elif isinstance(part, dict):
-            fields = cast("dict[str, object]", part)
-            left += [fields[key] for key in ("text", "parts") if key in fields]
     try:
-        text = whole(between.join(texts))
+        text = whole(between.join(texts_in(content, under=("parts", "text"))))
     except ValueError as reason:
-        return Wrong(str(reason)).dropped("broken message", place)
+        return broken("message", str(reason), place=place)
     return text if text.strip() else Dropped("message without text", place, broken=False)
 
 

@@ -41,7 +41,7 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         [18, 3, 3]
     """
     _check_fractions(fractions)
-    groups = _by_conversation(history.samples)
+    groups = list(by_conversation(history.samples).values())
     _check_size(history, n_conversations=len(groups))
     first, second = _cuts([len(group) for group in groups], fractions)
     train, valid, test = (
@@ -126,11 +126,12 @@ def _sha256(value: object) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def _by_conversation(samples: Sequence[Sample]) -> list[list[Sample]]:
+def by_conversation(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Return the samples of each conversation, in their order."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample.conversation, []).append(sample)
-    return list(groups.values())
+    return groups
 
 
 def _cuts(sizes: Sequence[int], fractions: tuple[float, float, float]) -> tuple[int, int]:

@@ -7,8 +7,6 @@ from lorecall.core import jsonl
 from lorecall.core.jsonl import BLOCK, Line, opened, unreadable
 from lorecall.data.events import Dropped
 
-__all__ = ["Line", "files_in", "first_byte", "lines", "opened", "unreadable"]
-
 
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
     """Return each line, or the drop that it is when it cannot be read.

@@ -6,9 +6,9 @@ The only module that knows pydantic's errors; each loader describes its rows as 
 import ast
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -44,22 +44,31 @@ class Record(BaseModel):
 R = TypeVar("R", bound=BaseModel)
 
 
-class Wrong(NamedTuple):
-    """What is wrong with a row."""
-
-    detail: str
-
-    def dropped(self, reason: str, place: int) -> Dropped:
-        """Return the row as a drop."""
-        return Dropped(reason, place, detail=f"{reason}: {self.detail}")
-
-
-def checked(model: type[R], value: object) -> R | Wrong:
-    """Check a value read from a file."""
+def checked(model: type[R], value: object, *, what: str, place: int) -> R | Dropped:
+    """Return a value read from a file with its types checked, or the drop that it is."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        return Wrong(explain(error))
+        return broken(what, explain(error), place=place)
+
+
+def broken(what: str, reason: str, *, place: int) -> Dropped:
+    """Return the drop of what does not fit its format."""
+    return Dropped(f"broken {what}", place, detail=f"broken {what}: {reason}")
+
+
+def texts_in(value: object, *, under: Collection[str] = ()) -> Iterator[str]:
+    """Return the texts in a value, in their order; of an object those under some keys, or all."""
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, list):
+            left += reversed(cast("list[object]", part))
+        elif isinstance(part, dict):
+            fields = cast("dict[str, object]", part)
+            left += [fields[key] for key in reversed([*(under or fields)]) if key in fields]
 
 
 class Parsed(NamedTuple):

@@ -6,7 +6,7 @@ dropped, and what becomes of it are the same for all of them.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -32,8 +32,13 @@ class Rules:
     repeats: bool = True
     fold: bool = True
 
-    def drop_reason(self, query: str, response: str) -> str | None:
-        """Return why a reply is not usable, whatever came before it; None when it is."""
+    def drop_reason(
+        self, query: str, response: str, *, is_new: Callable[[str], bool]
+    ) -> str | None:
+        """Return why a reply is not usable, None when it is.
+
+        `is_new` is asked of what two responses have in common when one repeats the other.
+        """
         n_words = len(response.split())
         if n_words == 0:
             return "empty response"
@@ -43,11 +48,10 @@ class Rules:
             return f"response too short: under {self.min_words} words"
         if self.max_words is not None and n_words > self.max_words:
             return f"response too long: over {self.max_words} words"
-        return None
-
-    def repeat_key(self, response: str) -> str:
-        """Return what two responses have in common when one repeats the other."""
-        return " ".join(response.casefold().split()) if self.fold else response.strip()
+        if self.repeats:
+            return None
+        key = " ".join(response.casefold().split()) if self.fold else response.strip()
+        return None if is_new(key) else REPEATED
 
 
 CHAT = Rules(min_words=3, max_words=100, repeats=False)
@@ -57,77 +61,17 @@ REPEATED = "repeated response"
 MAX_SECONDS = 1e11  # later than the year 5000: surely milliseconds
 
 
-class Usability:
-    """Judges the replies of one user, in time order (a repeat is known by what came before)."""
+class Seen:
+    """Says of texts, one after another, whether they are new."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._seen: set[str] = set()
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
 
-    def drop_reason(self, query: str, response: str) -> str | None:
-        """Return why a reply is not usable, or None when it is."""
-        reason = self._rules.drop_reason(query, response)
-        if reason or self._rules.repeats:
-            return reason
-        key = self._rules.repeat_key(response)
-        if key in self._seen:
-            return REPEATED
-        self._seen.add(key)
-        return None
-
-
-class HistoryBuilder:
-    """Collects one user's history, conversation by conversation, in time order.
-
-    Args:
-        dataset: Name of the dataset, or of the file.
-        user: The user's full id.
-        rules: Which replies are usable.
-    """
-
-    def __init__(self, *, dataset: str, user: str, rules: Rules) -> None:
-        self._dataset = dataset
-        self._user = user
-        self._usability = Usability(rules)
-        self._samples: list[Sample] = []
-        self._statements: list[Statement] = []
-        self._profile: dict[str, None] = {}  # in order, without repeats
-        self._dropped: Counter[str] = Counter()
-
-    def reply(self, sample: Sample) -> None:
-        """Add a reply: a sample when it is usable, else a drop, its own text a statement."""
-        reason = self._usability.drop_reason(sample.query, sample.response)
-        if reason is None:
-            self._samples.append(sample)
-            return
-        self.drop(reason)
-        self.statement(sample.conversation, sample.own_text, time=sample.time)
-
-    def statement(self, conversation: str, text: str, *, time: float | None) -> None:
-        """Add something the user wrote that answers nobody; an empty text is nothing."""
-        if text.strip():
-            statement = Statement(conversation=conversation, text=text, time=time)
-            self._statements.append(statement)
-
-    def know(self, sentence: str) -> None:
-        """Add a sentence of the profile, unless it is there or empty."""
-        if sentence.strip():
-            self._profile[sentence.strip()] = None
-
-    def drop(self, reason: str) -> None:
-        """Count something left out."""
-        self._dropped[reason] += 1
-
-    def build(self) -> History:
-        """Return the history collected so far."""
-        return History(
-            dataset=self._dataset,
-            user=self._user,
-            samples=tuple(self._samples),
-            statements=tuple(self._statements),
-            profile=tuple(self._profile),
-            dropped=MappingProxyType(dict(self._dropped)),
-        )
+    def is_new(self, text: str) -> bool:
+        """Whether this is the first time that it is asked of this text."""
+        n = len(self._texts)
+        self._texts.add(text)
+        return len(self._texts) > n
 
 
 def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules) -> History:
@@ -136,27 +80,36 @@ def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules
     They are put in time order where all times are known (a conversation's events at its start,
     where that is known), and grouped by conversation.
     """
-    builder = HistoryBuilder(dataset=dataset, user=user, rules=rules)
+    profile: dict[str, None] = {}  # in order, without repeats
+    dropped: Counter[str] = Counter()
     spoken: list[Reply | Said] = []
     for event in events:
         if isinstance(event, Known):
-            builder.know(event.sentence)
+            profile[event.sentence.strip()] = None
         elif isinstance(event, Dropped):
-            builder.drop(event.reason)
+            dropped[event.reason] += 1
         elif isinstance(event, Reply | Said):
             spoken.append(event)
-    given: set[str] = set()
-    for conversation in _conversations(spoken):
-        before: Reply | None = None
-        position = 0
-        for event in conversation:
-            if isinstance(event, Reply):
-                builder.reply(_sample(event, position, before=before))
-                before, position = event, position + 1
-            elif not (event.again and event.text in given):
-                builder.statement(event.conversation, event.text, time=event.time)
-                given.update([event.text] if event.again else [])
-    return builder.build()
+    samples: list[Sample] = []
+    statements: list[Statement] = []
+    responses, again = Seen(), Seen()
+    for event in _in_order(spoken):
+        if isinstance(event, Said):
+            if not event.again or again.is_new(event.text):
+                statements.append(_statement(event, event.text))
+        elif reason := rules.drop_reason(event.query, event.response, is_new=responses.is_new):
+            dropped[reason] += 1
+            statements.append(_statement(event, event.own_text))
+        else:
+            samples.append(event)
+    return History(
+        dataset=dataset,
+        user=user,
+        samples=tuple(samples),
+        statements=tuple(said for said in statements if said.text.strip()),
+        profile=tuple(sentence for sentence in profile if sentence),
+        dropped=MappingProxyType(dict(dropped)),
+    )
 
 
 def seconds(value: object) -> float | None:
@@ -184,8 +137,11 @@ def unix_seconds(text: str) -> float:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
-def _conversations(spoken: Sequence[Reply | Said]) -> Iterable[list[Reply | Said]]:
-    """Group by conversation, each in time order, conversations ordered by their first event."""
+def _in_order(spoken: Sequence[Reply | Said]) -> Iterator[Sample | Said]:
+    """Return replies as samples and what else was said, conversation by conversation.
+
+    Each is in time order; they are ordered by their first event.
+    """
     starts = [event.time if event.started is None else event.started for event in spoken]
     order = range(len(spoken))
     if None not in starts:
@@ -193,7 +149,19 @@ def _conversations(spoken: Sequence[Reply | Said]) -> Iterable[list[Reply | Said
     groups: dict[str, list[Reply | Said]] = {}
     for i in order:
         groups.setdefault(spoken[i].conversation, []).append(spoken[i])
-    return groups.values()
+    for conversation in groups.values():
+        before: Reply | None = None
+        position = 0
+        for event in conversation:
+            if isinstance(event, Said):
+                yield event
+            else:
+                yield _sample(event, position, before=before)
+                before, position = event, position + 1
+
+
+def _statement(of: Sample | Said, text: str) -> Statement:
+    return Statement(conversation=of.conversation, text=text, time=of.time)
 
 
 def _sample(reply: Reply, position: int, *, before: Reply | None) -> Sample:

@@ -12,12 +12,12 @@ import unicodedata
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from lorecall.data.events import Reply
 from lorecall.data.history import MIN_CONVERSATIONS, MIN_SAMPLES, is_long_enough
-from lorecall.data.samples import REPEATED, Rules
+from lorecall.data.samples import Rules
 
 N_SHOWN = 5
 _N_BUFFERED = 20_000
@@ -135,12 +135,9 @@ class Users:
         self.text(user, reply.own_text)
         counts = self._counts(user)
         counts[_REPLIES] += 1
-        if reason := self._rules.drop_reason(query, response):
+        is_new = partial(self._is_new, "response", user)
+        if reason := self._rules.drop_reason(query, response, is_new=is_new):
             return reason
-        if not self._rules.repeats:
-            key = self._rules.repeat_key(response)
-            if not self._is_new("response", user, key):
-                return REPEATED
         counts[_SAMPLES] += 1
         counts[_CONVERSATIONS] += self._is_new("conversation", user, reply.conversation)
         counts[_QUERY_WORDS] += len(query.split())
@@ -182,7 +179,7 @@ class Users:
         return [user for (user,) in self._rows(select, n)]
 
     def fitting(self, condition: str, user: str) -> tuple[list[str], int]:
-        """Return some users that fit a condition, most replies first, and the number of all."""
+        """Return some users that fit a condition in SQL, most replies first, and how many do."""
         some = f"FROM users WHERE n_replies > 0 AND ({condition})"
         ((n_all,),) = self._rows(f"SELECT COUNT(*) {some}", user)
         first = f"SELECT user {some} ORDER BY n_replies DESC, user LIMIT {N_SHOWN}"

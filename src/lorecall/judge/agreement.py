@@ -23,14 +23,9 @@ _ONE_ORDER = "one order, drawn at random, blind"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaterAgreement:
-    """One rater, or all of them, against the judge.
+    """One rater, or all of them, against the judge, over `n` pairs that both were given.
 
-    Args:
-        rater: The rater's name.
-        n: Pairs with a label of the rater that the judge was given.
-        unparsable: Those the judge gave no label: not in `pearson`, a miss in `accuracy`.
-        pearson: Correlation of the labels; None where it is not defined.
-        accuracy: Share of pairs with equal labels.
+    Those the judge gave no label are not in `pearson`, and a miss in `accuracy`.
     """
 
     rater: str
@@ -44,18 +39,9 @@ class RaterAgreement:
 class Agreement:
     """How far labels agree.
 
-    Args:
-        sheet: The sheet's name.
-        raters: Each rater's number of labels.
-        unlabelled: Each rater's number of pairs without one.
-        n_shared: Pairs with two labels or more.
-        raw: Share of equal labels among raters; None for a single rater.
-        alpha: Krippendorff's alpha; None for a single rater, or where it is not defined.
-        humans: Win rates by the raters' labels; none without a key.
-        judge: The judge's name; None without one.
-        probe: Whether it passed its sanity probe.
-        against: The judge against all raters, then against each.
-        signature: How it was made.
+    `raters` and `unlabelled` count each rater's pairs with and without a label, `n_shared` those
+    with two labels or more. `raw` and `alpha` are None where there is one rater, or where they are
+    not defined. `against` is the judge against all raters, then against each.
     """
 
     sheet: str

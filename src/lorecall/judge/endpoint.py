@@ -22,6 +22,7 @@ MAX_ANSWER_TOKENS = 1024  # a model that thinks aloud needs room for it
 _NO_KEY = "none"  # the client wants a key, servers of one's own do not
 _REFUSED_KEY = (401, 403)
 _MAX_SAID = 200
+_AT_ONCE = 4  # questions under way
 
 
 class EndpointJudge:
@@ -39,7 +40,6 @@ class EndpointJudge:
         *,
         timeout_s: float = 60.0,
         retries: int = 3,
-        n_parallel: int = 4,
         seed: int = 0,
     ) -> None:
         try:
@@ -54,7 +54,6 @@ class EndpointJudge:
         self.name = f"endpoint {model} at {host}"
         self.prompt = prompt_hash()
         self.model = model
-        self.n_parallel = n_parallel
         self.seed = seed
         key = os.environ.get(KEY_VARIABLE) or _NO_KEY
         self._client = OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=retries)
@@ -65,7 +64,7 @@ class EndpointJudge:
         Raises:
             JudgeError: The endpoint cannot be reached, or refuses.
         """
-        with ThreadPoolExecutor(self.n_parallel) as pool:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
             waiting = [pool.submit(self._ask, item) for item in items]
             try:
                 return [parse_scores(each.result()) for each in waiting]

@@ -10,14 +10,13 @@ in the training part, and the profile: the source of H (SPEC section 6).
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from lorecall.core.jsonl import read_records, write_records
+from lorecall.core.jsonl import read_records
 from lorecall.errors import DataError
 from lorecall.records import Authorship, Turn
 
@@ -81,8 +80,3 @@ def read_pairs(path: Path) -> list[Pair]:
             next_step="Name the systems apart.",
         )
     return pairs
-
-
-def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
-    """Write a file of pairs; it is replaced whole, or left as it was."""
-    write_records(path, pairs)

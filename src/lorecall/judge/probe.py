@@ -13,7 +13,6 @@ from lorecall.errors import JudgeError
 from lorecall.judge.judge import Judge
 from lorecall.judge.pairs import Pair
 from lorecall.judge.win_rate import Probed, WinRate, judge_pairs, win_rates
-from lorecall.metrics.intervals import N_RESAMPLES
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.report.words import percent
 
@@ -49,7 +48,6 @@ def probe_judge(
     pairs: Sequence[Pair],
     *,
     n: int = N_PROBED,
-    n_resamples: int = N_RESAMPLES,
     seed: int = 0,
     on_judged: Callable[[int], None] | None = None,
 ) -> Probe:
@@ -58,7 +56,7 @@ def probe_judge(
     judged = judge_pairs(judge, probes, on_judged=on_judged)
     if not judged:
         return Probe(wins=None, outcome="FAILED")
-    (wins,) = win_rates(judged, n_resamples=n_resamples, seed=seed)
+    (wins,) = win_rates(judged, seed=seed)
     passed = wins.n >= MIN_PROBED and wins.rate.low > _HALF
     outcome: Probed = "passed" if passed else "FAILED"
     return Probe(wins=replace(wins, probe=outcome), outcome=outcome)

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from lorecall.core.jsonl import read_records, write_records
+from lorecall.core.jsonl import read_records
 from lorecall.judge.judge import Judge, Scores, item_of
 from lorecall.judge.pairs import Pair
 from lorecall.metrics.intervals import N_RESAMPLES, bootstrap_mean
@@ -63,22 +63,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WinRate:
-    """How often one system beats another.
+    """How often one system beats another; `rate` is wins over all.
 
-    Args:
-        system_a: The system that is to win.
-        system_b: The system it is compared to.
-        n: All pairs.
-        wins: Pairs that the first system wins.
-        ties: Pairs that it ties.
-        losses: Pairs that it loses.
-        unparsable: Pairs without a label.
-        rate: Wins over all.
-        flips: Share of the labelled pairs whose label changes with the order: position bias.
-        first_ahead: By how much the response shown first is scored higher, mean.
-        judge: The judge's name.
-        probe: Whether it passed its sanity probe.
-        signature: How the rate was made.
+    `flips` is the share of the labelled pairs whose label changes with the order, `first_ahead` by
+    how much the response shown first is scored higher.
     """
 
     system_a: str
@@ -155,11 +143,6 @@ def win_rates(
         groups.setdefault(asked, []).append(each)
     resample = {"n_resamples": n_resamples, "seed": seed}
     return [_win_rate(group, orders=orders, **resample) for group in groups.values()]
-
-
-def write_judged(path: Path, judged: Sequence[Judged]) -> None:
-    """Write a file of labels; it is replaced whole, or left as it was."""
-    write_records(path, judged)
 
 
 def read_judged(path: Path) -> list[Judged]:

@@ -33,11 +33,6 @@ STUDY_FILE = "study.db"
 _FILES = "files"
 
 
-def stage_file(run: Path, name: str) -> Path:
-    """Return the file of what a finished stage of a run left."""
-    return run / "stages" / f"{name}.json"
-
-
 class RunFolder:
     """One run's folder; make it with `open_run`."""
 
@@ -88,7 +83,7 @@ class RunFolder:
 
     def stage(self, name: str) -> dict[str, object] | None:
         """Read what a finished stage left; None when it has not finished."""
-        path = stage_file(self.path, name)
+        path = self._stage_file(name)
         if not path.exists():
             return None
         again = f"Delete {path}: the stage is then done again."
@@ -96,7 +91,10 @@ class RunFolder:
 
     def save_stage(self, name: str, value: Mapping[str, object]) -> None:
         """Write what a stage found; from then on it is finished."""
-        write_json(stage_file(self.path, name), value)
+        write_json(self._stage_file(name), value)
+
+    def _stage_file(self, name: str) -> Path:
+        return self.path / "stages" / f"{name}.json"
 
 
 def identity_of(

@@ -102,47 +102,45 @@ def learn(  # noqa: PLR0913 - one parameter an option
 
 def _base(run: Run) -> SystemReading:
     """Read the base itself: the control."""
-    kept = _kept(run, "vanilla")
-    return kept or _read(run, "vanilla", "reading the base", None, None)
+    return _reading(run, "vanilla", "the base", lambda: (None, FitSummary()))
 
 
 def _default_lora(run: Run) -> SystemReading:
     """Train the control that isolates the search, and read it."""
-    if (kept := _kept(run, "default-lora")) is not None:
-        return kept
-    run.reporter.doing("training the default LoRA")
-    fitted = fit_memory(
-        default_lora(run.base.n_layers, inject=run.settings.search.inject),
-        run.split,
-        run.base,
-        settings=run.settings.train,
-        seed=run.settings.seed,
-        on_step=run.reporter.advance,
-    )
-    summary = FitSummary.of(fitted)
-    return _read(run, "default-lora", "reading the default LoRA", fitted.memory, summary)
+
+    def train() -> tuple[StoredMemory, FitSummary]:
+        run.reporter.doing("training the default LoRA")
+        fitted = fit_memory(
+            default_lora(run.base.n_layers, inject=run.settings.search.inject),
+            run.split,
+            run.base,
+            settings=run.settings.train,
+            seed=run.settings.seed,
+            on_step=run.reporter.advance,
+        )
+        return fitted.memory, FitSummary.of(fitted)
+
+    return _reading(run, "default-lora", "the default LoRA", train)
 
 
 def _memory(run: Run, fit: FitSummary) -> SystemReading:
     """Read the memory that is stored."""
-    kept = _kept(run, "memory")
-    stored = StoredMemory.load(run.folder.memory)
-    return kept or _read(run, "memory", "reading the memory", stored, fit)
+    stored = run.folder.memory
+    return _reading(run, "memory", "the memory", lambda: (StoredMemory.load(stored), fit))
 
 
-def _kept(run: Run, name: RunSystem) -> SystemReading | None:
-    kept = run.folder.stage(name)
-    if kept is None:
-        return None
-    run.reporter.finish()
-    return TypeAdapter(SystemReading).validate_python(kept)
-
-
-def _read(
-    run: Run, name: RunSystem, line: str, memory: StoredMemory | None, fit: FitSummary | None
+def _reading(
+    run: Run,
+    name: RunSystem,
+    what: str,
+    make: Callable[[], tuple[StoredMemory | None, FitSummary]],
 ) -> SystemReading:
     """Read the test with a memory or none; what was found is kept for when the run goes on."""
-    run.reporter.doing(line)
+    if (kept := run.folder.stage(name)) is not None:
+        run.reporter.finish()
+        return TypeAdapter(SystemReading).validate_python(kept)
+    memory, fit = make()
+    run.reporter.doing(f"reading {what}")
     reader, split = Reader(run.base, run.settings.train), run.split
     part = reader.encode(split.test, past=split.train)
     train = reader.encode(split.train, past=split.train)
@@ -152,15 +150,10 @@ def _read(
         started = perf_counter()
         decoding = reader.fit_length(valid, train, max_new_tokens=longest)
         fit = FitSummary(length_s=perf_counter() - started)
-        reading = reader.read(part, max_new_tokens=longest, decoding=decoding)
     else:
-        reading = reader.read(
-            part,
-            max_new_tokens=longest,
-            injection=Injection.of(run.base, memory),
-            decoding=memory.decoding,
-        )
-    assert fit is not None
+        decoding = memory.decoding
+    injection = memory and Injection.of(run.base, memory)
+    reading = reader.read(part, max_new_tokens=longest, injection=injection, decoding=decoding)
     read = SystemReading(reading=reading, fit=fit)
     run.folder.save_stage(name, asdict(read))
     run.reporter.finish()

@@ -34,7 +34,9 @@ def workers_beside(
     """
     if n:
         check_loadable(base)
-    jobs = [_job(base, plan, k) for k in range(1, n + 1)]
+    jobs = [
+        TypeAdapter(Job).dump_json(Job(plan=plan, base=BaseAt.of(base, k))) for k in range(1, n + 1)
+    ]
     with (
         sharing_threads(n + 1) as n_threads,
         Processes(MODULE, jobs, folder=folder, say=say, n_threads=n_threads) as beside,
@@ -47,11 +49,6 @@ def main() -> None:
     job = TypeAdapter(Job).validate_json(take_job())
     set_threads()
     SearchProblem(job.base.load(), job.plan).work()
-
-
-def _job(base: LanguageModel, plan: Plan, k: int) -> bytes:
-    job = Job(plan=plan, base=BaseAt.of(base, k))
-    return TypeAdapter(Job).dump_json(job)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The progress of a long job: two bars on a terminal, and lines with the time left elsewhere."""
 
 from time import monotonic
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -84,11 +83,6 @@ class BarReporter:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.console.is_terminal:
             self._bar.stop()

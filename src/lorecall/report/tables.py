@@ -14,8 +14,8 @@ from rich.text import Text
 
 from lorecall.core.files import write_text
 from lorecall.core.text import plain, printable
-from lorecall.data.catalog import Summary
 from lorecall.data.history import LONG_ENOUGH
+from lorecall.data.loading import Summary
 from lorecall.data.purpose import purpose
 from lorecall.report.words import counted
 

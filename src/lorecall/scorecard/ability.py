@@ -22,14 +22,7 @@ DAMAGE = 0.10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ability:
-    """Loss on the general text, in nats per token, means over its sentences.
-
-    Args:
-        before: Of the base alone.
-        after: With the memory.
-        change: After less before, paired by sentence.
-        signature: Which text, how read.
-    """
+    """Loss on the general text, in nats per token, means over its sentences."""
 
     before: Interval
     after: Interval

@@ -40,15 +40,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absence:
-    """How often an answer does not claim to know, in percent.
-
-    Args:
-        admitted: With the memory.
-        admitted_before: By the base alone.
-        change: The difference, paired by question.
-        n: Questions on what the person never mentioned.
-        answers: A few of them.
-    """
+    """How often an answer does not claim to know, in percent, and a few of the answers."""
 
     admitted: Interval
     admitted_before: Interval

@@ -23,17 +23,7 @@ N_OTHERS = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """How often the true continuation is the likeliest, in percent, and its reciprocal rank.
-
-    Args:
-        hits: With the memory.
-        hits_before: Of the base alone.
-        gain: The difference, paired by question.
-        rank: Mean reciprocal rank with the memory, 0 to 1.
-        rank_before: Of the base alone.
-        chance: Hits by chance.
-        n: Questions.
-    """
+    """How often the true continuation is the likeliest, in percent; mean reciprocal ranks."""
 
     hits: Interval
     hits_before: Interval

@@ -123,7 +123,9 @@ class DiscreteSpace:
         if found is None:
             raise ConfigError(
                 "parameters must be a point of the space",
-                expected=", ".join(f"{n} in {_short(v)}" for n, v in self._columns()),
+                expected=", ".join(
+                    f"{n} in {_short(v)}" for n, v in zip(self.names, self.levels, strict=True)
+                ),
                 got=repr(dict(params)),
                 next_step="Give every parameter one of its levels.",
             )
@@ -179,9 +181,6 @@ class DiscreteSpace:
         """Enumerate the space, shape (n_points, d); for small ones."""
         flat = np.arange(self.n_points)
         return np.stack(np.unravel_index(flat, tuple(self.sizes)), axis=-1).astype(np.int64)
-
-    def _columns(self) -> list[tuple[str, tuple[Level, ...]]]:
-        return list(zip(self.names, self.levels, strict=True))
 
 
 def levels_of(kind: BaseDistribution) -> tuple[Level, ...] | None:

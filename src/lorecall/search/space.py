@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import log
-from typing import get_args
+from typing import cast, get_args
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
@@ -66,7 +66,9 @@ class InjectionSpace:
         """Return Optuna's distributions of what is searched, by name."""
         kinds: dict[str, BaseDistribution] = {}
         if self._searches("layer"):
-            kinds |= {name: CategoricalDistribution([False, True]) for name in self._layer_names()}
+            kinds |= {
+                name: CategoricalDistribution([False, True]) for name in _names(self.n_layers)
+            }
         if self._searches("n"):
             kinds["n_loras"] = IntDistribution(0, self.max_loras)
         if self._searches("rank"):
@@ -96,7 +98,7 @@ class InjectionSpace:
             ConfigError: It is no point of this space.
         """
         params: Params = {
-            **{name: i in config.layers for i, name in enumerate(self._layer_names())},
+            **{name: i in config.layers for i, name in enumerate(_names(self.n_layers))},
             "n_loras": config.n_loras,
             "rank": config.rank,
             "scaling": config.scaling,
@@ -140,7 +142,7 @@ class InjectionSpace:
         simplest = dict(params)
         if self._searches("layer"):
             layers = tuple(ranks)
-            simplest |= {name: i in ranks for i, name in enumerate(self._layer_names())}
+            simplest |= {name: i in ranks for i, name in enumerate(_names(self.n_layers))}
         if self._searches("n") and self._searches("rank"):
             simplest |= next(
                 {"n_loras": n * rank // larger, "rank": larger}
@@ -159,7 +161,7 @@ class InjectionSpace:
         model once.
         """
         common: Params = {
-            **dict.fromkeys(self._layer_names(), True),
+            **dict.fromkeys(_names(self.n_layers), True),
             "scaling": min(self.scalings, key=lambda x: abs(log(x / PAPER_FACTORS["scaling"]))),
         }
         default = common | {"n_loras": self._one_each, "rank": self.ranks[0]}
@@ -183,15 +185,15 @@ class InjectionSpace:
             rank=rank,
             placement=self.placement,
             inject=self.inject,
-            scaling=_number(params.get("scaling", self.scalings[0])),
+            scaling=float(cast("float", params.get("scaling", self.scalings[0]))),
         )
 
     def _theta(self, params: Mapping[str, object]) -> tuple[tuple[int, ...], int, int]:
         """Return (alpha, n, r), what is not searched as it is fixed."""
         return (
             self._active(params),
-            _whole(params.get("n_loras", self._one_each)),
-            _whole(params.get("rank", FIXED_RANK)),
+            cast("int", params.get("n_loras", self._one_each)),
+            cast("int", params.get("rank", FIXED_RANK)),
         )
 
     @property
@@ -206,25 +208,12 @@ class InjectionSpace:
     def _active(self, params: Mapping[str, object]) -> tuple[int, ...]:
         if not self._searches("layer"):
             return tuple(range(self.n_layers))
-        return tuple(i for i, name in enumerate(self._layer_names()) if params[name])
+        return tuple(i for i, name in enumerate(_names(self.n_layers)) if params[name])
 
     def _searches(self, factor: str) -> bool:
         return self.searched == "all" or factor in self.searched.split("+")
-
-    def _layer_names(self) -> tuple[str, ...]:
-        return _names(self.n_layers)
 
 
 @cache
 def _names(n_layers: int) -> tuple[str, ...]:
     return tuple(f"layer_{i:02d}" for i in range(n_layers))
-
-
-def _whole(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _number(value: object) -> float:
-    assert isinstance(value, int | float)
-    return float(value)

@@ -12,13 +12,9 @@ from lorecall.memory.memory import Training
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Something of a training history.
+    """A response, a statement or a sentence of the profile, of a training history.
 
-    Args:
-        text: A response, a statement of the user's, or a sentence of the profile.
-        query: What it answered; empty for what is no response.
-        sample: The id of its sample; empty for what is no response.
-        time: When it was written, in Unix seconds, where that is known.
+    What is no response has no `query` and no `sample`, whose id that is; `time` is in Unix seconds.
     """
 
     text: str

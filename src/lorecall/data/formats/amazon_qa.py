@@ -14,7 +14,7 @@ which stands for nobody in particular, are dropped, and so is an answer that its
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,13 +25,17 @@ from lorecall.data.events import About, Dropped, Event, Reply, Said, located
 from lorecall.data.head import Head, head_of, looks_like
 from lorecall.data.lines import unreadable
 from lorecall.data.loader import NOT_STATED, Dataset, Loader, Paths
-from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
+from lorecall.data.rows import Name, Parsed, Record, Text, checked, parsed_lines
 from lorecall.data.samples import Rules, seconds
-from lorecall.errors import DataError
 
 ITEM_WORDS = 60  # more of a description would push earlier words out of the prompt
 _NOBODY = ("1", "")
 _N_SNIFFED = 20
+_refused = partial(
+    unreadable,
+    expected="multi-answer questions (QA_<Category>.json), reviews or items, a row a line,",
+    next_step="Whose answer it is must be known: give the multi-answer file of the category.",
+)
 
 Kind = Literal["questions", "reviews", "items"]
 
@@ -144,24 +148,15 @@ def _events(path: Path, kind: Kind) -> Iterator[Event]:
         yield from [row] if isinstance(row, Dropped) else _READ[kind](row)
 
 
-def _refused(path: Path, *, got: str) -> DataError:
-    return unreadable(
-        path,
-        got=got,
-        expected="multi-answer questions (QA_<Category>.json), reviews or items, a row a line,",
-        next_step="Whose answer it is must be known: give the multi-answer file of the category.",
-    )
-
-
 def _product(row: Parsed) -> Iterator[Event]:
-    product = checked(Product, row.value)
-    if isinstance(product, Wrong):
-        yield product.dropped("broken product", row.number)
+    product = checked(Product, row.value, what="product", place=row.number)
+    if isinstance(product, Dropped):
+        yield product
         return
     for value in product.questions:
-        question = checked(Question, value)
-        if isinstance(question, Wrong):
-            yield question.dropped("broken question", row.number)
+        question = checked(Question, value, what="question", place=row.number)
+        if isinstance(question, Dropped):
+            yield question
             continue
         if question.asker and question.asker not in _NOBODY:
             yield Said(question.asker, product.asin, question.text, day(question.time))
@@ -170,9 +165,9 @@ def _product(row: Parsed) -> Iterator[Event]:
 
 
 def _answer(value: object, question: Question, *, asin: str, place: int) -> Event:
-    answer = checked(Answer, value)
-    if isinstance(answer, Wrong):
-        return answer.dropped("broken answer", place)
+    answer = checked(Answer, value, what="answer", place=place)
+    if isinstance(answer, Dropped):
+        return answer
     if answer.user.strip() in _NOBODY:
         return Dropped("answer of nobody in particular", place, broken=False)
     return Reply(
@@ -186,18 +181,18 @@ def _answer(value: object, question: Question, *, asin: str, place: int) -> Even
 
 
 def _review(row: Parsed) -> Iterator[Event]:
-    review = checked(Review, row.value)
-    if isinstance(review, Wrong):
-        yield review.dropped("broken review", row.number)
+    review = checked(Review, row.value, what="review", place=row.number)
+    if isinstance(review, Dropped):
+        yield review
         return
     text = " ".join(part.strip() for part in (review.summary, review.text) if part.strip())
     yield Said(review.user, review.asin, text, seconds(review.time))
 
 
 def _item(row: Parsed) -> Iterator[Event]:
-    item = checked(Item, row.value)
-    if isinstance(item, Wrong):
-        yield item.dropped("broken item", row.number)
+    item = checked(Item, row.value, what="item", place=row.number)
+    if isinstance(item, Dropped):
+        yield item
         return
     parts = [part.strip() for part in (item.title, item.description) if part.strip()]
     if parts:

@@ -9,6 +9,7 @@ published parts are read one after the other and split anew, because authors may
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import cast
@@ -19,13 +20,16 @@ from lorecall.data.lines import Line, files_in, lines, unreadable
 from lorecall.data.loader import NOT_STATED, Dataset, Loader, Paths
 from lorecall.data.rows import parsed, whole
 from lorecall.data.samples import Rules
-from lorecall.errors import DataError
 from lorecall.records import Turn
 
 NEEDED = ("src", "tgt", "pers")
 SIDES = (*NEEDED, "fact")
 _PARTS = ("train", "valid", "test")
-_LAYOUT = "{train,valid,test}.{src,tgt,fact,pers}"
+_refused = partial(
+    unreadable,
+    expected="{train,valid,test}.{src,tgt,fact,pers} with as many lines each, such as",
+    next_step="Give the folder of these files, or the four of a part.",
+)
 
 
 def read(paths: Paths) -> Iterator[Event]:
@@ -118,15 +122,6 @@ def _texts(literal: str) -> list[str] | None:
     except ValueError:
         pass
     return None
-
-
-def _refused(path: Path, *, got: str) -> DataError:
-    return unreadable(
-        path,
-        got=got,
-        expected=f"{_LAYOUT} with as many lines each, such as",
-        next_step="Give the folder of these files, or the four of a part.",
-    )
 
 
 def _counts(n_lines: Counter[str]) -> str:

@@ -15,6 +15,7 @@ turn it is, a network error or a disclaimer in place of a text, an empty text.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast
@@ -23,10 +24,9 @@ from lorecall.data.events import Dialogue, Dropped, Event, Known, Spoken, locate
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loader import Dataset, Loader, Paths
-from lorecall.data.rows import Record, Text, Wrong, checked, whole
+from lorecall.data.rows import Record, Text, checked, texts_in, whole
 from lorecall.data.samples import Rules
 from lorecall.data.values import members
-from lorecall.errors import DataError
 
 ASSISTANT, USER = "Assistant", "User"
 LAST_ROUND = "5"
@@ -51,6 +51,11 @@ _DEFECTS = {
     ),
 }
 CONTRADICTS = "speaker's name contradicts the turn"
+_refused = partial(
+    unreadable,
+    expected="a JSON list of dialogues, one of profiles, or a grouping of dialogues by user,",
+    next_step="Check that this is a file of the MedDia dataset.",
+)
 
 
 class Round(Record):
@@ -190,9 +195,9 @@ def _dialogue(value: object, *, user: str, number: int) -> Iterator[Event]:
     turns: list[Spoken] = []
     for found in cast("list[object]", value):
         name, content = _only(found)
-        spoken = checked(Round, content)
-        if isinstance(spoken, Wrong):
-            yield spoken.dropped("broken round", number + 1)._replace(user=user)
+        spoken = checked(Round, content, what="round", place=number + 1)
+        if isinstance(spoken, Dropped):
+            yield spoken._replace(user=user)
             turns.append(Spoken(ASSISTANT, "", defect="answer in a broken round"))
             continue
         said = {ASSISTANT: spoken.Assistant, USER: spoken.User}
@@ -216,7 +221,7 @@ def _profile(value: object, *, user: str, place: int) -> Iterator[Event]:
         # Whoever wrote it may have said something before and after it.
         text = value[value.find("{") : value.rfind("}") + 1] if isinstance(value, str) else ""
         found: object = json.loads(text)
-        sentences = [whole(text) for text in _texts(found)] if isinstance(found, dict) else None
+        sentences = [whole(text) for text in texts_in(found)] if isinstance(found, dict) else None
     except (ValueError, RecursionError):
         sentences = None
     if sentences is None:
@@ -224,25 +229,3 @@ def _profile(value: object, *, user: str, place: int) -> Iterator[Event]:
         return
     for sentence in sentences:
         yield Known(user, sentence)
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Return the texts in a value, in their order."""
-    left = [value]
-    while left:
-        part = left.pop()
-        if isinstance(part, str):
-            yield part
-        elif isinstance(part, dict):
-            left += reversed(cast("dict[str, object]", part).values())
-        elif isinstance(part, list):
-            left += reversed(cast("list[object]", part))
-
-
-def _refused(path: Path, *, got: str) -> DataError:
-    return unreadable(
-        path,
-        got=got,
-        expected="a JSON list of dialogues, one of profiles, or a grouping of dialogues by user,",
-        next_step="Check that this is a file of the MedDia dataset.",
-    )

@@ -11,6 +11,7 @@ conversation's `user`, where it has that field, else `user`. Other roles (system
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,16 @@ from lorecall.data.events import Dropped, Event, located, with_assistant
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
-from lorecall.data.rows import Name, Parsed, Record, Text, Wrong, checked, parsed_lines
+from lorecall.data.rows import Name, Parsed, Record, Text, broken, checked, parsed_lines
 from lorecall.data.samples import Rules, seconds
 from lorecall.data.values import values
-from lorecall.errors import DataError
 
 USER, ASSISTANT = "user", "assistant"
+_refused = partial(
+    unreadable,
+    expected="conversations with messages, one a line or in a JSON list,",
+    next_step="Give a log of OpenAI messages, or the conversations.json of a ChatGPT export.",
+)
 
 
 class Conversation(Record):
@@ -102,16 +107,16 @@ def _rows(path: Path) -> Iterator[Parsed | Dropped]:
 
 
 def _conversation(row: Parsed, *, file: str) -> Iterator[Event]:
-    found = checked(Conversation, row.value)
-    if isinstance(found, Wrong):
-        yield found.dropped("broken conversation", row.number)
+    found = checked(Conversation, row.value, what="conversation", place=row.number)
+    if isinstance(found, Dropped):
+        yield found
         return
     if found.messages is not None:
         sent: Iterable[object] = found.messages
     elif found.mapping is not None:
         sent = _branch(found.mapping, found.current_node)
     else:
-        yield Wrong("no messages").dropped("broken conversation", row.number)
+        yield broken("conversation", "no messages", place=row.number)
         return
     chat = f"{file} {row.number}"
     messages = (
@@ -127,9 +132,9 @@ def _conversation(row: Parsed, *, file: str) -> Iterator[Event]:
 
 
 def _message(value: object, *, chat: str, n: int, place: int) -> Message | Dropped:
-    sent = checked(Sent, value)
-    if isinstance(sent, Wrong):
-        return sent.dropped("broken message", place)
+    sent = checked(Sent, value, what="message", place=place)
+    if isinstance(sent, Dropped):
+        return sent
     role = sent.role or sent.author.get("role")
     if role not in (USER, ASSISTANT):
         return Dropped("message of another role", place, broken=False)
@@ -144,22 +149,13 @@ def _branch(mapping: Mapping[str, object], last: str | None) -> list[object]:
 
     A broken node ends the way to the root; it stands among them, to be counted.
     """
-    nodes = {name: checked(Node, value) for name, value in mapping.items()}
+    nodes = {name: checked(Node, value, what="node", place=0) for name, value in mapping.items()}
     name = last if last in nodes else next(reversed(nodes), None)
     found: list[object] = []
     while node := nodes.pop(name or "", None):
-        if isinstance(node, Wrong):
+        if isinstance(node, Dropped):
             found.append(node)
             break
         found += [] if node.message is None else [node.message]
         name = node.parent
     return found[::-1]
-
-
-def _refused(path: Path, *, got: str) -> DataError:
-    return unreadable(
-        path,
-        got=got,
-        expected="conversations with messages, one a line or in a JSON list,",
-        next_step="Give a log of OpenAI messages, or the conversations.json of a ChatGPT export.",
-    )

@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lorecall.data.events import Dropped, Event, Reply, Said, located
@@ -17,10 +18,14 @@ from lorecall.data.history import name_by_hash
 from lorecall.data.lines import Line, files_in, lines, unreadable
 from lorecall.data.loader import NOT_STATED, Dataset, Loader, Paths
 from lorecall.data.samples import Rules, seconds
-from lorecall.errors import DataError
 
 MARK = "###"
 _N_PARTS, _N_FIELDS = 3, 8
+_refused = partial(
+    unreadable,
+    expected="lines of post###response###history, or of 8 fields joined by TABs,",
+    next_step="Check that this is a file of the Reddit dataset.",
+)
 
 
 def read(paths: Paths) -> Iterator[Event]:
@@ -115,13 +120,4 @@ def _response(line: Line) -> Iterator[Event]:
         response=response,
         time=seconds(time),
         earlier=(),
-    )
-
-
-def _refused(path: Path, *, got: str) -> DataError:
-    return unreadable(
-        path,
-        got=got,
-        expected="lines of post###response###history, or of 8 fields joined by TABs,",
-        next_step="Check that this is a file of the Reddit dataset.",
     )

@@ -9,6 +9,7 @@ stickers) and service messages are dropped.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,15 @@ from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
-from lorecall.data.rows import Record, Text, Wrong, checked
+from lorecall.data.rows import Record, Text, checked
 from lorecall.data.samples import CHAT, seconds
 from lorecall.data.values import Place, values
-from lorecall.errors import DataError
 
+_refused = partial(
+    unreadable,
+    expected="a Telegram export as JSON: an object with messages, or with chats,",
+    next_step="In Telegram Desktop export the chat history in the format JSON.",
+)
 _CHAT = (0, 3)  # how deep a chat's own fields are: it is the file, or one of a list
 
 
@@ -80,9 +85,9 @@ def _messages(path: Path) -> Iterator[Message | Dropped]:
 
 
 def _message(value: object, *, chat: str, number: int) -> Message | Dropped:
-    sent = checked(Sent, value)
-    if isinstance(sent, Wrong):
-        return sent.dropped("broken message", number)
+    sent = checked(Sent, value, what="message", place=number)
+    if isinstance(sent, Dropped):
+        return sent
     if sent.type != "message":
         return Dropped("service message", number, broken=False)
     sender = f"{sent.sender or ''} ({sent.sender_id})" if sent.sender_id else sent.sender
@@ -94,12 +99,3 @@ def _message(value: object, *, chat: str, number: int) -> Message | Dropped:
     time = seconds(sent.date_unixtime)
     time = seconds(sent.date) if time is None else time
     return Message(chat, str(sent.id), sender.strip(), text, time)
-
-
-def _refused(path: Path, *, got: str) -> DataError:
-    return unreadable(
-        path,
-        got=got,
-        expected="a Telegram export as JSON: an object with messages, or with chats,",
-        next_step="In Telegram Desktop export the chat history in the format JSON.",
-    )

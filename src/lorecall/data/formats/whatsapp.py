@@ -20,7 +20,6 @@ from lorecall.data.head import Head
 from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.samples import CHAT
-from lorecall.errors import DataError
 
 MAX_TEXT = 20_000  # characters of a message; the application's own limit is far lower
 
@@ -101,7 +100,12 @@ def day_first(path: Path) -> bool:
                 backwards[order] += time < last.get(order, time)
                 last[order] = time
     if n_stamps == 0:
-        raise _refused(path)
+        raise unreadable(
+            path,
+            got="no line that begins with a date and a time",
+            expected="a WhatsApp export, a message a line,",
+            next_step="In WhatsApp export the chat without media, and give its text file.",
+        )
     if max(largest) > _MONTHS:
         return largest[0] > _MONTHS
     return backwards[True] <= backwards[False]
@@ -159,13 +163,4 @@ def _stamp(line: Line) -> Stamp | None:
         (int(match["a"]), int(match["b"]), int(match["c"])),
         (hour, int(match["minute"]), int(match["second"] or 0)),
         match["rest"],
-    )
-
-
-def _refused(path: Path) -> DataError:
-    return unreadable(
-        path,
-        got="no line that begins with a date and a time",
-        expected="a WhatsApp export, a message a line,",
-        next_step="In WhatsApp export the chat without media, and give its text file.",
     )
