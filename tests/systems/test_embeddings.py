@@ -6,11 +6,7 @@ import torch
 
 from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig
-from lorecall.systems.embeddings import (
-    PLAIN_SENTENCES,
-    BaseEmbedder,
-    cosines,
-)
+from lorecall.systems.embeddings import PLAIN_SENTENCES, embedder_of
 
 CONFIG = InjectionConfig(layers=(0, 2), n_loras=2, rank=4)
 
@@ -25,25 +21,19 @@ def test_it_is_the_mean_state_less_the_plain_sentences(base: LanguageModel) -> N
 
     centre = np.mean([mean_state(text) for text in PLAIN_SENTENCES], axis=0)
     expected = mean_state("hello there") - centre
-    ours = BaseEmbedder(base).embed("hello there")
+    ours = embedder_of(base)("hello there")
     np.testing.assert_allclose(ours, expected / np.linalg.norm(expected), atol=1e-4)
     assert np.linalg.norm(ours) == pytest.approx(1)
 
 
 def test_a_base_without_a_fast_path_embeds_alike(base: LanguageModel) -> None:
     """On the plain path, within rounding."""
-    fast = BaseEmbedder(base).embed("hello there")
+    fast = embedder_of(base)("hello there")
     base.has_fast_path = False
-    np.testing.assert_allclose(BaseEmbedder(base).embed("hello there"), fast, atol=1e-4)
+    np.testing.assert_allclose(embedder_of(base)("hello there"), fast, atol=1e-4)
 
 
 @pytest.mark.parametrize("text", ["", "x", "word " * 2000, "né 日本 🙂"])
 def test_any_text_has_a_direction(base: LanguageModel, text: str) -> None:
     """Empty, or longer than the model."""
-    assert np.isfinite(BaseEmbedder(base).embed(text)).all()
-
-
-def test_cosines_are_of_directions() -> None:
-    """One a direction."""
-    x, y = np.array([1.0, 0.0]), np.array([0.6, 0.8])
-    np.testing.assert_allclose(cosines(x, [x, y, -x]), [1, 0.6, -1])
+    assert np.isfinite(embedder_of(base)(text)).all()

@@ -94,7 +94,7 @@ class TestRecall:
         """Short-term by characters, long-term by direction; the values are what was answered."""
         lines = [(f"c{i}", "every day?", f"answer {i}") for i in range(3)]
         lines += [("d", "trains", "by night")]
-        recall = MalpRecall(Past(make_person(lines, profile=("zoo keeper",))), Letters())
+        recall = MalpRecall(Past(make_person(lines, profile=("zoo keeper",))), Letters().embed)
         assert len(recall.final.long) == 1
         assert recall.recall("Trains!") == ("by night",)
         assert recall.recall("every day") == ("answer 2",)
@@ -108,14 +108,14 @@ class TestRecall:
     def test_a_training_sample_sees_the_memory_of_its_time(self, make_person: MakePerson) -> None:
         """As it was before its dialogue."""
         lines = [(f"c{i}", "every day?", f"answer {i}") for i in range(5)]
-        recall = MalpRecall(Past(make_person(lines)), Letters())
+        recall = MalpRecall(Past(make_person(lines)), Letters().embed)
         seen = [recall.recall("every day?", before=f"s{i}") for i in range(5)]
         assert seen == [(), ("answer 0",), ("answer 1",), ("answer 2",), ("answer 3",)]
         assert recall.recall("every day?", before="another") == ("answer 4",)
 
     def test_asking_changes_nothing(self, make_person: MakePerson) -> None:
         """Memory is made by the history alone."""
-        recall = MalpRecall(Past(make_person([("a", "every day?", "yes")])), Letters())
+        recall = MalpRecall(Past(make_person([("a", "every day?", "yes")])), Letters().embed)
         before = recall.final
         assert [recall.recall("every day?") for _ in range(4)] == [("yes",)] * 4
         assert recall.final == before
@@ -124,7 +124,7 @@ class TestRecall:
         """And not at all while long-term memory is empty."""
         lines = [(f"c{i}", "every day?", "yes") for i in range(3)]
         embedder = Letters()
-        recall = MalpRecall(Past(make_person(lines)), embedder)
+        recall = MalpRecall(Past(make_person(lines)), embedder.embed)
         for _ in range(3):
             recall.recall("Apples?")
             recall.recall("pears", before="s0")

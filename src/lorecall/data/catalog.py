@@ -208,7 +208,12 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
     loader = LOADERS.get(source) if isinstance(source, str) else None
     if loader is None:
         if not Path(source).is_file():
-            raise _unknown(str(source))
+            raise DataError(
+                "the source must be a dataset or a file",
+                expected=f"one of {', '.join(DATASETS)}, or the path of a file",
+                got=repr(str(source)),
+                next_step="Check the name or the path.",
+            )
         if paths:
             raise DataError(
                 "a path belongs to the name of a dataset",
@@ -227,12 +232,3 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
             next_step="It does not come with the package: name its files (--path FILE).",
         )
     return loader, (loader.installed(),)
-
-
-def _unknown(source: str) -> DataError:
-    return DataError(
-        "the source must be a dataset or a file",
-        expected=f"one of {', '.join(DATASETS)}, or the path of a file",
-        got=repr(source),
-        next_step="Check the name or the path.",
-    )

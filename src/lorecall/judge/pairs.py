@@ -23,21 +23,10 @@ from lorecall.records import Authorship, Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two systems' responses to one query.
+    """Two systems' responses to one query; the first is the system that is to win.
 
-    Args:
-        id: Names the pair; no other in the file has it.
-        user: Whose history it is from.
-        query: What was said to the author of the response.
-        truth: What the author answered; no judge of the pair is shown it.
-        system_a: The system that is to win.
-        system_b: The system it is compared to.
-        response_a: What the first system answered.
-        response_b: What the second system answered.
-        earlier: Earlier turns of the conversation, oldest first.
-        user_content: The user's own content, oldest first, without any test sample; what
-            `judge.related_content` keeps of it is all that is shown.
-        authored_by: Who wrote the truth: the user, or an assistant serving the user.
+    No judge is shown `truth`, and of `user_content`, which holds no test sample, only what
+    `judge.related_content` keeps. Both it and `earlier` have the oldest first.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")

@@ -32,19 +32,10 @@ _AT_ONCE = 16  # pairs handed to a judge together
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a judge said of one pair.
+    """What a judge said of one pair: scores of (a, b), None where the answer was unparsable.
 
-    Args:
-        id: The pair's.
-        user: The pair's.
-        system_a: The pair's first system.
-        system_b: The pair's second system.
-        in_order: Scores of (a, b) where a's response was shown first; None if unparsable.
-        swapped: Scores of (a, b) where b's response was shown first; None if unparsable.
-        label: 1, 0 or -1: a wins, ties, loses; None if either order is unparsable.
-        judge: The judge's name.
-        prompt: Hash of what it was asked.
-        probe: Whether it passed its sanity probe.
+    `swapped` are those where b's response was shown first; `label` is 1, 0 or -1: a wins, ties,
+    loses. `prompt` is the hash of what was asked.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -33,12 +34,12 @@ STUDY_FILE = "study.db"
 _FILES = "files"
 
 
+@dataclass(frozen=True, slots=True)
 class RunFolder:
     """One run's folder; make it with `open_run`."""
 
-    def __init__(self, path: Path, identity: Mapping[str, object]) -> None:
-        self.path = path
-        self.identity = identity
+    path: Path
+    identity: Mapping[str, object]
 
     @property
     def id(self) -> str:

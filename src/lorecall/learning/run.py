@@ -58,24 +58,18 @@ class FitSummary:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class Run:
     """A run at work."""
 
-    def __init__(  # noqa: PLR0913 - what a run is made of
-        self,
-        split: Split,
-        base: LanguageModel,
-        settings: LearnSettings,
-        folder: RunFolder,
-        storage: str | None,
-        reporter: Reporter,
-        *,
-        n_workers: int = 1,
-        priors: tuple[Prior, ...] = (),
-    ) -> None:
-        self.split, self.base, self.settings = split, base, settings
-        self.folder, self.storage, self.reporter = folder, storage, reporter
-        self.n_workers, self.priors = n_workers, priors
+    split: Split
+    base: LanguageModel
+    settings: LearnSettings
+    folder: RunFolder
+    storage: str | None
+    reporter: Reporter
+    n_workers: int = 1
+    priors: tuple[Prior, ...] = ()
 
     def search(self) -> SearchOutcome:
         """Search theta on the validation samples, or return what was found before."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lorecall.bench.reading import PartReading, read_fitted, read_losses
-from lorecall.core.checks import check_range
+from lorecall.core.options import check_options, option
 from lorecall.errors import ConfigError
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.metrics.overlap import persona_f1, persona_tokens
@@ -22,25 +22,16 @@ from lorecall.systems.contract import Budget, Fitted, Person
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSettings:
-    """How much is asked.
-
-    Args:
-        limits: The longest prompt and response.
-        test_samples: Most test samples read, evenly spaced.
-        n_recall: Most questions of recall.
-        n_control: Samples of other people for the control.
-        seed: Seed of everything random.
-    """
+    """How much is asked; `limits` has the longest prompt and response."""
 
     limits: TrainSettings = field(default_factory=TrainSettings)
-    test_samples: int = 32
-    n_recall: int = 24
-    n_control: int = 24
+    test_samples: int = option(32, "Most test samples read, evenly spaced.", low=1)
+    n_recall: int = option(24, "Most questions of recall.", low=1)
+    n_control: int = option(24, "Samples of other people for the control.", low=1)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("test_samples", "n_recall", "n_control"):
-            check_range(name, getattr(self, name), low=1)
+        check_options(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +45,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """How like the person the answers are.
+    """How like the person the answers are: the loss of the true ones, and Persona F1.
 
-    Args:
-        loss: Of the person's own test responses.
-        own: Persona F1 of the answers against the person's content.
-        other: The same against another's; None where there is nobody else.
-        n_own: |H|.
-        n_other: |H| of the other, 0 where there is nobody.
-        n: Test samples.
+    `own` is against the person's content, of `n_own` words, `other` against another's.
     """
 
     loss: Change

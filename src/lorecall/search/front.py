@@ -136,31 +136,12 @@ def converged(trace: Sequence[float] | Values, *, rounds: int = 5, gain: float =
     return now - before < gain * before or now == before
 
 
-def choose(candidates: Sequence[TrialOutcome], on_front: NDArray[np.bool_] | None = None) -> int:
-    """Choose a point (SPEC section 4): the highest ROUGE-L on the front.
+def choose(candidates: Sequence[TrialOutcome], on_front: NDArray[np.bool_]) -> int:
+    """Return which candidate is chosen (SPEC section 4): the highest ROUGE-L on the front.
 
     Among the front's points within one standard error of it (its own error), the lowest loss; then
     the fewest parameters; then the first.
-
-    Args:
-        candidates: What there is, n of them.
-        on_front: Which of them are on the front, shape (n,); that of loss and ROUGE-L when None.
-
-    Returns:
-        Its index in `candidates`.
-
-    Raises:
-        ConfigError: There is no candidate.
     """
-    if not candidates:
-        raise ConfigError(
-            "there must be something to choose from",
-            expected="1 candidate or more",
-            got="none",
-            next_step="Finish a trial first.",
-        )
-    if on_front is None:
-        on_front = pareto(np.array([[-c.loss, c.rouge_l] for c in candidates]))
     front: list[int] = np.flatnonzero(on_front).tolist()
     best = max((candidates[i] for i in front), key=lambda c: c.rouge_l)
     near = [i for i in front if candidates[i].rouge_l >= best.rouge_l - best.rouge_l_error]

@@ -68,10 +68,11 @@ class Fitted:
     @property
     def theta(self) -> InjectionConfig | None:
         """Where and how it injects a memory; None for a system that injects none itself."""
-        return None if self._memory is None else self._memory.config
+        return None if self.memory is None else self.memory.config
 
     @property
-    def _memory(self) -> StoredMemory | None:
+    def memory(self) -> StoredMemory | None:
+        """What it has in the weights."""
         return self.responder.memory if isinstance(self.responder, ModelResponder) else None
 
     def save(self, folder: Path) -> None:
@@ -80,8 +81,8 @@ class Fitted:
         Args:
             folder: Where they go; made where it is not there.
         """
-        if (memory := self._memory) is not None:
-            memory.save(folder / "memory")
+        if self.memory is not None:
+            self.memory.save(folder / "memory")
         if self.notes is not None:
             self.notes.save(folder / "notes.json")
 

@@ -5,8 +5,7 @@ all point much the same way, so the mean of a few plain sentences, the same for 
 off first: unrelated texts then come out near a cosine of 0.
 """
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -31,32 +30,12 @@ PLAIN_SENTENCES = (
 )
 
 
-@runtime_checkable
-class Embedder(Protocol):
-    """Gives a text's direction."""
-
-    def embed(self, text: str) -> Direction:
-        """Embed one text."""
-        ...
-
-
-class BaseEmbedder:
-    """Embeds with the base alone."""
-
-    def __init__(self, base: LanguageModel) -> None:
-        self._base = base
-        if base not in _CENTRES:
-            _CENTRES[base] = np.mean([_mean_state(base, text) for text in PLAIN_SENTENCES], axis=0)
-        self._centre = _CENTRES[base]
-
-    def embed(self, text: str) -> Direction:
-        """Embed one text, by itself: a batch would round it otherwise."""
-        return _direction(_mean_state(self._base, text) - self._centre)
-
-
-def cosines(query: Direction, others: Sequence[Direction]) -> Direction:
-    """Return the cosine of each of some directions with one. *Shape:* (others,)."""
-    return np.array([float(query @ other) for other in others])
+def embedder_of(base: LanguageModel) -> Callable[[str], Direction]:
+    """Return what embeds one text with the base alone, by itself: a batch would round it."""
+    if base not in _CENTRES:
+        _CENTRES[base] = np.mean([_mean_state(base, text) for text in PLAIN_SENTENCES], axis=0)
+    centre = _CENTRES[base]
+    return lambda text: _direction(_mean_state(base, text) - centre)
 
 
 _CENTRES: WeakKeyDictionary[LanguageModel, Direction] = WeakKeyDictionary()

@@ -18,16 +18,12 @@ from lorecall.train.reading import Reader
 
 
 @runtime_checkable
-class NotesRecall(Protocol):
+class NotesRecall(Recall, Protocol):
     """A recall that says which notes it keeps for the person."""
 
     @property
     def kept(self) -> tuple[Note, ...]:
         """What must be stored so that it can recall."""
-        ...
-
-    def recall(self, query: str, *, before: str | None = None) -> Sequence[str]:
-        """As `lorecall.lm.prompts.Recall`."""
         ...
 
 

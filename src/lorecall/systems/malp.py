@@ -14,7 +14,7 @@ for all patients. What it leaves open is read so:
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
@@ -25,7 +25,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.records import DEFAULT_RANK, InjectionConfig
 from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.systems.embeddings import BaseEmbedder, Direction, Embedder, cosines
+from lorecall.systems.embeddings import Direction, embedder_of
 from lorecall.systems.fitting import trained
 from lorecall.systems.lexical import Mask, nearest, normalised
 from lorecall.systems.notes import Note
@@ -112,9 +112,9 @@ class MalpRecall:
         final: Both memories at the end of the training part.
     """
 
-    def __init__(self, past: Past, embedder: Embedder) -> None:
+    def __init__(self, past: Past, embed: Callable[[str], Direction]) -> None:
         self._past = past
-        self._embed = lru_cache(maxsize=N_EMBEDDED)(embedder.embed)
+        self._embed = lru_cache(maxsize=N_EMBEDDED)(embed)
         memory = TwoTermMemory()
         self._states = [memory.state]  # before each dialogue
         for places in past.dialogues:
@@ -152,7 +152,8 @@ class MalpRecall:
         items = [item for item in state.long if among[item.note]]
         if not items:
             return None
-        near = cosines(self._embed(asked), [self._directions[i.key] for i in items])
+        query = self._embed(asked)
+        near = [float(query @ self._directions[item.key]) for item in items]  # cosines
         best = int(np.argmax(near))
         return items[best].note if near[best] >= MIN_COSINE else None
 
@@ -171,7 +172,7 @@ class Malp:
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Go through the person's dialogues, then train with what each prompt would recall."""
-        recall = MalpRecall(Past(person), BaseEmbedder(base))
+        recall = MalpRecall(Past(person), embedder_of(base))
         config = random_layers(base.n_layers, seed=budget.seed)
         sizes = {
             "short_term": float(len(recall.final.short)),

@@ -5,8 +5,6 @@ from typing import ClassVar
 
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import StoredMemory
-from lorecall.reply.responder import ModelResponder
 from lorecall.systems.about import About
 from lorecall.systems.contract import Budget, Fitted, Person, System
 from lorecall.systems.fitting import MatchingRecall, fit_length, fitted
@@ -47,7 +45,14 @@ class WithRetrieval:
             ConfigError: The system has no memory, or puts notes in the prompt itself.
         """
         inner = self.system.fit(person, base, budget)
-        memory, recall = self._memory(inner), retrieving(person)
+        memory, recall = inner.memory, retrieving(person)
+        if memory is None or inner.notes is not None:
+            raise ConfigError(
+                "retrieval is put beside a memory in the weights",
+                expected="a system with a memory and without notes of its own",
+                got=self.system.about.name,
+                next_step="Take that system as it is, or one that trains a memory alone.",
+            )
         decoding = fit_length(person, base, budget, memory=memory, recall=recall)
         return fitted(
             person,
@@ -58,18 +63,6 @@ class WithRetrieval:
             recall=recall,
             facts=inner.facts,
         )
-
-    def _memory(self, inner: Fitted) -> StoredMemory:
-        responder = inner.responder
-        memory = responder.memory if isinstance(responder, ModelResponder) else None
-        if memory is None or inner.notes is not None:
-            raise ConfigError(
-                "retrieval is put beside a memory in the weights",
-                expected="a system with a memory and without notes of its own",
-                got=self.system.about.name,
-                next_step="Take that system as it is, or one that trains a memory alone.",
-            )
-        return memory
 
 
 def retrieving(person: Person, *, n_notes: int = N_NOTES) -> MatchingRecall:

@@ -5,7 +5,7 @@ memory are kept in a folder, so that a killed evaluation goes on with the trials
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorecall.core.progress import SilentReporter
@@ -20,11 +20,12 @@ from lorecall.systems.about import MEMORY, About
 from lorecall.systems.contract import Budget, Fitted, Person
 
 
+@dataclass(frozen=True, slots=True)
 class SearchedMemory:
     """A searched memory."""
 
-    def __init__(self, settings: LearnSettings, *, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+    settings: LearnSettings
+    folder: Path
 
     @property
     def about(self) -> About:
