@@ -14,7 +14,7 @@ from lorecall.search.records import Trial
 from lorecall.search.space import InjectionSpace
 
 NARROW = InjectionSpace(n_layers=3, max_loras=4)
-WIDE = replace(NARROW, scalings=(0.5, 1.0, 2.0), dropouts=(0.0, 0.1))
+WIDE = replace(NARROW, scalings=(0.5, 1.0, 2.0))
 THETA = InjectionConfig(layers=(0, 2), n_loras=2, rank=8)
 
 
@@ -41,26 +41,26 @@ def run_of(*configs: InjectionConfig) -> SimpleNamespace:
 
 
 def test_a_narrower_run_lies_inside_a_wider_space() -> None:
-    """With the paper's scaling and dropout; how many parameters it had is known as well."""
+    """With the paper's scaling; how many parameters it had is known as well."""
     prior = prior_of(run_of(THETA), WIDE, Objectives("parameters"))
     assert prior.values == ((3.0, 10.0, log2(1024)),)
     (params,) = prior.params
-    assert (params["scaling"], params["dropout"]) == (1.0, 0.0)
+    assert params["scaling"] == 1.0
     assert WIDE.config(params) == THETA
     assert prior_of(run_of(THETA), WIDE, Objectives()).values == ((3.0, 10.0),)
 
 
 def test_of_a_wider_run_what_lies_inside_is_taken() -> None:
     """The rest would be another model here."""
-    prior = prior_of(run_of(replace(THETA, dropout=0.1), THETA), NARROW, Objectives())
+    prior = prior_of(run_of(replace(THETA, scaling=2.0), THETA), NARROW, Objectives())
     assert prior.values == ((4.0, 11.0),)
-    assert "dropout" not in prior.params[0]
+    assert "scaling" not in prior.params[0]
 
 
 def test_a_run_with_nothing_inside_is_refused() -> None:
     """The line says what both have."""
     steep = replace(NARROW, scalings=(2.0, 4.0))
-    with pytest.raises(ConfigError, match=r"scaling 2, 4, dropout 0, got .* scaling 1, dropout 0"):
+    with pytest.raises(ConfigError, match=r"scaling 2, 4, got .* scaling 1"):
         prior_of(run_of(THETA), steep, Objectives())
     with pytest.raises(ConfigError, match="got the run of user ada"):
         prior_of(run_of(replace(THETA, scaling=4.0)), WIDE, Objectives())

@@ -132,13 +132,11 @@ class DatasetTables:
 
 
 class Measured:
-    """The finished cells of one dataset as numbers: users x samples x systems.
+    """The finished cells of one dataset as numbers: users x samples x systems that have cells.
 
     Attributes:
-        systems: Those with a finished cell.
         users: complete user -> system -> its cells, a seed each.
         metrics: Those that every finished cell has.
-        n_resamples: Of every bootstrap.
     """
 
     def __init__(

@@ -74,11 +74,7 @@ def opened(path: Path) -> Generator[BinaryIO]:
 
 
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
-    """Return each line, or why it cannot be read.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Return each line, or why it cannot be read."""
     with opened(path) as file:
         offset, number = file.tell(), 0
         while content := file.readline(MAX_LINE_BYTES):

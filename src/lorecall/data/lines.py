@@ -9,11 +9,7 @@ from lorecall.data.events import Dropped
 
 
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
-    """Return each line, or the drop that it is when it cannot be read.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
+    """Return each line, or the drop that it is when it cannot be read."""
     for line in jsonl.lines(path, blank=blank):
         if isinstance(line, Line):
             yield line

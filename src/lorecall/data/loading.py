@@ -187,7 +187,8 @@ def summarise(
                 dropped[event.reason] += 1
                 n_problems += event.broken
                 if event.broken and n_problems <= MAX_PROBLEMS:
-                    problems.append(_problem(event))
+                    reason = event.detail or event.reason
+                    problems.append(Problem(line=event.place, reason=reason, file=event.file))
             elif isinstance(event, Said):
                 (users.text_once if event.again else users.text)(event.user, event.text)
         return Summary(
@@ -203,10 +204,6 @@ def summarise(
             problems=tuple(problems),
             n_problems=n_problems,
         )
-
-
-def _problem(drop: Dropped) -> Problem:
-    return Problem(line=drop.place, reason=drop.detail or drop.reason, file=drop.file)
 
 
 def _events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:

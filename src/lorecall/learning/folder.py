@@ -159,15 +159,12 @@ def files_of(run: Path) -> tuple[Path, ...]:
 
 
 def _check_usable(path: Path) -> None:
+    """Refuse a folder that holds more than a run leaves that was killed before its first file."""
     if not path.exists() or (path / RUN_FILE).is_file():
         return
-    if not path.is_dir() or not all(_is_trace(file.name) for file in path.iterdir()):
+    traces = (".lock", f".{RUN_FILE}.")
+    if not path.is_dir() or not all(file.name.startswith(traces) for file in path.iterdir()):
         raise _occupied(path)
-
-
-def _is_trace(name: str) -> bool:
-    """Know what a run leaves that was killed before its first file was whole."""
-    return name == ".lock" or name.startswith(f".{RUN_FILE}.")
 
 
 def _occupied(path: Path) -> RunError:

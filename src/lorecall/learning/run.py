@@ -32,12 +32,8 @@ _FP32_BYTES = 4
 class FitSummary:
     """How a memory was made, as its stage left it; all zero for the base itself.
 
-    Args:
-        trial: The number of the trial whose theta it has; None where it is no trial's.
-        curve: (epoch, validation loss), the base's own first.
-        n_parameters: How many numbers were trained.
-        train_s: Seconds of training, of all finalists.
-        length_s: Seconds of fitting how long its replies are.
+    `trial` is the number of the trial whose theta it has, `curve` holds (epoch, validation loss),
+    the base's own first; `train_s` is of all finalists, `length_s` of fitting how long replies are.
     """
 
     trial: int | None = None

@@ -107,12 +107,6 @@ def n_initial(result: RunResult) -> int:
     return min(initial, len(result.trials)) if isinstance(initial, int) else 0
 
 
-def _describe(trial: Trial, n_layers: int) -> str:
-    """Write a trial's number and its theta, as lines of HTML."""
-    layers = layer_ranges(tuple(trial.config.modules_per_layer()))
-    return f"trial {trial.number}<br>{theta_words(trial.config, n_layers)}<br>layers {layers}"
-
-
 def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str) -> Figure:
     return {
         "type": "scatter",
@@ -126,9 +120,11 @@ def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str)
 
 
 def _hover(trial: Trial, result: RunResult) -> str:
-    text = _describe(trial, result.n_layers)
-    size = f"<br>{trial.n_parameters:,} parameters"
-    return text + size if counts_parameters(result) else text
+    """Write a trial's number and its theta, as lines of HTML."""
+    theta = theta_words(trial.config, result.n_layers)
+    layers = layer_ranges(tuple(trial.config.modules_per_layer()))
+    size = f"<br>{trial.n_parameters:,} parameters" if counts_parameters(result) else ""
+    return f"trial {trial.number}<br>{theta}<br>layers {layers}{size}"
 
 
 def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:

@@ -34,12 +34,17 @@ def render(result: RunResult) -> str:
         (objective, _chart(figure, f"importance-{i}"))
         for i, (objective, figure) in enumerate(figures.importance(result).items())
     ]
+    drawn = {
+        "pareto": figures.pareto(result),
+        "hypervolume": figures.hypervolume(result),
+        "curves": figures.loss_curves(result),
+    }
     values = {
         "result": result,
         "words": words,
         "plotly": Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
         "strip": partial(_strip, n_layers=result.n_layers),
-        "charts": _charts(result),
+        "charts": {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()},
         "panels": panels,
         "systems": words.scored_systems(result),
         "metrics": words.scored_metrics(result),
@@ -48,15 +53,6 @@ def render(result: RunResult) -> str:
         "n_initial": figures.n_initial(result),
     }
     return render_page("report.html.j2", values)
-
-
-def _charts(result: RunResult) -> dict[str, Markup]:
-    drawn = {
-        "pareto": figures.pareto(result),
-        "hypervolume": figures.hypervolume(result),
-        "curves": figures.loss_curves(result),
-    }
-    return {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()}
 
 
 def _chart(figure: figures.Figure, name: str) -> Markup:

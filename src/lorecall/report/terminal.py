@@ -204,14 +204,15 @@ def _section(title: str, body: RenderableType) -> tuple[RenderableType, ...]:
 
 
 def _about(result: RunResult) -> Table:
-    rows = [
-        ("user", result.user),
-        ("dataset", result.dataset),
-        ("base model", result.model),
-        ("samples", split_words(result.split)),
-        ("finished", moment(result.finished_at)),
-    ]
-    return facts(rows)
+    return facts(
+        [
+            ("user", result.user),
+            ("dataset", result.dataset),
+            ("base model", result.model),
+            ("samples", split_words(result.split)),
+            ("finished", moment(result.finished_at)),
+        ]
+    )
 
 
 def _settings(result: RunResult) -> Table:

@@ -60,17 +60,9 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    """What one memory knows of its person.
+    """What one memory knows of its person; a part that could not be asked is None.
 
-    Args:
-        user: Whose.
-        dataset: Of which.
-        style: How like the person its answers are.
-        recall: Whether it knows what was said; None where that could not be asked.
-        absence: Whether it makes things up; None where nothing could be asked.
-        control: Loss of other people's test responses with the same memory: it should not fall;
-            None where there is nobody else.
-        ability: What it cost in general ability.
+    `control` is the loss of other people's test responses with the same memory: it should not fall.
     """
 
     user: str

@@ -4,7 +4,6 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -160,22 +159,19 @@ def _has_twin(
 def _storage(url: str) -> BaseStorage:
     """Open a storage that takes heartbeats; SQLite waits for other writers."""
     patient = {"connect_args": {"timeout": _BUSY_S}} if url.startswith("sqlite") else None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna calls heartbeats that
-        for _ in range(_TRIES):
-            try:
-                return _opened(url, patient)
-            except (SQLAlchemyError, StorageInternalError) as reason:
-                if not _is_being_made(reason):
-                    raise
-                time.sleep(_PAUSE_S)
-        return _opened(url, patient)
-
-
-def _opened(url: str, engine: dict[str, Any] | None) -> RDBStorage:
-    return RDBStorage(
-        url, engine_kwargs=engine, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
-    )
+    tried = 0
+    while True:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna calls heartbeats that
+                return RDBStorage(
+                    url, engine_kwargs=patient, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S
+                )
+        except (SQLAlchemyError, StorageInternalError) as reason:
+            tried += 1
+            if tried > _TRIES or not _is_being_made(reason):
+                raise
+            time.sleep(_PAUSE_S)
 
 
 def _is_being_made(reason: BaseException | None) -> bool:

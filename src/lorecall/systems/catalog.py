@@ -56,7 +56,7 @@ def systems() -> dict[str, Entry]:
         'memory'
     """
     fixed = [each for each in declared("lorecall.systems", "SYSTEMS") if isinstance(each, System)]
-    memory, *ablations = (_memory(space) for space in _spaces())
+    memory, *ablations = map(_memory, sorted(get_args(Searched), key=lambda space: space != "all"))
     entries = [*map(_fixed, fixed), memory, _with_retrieval(memory), *ablations]
     return {entry.about.name: entry for entry in sorted(entries, key=_takes)}
 
@@ -110,12 +110,6 @@ def make_system(name: str, settings: LearnSettings, *, folder: Path) -> System:
     """
     (known,) = system_names([name])
     return systems()[known].make(settings, folder)
-
-
-def _spaces() -> tuple[Searched, ...]:
-    """Return what can be searched, all of it first."""
-    every: tuple[Searched, ...] = get_args(Searched)
-    return tuple(sorted(every, key=lambda space: space != "all"))
 
 
 def _fixed(system: System) -> Entry:
