@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell
+from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell, to_stay
 from lorecall.core.text import printable
 from lorecall.errors import ConfigError
 from lorecall.records import Decoding
@@ -56,9 +56,10 @@ class Sides:
 
         if model is not None:
             check_name(model)  # before what takes seconds
-        from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
-        from lorecall.reply.memory import Memory  # noqa: PLC0415
-        from lorecall.reply.responder import VanillaResponder  # noqa: PLC0415
+        with to_stay():
+            from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
+            from lorecall.reply.memory import Memory  # noqa: PLC0415
+            from lorecall.reply.responder import VanillaResponder  # noqa: PLC0415
 
         name = StoredMemory.load(folder).manifest.base.name
         base = base_of(model, device, four_bit=four_bit, default=name)

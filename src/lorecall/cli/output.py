@@ -1,5 +1,6 @@
 """What the commands share: options, the base, what Ctrl-C does, and how things are shown."""
 
+import gc
 import json
 import sys
 from collections.abc import Generator, Iterable, Mapping
@@ -64,11 +65,12 @@ def base_options(values: Mapping[str, object]) -> BaseOptions:
 
 def load_base(options: BaseOptions) -> "LanguageModel":
     """Load the base a command was asked to use."""
-    from lorecall.lm.base import LanguageModel  # noqa: PLC0415
-    from lorecall.lm.device import set_threads  # noqa: PLC0415
+    with to_stay():
+        from lorecall.lm.base import LanguageModel  # noqa: PLC0415
+        from lorecall.lm.device import set_threads  # noqa: PLC0415
 
-    set_threads()
-    return LanguageModel.load(options.model, device=options.device, four_bit=options.four_bit)
+        set_threads()
+        return LanguageModel.load(options.model, device=options.device, four_bit=options.four_bit)
 
 
 def base_of(
@@ -78,6 +80,21 @@ def base_of(
     named = {"base.model": model or default, "base.device": device, "base.four_bit": four_bit}
     values = {name: value for name, value in named.items() if value is not None}
     return load_base(base_options(values))
+
+
+@contextmanager
+def to_stay() -> Generator[None]:
+    """Import and load what is needed to the end, without looking for garbage in it.
+
+    Python looks through all objects again and again while libraries are imported, and once more
+    when it ends: without that, an answer is there a third sooner.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
