@@ -98,13 +98,21 @@ def test_unreachable_storage_takes_no_folder(
     assert not (tmp_path / "o").exists()
 
 
-def test_unknown_architecture_lists_the_supported(tmp_path: Path, learn_command: Command) -> None:
-    """A model of another architecture is refused before its weights are read."""
-    folder = tmp_path / "bert"
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ('{"model_type": "nothing-known"}', "model_type llama, "),
+        ('{"model_type": "t5", "is_encoder_decoder": true}', "encodes one text and decodes"),
+    ],
+)
+def test_what_can_be_no_base_is_refused(
+    tmp_path: Path, learn_command: Command, config: str, said: str
+) -> None:
+    """Before its weights are read; the line lists what has a family."""
+    folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "bert"}')
-    line = refused(*learn_command(tmp_path / "o", "--model", str(folder)))
-    assert "llama, gpt2, roberta" in line
+    (folder / "config.json").write_text(config)
+    assert said in refused(*learn_command(tmp_path / "o", "--model", str(folder)))
     assert not (tmp_path / "o").exists()
 
 

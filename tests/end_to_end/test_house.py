@@ -83,13 +83,13 @@ def test_few_modules_stand_at_the_root() -> None:
 
 
 def test_no_room_is_the_whole_house() -> None:
-    """Of the source no package holds more than 16%."""
+    """Of the source no package, a folder with its own modules, holds more than 15%."""
     lines: Counter[str] = Counter()
     for path in FILES:
         parts = path.relative_to(SOURCE).parts
-        lines[parts[0]] += len(path.read_text(encoding="utf-8").splitlines())
+        lines["/".join(parts[:-1])] += len(path.read_text(encoding="utf-8").splitlines())
     largest = max(lines.values()) / lines.total()
-    assert largest <= 0.16
+    assert largest <= 0.15
 
 
 def test_files_can_be_read_at_once() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.data.catalog import load_history
+from lorecall.data import load_history, split_history
 from lorecall.errors import LorecallError
 from lorecall.learning.search import Plan
-from lorecall.learning.workers import Workers
+from lorecall.learning.workers import workers_beside
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.settings import preset
@@ -61,15 +61,17 @@ def test_workers_need_a_base_that_can_be_loaded(tmp_path: Path, history_file: Pa
     """A model made on the spot has no name to load it by; one worker does without."""
     base: LanguageModel = tiny_base("llama", n_layers=3, seed=0)
     plan = Plan(
-        history=load_history(history_file, user="ada"),
+        split=split_history(load_history(history_file, user="ada")),
         settings=preset(),
         storage="sqlite://",
         study_name="s",
-        base_loss=1.0,
     )
-    with pytest.raises(LorecallError):
-        Workers(base, plan, n=1, folder=tmp_path, say=lambda _: None)
-    with Workers(base, plan, n=0, folder=tmp_path, say=lambda _: None) as nobody:
+    with (
+        pytest.raises(LorecallError),
+        workers_beside(base, plan, n=1, folder=tmp_path, say=lambda _: None),
+    ):
+        pass
+    with workers_beside(base, plan, n=0, folder=tmp_path, say=lambda _: None) as nobody:
         nobody.tend()
 
 

@@ -68,12 +68,13 @@ def test_result_has_every_documented_field(finished: Path) -> None:
     assert result["signature"]["rougeL"].startswith("rougeL|rouge-score")
 
 
-def test_search_never_reads_the_test_split(finished: Path) -> None:
-    """What a trial saw is the validation part: its size, not the test's."""
+def test_systems_are_read_on_the_test_split(finished: Path) -> None:
+    """What each system is read on is the test part: its size, and each system once."""
     result = read_result(finished)
-    stage = json.loads((finished / "stages" / "vanilla.json").read_text())
-    assert len(stage["valid_losses"]) == result["split"]["valid"]
-    assert len(stage["losses"]) == result["split"]["test"]
+    for name in ("vanilla", "default-lora", "memory"):
+        stage = json.loads((finished / "stages" / f"{name}.json").read_text())
+        assert len(stage["reading"]["losses"]) == result["split"]["test"]
+        assert len(stage["reading"]["responses"]) == result["split"]["test"]
 
 
 def test_memory_manifest_names_its_training(finished: Path) -> None:

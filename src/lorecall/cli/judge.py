@@ -72,11 +72,11 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
         chosen = CachedJudge(asked, answers, seed=seed)
         reporter.plan(min(probe_n, len(given)) + len(given))
         reporter.doing("probing the judge")
-        probe = probe_judge(chosen, given, n=probe_n, seed=seed, on_judged=reporter.advance)
+        probe = probe_judge(chosen, given, n=probe_n, seed=seed, on_judged=reporter.finish)
         if not despite_probe:
             require_passed(probe, chosen)
         reporter.doing("judging")
-        judged = judge_pairs(chosen, given, probe=probe.outcome, on_judged=reporter.advance)
+        judged = judge_pairs(chosen, given, probe=probe.outcome, on_judged=reporter.finish)
     write_records(out, judged)
     for file in (answers, answers.with_suffix(".lock")):
         file.unlink(missing_ok=True)

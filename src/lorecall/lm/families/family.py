@@ -157,7 +157,7 @@ def ffn_linear(model: PreTrainedModel, path: str) -> nn.Module:
 
 
 def linear_shape(linear: nn.Module) -> tuple[int, int]:
-    """Give (d, k): the numbers of outputs and inputs, however the weight is stored."""
+    """Return (d, k): the numbers of outputs and inputs, however the weight is stored."""
     if isinstance(linear, Conv1D):  # weight is k x d
         k, d = linear.weight.shape
         return d, k
