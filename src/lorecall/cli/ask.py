@@ -1,5 +1,6 @@
 """`lorecall ask`: one query, answered with a memory, without it, or both."""
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,6 +57,9 @@ class Sides:
 
         if model is not None:
             check_name(model)  # before what takes seconds
+        # a thread that waits for another gives its core away at once: one that something else keeps
+        # busy makes a short reply take many times as long otherwise. Read when torch is imported
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         with to_stay():
             from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
             from lorecall.reply.memory import Memory  # noqa: PLC0415
