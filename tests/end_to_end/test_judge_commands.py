@@ -166,8 +166,9 @@ def test_a_local_base_judges(pairs: Path, tmp_path: Path, model_folder: Path) ->
     command = [sys.executable, "-m", "lorecall", *map(str, (*arguments, *options))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "\nerror: a judge must pass its sanity probe" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    progress, refusal = done.stderr.splitlines()
+    assert progress == "1 of 5: probing the judge"
+    assert refusal.startswith("error: a judge must pass its sanity probe")
     found = json.loads(invoke(*arguments, *options, "--despite-probe", "--json").stdout)
     assert found["win_rates"][0]["unparsable"] == 3
     assert {json.loads(line)["label"] for line in out.read_text().splitlines()} == {None}
