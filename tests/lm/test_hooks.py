@@ -12,7 +12,7 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.hooks import Acting, acting, hook_linears
-from lorecall.lm.lora import Pair
+from lorecall.lm.lora import CallPair
 from lorecall.records import InjectionConfig
 
 Fill = Callable[..., dict[str, Tensor]]
@@ -24,7 +24,7 @@ def hooked() -> tuple[nn.Linear, Acting]:
     """Make a linear that has a hook, and a pair for it that adds the sum of the inputs."""
     linear = nn.Linear(3, 2)
     hook_linears([linear])
-    pair = Pair(torch.ones(1, 3), torch.ones(2, 1), 1.0)
+    pair = CallPair(torch.ones(1, 3), torch.ones(2, 1), 1.0)
     return linear, Acting(pairs={linear: pair})
 
 

@@ -18,7 +18,7 @@ from lorecall.lm.engine.linears import (
     can_reorder,
     weight_of,
 )
-from lorecall.lm.lora import LoraPair, Pairs
+from lorecall.lm.lora import CallPairs, LoraPair
 
 K = 12
 CLOSE = {"atol": 1e-5, "rtol": 1e-5}
@@ -29,11 +29,11 @@ reordered = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Memory:
-    """Pairs, as an injection gives them."""
+    """CallPairs, as an injection gives them."""
 
     pairs: tuple[LoraPair, ...] = ()
 
-    def for_call(self) -> Pairs:
+    def for_call(self) -> CallPairs:
         """Return the pairs in the format of their linears."""
         return {p.linear: p.for_call(weight_of(p.linear).dtype) for p in self.pairs}
 

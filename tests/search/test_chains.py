@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from lorecall.search.chains import CHAINS, ChainState, last_states
+from lorecall.search.chains import CHAINS, ChainState, last_draws
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def test_the_last_suggestion_before_a_trial_counts(state: ChainState) -> None:
     study = optuna.create_study()
     trials = [study.ask() for _ in range(4)]
     storage = study._storage
-    assert last_states(study.trials, before=4) == []
+    assert last_draws(study.trials, before=4) == []
     for trial, step in ((trials[0], 0.1), (trials[1], 0.2), (trials[3], 0.4)):
         value = {**state.as_json(), "step": step}
         storage.set_trial_system_attr(trial._trial_id, CHAINS, [value])
-    assert [s.step for s in last_states(study.trials, before=3)] == [0.2]
-    assert [s.step for s in last_states(study.trials, before=1)] == [0.1]
+    assert [s.step for s in last_draws(study.trials, before=3)] == [0.2]
+    assert [s.step for s in last_draws(study.trials, before=1)] == [0.1]

@@ -40,7 +40,7 @@ WORKER = "lorecall.bench.run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class BenchJob:
     """What one process beside the first is to do."""
 
     plan: BenchPlan
@@ -93,8 +93,8 @@ def run_bench(
     with open_run(out, identity_of(plan, base)):
         bench = Bench(plan=plan, folder=out, base=base, make=systems_of(plan, out), session=session)
         jobs = [
-            TypeAdapter(Job).dump_json(
-                Job(plan=plan, folder=out.resolve(), base=BaseAt.of(base, k), session=session)
+            TypeAdapter(BenchJob).dump_json(
+                BenchJob(plan=plan, folder=out.resolve(), base=BaseAt.of(base, k), session=session)
             )
             for k in range(1, workers)
         ]
@@ -195,7 +195,7 @@ class _Watch:
 
 def main() -> None:
     """Do the job that comes on standard input, with a base of its own."""
-    job = TypeAdapter(Job).validate_json(take_job())
+    job = TypeAdapter(BenchJob).validate_json(take_job())
     set_threads()
     Bench(
         plan=job.plan,

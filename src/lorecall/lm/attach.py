@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import check_linears, ffn_linear, linear_shape
-from lorecall.lm.lora import LoraPair, Pairs, kaiming_uniform
+from lorecall.lm.lora import CallPairs, LoraPair, kaiming_uniform
 from lorecall.records import InjectionConfig
 
 
@@ -124,7 +124,7 @@ class Injection:
         """The pairs, in a fixed order."""
         return tuple(self._pairs.values())
 
-    def for_call(self) -> Pairs:
+    def for_call(self) -> CallPairs:
         """Return the pairs as one call uses them."""
         return {pair.linear: pair.for_call(self.base.dtype) for pair in self.pairs}
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lorecall.lm.lora import Pairs
+from lorecall.lm.lora import CallPairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Acting:
             *Shape:* (batch or 1, tokens, 1)
     """
 
-    pairs: Pairs
+    pairs: CallPairs
     tokens: Tensor | None = None
 
 

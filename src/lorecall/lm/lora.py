@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from lorecall.lm.families.family import weight_of
 
 
-class Pair(NamedTuple):
+class CallPair(NamedTuple):
     """A low-rank pair as one call uses it.
 
     Args:
@@ -41,7 +41,7 @@ class Pair(NamedTuple):
         return update if self.scaling == 1 else self.scaling * update
 
 
-Pairs = Mapping[nn.Module, Pair]
+CallPairs = Mapping[nn.Module, CallPair]
 """The pairs of one memory in one call, by the base's linear that each is beside."""
 
 
@@ -62,15 +62,15 @@ class LoraPair:
         self.scaling = scaling
         self.down, self.up = nn.Parameter(down), nn.Parameter(up)
 
-    def for_call(self, dtype: torch.dtype) -> Pair:
+    def for_call(self, dtype: torch.dtype) -> CallPair:
         """Return the pair as a call uses it: as trained where gradients are made, else cast once.
 
         Args:
             dtype: The base's number format.
         """
         if torch.is_grad_enabled():
-            return Pair(self.down, self.up, self.scaling)
-        return Pair(self.down.detach().to(dtype), self.up.detach().to(dtype), self.scaling)
+            return CallPair(self.down, self.up, self.scaling)
+        return CallPair(self.down.detach().to(dtype), self.up.detach().to(dtype), self.scaling)
 
     @torch.no_grad()
     def merged(self) -> Tensor:

@@ -57,7 +57,7 @@ class ChainState:
         )
 
 
-def last_states(trials: Iterable[FrozenTrial], *, before: int) -> list[ChainState]:
+def last_draws(trials: Iterable[FrozenTrial], *, before: int) -> list[ChainState]:
     """Return where the chains ended of the last suggestion made before a trial; maybe none."""
     made = [t for t in trials if t.number < before and CHAINS in t.system_attrs]
     if not made:

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial
 
 from lorecall.core.checks import check_range
 from lorecall.errors import ConfigError, SpaceExhaustedError
-from lorecall.search.chains import CHAINS, last_states
+from lorecall.search.chains import CHAINS, last_draws
 from lorecall.search.discrete import MAX_LEVELS, DiscreteSpace, Params, Points, levels_of
 from lorecall.search.local_search import Untried
 from lorecall.search.observations import SUGGESTED, Observations, observe, queued_params
@@ -139,7 +139,7 @@ class SaasNehviSampler(BaseSampler):
         started = perf_counter()
         space = DiscreteSpace(search_space, canonical=self._canonical)
         trials = study.get_trials(deepcopy=False)
-        states = last_states(trials, before=trial.number)
+        states = last_draws(trials, before=trial.number)
         seen = observe(trials, asking=trial.number, space=space, directions=study.directions)
         suggester = Suggester(
             space=space,

@@ -40,7 +40,7 @@ SCALING = 4.0  # alpha 32 over rank 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class MemoryItem:
     """What is in a memory: its key, the place of its latest note, and how often it was seen."""
 
     key: str
@@ -52,16 +52,16 @@ class Item:
 class State:
     """Both memories at one moment, oldest first."""
 
-    short: tuple[Item, ...] = ()
-    long: tuple[Item, ...] = ()
+    short: tuple[MemoryItem, ...] = ()
+    long: tuple[MemoryItem, ...] = ()
 
 
 class TwoTermMemory:
     """Both memories, changed by one dialogue after another."""
 
     def __init__(self) -> None:
-        self._short: list[Item] = []
-        self._long: list[Item] = []
+        self._short: list[MemoryItem] = []
+        self._long: list[MemoryItem] = []
         self._n_dialogues = 0
 
     @property
@@ -88,7 +88,7 @@ class TwoTermMemory:
             self._long[known] = replace(self._long[known], note=note)
             return
         again = _nearest(key, self._short)
-        item = Item(key=key, note=note)
+        item = MemoryItem(key=key, note=note)
         if again is not None:
             old = self._short.pop(again)
             item = replace(old, note=note, seen=old.seen + 1)
@@ -99,7 +99,7 @@ class TwoTermMemory:
         del self._short[:-CAPACITY]
 
 
-def _nearest(key: str, items: Sequence[Item]) -> int | None:
+def _nearest(key: str, items: Sequence[MemoryItem]) -> int | None:
     """Return the place of the item whose key is nearest; None where none is near."""
     found = nearest(key, [item.key for item in items])
     return found[0] if found else None

@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lorecall.lm.engine.kernels import paired_linear
 from lorecall.lm.families.family import bias_of, weight_of
-from lorecall.lm.lora import LoraPair, Pairs
+from lorecall.lm.lora import CallPairs, LoraPair
 
 FEW_ROWS = 96
 _HINT = 32  # rows that the order is chosen for
@@ -67,7 +67,7 @@ class WeightCopies:
 
 
 @runtime_checkable
-class Memory(Protocol):
+class AttachedMemory(Protocol):
     """What a call needs to know of a memory."""
 
     @property
@@ -75,7 +75,7 @@ class Memory(Protocol):
         """Its pairs."""
         ...
 
-    def for_call(self) -> Pairs:
+    def for_call(self) -> CallPairs:
         """Return the pairs as one call uses them."""
         ...
 
@@ -95,7 +95,7 @@ class Linears:
     """
 
     def __init__(
-        self, copies: WeightCopies, memories: Sequence[Memory] = (), *, merge: bool = False
+        self, copies: WeightCopies, memories: Sequence[AttachedMemory] = (), *, merge: bool = False
     ) -> None:
         self.copies = copies
         self._own: dict[tuple[nn.Module, ...], ReorderedWeight] = {}
