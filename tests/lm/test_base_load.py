@@ -43,7 +43,7 @@ def test_a_folder_is_loaded(tmp_path: Path, family: str, state_hash: StateHash) 
     base = LanguageModel.load(str(folder), device="cpu", dtype="float32")
     assert state_hash(base) == state_hash(tiny_base(family, n_layers=2))
     assert not any(parameter.requires_grad for parameter in base.model.parameters())
-    assert base.format_reason == "asked for"
+    assert base.format_reason == "weights in float32: asked for"
     assert (base.name, base.n_layers, base.family.name) == (str(folder), 2, family)
     assert base.tokenizer("hi")["input_ids"] == tiny_base().tokenizer("hi")["input_ids"]
 

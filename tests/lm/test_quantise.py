@@ -1,18 +1,20 @@
 """A base in 4 bits: close to the plain one, and memories learn on it."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from torch import nn
 
-from lorecall.errors import MissingExtraError, ModelError
+from lorecall.errors import MissingExtraError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.quantise import quantise
+from lorecall.lm.quantise import four_bit_config
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import InjectionConfig, Sample
 from lorecall.train.engine import FastEngine, PlainEngine
@@ -22,27 +24,32 @@ CONFIG = InjectionConfig(layers=(1, 2), n_loras=2, rank=4)
 
 
 def four_bit(family: str = "llama") -> LanguageModel:
-    """Make a tiny base whose linears are in 4 bits."""
-    base = tiny_base(family, width=64)
-    quantise(base.model, torch.device("cpu"))
-    return LanguageModel(base.model, base.tokenizer, name="four", fingerprint="f", four_bit=True)
+    """Save a tiny base, and load it with its linears in 4 bits."""
+    tiny = tiny_base(family, width=64)
+    with TemporaryDirectory() as folder:
+        tiny.model.save_pretrained(folder)
+        tiny.tokenizer.save_pretrained(folder)
+        return LanguageModel.load(folder, device="cpu", dtype="float32", four_bit=True)
 
 
-@pytest.mark.parametrize("family", ["llama", "roberta"])
+@pytest.mark.parametrize("family", ["llama", "roberta", "gpt2", "gpt_neox", "gemma2"])
 def test_every_linear_of_the_body_is_in_four_bits(family: str) -> None:
     """The head and the embeddings stay as they were."""
     base = four_bit(family)
     kinds = {type(m) for m in base.model.base_model.modules() if isinstance(m, nn.Linear)}
     assert kinds == {bitsandbytes.nn.Linear4bit}
-    assert not isinstance(base.model.lm_head, bitsandbytes.nn.Linear4bit)
+    inside = set(base.model.base_model.modules())
+    outside = {type(module) for module in base.model.modules() if module not in inside}
+    assert bitsandbytes.nn.Linear4bit not in outside
     assert base.dtype == torch.float32
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
 def test_the_losses_are_close_to_the_plain_base(
-    make_samples: Callable[..., tuple[Sample, ...]],
+    family: str, make_samples: Callable[..., tuple[Sample, ...]]
 ) -> None:
     """Within a few percent, on both paths, which agree with each other."""
-    base, plain = four_bit(), tiny_base(width=64)
+    base, plain = four_bit(family), tiny_base(family, width=64)
     layout = PromptFormat(base.tokenizer)
     samples = [layout.encode(sample) for sample in make_samples(4)]
     fast = FastEngine(base).read(samples).losses
@@ -82,12 +89,6 @@ def test_answers_are_those_of_the_plain_path(
     assert fast == plain
 
 
-def test_gpt2_is_refused() -> None:
-    """Its maps are Conv1D, which bitsandbytes does not know."""
-    with pytest.raises(ModelError, match="Conv1D"):
-        quantise(tiny_base("gpt2").model, torch.device("cpu"))
-
-
 def test_loading_in_four_bits(tmp_path: Path) -> None:
     """From a folder, as `--four-bit` does; the fingerprint is that of the plain weights."""
     tiny = tiny_base(width=64)
@@ -99,7 +100,14 @@ def test_loading_in_four_bits(tmp_path: Path) -> None:
     assert loaded.fingerprint == plain.fingerprint
 
 
-def test_the_missing_extra_says_how_to_install_it() -> None:
+@pytest.mark.parametrize("package", ["bitsandbytes", "accelerate"])
+def test_the_missing_extra_says_how_to_install_it(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One line with the command."""
-    error = MissingExtraError("a 4-bit base", package="bitsandbytes", install="pip install x")
-    assert "pip install x" in str(error)
+    found = find_spec
+    monkeypatch.setattr(
+        "lorecall.lm.quantise.find_spec", lambda name: None if name == package else found(name)
+    )
+    with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'lorecall\[four-bit\]'"):
+        four_bit_config(tiny_base().model.config, torch.float32)

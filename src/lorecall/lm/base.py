@@ -23,13 +23,13 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from lorecall.errors import ModelError
-from lorecall.lm.device import DTypeName, choose_compute
+from lorecall.lm.device import Compute, DTypeName, choose_compute
 from lorecall.lm.families.family import ffn_linear, linear_shape
 from lorecall.lm.families.head import head_of, logit_scale_of
 from lorecall.lm.families.registry import check_structure, family_of
 from lorecall.lm.families.trial import check_computes
 from lorecall.lm.hooks import Acting, acting, hook_linears
-from lorecall.lm.quantise import quantise
+from lorecall.lm.quantise import four_bit_config, keep_layout
 from lorecall.lm.source import check_architecture, find_base
 from lorecall.settings import DEFAULT_BASE
 
@@ -114,13 +114,9 @@ class LanguageModel:
         source = find_base(name)
         check_structure(_read_config(source.folder))  # before the weights are read
         tokenizer = _read_tokenizer(source.folder)
-        model = _read_model(source.folder, compute.dtype)
+        model = _read_model(source.folder, compute, four_bit=four_bit)
         # two of torch's attention kernels; the fused one is slower on a CPU at these lengths
         model.set_attn_implementation("eager" if compute.device.type == "cpu" else "sdpa")
-        if four_bit:
-            quantise(model, compute.device)
-        else:
-            torch.nn.Module.to(model, compute.device)
         base = cls(
             model,
             tokenizer,
@@ -302,13 +298,22 @@ def _read_config(folder: Path) -> PretrainedConfig:
         raise _unreadable(folder, reason) from reason
 
 
-def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+def _read_model(folder: Path, compute: Compute, *, four_bit: bool) -> PreTrainedModel:
     transformers_logging.disable_progress_bar()
     config = _read_config(folder)
     config.is_decoder = True  # RoBERTa reads both ways otherwise; the other families ignore it
+    kind: dict[str, object] = {}
+    if four_bit:  # transformers reads each weight onto the device, and quantises it there
+        kind["quantization_config"] = four_bit_config(config, compute.dtype)
+        kind["device_map"] = {"": str(compute.device)}
     try:
         loaded = AutoModelForCausalLM.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True
+            folder,
+            config=config,
+            dtype=compute.dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            **kind,
         )
         model, loading = cast("tuple[PreTrainedModel, dict[str, set[str]]]", loaded)
     except Exception as reason:  # a corrupt file raises safetensors' own, untyped errors
@@ -316,6 +321,9 @@ def _read_model(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
     absent = sorted({*loading["missing_keys"], *loading["mismatched_keys"]})
     if absent:  # transformers would draw them at random
         raise _unreadable(folder, ValueError(f"{len(absent)} tensors missing, first {absent[0]}"))
+    keep_layout(model)
+    if not four_bit:
+        torch.nn.Module.to(model, compute.device)
     return model
 
 

@@ -5,72 +5,46 @@ product; pairs stay fp32 beside them. What is computed differs from the plain ba
 run says which of the two it used. A memory learnt on one is accepted on the other.
 """
 
-from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, cast
 
 import torch
-from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
-from lorecall.errors import MissingExtraError, ModelError
-from lorecall.lm.families.family import bias_of
+from lorecall.errors import MissingExtraError
 
 
-def quantise(model: PreTrainedModel, device: torch.device) -> None:
-    """Put every linear of the body into 4 bits and the model onto a device; the head stays.
+def four_bit_config(config: PretrainedConfig, dtype: torch.dtype) -> BitsAndBytesConfig:
+    """Return what transformers reads every linear of the body into 4 bits by; the head stays.
 
     Args:
-        model: A model in memory, not on the device yet.
-        device: Where it goes; the weights are quantised on the way, one by one.
+        config: The model's configuration.
+        dtype: The base's number format.
 
     Raises:
-        MissingExtraError: bitsandbytes is not installed.
-        ModelError: The model has no plain linears: GPT-2's are of another kind.
+        MissingExtraError: bitsandbytes or accelerate is not installed.
     """
-    bitsandbytes = _library()
-    found = [
-        (name, module)
-        for name, module in model.base_model.named_modules()
-        if type(module) is nn.Linear
-    ]
-    if not found:
-        raise ModelError(
-            "a 4-bit base needs plain linear maps",
-            expected="a model of the Llama or RoBERTa family",
-            got=f"{model.config.model_type}, whose maps are Conv1D",
-            next_step="Leave --four-bit out.",
-        )
-    for name, linear in found:
-        parent, _, last = name.rpartition(".")
-        setattr(
-            model.base_model.get_submodule(parent), last, _four_bit(bitsandbytes, linear, device)
-        )
-    nn.Module.to(model, device)
-
-
-def _four_bit(bitsandbytes: Any, linear: nn.Linear, device: torch.device) -> nn.Module:
-    bias = bias_of(linear)
-    quantised = bitsandbytes.nn.Linear4bit(
-        linear.in_features,
-        linear.out_features,
-        bias=bias is not None,
-        compute_dtype=linear.weight.dtype,
-        quant_type="nf4",
+    for package in ("bitsandbytes", "accelerate"):
+        if find_spec(package) is None:
+            raise MissingExtraError(
+                "a 4-bit base", package=package, install="pip install 'lorecall[four-bit]'"
+            )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    heads = [name for name, _ in model.named_children() if name != model.base_model_prefix]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=heads,
     )
-    # its repacking for AVX512-bf16 refuses widths below its blocks, and changes weights in place
-    quantised.support_avx512bf16_for_cpu = False
-    quantised.weight = bitsandbytes.nn.Params4bit(
-        linear.weight.data, requires_grad=False, quant_type="nf4"
-    )
-    if bias is not None:
-        quantised.bias = nn.Parameter(bias, requires_grad=False)
-    return cast("nn.Module", quantised.to(device)).requires_grad_(False)
 
 
-def _library() -> Any:
-    try:
-        return import_module("bitsandbytes")
-    except ImportError as reason:
-        raise MissingExtraError(
-            "a 4-bit base", package="bitsandbytes", install="pip install 'lorecall[four-bit]'"
-        ) from reason
+def keep_layout(model: PreTrainedModel) -> None:
+    """Leave 4-bit weights as they are laid out.
+
+    The repacking for AVX512-bf16 refuses widths below its blocks, and changes weights in place.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            cast("Any", module).support_avx512bf16_for_cpu = False
