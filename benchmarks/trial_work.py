@@ -21,7 +21,6 @@ from lorecall.lm import (
     LanguageModel,
     PromptFormat,
     choose_compute,
-    ffn_linear,
     format_for,
     linear_shape,
     tiny_base,
@@ -263,7 +262,7 @@ def step_flops(base: LanguageModel, config: InjectionConfig, batch: Batch) -> fl
     for layer, rank in config.ranks().items():
         for name in base.family.default:
             path = base.family.linears[name].format(layer=layer)
-            pairs += rank * sum(linear_shape(ffn_linear(base.model, path)))
+            pairs += rank * sum(linear_shape(base.model.get_submodule(path)))
     return 2.0 * n_tokens * (body + above + 3 * pairs) + 2.0 * n_predicted * 2 * head
 
 

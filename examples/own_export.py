@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     memory = lorecall.learn(history, out=options.out, base=base, settings=settings)
     query = history.samples[-1].query
     print("query: ", query)
-    print("base:  ", lorecall.VanillaResponder(memory.base).reply(query))
+    print("base:  ", lorecall.ModelResponder(memory.base).reply(query))
     print("memory:", memory.reply([{"role": "user", "content": query}]))
 
 

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         Turn,
     )
     from lorecall.reply.memory import Memory
-    from lorecall.reply.responder import MemoryResponder, Responder, VanillaResponder
+    from lorecall.reply.responder import ModelResponder, Responder
     from lorecall.report.html import write_report
     from lorecall.search.sampler import SaasNehviSampler
     from lorecall.settings import LearnSettings, SearchSettings, TrainSettings, preset
@@ -65,9 +65,9 @@ __all__ = [
     "LearnSettings",
     "LorecallError",
     "Memory",
-    "MemoryResponder",
     "MissingExtraError",
     "ModelError",
+    "ModelResponder",
     "Reporter",
     "Responder",
     "RunError",
@@ -81,7 +81,6 @@ __all__ = [
     "StoredMemory",
     "TrainSettings",
     "Turn",
-    "VanillaResponder",
     "export_peft",
     "learn",
     "list_users",

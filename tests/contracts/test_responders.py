@@ -9,10 +9,8 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample, Turn
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import (
-    MemoryResponder,
     ModelResponder,
     Responder,
-    VanillaResponder,
 )
 
 MakeMemory = Callable[..., StoredMemory]
@@ -79,7 +77,7 @@ class ResponderContract:
         self, responder: Responder, make_samples: Callable[..., tuple[Sample, ...]]
     ) -> None:
         """Its prompt ends in the query, its response is the true one, whoever reads it."""
-        vanilla = VanillaResponder(responder.base)
+        vanilla = ModelResponder(responder.base)
         for sample in make_samples(3):
             encoded = responder.encode(sample)
             assert encoded.response == vanilla.encode(sample).response
@@ -109,7 +107,7 @@ class TestVanillaResponder(ResponderContract):
     @pytest.fixture
     def responder(self, base: LanguageModel) -> Responder:
         """Return the base."""
-        return brief(VanillaResponder(base))
+        return brief(ModelResponder(base))
 
 
 class Fixed:
@@ -135,7 +133,7 @@ class TestRecall(ResponderContract):
         notes = Fixed().recall(sample.query, before=sample.id)
         wanted = responder.format.encode(sample, notes=notes)
         assert responder.encode(sample) == wanted
-        assert responder.reply("hello") != VanillaResponder(base).reply("hello")
+        assert responder.reply("hello") != ModelResponder(base).reply("hello")
 
 
 class TestMemoryAndRecall(ResponderContract):
@@ -153,14 +151,14 @@ class TestMemoryResponder(ResponderContract):
     @pytest.fixture
     def responder(self, base: LanguageModel, make_memory: MakeMemory) -> Responder:
         """Return the base with a drawn memory."""
-        return brief(MemoryResponder(base, make_memory(base)))
+        return brief(ModelResponder(base, make_memory(base)))
 
     def test_two_persons_on_one_base_do_not_mix(
         self, base: LanguageModel, make_memory: MakeMemory
     ) -> None:
         """Each answers as if alone, in whatever order they are asked."""
-        ann, bob = (brief(MemoryResponder(base, make_memory(base, seed=s))) for s in (1, 2))
-        vanilla = brief(VanillaResponder(base))
+        ann, bob = (brief(ModelResponder(base, make_memory(base, seed=s))) for s in (1, 2))
+        vanilla = brief(ModelResponder(base))
         alone = [responder.reply_all(QUERIES) for responder in (ann, bob, vanilla)]
         for i, query in enumerate(QUERIES):
             assert [r.reply(query) for r in (ann, bob, vanilla)] == [row[i] for row in alone]

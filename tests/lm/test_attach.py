@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lorecall.lm.attach import Injection, n_parameters_of
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import acting_on
-from lorecall.lm.families.family import ffn_linear, linear_shape
+from lorecall.lm.families.family import linear_shape
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.records import InjectionConfig
 
@@ -90,7 +90,7 @@ class TestWhatIsTrained:
     def test_sizes_follow_from_theta(self, base: LanguageModel) -> None:
         """R (d + k) numbers for each linear; the lowest layer is known."""
         paths = [base.family.linears[name].format(layer=0) for name in base.family.default]
-        shapes = [linear_shape(ffn_linear(base.model, path)) for path in paths]
+        shapes = [linear_shape(base.model.get_submodule(path)) for path in paths]
         injection = Injection(base, CONFIG)
         sides = sum(sum(shape) for shape in shapes)
         assert injection.n_parameters == (8 + 4) * sides == n_parameters_of(base, CONFIG)

@@ -14,7 +14,6 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import (
     LayerLinears,
     check_linears,
-    ffn_linear,
     linear_shape,
     named_family,
 )
@@ -83,7 +82,7 @@ def test_every_path_leads_to_a_linear_of_the_block(base: LanguageModel) -> None:
     family = base.family
     for layer in range(base.n_layers):
         for path in family.linears.values():
-            linear = ffn_linear(base.model, path.format(layer=layer))
+            linear = base.model.get_submodule(path.format(layer=layer))
             assert isinstance(linear, Conv1D if family.transposed else nn.Linear)
             width = base.model.config.hidden_size
             assert width in linear_shape(linear)
@@ -96,7 +95,7 @@ def test_attention_takes_modules_where_it_is_asked_for(base: LanguageModel) -> N
     assert not set(family.attention) & {*family.linears, *family.default}
     for layer in range(base.n_layers):
         for path in family.attention.values():
-            linear = ffn_linear(base.model, path.format(layer=layer))
+            linear = base.model.get_submodule(path.format(layer=layer))
             assert isinstance(linear, Conv1D if family.transposed else nn.Linear)
             assert linear_shape(linear)[1] == base.model.config.hidden_size
 

@@ -14,7 +14,7 @@ from lorecall.errors import ArtefactError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
-from lorecall.reply.responder import MemoryResponder
+from lorecall.reply.responder import ModelResponder
 
 MakeMemory = Callable[..., StoredMemory]
 
@@ -150,7 +150,7 @@ class TestWeights:
         save_file({name: torch.zeros(2, 2)}, weights)
         restamp(weights.parent)
         with pytest.raises(ArtefactError):
-            MemoryResponder(llama, StoredMemory.load(weights.parent)).reply("hi")
+            ModelResponder(llama, StoredMemory.load(weights.parent)).reply("hi")
 
 
 class TestManifest:

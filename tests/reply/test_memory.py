@@ -12,7 +12,7 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import Decoding
 from lorecall.reply.memory import Memory
 from lorecall.reply.messages import with_earlier
-from lorecall.reply.responder import MemoryResponder
+from lorecall.reply.responder import ModelResponder
 
 DRAWN = Decoding(temperature=1.0, top_p=0.9, seed=1)
 
@@ -28,7 +28,7 @@ def memory(
 
 def test_it_replies_as_its_responder_does(memory: Memory, llama: LanguageModel) -> None:
     """To a query, and to messages; where it lies and what it is are known."""
-    assert memory.reply("hello") == MemoryResponder(llama, memory.stored).reply("hello")
+    assert memory.reply("hello") == ModelResponder(llama, memory.stored).reply("hello")
     assert memory.reply([{"role": "user", "content": "hello"}]) == memory.reply("hello")
     assert memory.path.name == "memory"
     assert memory.theta == memory.stored.config == memory.manifest.theta

@@ -63,23 +63,17 @@ class Sides:
         with to_stay():
             from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
             from lorecall.reply.memory import Memory  # noqa: PLC0415
-            from lorecall.reply.responder import VanillaResponder  # noqa: PLC0415
+            from lorecall.reply.responder import ModelResponder  # noqa: PLC0415
 
         name = StoredMemory.load(folder).manifest.base.name
         base = base_of(model, device, four_bit=four_bit, default=name)
         memory = Memory.load(folder, base)
-        return cls(memory=memory, vanilla=VanillaResponder(base), sampling=sampling)
+        return cls(memory=memory, vanilla=ModelResponder(base), sampling=sampling)
 
     def decoding_of(self, responder: "Memory | ModelResponder") -> Decoding:
         """Return how one of them decodes, with the draws that were asked for."""
-        drawn = self.sampling
-        return replace(
-            responder.decoding,
-            temperature=drawn.temperature,
-            top_p=drawn.top_p,
-            min_p=drawn.min_p,
-            seed=drawn.seed,
-        )
+        own = responder.decoding
+        return replace(self.sampling, stop_bias=own.stop_bias, no_repeat=own.no_repeat)
 
     def reply(self, responder: "Memory | ModelResponder", messages: "Messages") -> str:
         """Answer, masked."""

@@ -148,7 +148,7 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Ask a memory whether it knows its person: style, recall, absence, controls, damage."""
     from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
-    from lorecall.reply.responder import MemoryResponder  # noqa: PLC0415
+    from lorecall.reply.responder import ModelResponder  # noqa: PLC0415
     from lorecall.scorecard.card import CardSettings  # noqa: PLC0415
     from lorecall.scorecard.card import scorecard as make_card  # noqa: PLC0415
     from lorecall.scorecard.make import people_for  # noqa: PLC0415
@@ -160,7 +160,7 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     )
     base = base_of(model, device, four_bit=four_bit, default=memory.manifest.base.name)
     card = make_card(
-        MemoryResponder(base, memory),
+        ModelResponder(base, memory),
         person,
         rest,
         settings=CardSettings(test_samples=test_samples, seed=seed),

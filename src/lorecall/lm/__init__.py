@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lorecall.lm.attach import Injection
     from lorecall.lm.base import LanguageModel
     from lorecall.lm.device import DTypeName, choose_compute, cpu_name, machine_name, set_threads
-    from lorecall.lm.families.family import ffn_linear, linear_shape
+    from lorecall.lm.families.family import linear_shape
     from lorecall.lm.families.tiny import tiny_base
     from lorecall.lm.prompts import Encoded, PromptFormat, format_for
     from lorecall.lm.sampling import GreedyChooser
@@ -22,7 +22,6 @@ __all__ = [
     "PromptFormat",
     "choose_compute",
     "cpu_name",
-    "ffn_linear",
     "format_for",
     "linear_shape",
     "machine_name",

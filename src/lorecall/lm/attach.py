@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.families.family import check_linears, ffn_linear, linear_shape
+from lorecall.lm.families.family import check_linears, linear_shape
 from lorecall.lm.lora import CallPairs, LoraPair, kaiming_uniform
 from lorecall.records import InjectionConfig
 
@@ -182,7 +182,7 @@ class Injection:
 
     def _linear(self, key: str) -> nn.Module:
         _, layer, name = key.split(".", 2)
-        return ffn_linear(self.base.model, self.base.family.paths[name].format(layer=layer))
+        return self.base.model.get_submodule(self.base.family.paths[name].format(layer=layer))
 
 
 def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str, ...]) -> None:
@@ -207,7 +207,7 @@ def n_parameters_of(base: LanguageModel, config: InjectionConfig) -> int:
     """Return how many numbers theta trains on a base's default linears."""
     paths = [base.family.paths[name] for name in base.family.default]
     return sum(
-        rank * sum(linear_shape(ffn_linear(base.model, path.format(layer=layer))))
+        rank * sum(linear_shape(base.model.get_submodule(path.format(layer=layer))))
         for layer, rank in config.ranks().items()
         for path in paths
     )

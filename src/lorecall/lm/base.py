@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 
 from lorecall.errors import ModelError
 from lorecall.lm.device import Compute, DTypeName, choose_compute
-from lorecall.lm.families.family import ffn_linear, linear_shape
+from lorecall.lm.families.family import linear_shape
 from lorecall.lm.families.head import head_of, logit_scale_of
 from lorecall.lm.families.registry import check_structure, family_of
 from lorecall.lm.families.trial import check_computes
@@ -77,7 +77,7 @@ class LanguageModel:
         self.format_reason = ""
         self.has_fast_path = self.family.blocks is not None
         hook_linears(
-            ffn_linear(model, path.format(layer=layer))
+            model.get_submodule(path.format(layer=layer))
             for path in self.family.paths.values()
             for layer in range(self.n_layers)
         )
@@ -168,7 +168,7 @@ class LanguageModel:
     def rank_limit(self, linears: tuple[str, ...]) -> int:
         """Return the largest rank a module can have on some linears: their smallest side."""
         paths = [self.family.paths[name].format(layer=0) for name in linears]
-        return min(min(linear_shape(ffn_linear(self.model, path))) for path in paths)
+        return min(min(linear_shape(self.model.get_submodule(path))) for path in paths)
 
     @property
     def pad_id(self) -> int:

@@ -128,11 +128,6 @@ def _multiplies_bf16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def n_threads() -> int:
-    """Return how many threads torch computes with."""
-    return torch.get_num_threads()
-
-
 def instruction_set(device: torch.device) -> str:
     """Return what decides how sums are rounded: a CPU's vector instructions, or the GPU."""
     if device.type == "cuda":

@@ -134,13 +134,9 @@ def kept_hash(*weights: Path) -> str:
     kept = cache_folder() / "hashes" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
     with contextlib.suppress(ModelError, OSError):
         found = read_json(kept, what="a kept hash", error=ModelError)
-        if found.get("files") == key and _is_hash(found.get("sha256")):
+        if found.get("files") == key and re.fullmatch("[0-9a-f]{64}", str(found.get("sha256"))):
             return str(found["sha256"])
     made = sha256_of(*weights)
     with contextlib.suppress(OSError):
         write_json(kept, {"files": key, "sha256": made})
     return made
-
-
-def _is_hash(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

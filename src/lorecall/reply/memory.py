@@ -9,7 +9,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Manifest, StoredMemory, find_memory
 from lorecall.records import Decoding, InjectionConfig
 from lorecall.reply.messages import Messages
-from lorecall.reply.responder import MemoryResponder
+from lorecall.reply.responder import ModelResponder
 
 
 class Memory:
@@ -98,7 +98,7 @@ class Memory:
         return self._responder.left_out(messages)
 
     @cached_property
-    def _responder(self) -> MemoryResponder:
-        return MemoryResponder(
+    def _responder(self) -> ModelResponder:
+        return ModelResponder(
             self._base or LanguageModel.load(self.manifest.base.name), self.stored
         )

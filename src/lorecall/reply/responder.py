@@ -66,8 +66,8 @@ class ModelResponder:
     def __init__(
         self,
         base: LanguageModel,
-        *,
         memory: StoredMemory | None = None,
+        *,
         recall: Recall | None = None,
         limits: TrainSettings | None = None,
         decoding: Decoding | None = None,
@@ -148,30 +148,3 @@ class ModelResponder:
             decoding=decoding or self.decoding,
             injection=self.injection,
         )
-
-
-class VanillaResponder(ModelResponder):
-    """The base alone.
-
-    Args:
-        base: The base model.
-    """
-
-    def __init__(self, base: LanguageModel) -> None:
-        super().__init__(base)
-
-
-class MemoryResponder(ModelResponder):
-    """The base with one person's memory; no token of the prompt is spent on it.
-
-    Args:
-        base: The base the memory was trained for.
-        memory: The memory.
-
-    Raises:
-        ModelError: The memory belongs to another base.
-        ArtefactError: The pairs do not fit theta.
-    """
-
-    def __init__(self, base: LanguageModel, memory: StoredMemory) -> None:
-        super().__init__(base, memory=memory)

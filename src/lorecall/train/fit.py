@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from time import perf_counter
 
+import torch
+
 from lorecall.core.provenance import versions
 from lorecall.data.history import samples_hash
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.device import instruction_set, n_threads
+from lorecall.lm.device import instruction_set
 from lorecall.lm.prompts import Recall, layout_of
 from lorecall.memory.memory import BaseIdentity, Manifest, Recipe, StoredMemory, Training
 from lorecall.records import InjectionConfig, Split
@@ -150,7 +152,7 @@ def recipe_of(
         prompts=layout_of(base.tokenizer),
         dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         device=base.device.type,
-        n_threads=n_threads(),
+        n_threads=torch.get_num_threads(),
         instruction_set=instruction_set(base.device),
         versions=versions("lorecall", "torch", "transformers", "tokenizers", "numpy"),
     )

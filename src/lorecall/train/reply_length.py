@@ -9,21 +9,10 @@ This module knows nothing of models.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-from lorecall.records import Decoding
 
 LOWEST, HIGHEST = -8.0, 16.0
 HALVINGS = 12
 _FIRST = 4.0  # the first upper bound; an untuned base rambles on beyond it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedLength:
-    """How answers are decoded so that they have their length, and the seconds that took."""
-
-    decoding: Decoding
-    seconds: float
 
 
 def fit_stop_bias(mean_length: Callable[[float], float], wanted: float) -> float:

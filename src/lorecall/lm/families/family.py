@@ -151,11 +151,6 @@ def check_linears(family: Family, names: tuple[str, ...]) -> None:
         )
 
 
-def ffn_linear(model: PreTrainedModel, path: str) -> nn.Module:
-    """Get the linear at a dotted path."""
-    return model.get_submodule(path)
-
-
 def linear_shape(linear: nn.Module) -> tuple[int, int]:
     """Return (d, k): the numbers of outputs and inputs, however the weight is stored."""
     if isinstance(linear, Conv1D):  # weight is k x d
