@@ -69,7 +69,7 @@ class TestUnknown:
             (b" \n", "an empty file", "Check the path"),
             (b"PK\x03\x04\x14\0", "a ZIP archive", "Unpack it"),
             ("[".encode("utf-16"), "text in UTF-16", "UTF-8"),
-            (b"\x7fELF\0\1", "no text", "text or JSON file"),
+            (b"\x7fELF\0\1", "no text file", "text or JSON file"),
             ("<!DOCTYPE html><p>hi", "an HTML page", "as JSON"),
             ("[2024/5/2 下午7:38:15] Ann: hi", "dates and times are written in a way", "English"),
             ("a,b,c\n1,2,3\n", "a CSV table with the columns a, b, c", "--data NAME"),

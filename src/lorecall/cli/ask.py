@@ -84,7 +84,11 @@ class Sides:
     def tell_left_out(self, messages: "Messages") -> None:
         """Say on standard error when a query is too long to be read whole."""
         if n := self.memory.left_out(messages):
-            tell(f"the query is too long for this memory: its first {n:,} tokens are left out")
+            tell(
+                f"the query is too long for this memory: its first {n:,} tokens are left out."
+                " Say it in fewer words; a memory learnt with a higher train.max_prompt_tokens"
+                " reads more."
+            )
 
 
 def ask(  # noqa: PLR0913 - one parameter an option

@@ -211,7 +211,7 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
             raise DataError(
                 "the source must be a dataset or a file",
                 expected=f"one of {', '.join(DATASETS)}, or the path of a file",
-                got=repr(str(source)),
+                got=f"{str(source)!r}, which is {_what_is(Path(source))}",
                 next_step="Check the name or the path.",
             )
         if paths:
@@ -232,3 +232,8 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
             next_step="It does not come with the package: name its files (--path FILE).",
         )
     return loader, (loader.installed(),)
+
+
+def _what_is(path: Path) -> str:
+    """Say what stands where a file was expected."""
+    return "a folder" if path.is_dir() else "neither"

@@ -78,7 +78,7 @@ def looks_like(head: Head) -> tuple[str, str]:
         if content[:20].lower().startswith(start):
             return looks, next_step
     if b"\0" in content:
-        return "no text", "Give the text or JSON file of an export."
+        return "what is no text file", "Give the text or JSON file of an export."
     if any(map(_DATED.match, head.lines)):
         return "a chat whose dates and times are written in a way that is not known", _ENGLISH
     return _text_like(head), _FORCE

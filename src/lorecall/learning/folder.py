@@ -177,17 +177,26 @@ def _occupied(path: Path) -> RunError:
 
 
 def _check_same(recorded: Mapping[str, object], identity: Mapping[str, object], path: Path) -> None:
-    wanted: dict[str, object] = json.loads(json.dumps(identity))  # as a reader would see it
-    differing = sorted(key for key in {*recorded, *wanted} if recorded.get(key) != wanted.get(key))
+    known, wanted = _flat(recorded), _flat(json.loads(json.dumps(identity)))  # as a reader sees it
+    differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
     if differing:
         key = differing[0]
         raise RunError(
             "a folder holds one run",
-            expected=f"the run in {path} ({key}: {_short(recorded.get(key))})",
+            expected=f"the run in {path} ({key}: {_short(known.get(key))})",
             got=f"{key}: {_short(wanted.get(key))}"
             + (f" (also differing: {', '.join(differing[1:])})" if differing[1:] else ""),
             next_step="Choose another --out, or give the same command again to go on with it.",
         )
+
+
+def _flat(values: Mapping[str, object], above: str = "") -> dict[str, object]:
+    """Return nested values by their dotted names."""
+    flat: dict[str, object] = {}
+    for key, value in values.items():
+        name = f"{above}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _short(value: object) -> str:

@@ -195,7 +195,11 @@ def find_memory(folder: Path) -> Path:
     raise ArtefactError(
         "a memory must be there",
         expected=f"{folder}/{MANIFEST_FILE} or {folder}/memory/{MANIFEST_FILE}",
-        got="no such folder" if not folder.is_dir() else "a folder without one",
+        got="a file"
+        if folder.is_file()
+        else "a folder without one"
+        if folder.is_dir()
+        else "no such folder",
         next_step="Run `lorecall learn` to its end, or check the path.",
     )
 

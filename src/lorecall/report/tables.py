@@ -167,7 +167,7 @@ def check_view(summary: Summary) -> RenderableType:
         counted(summary.n_users, "user"),
         counted(summary.n_problems, "problem"),
     )
-    lines = [f"read as {summary.dataset.title}", ", ".join(counts)]
+    lines = [f"read as {summary.dataset.title.partition(':')[0]}", ", ".join(counts)]
     lines += [
         f"  {plain(problem.file)}{', ' if problem.file else ''}line {problem.line}:"
         f" {plain(problem.reason)}"
