@@ -235,5 +235,5 @@ def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
 
 
 def _what_is(path: Path) -> str:
-    """Say what stands where a file was expected."""
+    """Return what stands where a file was expected."""
     return "a folder" if path.is_dir() else "neither"
