@@ -44,7 +44,7 @@ class Method(Protocol):
         ...
 
     def tell(self, point: Points, values: Objectives) -> None:
-        """Return what was found; in a table, at the row that stood for the suggestion."""
+        """Tell what was found; in a table, at the row that stood for the suggestion."""
         ...
 
 

@@ -263,7 +263,7 @@ def cpu_roofline(dtype: torch.dtype, *, size: int = 2048, n: int = 4) -> float:
 
 
 def progress(line: str) -> None:
-    """Return where it is, with the time since the start."""
+    """Print where it is, with the time since the start."""
     print(f"[{perf_counter() - _STARTED:4.0f} s] {line}", file=sys.stderr, flush=True)
 
 

@@ -93,7 +93,7 @@ class Ours:
         return list(self.engine.read(samples).losses)
 
     def evaluate(self, task: Task) -> tuple[float, list[list[int]]]:
-        """Read losses and answers, as `lorecall.train.trial.Trials.read` does."""
+        """Read losses and answers, as `lorecall.train.Reader.read` does."""
         synchronise(self.base.device)
         started = perf_counter()
         answers: list[list[int]] = [[] for _ in task.encoded]

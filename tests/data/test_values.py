@@ -65,7 +65,7 @@ class TestValues:
     @pytest.mark.parametrize("opener", ["[", '{"a":'])
     @pytest.mark.parametrize("depth", [0, 1, 10**9])
     def test_too_deep(self, tmp_path: Path, opener: str, depth: int) -> None:
-        """Whether a wanted value or the way to it: in little memory, and no recursion."""
+        """A wanted value or the way to it: in little memory, and no recursion."""
         path = write(tmp_path, opener * 100_000)
         tracemalloc.start()
         with pytest.raises(DataError, match="nested deeper"):

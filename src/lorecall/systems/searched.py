@@ -1,6 +1,6 @@
 """The memory as a system under evaluation: theta searched, then trained on the whole history.
 
-What `learn_memory` does without its control and without reading the test. The search and the
+What `learn` does without its control and without reading the test. The search and the
 memory are kept in a folder, so that a killed evaluation goes on with the trials it has.
 """
 

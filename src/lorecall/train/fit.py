@@ -21,7 +21,7 @@ from lorecall.memory.memory import BaseIdentity, Manifest, Recipe, StoredMemory,
 from lorecall.records import InjectionConfig, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.loop import TrainReport
-from lorecall.train.trial import TrialData, TrialRunner
+from lorecall.train.trial import TrialRunner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,33 +86,19 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
     )
     memory = StoredMemory(manifest=manifest, tensors=trained[taken].tensors)
     started = perf_counter()
-    memory = with_fitted_length(memory, data, base, settings=settings)
+    decoding = reader.fit_length(
+        data.valid,
+        data.train,
+        max_new_tokens=data.max_new_tokens,
+        injection=Injection.of(base, memory),
+    )
     return FittedMemory(
-        memory=memory,
+        memory=memory.decoded(decoding),
         report=trained[taken].report,
         taken=taken,
         train_s=sum(each.report.seconds for each in trained),
         length_s=perf_counter() - started,
     )
-
-
-def with_fitted_length(
-    memory: StoredMemory, data: TrialData, base: LanguageModel, *, settings: TrainSettings
-) -> StoredMemory:
-    """Return a memory whose replies are in the mean as long as the person's, where wanted.
-
-    Args:
-        memory: The memory.
-        data: The person's answers in training, and the validation prompts that are answered.
-        base: Its base.
-        settings: Whether lengths are fitted, and how prompts look.
-    """
-    runner = TrialRunner(base, settings=settings, seed=memory.manifest.training.seed)
-    injection = Injection.of(base, memory)
-    decoding = runner.fit_length(
-        data.valid, data.train, max_new_tokens=data.max_new_tokens, injection=injection
-    )
-    return memory.decoded(decoding)
 
 
 def identity_of_base(base: LanguageModel) -> BaseIdentity:
