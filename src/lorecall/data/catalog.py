@@ -55,7 +55,7 @@ def load_history(
         >>> history.dataset, history.user, history.samples[0].response
         ('whatsapp', 'Bob', 'yes to the sea')
     """
-    loader, paths = _opened(source, path)
+    loader, paths = opened(source, path)
     history = loading.load_history(loader, paths, user=user, seed=seed)
     is_own = path is not None or source not in DATASETS
     return replace(history, files=tuple(str(p.resolve()) for p in paths)) if is_own else history
@@ -81,7 +81,7 @@ def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None)
         >>> find_users("history.jsonl", ["b", "ANN"])
         ['bob', 'ann']
     """
-    return loading.find_users(*_opened(source, path), starts)
+    return loading.find_users(*opened(source, path), starts)
 
 
 def list_users(source: str | Path, *, path: Files = None) -> list[UserSummary]:
@@ -121,7 +121,7 @@ def summarise(source: str | Path, *, path: Files = None, n_users: int | None = N
         >>> summary.n_replies, summary.n_users, summary.n_learnable
         (26, 2, 1)
     """
-    return loading.summarise(*_opened(source, path), n_users=n_users)
+    return loading.summarise(*opened(source, path), n_users=n_users)
 
 
 def check(source: str | Path, *, path: Files = None) -> Summary:
@@ -141,7 +141,7 @@ def check(source: str | Path, *, path: Files = None) -> Summary:
         >>> found.n_problems, found.n_learnable, str(found.refusal)[:29]
         (0, 0, 'nobody in it can be learnt: a')
     """
-    return loading.summarise(*_opened(source, path), n_users=N_NAMED, strict=False)
+    return loading.summarise(*opened(source, path), n_users=N_NAMED, strict=False)
 
 
 def describe(source: str | Path, summary: Summary) -> dict[str, object]:
@@ -202,7 +202,7 @@ def recognised(path: Path) -> Loader:
     )
 
 
-def _opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
+def opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
     """Find the loader of a source, and its files."""
     paths = (path,) if isinstance(path, str | Path) else tuple(path or ())
     loader = LOADERS.get(source) if isinstance(source, str) else None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from lorecall.errors import ConfigError, DataError
-from lorecall.records import History, Sample, Split, Statement
+from lorecall.records import History, Sample, Split, Statement, Turn
 
 MIN_SAMPLES = 20
 MIN_CONVERSATIONS = 3  # one for each part
@@ -132,6 +132,12 @@ def by_conversation(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
     for sample in samples:
         groups.setdefault(sample.conversation, []).append(sample)
     return groups
+
+
+def goes_on(sample: Sample, before: Sample) -> bool:
+    """Whether a sample's two earlier turns are the pair before it: nothing was left out between."""
+    pair = (Turn(by_author=False, text=before.query), Turn(by_author=True, text=before.response))
+    return sample.conversation == before.conversation and sample.earlier == pair
 
 
 def _cuts(sizes: Sequence[int], fractions: tuple[float, float, float]) -> tuple[int, int]:

@@ -129,7 +129,7 @@ def load_history(
         return _load_pool(loader, paths, seed=seed, max_pooled=max_pooled)
     wanted = UserFilter(lambda known: may_be(user, known), room=MAX_CANDIDATES)
     with closing(Users(loader.rules)) as users:
-        for event in _events(loader, paths):
+        for event in events(loader, paths):
             if isinstance(event, Reply):
                 users.count(event.user)
             wanted.add(event)
@@ -176,7 +176,7 @@ def summarise(
     authors: set[Authorship] = set()
     n_replies = n_problems = 0
     with closing(Users(loader.rules)) as users:
-        for event in _events(loader, paths, strict=strict):
+        for event in events(loader, paths, strict=strict):
             if isinstance(event, Reply):
                 n_replies += 1
                 if reason := users.reply(event):
@@ -206,7 +206,7 @@ def summarise(
         )
 
 
-def _events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:
+def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:
     """Return what the files hold; refuse a broken row where the format is strict."""
     strict = loader.strict if strict is None else strict
     for event in loader.read(paths):
@@ -224,14 +224,14 @@ def _events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iter
 def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
     """Count everyone's replies."""
     with closing(Users(loader.rules)) as users:
-        for event in _events(loader, paths):
+        for event in events(loader, paths):
             if isinstance(event, Reply):
                 users.count(event.user)
         yield users
 
 
 def _filtered(wanted: UserFilter, loader: Loader, paths: Paths) -> UserFilter:
-    for event in _events(loader, paths):
+    for event in events(loader, paths):
         wanted.add(event)
     return wanted
 

@@ -20,6 +20,7 @@ from typing import Protocol, cast, runtime_checkable
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from lorecall.data.history import goes_on
 from lorecall.errors import ModelError
 from lorecall.lm.base import LanguageModel
 from lorecall.records import Sample, Turn
@@ -51,10 +52,15 @@ class Recall(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """One sample in tokens. The response ends with the end-of-turn token unless it was cut."""
+    """One sample in tokens. The response ends with the end-of-turn token unless it was cut.
+
+    A whole conversation is one too: its first turn is the prompt, all that follows the response,
+    and `replies` says which parts of it are learnt, as (start, end); None for all of it.
+    """
 
     prompt: tuple[int, ...]
     response: tuple[int, ...]
+    replies: tuple[tuple[int, int], ...] | None = None
 
     @property
     def n_tokens(self) -> int:
@@ -65,6 +71,21 @@ class Encoded:
     def read(self) -> tuple[int, ...]:
         """What is read to predict the response: its last token predicts nothing."""
         return (*self.prompt, *self.response[:-1])
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Where the replies are in the response, as (start, end); each has a loss of its own."""
+        return ((0, len(self.response)),) if self.replies is None else self.replies
+
+    @property
+    def places(self) -> Sequence[int]:
+        """The places in the response whose loss counts."""
+        return [i for span in self.spans for i in range(*span)]
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The response tokens whose loss counts."""
+        return tuple(self.response[i] for i in self.places)
 
 
 class PromptFormat:
@@ -138,6 +159,44 @@ class PromptFormat:
         return Encoded(
             prompt=tuple(self.prompt(sample.query, turns, notes)),
             response=tuple(response[: self.max_response_tokens]),
+        )
+
+    def encode_together(self, samples: Sequence[Sample], *, earlier: int = 2) -> list[Encoded]:
+        """Turn samples into tokens, those that go on from one another as one conversation.
+
+        What is said once is then read once, where each sample alone would show it again as an
+        earlier turn. A conversation is cut where it would be longer than prompt and response may
+        be together, and where the template would lay out what was said before in another way.
+
+        Args:
+            samples: The samples, those of a conversation in their order.
+            earlier: How many of the turns before its first sample a conversation shows.
+        """
+        found: list[Encoded] = []
+        turns: list[Turn] = []
+        for before, sample in zip([None, *samples], samples, strict=False):
+            if found and before is not None and goes_on(sample, before):
+                turns += _as_turns(before)
+                if (longer := self._longer(found[-1], turns, sample)) is not None:
+                    found[-1] = longer
+                    continue
+            turns = list(sample.earlier[len(sample.earlier) - min(earlier, len(sample.earlier)) :])
+            found.append(self.encode(sample, earlier=earlier))
+        return found
+
+    def _longer(self, shorter: Encoded, turns: Sequence[Turn], sample: Sample) -> Encoded | None:
+        """Return a conversation with one sample more; None where it cannot be laid out so."""
+        said = (*shorter.prompt, *shorter.response)
+        plain = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
+        ids = self._render(self._plain(sample.query), plain)
+        response = [*self._ids(self._plain(sample.response)), self.end_id]
+        room = self.max_prompt_tokens + self.max_response_tokens
+        if ids is None or tuple(ids[: len(said)]) != said or len(ids) + len(response) > room:
+            return None
+        whole = (*ids[len(shorter.prompt) :], *response)
+        reply = (len(whole) - len(response), len(whole))
+        return Encoded(
+            prompt=shorter.prompt, response=whole, replies=(*shorter.spans, reply)
         )
 
     def prompt(

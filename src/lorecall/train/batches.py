@@ -45,8 +45,8 @@ def collate(samples: Sequence[Encoded], *, pad_id: int, device: torch.device) ->
         ids.append([*sample.prompt, *sample.response, *[pad_id] * padding])
         mask.append([1] * sample.n_tokens + [0] * padding)
         first = i * longest + len(sample.prompt) - 1  # the prompt's last token predicts the first
-        rows += range(first, first + len(sample.response))
-        targets += sample.response
+        rows += [first + place for place in sample.places]
+        targets += sample.targets
     return Batch(
         input_ids=torch.tensor(ids, device=device),
         attention_mask=torch.tensor(mask, device=device),

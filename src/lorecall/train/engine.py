@@ -45,13 +45,14 @@ class Engine(Protocol):
     base: LanguageModel
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
-        """Compute the cross entropy of each sample: the mean over its response tokens.
+        """Compute the cross entropy of each reply: the mean over its tokens.
 
         Args:
             samples: One batch.
 
         Returns:
-            Nats per token, fp32, with a gradient for the pairs. *Shape:* (samples,)
+            Nats per token, fp32, with a gradient for the pairs. A sample has one reply; a whole
+            conversation has several, one after another. *Shape:* (replies,)
         """
         ...
 
@@ -97,7 +98,7 @@ class PlainEngine:
         hidden = self.base.hidden(batch.input_ids, batch.attention_mask, memory=memory)
         rows = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
         losses = F.cross_entropy(self.base.logits(rows), batch.targets, reduction="none")
-        return _sample_means(losses, [len(sample.response) for sample in samples])
+        return _sample_means(losses, _reply_lengths(samples))
 
     @torch.inference_mode()
     def read(self, samples: Sequence[Encoded], *, keep: bool = False) -> BatchReading:  # noqa: ARG002
@@ -249,11 +250,18 @@ def engine_for(
 
 def losses_of(base: LanguageModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
     """Compute the loss of each sample from the rows that predict, sample after sample."""
-    targets = [token for sample in samples for token in sample.response]
+    if any(sample.replies is not None for sample in samples):
+        starts = accumulate((len(sample.response) for sample in samples), initial=0)
+        h = h[[start + i for start, each in zip(starts, samples, strict=False) for i in each.places]]
+    targets = [token for sample in samples for token in sample.targets]
     losses = token_losses(base, h, torch.tensor(targets, device=base.device))
-    return _sample_means(losses, [len(sample.response) for sample in samples])
+    return _sample_means(losses, _reply_lengths(samples))
+
+
+def _reply_lengths(samples: Sequence[Encoded]) -> list[int]:
+    return [end - start for sample in samples for start, end in sample.spans]
 
 
 def _sample_means(losses: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Average token losses over each sample. *Shape:* (response tokens,) to (samples,)."""
+    """Average token losses over each reply. *Shape:* (response tokens,) to (replies,)."""
     return torch.stack([part.mean() for part in losses.split(list(lengths))])

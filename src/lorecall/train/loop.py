@@ -120,7 +120,8 @@ def train(  # noqa: PLR0913
     Returns:
         The loss curve and what it cost.
     """
-    run = TrainingRun(injection, settings, len(train_samples), base_loss=base_loss)
+    n_batches = -(-len(train_samples) // sequences_a_step(train_samples, settings.batch_size))
+    run = TrainingRun(injection, settings, n_batches, base_loss=base_loss)
     for chosen in all_batches(train_samples, settings, seed):
         batch = [train_samples[j] for j in chosen]
         loss = engine.losses(batch).mean()
@@ -141,7 +142,7 @@ class TrainingRun:
     Args:
         injection: The pairs.
         settings: Rates, sizes and caps.
-        n_samples: How many samples an epoch has.
+        n_batches: How many steps an epoch has.
         base_loss: The base's own validation loss: the start of the curve.
     """
 
@@ -149,13 +150,13 @@ class TrainingRun:
         self,
         injection: Injection,
         settings: TrainSettings,
-        n_samples: int,
+        n_batches: int,
         *,
         base_loss: float,
     ) -> None:
         self.injection, self.settings = injection, settings
         self.parameters = list(injection.parameters())
-        self.n_batches = -(-n_samples // settings.batch_size)
+        self.n_batches = n_batches
         self.optimizer = torch.optim.AdamW(
             self.parameters,
             lr=settings.learning_rate,
@@ -230,8 +231,16 @@ def _reading_steps(n_batches: int, evals: int) -> set[int]:
 def all_batches(
     samples: Sequence[Encoded], settings: TrainSettings, seed: int
 ) -> Iterator[list[int]]:
-    """Go through the batches of every epoch, each epoch in a new order."""
+    """Go through the batches of every epoch, each epoch in a new order.
+
+    A batch has about as many replies as the settings say.
+    """
     rng = random.Random(seed)
     lengths = [sample.n_tokens for sample in samples]
     for _ in range(settings.max_epochs):
-        yield from epoch_batches(lengths, settings.batch_size, rng)
+        yield from epoch_batches(lengths, sequences_a_step(samples, settings.batch_size), rng)
+
+
+def sequences_a_step(samples: Sequence[Encoded], n_replies: int) -> int:
+    """Return how many sequences a step takes, so that it has about so many replies."""
+    return max(1, round(n_replies * len(samples) / sum(len(sample.spans) for sample in samples)))
