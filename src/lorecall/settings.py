@@ -178,10 +178,43 @@ class LearnSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShareSettings:
+    """How a shared memory is learnt from many people (SPEC section 9)."""
+
+    replies: int = option(12_000, "Most replies that are learnt.", low=40)
+    valid: int = option(200, "Replies of others, to watch the training by.", low=4)
+    rank: int = option(32, "Rank of the pairs, which are in every layer.", low=1)
+    scaling: float = option(4.0, "Factor on them.", low=MIN_SCALING)
+    learning_rate: float = option(5e-4, "AdamW's peak rate.", low=0)
+    batch_size: int = option(32, "Replies a step.", low=1)
+    epochs: int = option(1, "How often they are gone through.", low=1)
+    seed: int = option(0, "Seed of the draw and of the training.", low=0, high=MAX_SEED)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    @property
+    def train(self) -> TrainSettings:
+        """The same as what any training is given; it is read four times an epoch, to its end."""
+        return TrainSettings(
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            max_epochs=self.epochs,
+            evals_per_epoch=4,
+            patience=4 * self.epochs,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseOptions:
     """Which base is used, and where."""
 
     model: str = option(DEFAULT_BASE, "Base model: a folder, or a Hugging Face id.")
+    shared: str = option(
+        "auto",
+        "The shared memory under everyone's own: auto for the one that comes with the package for"
+        " this base, none, or a folder made by `lorecall share learn`.",
+    )
     device: str = option("auto", "auto, cpu, cuda or cuda:N.")
     four_bit: bool = option(
         default=False, says="Keep the base in 4 bits, for cards of 12 GB (extra four-bit)."
@@ -204,6 +237,8 @@ class RunOptions:
 
 
 SETTINGS: Sections = {"": LearnSettings, "train": TrainSettings, "search": SearchSettings}
+SHARE: Sections = {"share": ShareSettings}
+"""Every option of `lorecall share learn`."""
 LEARN: Sections = {**SETTINGS, "base": BaseOptions, "run": RunOptions}
 """Every option of `lorecall learn`, by section."""
 

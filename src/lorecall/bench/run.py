@@ -31,6 +31,7 @@ from lorecall.errors import RunError
 from lorecall.learning.folder import open_run
 from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
 from lorecall.lm.device import set_threads, sharing_threads
+from lorecall.memory.shared import load_at
 from lorecall.report.words import counted
 from lorecall.systems.catalog import make_system
 from lorecall.systems.contract import System
@@ -200,7 +201,7 @@ def main() -> None:
     Bench(
         plan=job.plan,
         folder=job.folder,
-        base=job.base.load(),
+        base=load_at(job.base),
         make=systems_of(job.plan, job.folder),
         session=job.session,
     ).work()

@@ -18,11 +18,12 @@ from lorecall.cli.data import data_app
 from lorecall.cli.judge import judge_app
 from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
+from lorecall.cli.share import share_app
 from lorecall.errors import LorecallError
 
 _ORDER = (
     *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
-    *("bench", "judge", "options"),
+    *("share", "bench", "judge", "options"),
 )
 
 
@@ -64,9 +65,10 @@ def _lorecall(
     pass
 
 
+_GROUPS = (("data", data_app), ("share", share_app), ("bench", bench_app), ("judge", judge_app))
 for command in (learn, ask, chat, show, report, export, scorecard, options):
     app.command()(command)
-for name, group in (("data", data_app), ("bench", bench_app), ("judge", judge_app)):
+for name, group in _GROUPS:
     app.add_typer(group, name=name)
 
 

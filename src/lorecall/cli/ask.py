@@ -62,11 +62,13 @@ class Sides:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         with to_stay():
             from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
+            from lorecall.memory.shared import shared_of  # noqa: PLC0415
             from lorecall.reply.memory import Memory  # noqa: PLC0415
             from lorecall.reply.responder import ModelResponder  # noqa: PLC0415
 
-        name = StoredMemory.load(folder).manifest.base.name
-        base = base_of(model, device, four_bit=four_bit, default=name)
+        identity = StoredMemory.load(folder).manifest.base
+        shared = shared_of(identity)
+        base = base_of(model, device, four_bit=four_bit, default=identity.name, shared=shared)
         memory = Memory.load(folder, base)
         return cls(memory=memory, vanilla=ModelResponder(base), sampling=sampling)
 

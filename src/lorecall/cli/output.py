@@ -15,7 +15,7 @@ from lorecall.core.text import printable
 from lorecall.settings import BaseOptions, PresetName
 
 if TYPE_CHECKING:
-    from lorecall.lm.base import LanguageModel
+    from lorecall.lm.base import LanguageModel, SharedName
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Model = Annotated[
@@ -63,23 +63,33 @@ def base_options(values: Mapping[str, object]) -> BaseOptions:
     return found
 
 
-def load_base(options: BaseOptions) -> "LanguageModel":
-    """Load the base a command was asked to use."""
+def load_base(options: BaseOptions, *, shared: "str | SharedName | None" = None) -> "LanguageModel":
+    """Load the base a command was asked to use, with a shared memory that is known to be needed."""
     with to_stay():
-        from lorecall.lm.base import LanguageModel  # noqa: PLC0415
         from lorecall.lm.device import set_threads  # noqa: PLC0415
+        from lorecall.memory.shared import load_base as load  # noqa: PLC0415
 
         set_threads()
-        return LanguageModel.load(options.model, device=options.device, four_bit=options.four_bit)
+        return load(
+            options.model,
+            shared=shared or options.shared,
+            device=options.device,
+            four_bit=options.four_bit,
+        )
 
 
 def base_of(
-    model: str | None, device: str | None, *, four_bit: bool, default: str | None = None
+    model: str | None,
+    device: str | None,
+    *,
+    four_bit: bool,
+    default: str | None = None,
+    shared: "str | SharedName | None" = None,
 ) -> "LanguageModel":
-    """Load the base that options of a command name."""
+    """Load the base that options of a command name, with the shared memory that is needed."""
     named = {"base.model": model or default, "base.device": device, "base.four_bit": four_bit}
     values = {name: value for name, value in named.items() if value is not None}
-    return load_base(base_options(values))
+    return load_base(base_options(values), shared=shared)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Replies of many people, to learn from what is everyone's; some people are left out of it whole.
 
 Whoever is left out is left out with every conversation they took part in: in a partner's prompts
-their words would be learnt all the same.
+their words would be learnt all the same. So are replies that an address, a number or a handle
+stands in or before: they would be told to everyone.
 """
 
 import random
@@ -14,6 +15,7 @@ from lorecall.data.events import Event, Reply, Said
 from lorecall.data.history import by_conversation
 from lorecall.data.loader import Loader, Paths
 from lorecall.data.loading import events, find_users
+from lorecall.data.privacy import mask
 from lorecall.data.samples import history_of
 from lorecall.errors import DataError
 from lorecall.records import Sample
@@ -46,7 +48,7 @@ class Donors:
     n_conversations_left_out: int
 
 
-def draw_donors(  # noqa: PLR0913 - how a draw is made
+def draw_donors(
     source: str,
     *,
     path: Files = None,
@@ -134,17 +136,24 @@ def _conversations(
     return sizes, barred
 
 
-def _sides(kept: Sequence[Event], loader: Loader) -> dict[str, list[tuple[Sample, ...]]]:
+def _sides(spoken: Sequence[Event], loader: Loader) -> dict[str, list[tuple[Sample, ...]]]:
     """Return what each side of each conversation replied, where it is usable."""
     of_user: dict[str, list[Event]] = {}
-    for event in kept:
+    for event in spoken:
         of_user.setdefault(str(event.user), []).append(event)
     sides: dict[str, list[tuple[Sample, ...]]] = {}
     for user, own in of_user.items():
         history = history_of(own, user=user, dataset=loader.name, rules=loader.rules)
-        for name, samples in by_conversation(history.samples).items():
+        kept = [each for each in history.samples if not _names_someone(each)]
+        for name, samples in by_conversation(kept).items():
             sides.setdefault(name, []).append(tuple(samples))
     return sides
+
+
+def _names_someone(sample: Sample) -> bool:
+    """Whether something in it would be masked if it were shown."""
+    shown = (sample.query, sample.response, *(turn.text for turn in sample.earlier))
+    return any(mask(text) != text for text in shown)
 
 
 def _first(

@@ -24,6 +24,7 @@ from lorecall.learning.scoring import SystemReading, result_of
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
+from lorecall.memory.shared import load_base
 from lorecall.records import History, default_lora
 from lorecall.reply.memory import Memory
 from lorecall.search.study import check_storage
@@ -36,7 +37,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     history: History,
     *,
     out: str | Path,
-    base: LanguageModel | Callable[[], LanguageModel] = LanguageModel.load,
+    base: LanguageModel | Callable[[], LanguageModel] = load_base,
     settings: LearnSettings | None = None,
     storage: str | None = None,
     workers: int = 1,

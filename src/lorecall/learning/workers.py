@@ -11,6 +11,7 @@ from lorecall.core.processes import Processes, take_job
 from lorecall.learning.search import Plan, SearchProblem
 from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
 from lorecall.lm.device import set_threads, sharing_threads
+from lorecall.memory.shared import load_at
 
 MODULE = "lorecall.learning.workers"
 
@@ -48,7 +49,7 @@ def main() -> None:
     """Do the job that comes on standard input."""
     job = TypeAdapter(Job).validate_json(take_job())
     set_threads()
-    SearchProblem(job.base.load(), job.plan).work()
+    SearchProblem(load_at(job.base), job.plan).work()
 
 
 if __name__ == "__main__":

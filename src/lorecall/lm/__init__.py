@@ -6,10 +6,11 @@ from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lorecall.lm.attach import Injection
-    from lorecall.lm.base import LanguageModel
+    from lorecall.lm.base import LanguageModel, SharedName
     from lorecall.lm.device import DTypeName, choose_compute, cpu_name, machine_name, set_threads
     from lorecall.lm.families.family import linear_shape
     from lorecall.lm.families.tiny import tiny_base
+    from lorecall.lm.merge import merge
     from lorecall.lm.prompts import Encoded, PromptFormat, format_for
     from lorecall.lm.sampling import GreedyChooser
 
@@ -20,11 +21,13 @@ __all__ = [
     "Injection",
     "LanguageModel",
     "PromptFormat",
+    "SharedName",
     "choose_compute",
     "cpu_name",
     "format_for",
     "linear_shape",
     "machine_name",
+    "merge",
     "set_threads",
     "tiny_base",
 ]

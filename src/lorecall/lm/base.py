@@ -37,6 +37,19 @@ _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length
 _NO_LIMIT = 2**20  # tokens; some models have none, or name one that no machine could hold
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedName:
+    """Which shared memory is in a base's weights.
+
+    Args:
+        name: What it is called: one that comes with the package, or the path of its folder.
+        sha256: Hash of its own weights.
+    """
+
+    name: str
+    sha256: str
+
+
 class LanguageModel:
     """A frozen language model: text tokens in, hidden states and logits out.
 
@@ -48,6 +61,8 @@ class LanguageModel:
         four_bit: Whether its linear maps are in 4 bits.
 
     Attributes:
+        weights_hash: Hash of the weights as they were shipped.
+        shared: The shared memory that is merged into them, if one is (`lorecall.lm.merge`).
         max_rank: The largest rank a module can have on the family's default linears.
         format_reason: Why its number format was taken; empty where it was not loaded.
         has_fast_path: Whether this family has a fast path; else transformers' own forward pass does
@@ -73,7 +88,8 @@ class LanguageModel:
         self.tokenizer = tokenizer
         self.name = name
         self.four_bit = four_bit
-        self.fingerprint = fingerprint or _hash_weights(model)
+        self.weights_hash = fingerprint or _hash_weights(model)
+        self.shared: SharedName | None = None
         self.format_reason = ""
         self.has_fast_path = self.family.blocks is not None
         hook_linears(
@@ -126,6 +142,13 @@ class LanguageModel:
         )
         base.format_reason = f"weights in {compute.dtype}: {compute.reason}".replace("torch.", "")
         return base
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what it computes with: the weights, and the shared memory in them."""
+        if self.shared is None:
+            return self.weights_hash
+        return hashlib.sha256(f"{self.weights_hash} {self.shared.sha256}".encode()).hexdigest()
 
     @property
     def n_layers(self) -> int:
@@ -251,18 +274,14 @@ class BaseAt:
         device: Where it goes.
         dtype: Its number format.
         four_bit: Whether its linear maps are in 4 bits.
+        shared: The shared memory that is merged into it.
     """
 
     name: str
     device: str
     dtype: DTypeName
     four_bit: bool
-
-    def load(self) -> LanguageModel:
-        """Load it."""
-        return LanguageModel.load(
-            self.name, device=self.device, dtype=self.dtype, four_bit=self.four_bit
-        )
+    shared: SharedName | None = None
 
     @classmethod
     def of(cls, base: LanguageModel, k: int) -> Self:
@@ -271,7 +290,13 @@ class BaseAt:
         if base.device.type == "cuda":
             device = f"cuda:{((base.device.index or 0) + k) % torch.cuda.device_count()}"
         dtype = _DTYPES.get(base.dtype, "auto")
-        return cls(name=base.name, device=device, dtype=dtype, four_bit=base.four_bit)
+        return cls(
+            name=base.name,
+            device=device,
+            dtype=dtype,
+            four_bit=base.four_bit,
+            shared=base.shared,
+        )
 
 
 def check_loadable(base: LanguageModel) -> None:
@@ -281,7 +306,7 @@ def check_loadable(base: LanguageModel) -> None:
         ModelError: It cannot be found, or has other weights there.
     """
     found = find_base(base.name)
-    if found.fingerprint != base.fingerprint:
+    if found.fingerprint != base.weights_hash:
         raise ModelError(
             "workers load the base again by its name",
             expected=f"{base.name} with the weights of this run",

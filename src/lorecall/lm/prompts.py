@@ -195,9 +195,7 @@ class PromptFormat:
             return None
         whole = (*ids[len(shorter.prompt) :], *response)
         reply = (len(whole) - len(response), len(whole))
-        return Encoded(
-            prompt=shorter.prompt, response=whole, replies=(*shorter.spans, reply)
-        )
+        return Encoded(prompt=shorter.prompt, response=whole, replies=(*shorter.spans, reply))
 
     def prompt(
         self, query: str, turns: Sequence[Turn] = (), notes: Sequence[str] = ()

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 import safetensors
 from pydantic import BaseModel as Schema
@@ -31,13 +31,23 @@ MANIFEST_FILE = "manifest.json"
 _AGAIN = "Train the memory again, or restore the folder from a copy."
 
 
+class SharedIdentity(Schema):
+    """The shared memory that was merged under a memory: its name or folder, and its hash."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    sha256: str
+
+
 class BaseIdentity(Schema):
-    """The base a memory belongs to, and where its linears are."""
+    """The base a memory belongs to, what was merged into it, and where its linears are."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     fingerprint: str
+    shared: SharedIdentity | None = None
     family: str
     n_layers: int
     paths: dict[str, str]
@@ -165,11 +175,7 @@ class StoredMemory:
         return sum(len(content) for content in self._files().values())
 
     def _files(self) -> dict[str, bytes]:
-        """Return the content of each file; the manifest holds the hash of the weights."""
-        weights = save_safetensors({k: v.contiguous() for k, v in self.tensors.items()})
-        digest = hashlib.sha256(weights).hexdigest()
-        manifest = self.manifest.model_copy(update={"weights_sha256": digest})
-        return {WEIGHTS_FILE: weights, MANIFEST_FILE: json_bytes(manifest.model_dump(mode="json"))}
+        return artefact_files(self.manifest, self.tensors, WEIGHTS_FILE)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -179,8 +185,25 @@ class StoredMemory:
             ArtefactError: It is missing, corrupt, truncated or of another version.
         """
         path = find_memory(Path(folder))
-        manifest = _read_manifest(path / MANIFEST_FILE)
-        return cls(manifest=manifest, tensors=_read_weights(path / WEIGHTS_FILE, manifest))
+        manifest = read_manifest(path / MANIFEST_FILE, Manifest)
+        tensors = read_weights(path / WEIGHTS_FILE, manifest.weights_sha256, manifest.base)
+        return cls(manifest=manifest, tensors=tensors)
+
+
+def artefact_files(
+    manifest: Schema, tensors: Mapping[str, Tensor], weights: str
+) -> dict[str, bytes]:
+    """Return the files of an artefact; the manifest holds the hash of the weights.
+
+    Args:
+        manifest: The manifest, which has a field `weights_sha256`.
+        tensors: The pairs.
+        weights: What the file of the weights is called.
+    """
+    content = save_safetensors({k: v.contiguous() for k, v in tensors.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    whole = manifest.model_copy(update={"weights_sha256": digest})
+    return {weights: content, MANIFEST_FILE: json_bytes(whole.model_dump(mode="json"))}
 
 
 def find_memory(folder: Path) -> Path:
@@ -189,22 +212,48 @@ def find_memory(folder: Path) -> Path:
     Raises:
         ArtefactError: There is none.
     """
-    for path in (folder, folder / "memory"):
+    return find_manifest(folder, "memory", what="a memory")
+
+
+def find_manifest(folder: Path, within: str, *, what: str) -> Path:
+    """Find the folder of an artefact: the one given, or a folder within it.
+
+    Args:
+        folder: Where to look.
+        within: The name of the folder that may hold it.
+        what: What is looked for.
+
+    Raises:
+        ArtefactError: There is none.
+    """
+    for path in (folder, folder / within):
         if (path / MANIFEST_FILE).is_file():
             return path
     raise ArtefactError(
-        "a memory must be there",
-        expected=f"{folder}/{MANIFEST_FILE} or {folder}/memory/{MANIFEST_FILE}",
+        f"{what} must be there",
+        expected=f"{folder}/{MANIFEST_FILE} or {folder}/{within}/{MANIFEST_FILE}",
         got="a file"
         if folder.is_file()
         else "a folder without one"
         if folder.is_dir()
         else "no such folder",
-        next_step="Run `lorecall learn` to its end, or check the path.",
+        next_step="Run `lorecall learn` (or `share learn`) to its end, or check the path.",
     )
 
 
-def _read_manifest(path: Path) -> Manifest:
+_M = TypeVar("_M", bound=Schema)
+
+
+def read_manifest(path: Path, kind: type[_M]) -> _M:
+    """Read an artefact's manifest.
+
+    Args:
+        path: The file.
+        kind: What it must be.
+
+    Raises:
+        ArtefactError: It is not there, not whole, or of another version.
+    """
     raw = read_json(path, what="a memory's manifest", error=ArtefactError)
     if raw.get("format") != FORMAT:
         raise ArtefactError(
@@ -214,7 +263,7 @@ def _read_manifest(path: Path) -> Manifest:
             next_step="Use the lorecall that wrote it, or train the memory again.",
         )
     try:
-        return Manifest.model_validate(raw)
+        return kind.model_validate(raw)
     except (ValidationError, ConfigError) as reason:
         raise ArtefactError(
             "a memory's manifest must be whole",
@@ -224,7 +273,17 @@ def _read_manifest(path: Path) -> Manifest:
         ) from reason
 
 
-def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:
+def read_weights(path: Path, sha256: str, base: BaseIdentity) -> dict[str, Tensor]:
+    """Read an artefact's pairs.
+
+    Args:
+        path: The file.
+        sha256: The hash that it must have.
+        base: The base that they are for.
+
+    Raises:
+        ArtefactError: It is not there, not whole, another, or its tensors are no pairs.
+    """
     try:
         content = path.read_bytes()
     except OSError as reason:
@@ -234,15 +293,15 @@ def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:
     except (safetensors.SafetensorError, ValueError, KeyError) as reason:
         raise _corrupt(path, reason) from reason
     found = hashlib.sha256(content).hexdigest()
-    if found != manifest.weights_sha256:
+    if found != sha256:
         raise ArtefactError(
             "a memory's weights must be those of its manifest",
-            expected=f"sha256 {manifest.weights_sha256[:12]}",
+            expected=f"sha256 {sha256[:12]}",
             got=f"sha256 {found[:12]}",
             next_step=_AGAIN,
         )
-    if not all(_is_pair(name, manifest) for name in tensors):
-        odd = next(name for name in tensors if not _is_pair(name, manifest))
+    if not all(_is_pair(name, base) for name in tensors):
+        odd = next(name for name in tensors if not _is_pair(name, base))
         raise ArtefactError(
             "a memory's tensors must be named for its base's linears",
             expected="layers.{layer}.{linear}.down or .up",
@@ -252,9 +311,9 @@ def _read_weights(path: Path, manifest: Manifest) -> dict[str, Tensor]:
     return tensors
 
 
-def _is_pair(name: str, manifest: Manifest) -> bool:
+def _is_pair(name: str, base: BaseIdentity) -> bool:
     linear = re.fullmatch(r"layers\.\d+\.(.+)\.(?:down|up)", name)
-    return linear is not None and linear[1] in manifest.base.paths
+    return linear is not None and linear[1] in base.paths
 
 
 def _corrupt(path: Path, reason: Exception) -> ArtefactError:

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from lorecall.metrics.intervals import bootstrap_mean, paired_difference, standard_error
     from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
     from lorecall.metrics.paired import Resampled, holm, sign_flip_test
+    from lorecall.metrics.personal import PersonalGain, SwappedLosses, personal_gain
     from lorecall.metrics.registry import Answers, Metric, metrics, units
     from lorecall.metrics.scores import mean_scores, paired_scores, score_samples, signatures
 
 __all__ = [
     "Answers",
     "Metric",
+    "PersonalGain",
     "Resampled",
+    "SwappedLosses",
     "accuracy",
     "bootstrap_mean",
     "holm",
@@ -37,6 +40,7 @@ __all__ = [
     "pearson",
     "persona_f1",
     "persona_tokens",
+    "personal_gain",
     "raw_agreement",
     "rouge",
     "score_samples",

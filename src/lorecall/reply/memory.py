@@ -7,6 +7,7 @@ from typing import Self
 
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import Manifest, StoredMemory, find_memory
+from lorecall.memory.shared import load_base_of
 from lorecall.records import Decoding, InjectionConfig
 from lorecall.reply.messages import Messages
 from lorecall.reply.responder import ModelResponder
@@ -99,6 +100,4 @@ class Memory:
 
     @cached_property
     def _responder(self) -> ModelResponder:
-        return ModelResponder(
-            self._base or LanguageModel.load(self.manifest.base.name), self.stored
-        )
+        return ModelResponder(self._base or load_base_of(self.manifest.base), self.stored)

@@ -252,7 +252,9 @@ def losses_of(base: LanguageModel, h: Tensor, samples: Sequence[Encoded]) -> Ten
     """Compute the loss of each sample from the rows that predict, sample after sample."""
     if any(sample.replies is not None for sample in samples):
         starts = accumulate((len(sample.response) for sample in samples), initial=0)
-        h = h[[start + i for start, each in zip(starts, samples, strict=False) for i in each.places]]
+        h = h[
+            [start + i for start, each in zip(starts, samples, strict=False) for i in each.places]
+        ]
     targets = [token for sample in samples for token in sample.targets]
     losses = token_losses(base, h, torch.tensor(targets, device=base.device))
     return _sample_means(losses, _reply_lengths(samples))

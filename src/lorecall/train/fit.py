@@ -6,18 +6,27 @@ state of an earlier training is used, and the manifest says what it was made fro
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from time import perf_counter
 
 import torch
 
 from lorecall.core.provenance import versions
+from lorecall.data.donors import Donors
 from lorecall.data.history import samples_hash
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import instruction_set
 from lorecall.lm.prompts import Recall, layout_of
-from lorecall.memory.memory import BaseIdentity, Manifest, Recipe, StoredMemory, Training
+from lorecall.memory.memory import (
+    BaseIdentity,
+    Manifest,
+    Recipe,
+    SharedIdentity,
+    StoredMemory,
+    Training,
+)
+from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory, new_salt
 from lorecall.records import InjectionConfig, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.loop import TrainReport
@@ -101,12 +110,71 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
     )
 
 
+def fit_shared(
+    theta: InjectionConfig,
+    donors: Donors,
+    base: LanguageModel,
+    *,
+    settings: TrainSettings,
+    consent: str,
+    seed: int = 0,
+    on_step: Callable[[float], None] | None = None,
+) -> SharedMemory:
+    """Train what many people have in common.
+
+    Args:
+        theta: Where it goes, and of which rank.
+        donors: Whose conversations.
+        base: The frozen base, without a shared memory.
+        settings: How it is trained.
+        consent: Why these people's words may be used.
+        seed: Seed of the pairs' start and of the samples' order.
+        on_step: Called after every training step with its share of the whole training.
+    """
+    split = Split(
+        user="donors",
+        dataset=donors.dataset,
+        train=donors.train,
+        valid=donors.valid,
+        test=(),
+        own_content=(),
+    )
+    runner = TrialRunner(base, settings=settings, seed=seed, on_step=on_step)
+    data = runner.data(split, split.train)
+    trained = runner.train(theta, data)
+    n_a_step = len(donors.train) / max(1, len(trained.report.train_losses))
+    manifest = SharedManifest(
+        base=identity_of_base(base),
+        theta=theta,
+        dataset=donors.dataset,
+        licence=donors.licence,
+        consent=consent,
+        donors=DonorRecords.of(
+            donors.people, (sample.id for sample in donors.train), salt=new_salt()
+        ),
+        valid=tuple((round(p.step * n_a_step), p.loss) for p in trained.report.curve),
+        seconds=trained.report.seconds,
+        recipe=recipe_of((theta,), base, settings),
+        no_repeat=settings.no_repeat,
+    )
+    made = SharedMemory.of(manifest, trained.tensors)
+    decoding = runner.fit_length(
+        data.valid,
+        data.train,
+        max_new_tokens=data.max_new_tokens,
+        injection=Injection.of(base, made),
+    )
+    with_length = made.manifest.model_copy(update={"stop_bias": decoding.stop_bias})
+    return replace(made, manifest=with_length)
+
+
 def identity_of_base(base: LanguageModel) -> BaseIdentity:
     """Return which base it is, and where its linears are."""
     family = base.family
     return BaseIdentity(
         name=base.name,
         fingerprint=base.fingerprint,
+        shared=base.shared and SharedIdentity(name=base.shared.name, sha256=base.shared.sha256),
         family=family.name,
         n_layers=base.n_layers,
         paths=family.paths,

@@ -19,10 +19,15 @@ from lorecall.train.reply_length import LOWEST, fit_stop_bias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedPart:
-    """Samples with their tokens: one part of a split."""
+    """Samples with their tokens: one part of a split.
+
+    `encoded` are the samples as they are read, each by itself; `together` is what is trained on
+    where that is the same replies in fewer tokens, a conversation at a time.
+    """
 
     samples: tuple[Sample, ...]
     encoded: tuple[Encoded, ...]
+    together: tuple[Encoded, ...] = ()
 
     @property
     def longest_response(self) -> int:
@@ -85,7 +90,10 @@ class Reader:
             shown = _before(sample, past)[-k:] if k else ()
             notes = recall.recall(sample.query, before=sample.id) if recall else ()
             encoded.append(self.format.encode(sample, past=shown, earlier=earlier, notes=notes))
-        return EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
+        together: Sequence[Encoded] = ()
+        if not k and recall is None:  # what a prompt shows beside its turns, it shows by itself
+            together = self.format.encode_together(samples, earlier=earlier)
+        return EncodedPart(samples=tuple(samples), encoded=tuple(encoded), together=tuple(together))
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Return the loss of each sample, in nats per token."""

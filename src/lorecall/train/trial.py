@@ -86,10 +86,12 @@ class TrialRunner(Reader):
         """
         train = self.encode(split.train, past=split.train, recall=recall)
         valid = self.encode(split.valid, past=split.train, recall=recall)
-        by_id = {s.id: e for s, e in zip(train.samples, train.encoded, strict=True)}
-        used = tuple(by_id[sample.id] for sample in train_samples)
+        if len(train_samples) < len(split.train):
+            used = self.encode(train_samples, past=split.train, recall=recall)
+        else:
+            used = train
         return TrialData(
-            train=EncodedPart(samples=tuple(train_samples), encoded=used),
+            train=used,
             valid=valid,
             base_losses=self.losses(valid),
             max_new_tokens=max(train.longest_response, valid.longest_response),
@@ -122,9 +124,11 @@ class TrialRunner(Reader):
         return self._outcome(injection, data, self._train(injection, data))
 
     def _train(self, injection: Injection, data: TrialData) -> TrainReport:
+        part = data.train
+        alone = injection.config.inject == "response" or not part.together
         return train(
             injection,
-            data.train.encoded,
+            part.encoded if alone else part.together,
             data.valid.encoded,
             settings=self.settings,
             seed=self.seed,

@@ -1,0 +1,302 @@
+"""A shared memory: what many consenting people taught a base, merged under everyone's own memory.
+
+It is a folder of two files, as a person's memory is: `shared.safetensors` holds the pairs in bf16,
+`manifest.json` says which base they are for, who gave them (as salted hashes), under which licence,
+and what they were computed from. The package brings some; anyone can learn their own.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Self
+
+import torch
+from pydantic import BaseModel as Schema
+from pydantic import ConfigDict, Field
+from torch import Tensor
+
+from lorecall.core.files import new_folder, write_bytes
+from lorecall.errors import ModelError
+from lorecall.lm.attach import Injection
+from lorecall.lm.base import BaseAt, LanguageModel, SharedName
+from lorecall.lm.device import DTypeName
+from lorecall.lm.merge import merge
+from lorecall.memory.memory import (
+    MANIFEST_FILE,
+    BaseIdentity,
+    Recipe,
+    artefact_files,
+    find_manifest,
+    read_manifest,
+    read_weights,
+)
+from lorecall.records import Decoding, InjectionConfig
+from lorecall.settings import DEFAULT_BASE
+
+WEIGHTS_FILE = "shared.safetensors"
+AUTO, NONE = "auto", "none"
+_PACKAGED = "shared_memories"
+
+
+class DonorRecords(Schema):
+    """Who gave what: hashes that tell nothing to those who do not know whom they look for.
+
+    `people` are those whose words are in it, `samples` the replies that were learnt; each is the
+    start of SHA-256 of `salt` and an id.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    salt: str
+    people: tuple[str, ...]
+    samples: tuple[str, ...]
+
+    @classmethod
+    def of(cls, people: Iterable[str], samples: Iterable[str], *, salt: str) -> Self:
+        """Hash ids.
+
+        Args:
+            people: Ids of people.
+            samples: Ids of samples.
+            salt: What is hashed with each.
+        """
+        return cls(
+            salt=salt,
+            people=tuple(sorted(_hashed(salt, each) for each in people)),
+            samples=tuple(sorted(_hashed(salt, each) for each in samples)),
+        )
+
+    def has_person(self, user: str) -> bool:
+        """Whether a person's words are in it."""
+        return _hashed(self.salt, user) in self.people
+
+    def has_sample(self, sample_id: str) -> bool:
+        """Whether a reply was learnt."""
+        return _hashed(self.salt, sample_id) in self.samples
+
+
+class SharedManifest(Schema):
+    """`manifest.json` of a shared memory.
+
+    `consent` says why those people's words may be used, `valid` holds (replies learnt, loss of
+    other donors' replies), the base's own first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = 1
+    kind: str = "shared"
+    base: BaseIdentity
+    theta: InjectionConfig
+    dataset: str
+    licence: str
+    consent: str
+    donors: DonorRecords
+    valid: tuple[tuple[int, float], ...]
+    seconds: float
+    recipe: Recipe
+    stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    no_repeat: Annotated[int, Field(ge=0)] = 0
+    weights_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedMemory:
+    """The pairs that many people's replies taught, with their manifest.
+
+    Examples:
+        >>> from lorecall.memory import SharedMemory
+        >>> shared = SharedMemory.load("shared")
+        >>> len(shared.manifest.donors.people) >= 10, shared.manifest.donors.has_person("nobody")
+        (True, False)
+    """
+
+    manifest: SharedManifest
+    tensors: Mapping[str, Tensor] = field(repr=False)
+
+    @property
+    def config(self) -> InjectionConfig:
+        """Return theta."""
+        return self.manifest.theta
+
+    @property
+    def linears(self) -> tuple[str, ...]:
+        """Which linears carry a pair."""
+        names = {key.split(".", 2)[2].rpartition(".")[0] for key in self.tensors}
+        return tuple(name for name in self.manifest.base.paths if name in names)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    @property
+    def n_bytes(self) -> int:
+        """What the folder takes."""
+        return sum(len(content) for content in self.files().values())
+
+    @property
+    def decoding(self) -> Decoding:
+        """Return how its replies are decoded where nobody's own memory says."""
+        return Decoding(stop_bias=self.manifest.stop_bias, no_repeat=self.manifest.no_repeat)
+
+    @property
+    def sha256(self) -> str:
+        """Return the hash of its weights."""
+        return self.manifest.weights_sha256
+
+    @classmethod
+    def of(cls, manifest: SharedManifest, tensors: Mapping[str, Tensor]) -> Self:
+        """Make one from trained pairs, in bf16 from then on.
+
+        Args:
+            manifest: Its manifest; the weights' hash is filled in.
+            tensors: The pairs, named as `lorecall.lm.attach.Injection` names them.
+        """
+        kept = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
+        made = cls(manifest=manifest, tensors=kept)
+        digest = hashlib.sha256(made.files()[WEIGHTS_FILE]).hexdigest()
+        return replace(made, manifest=manifest.model_copy(update={"weights_sha256": digest}))
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of its files, by name."""
+        return artefact_files(self.manifest, self.tensors, WEIGHTS_FILE)
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole: it is there with both files, or as it was before."""
+        with new_folder(folder) as temporary:
+            for name, content in self.files().items():
+                write_bytes(temporary / name, content)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read one.
+
+        Raises:
+            ArtefactError: It is missing, corrupt, truncated or of another version.
+        """
+        path = find_manifest(Path(folder), "shared", what="a shared memory")
+        manifest = read_manifest(path / MANIFEST_FILE, SharedManifest)
+        tensors = read_weights(path / WEIGHTS_FILE, manifest.weights_sha256, manifest.base)
+        return cls(manifest=manifest, tensors=tensors)
+
+    def merge_into(self, base: LanguageModel, *, name: str) -> None:
+        """Add it to a base's weights, before the base is used for anything.
+
+        Raises:
+            ModelError: The base is another one, holds one already, or is in 4 bits.
+        """
+        own = self.manifest.base
+        if base.weights_hash != own.fingerprint:
+            raise ModelError(
+                "a shared memory works on the base it was learnt for",
+                expected=f"{own.name} ({own.fingerprint[:12]})",
+                got=f"{base.name} ({base.weights_hash[:12]})",
+                next_step=f"Load {own.name}, take base.shared=none, or learn one for {base.name}"
+                " with `lorecall share learn`.",
+            )
+        merge(Injection.of(base, self), name=name, sha256=self.sha256)
+
+
+def new_salt() -> str:
+    """Return a salt for the hashes of one shared memory."""
+    return secrets.token_hex(16)
+
+
+def packaged() -> dict[str, Path]:
+    """Return the shared memories that come with the package, by name."""
+    folder = Path(str(files("lorecall"))) / _PACKAGED
+    return {each.parent.name: each.parent for each in sorted(folder.glob(f"*/{MANIFEST_FILE}"))}
+
+
+def load_base(
+    name: str = DEFAULT_BASE,
+    *,
+    shared: str | SharedName = AUTO,
+    device: str = "auto",
+    dtype: DTypeName = "auto",
+    four_bit: bool = False,
+) -> LanguageModel:
+    """Load a base with a shared memory in its weights.
+
+    Args:
+        name: The default base's name, a local folder, or a Hugging Face id.
+        shared: `auto` for the one that comes with the package for this base, if one does; `none`;
+            the name of one that comes with it; the folder of one; or the very one of an earlier
+            load.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: `auto` takes bf16 where the device is faster in it.
+        four_bit: Keep the linear maps in 4 bits; without a shared memory.
+
+    Raises:
+        ModelError: The base is not there, or the shared memory is another base's.
+        ArtefactError: The shared memory is not there, or not whole.
+
+    Examples:
+        >>> from lorecall import load_base
+        >>> load_base("base", shared="none").shared is None
+        True
+        >>> load_base("base", shared="shared").shared.name.endswith("shared")
+        True
+    """
+    base = LanguageModel.load(name, device=device, dtype=dtype, four_bit=four_bit)
+    asked = shared.name if isinstance(shared, SharedName) else shared
+    if asked == AUTO:
+        found = next((k for k, path in packaged().items() if _fits(path, base)), NONE)
+        asked = NONE if four_bit else found
+    if asked != NONE:
+        _merge(base, asked, sha256=shared.sha256 if isinstance(shared, SharedName) else None)
+    return base
+
+
+def load_base_of(identity: BaseIdentity) -> LanguageModel:
+    """Load the base that a memory belongs to, with the shared memory that it was trained on.
+
+    Raises:
+        ModelError: The base is not there, or the shared memory is another.
+        ArtefactError: The shared memory is not there.
+    """
+    return load_base(identity.name, shared=shared_of(identity))
+
+
+def shared_of(identity: BaseIdentity) -> str | SharedName:
+    """Return which shared memory a memory was trained on, as `load_base` takes it."""
+    own = identity.shared
+    return NONE if own is None else SharedName(name=own.name, sha256=own.sha256)
+
+
+def load_at(place: BaseAt) -> LanguageModel:
+    """Load a base as another process holds it."""
+    return load_base(
+        place.name,
+        shared=place.shared or NONE,
+        device=place.device,
+        dtype=place.dtype,
+        four_bit=place.four_bit,
+    )
+
+
+def _fits(folder: Path, base: LanguageModel) -> bool:
+    own = read_manifest(folder / MANIFEST_FILE, SharedManifest).base
+    return own.fingerprint == base.weights_hash
+
+
+def _merge(base: LanguageModel, asked: str, *, sha256: str | None) -> None:
+    """Merge one that is known by its name or folder, and by its hash where that is given."""
+    folder = packaged().get(asked)
+    memory = SharedMemory.load(folder or asked)
+    if sha256 is not None and memory.sha256 != sha256:
+        raise ModelError(
+            "a memory works on the shared memory it was trained on",
+            expected=f"{asked} ({sha256[:12]})",
+            got=f"{asked} ({memory.sha256[:12]})",
+            next_step="Bring that shared memory back, or train the memory again.",
+        )
+    memory.merge_into(base, name=asked if folder else str(Path(asked).resolve()))
+
+
+def _hashed(salt: str, text: str) -> str:
+    return hashlib.sha256(f"{salt} {text}".encode()).hexdigest()[:16]
