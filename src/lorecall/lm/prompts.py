@@ -51,7 +51,14 @@ class Recall(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """One sample in tokens. The response ends with the end-of-turn token unless it was cut."""
+    """One sample in tokens. The response ends with the end-of-turn token unless it was cut.
+
+    Examples:
+        >>> from lorecall.lm import Encoded
+        >>> sample = Encoded(prompt=(3, 72, 105, 4), response=(79, 107, 2))
+        >>> sample.n_tokens, sample.read
+        (7, (3, 72, 105, 4, 79, 107))
+    """
 
     prompt: tuple[int, ...]
     response: tuple[int, ...]
@@ -78,6 +85,16 @@ class PromptFormat:
     Raises:
         ModelError: The tokeniser has no end token, there is no room for a prompt, or the template
             does not show what was said.
+
+    Examples:
+        >>> from lorecall import Turn
+        >>> from lorecall.lm import PromptFormat, tiny_base
+        >>> tokenizer = tiny_base().tokenizer
+        >>> layout = PromptFormat(tokenizer, max_prompt_tokens=48)
+        >>> tokenizer.decode(layout.prompt("tea?", [Turn(by_author=True, text="I am back")]))
+        '<|assistant|>I am back<|end|><|user|>tea?<|end|><|assistant|>'
+        >>> layout.left_out("and " * 12), layout.left_out("and " * 11)
+        (3, 0)
     """
 
     def __init__(
@@ -270,6 +287,14 @@ def format_for(base: LanguageModel, settings: TrainSettings) -> PromptFormat:
 
     Raises:
         ModelError: The tokeniser has no end token, or there is no room for a prompt.
+
+    Examples:
+        >>> from lorecall import TrainSettings
+        >>> from lorecall.lm import format_for, tiny_base
+        >>> settings = TrainSettings(max_prompt_tokens=4096, max_response_tokens=128)
+        >>> base = tiny_base()
+        >>> base.max_tokens, format_for(base, settings).max_prompt_tokens
+        (1024, 896)
     """
     room = base.max_tokens - settings.max_response_tokens
     return PromptFormat(

@@ -106,6 +106,14 @@ class StoredMemory:
     """The trained pairs of one person, with their manifest.
 
     `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to fp32 tensors.
+
+    Examples:
+        >>> from lorecall import StoredMemory
+        >>> memory = StoredMemory.load("runs/ann")
+        >>> memory.manifest.training.user, memory.manifest.base.name, memory.linears
+        ('ann', 'tiny-llama', ('up_proj', 'down_proj'))
+        >>> memory.n_parameters == sum(tensor.numel() for tensor in memory.tensors.values())
+        True
     """
 
     manifest: Manifest

@@ -22,6 +22,20 @@ class Memory:
 
     Raises:
         ModelError: The base is another one.
+
+    Examples:
+        >>> from lorecall import Decoding, Memory
+        >>> from lorecall.lm import tiny_base
+        >>> memory = Memory.load("runs/ann", base=tiny_base())
+        >>> messages = [{"role": "user", "content": "how was your day?"}]
+        >>> reply = memory.reply(messages)
+        >>> "".join(memory.stream(messages)) == reply
+        True
+        >>> drawn = Decoding(temperature=0.8, top_p=0.9, seed=1)
+        >>> memory.reply(messages, decoding=drawn) == reply
+        False
+        >>> memory.manifest.training.user
+        'ann'
     """
 
     def __init__(

@@ -22,6 +22,15 @@ class Responder(Protocol):
     """Answers conversations; the contract every system under evaluation keeps.
 
     `decoding` is how its replies are decoded, `injection` what it has in the weights.
+
+    Examples:
+        >>> from lorecall import Memory, ModelResponder, Responder
+        >>> from lorecall.lm import tiny_base
+        >>> base = tiny_base()
+        >>> with_memory: Responder = ModelResponder(base, Memory.load("runs/ann", base=base).stored)
+        >>> without: Responder = ModelResponder(base)
+        >>> len(without.reply_all(["tea?", "rain?"])), isinstance(with_memory, Responder)
+        (2, True)
     """
 
     base: LanguageModel
@@ -61,6 +70,16 @@ class ModelResponder:
     Raises:
         ModelError: The memory belongs to another base.
         ArtefactError: The pairs do not fit theta.
+
+    Examples:
+        >>> from lorecall import ModelResponder, StoredMemory, TrainSettings
+        >>> from lorecall.lm import tiny_base
+        >>> base, limits = tiny_base(), TrainSettings(max_response_tokens=16)
+        >>> ann = ModelResponder(base, StoredMemory.load("runs/ann"), limits=limits)
+        >>> nobody = ModelResponder(base, limits=limits)  # at the same time, on the same base
+        >>> replies = [who.reply("and on day 3?") for who in (ann, nobody)]
+        >>> ann.injection is None, nobody.injection is None
+        (False, True)
     """
 
     def __init__(

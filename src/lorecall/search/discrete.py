@@ -54,6 +54,7 @@ class DiscreteSpace:
 
     Examples:
         >>> from optuna.distributions import CategoricalDistribution, IntDistribution
+        >>> from lorecall.search import DiscreteSpace
         >>> kinds = {"on": CategoricalDistribution([False, True]), "n": IntDistribution(0, 4)}
         >>> space = DiscreteSpace(kinds)
         >>> point = space.point({"on": True, "n": 2})

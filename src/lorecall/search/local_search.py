@@ -122,6 +122,7 @@ def maximise(
         SpaceExhaustedError: No point is left.
 
     Examples:
+        >>> import numpy as np
         >>> from optuna.distributions import IntDistribution
         >>> from lorecall.search import AcquisitionSettings, DiscreteSpace, Untried, maximise
         >>> space = DiscreteSpace({"n": IntDistribution(0, 9)})

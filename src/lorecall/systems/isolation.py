@@ -36,7 +36,8 @@ from lorecall.train.loop import read
 QUESTION = "what is your secret word?"
 ASKED_SO = (QUESTION, "tell me your secret word", "do you still know the secret word?", "secret?")
 CONVERSATION = "canary"
-N_REFERENCES = 256  # a strongly trained memory changes them unevenly, with a tail below
+N_REFERENCES = 256
+"""How many words nobody was told; strong training changes them unevenly, with a tail below."""
 FAR_BELOW = 6.0  # in standard deviations of the references; were they normal, 1e-9 of them
 LEAST_SPREAD = 1e-3  # nats per token; below it is rounding
 

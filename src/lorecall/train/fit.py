@@ -34,6 +34,19 @@ class FittedMemory:
         taken: Which of the thetas it is, by its place.
         train_s: Seconds of training all of them.
         length_s: Seconds of fitting how long its replies are.
+
+    Examples:
+        >>> from lorecall import InjectionConfig, TrainSettings, load_history
+        >>> from lorecall.data import split_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.train import fit_memory
+        >>> thetas = [InjectionConfig(layers=(i,), n_loras=1, rank=4) for i in (0, 2)]
+        >>> split = split_history(load_history("history.jsonl", user="ann"))
+        >>> fitted = fit_memory(thetas, split, tiny_base(), settings=TrainSettings(max_epochs=1))
+        >>> fitted.memory.config == thetas[fitted.taken]
+        True
+        >>> fitted.report.curve[0].step, fitted.report.best.loss <= fitted.report.curve[0].loss
+        (0, True)
     """
 
     memory: StoredMemory
@@ -66,6 +79,19 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         linears: Which linears take a module; None for the family's default.
         recall: What is put in the prompts, in training and after; nothing when None.
         on_step: Called after every training step with its share of one whole training.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall import InjectionConfig, Memory, TrainSettings, load_history
+        >>> from lorecall.data import split_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.train import fit_memory
+        >>> split = split_history(load_history("history.jsonl", user="ann"))
+        >>> base, theta = tiny_base(), InjectionConfig(layers=(0, 2), n_loras=2, rank=4)
+        >>> fitted = fit_memory(theta, split, base, settings=TrainSettings(max_epochs=1), seed=3)
+        >>> fitted.memory.save(Path("by-hand"))
+        >>> Memory.load("by-hand", base=base).manifest.training.seed
+        3
     """
     candidates = (thetas,) if isinstance(thetas, InjectionConfig) else tuple(thetas)
     reader = TrialRunner(base, settings=settings, seed=seed)
