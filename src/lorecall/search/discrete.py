@@ -29,7 +29,11 @@ from lorecall.errors import ConfigError
 
 Level = bool | int | float | str | None
 Params = dict[str, Level]
+"""Optuna's parameters: a value a name."""
+
 Points = NDArray[np.int64]
+"""Points as indices of levels, shape (..., d)."""
+
 Codes = NDArray[np.float64]
 
 MAX_LEVELS = 1000

@@ -21,6 +21,7 @@ from lorecall.errors import ConfigError
 from lorecall.records import TrialOutcome
 
 Values = NDArray[np.float64]
+"""Values of m objectives, shape (n, m)."""
 
 _MARGIN = 0.1  # the reference point lies this share of the range below the worst (SPEC section 4)
 
