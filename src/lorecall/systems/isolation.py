@@ -106,7 +106,7 @@ class Isolation:
         ...     own=Interval(value=-1.2, low=-1.5, high=-0.9),
         ...     n_own_told=3,
         ... )
-        >>> found.others.excludes_zero, found.own.excludes_zero  # it learns, and of its own person alone
+        >>> found.others.excludes_zero, found.own.excludes_zero  # it learns, and tells nobody
         (False, True)
     """
 
