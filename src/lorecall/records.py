@@ -6,6 +6,7 @@ This module knows nothing of files, models or the search.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from math import inf
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -317,6 +318,14 @@ def deal(layers: tuple[int, ...], n_loras: int, placement: Placement) -> dict[in
         return dict.fromkeys(evenly_spaced(layers, n_loras), 1)
     whole, rest = divmod(n_loras, len(layers))
     return {layer: whole + (i < rest) for i, layer in enumerate(layers)}
+
+
+def taking_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Make turns in a row of one side one turn, a line each, so that the sides alternate."""
+    return tuple(
+        Turn(by_author=by_author, text="\n".join(turn.text for turn in same))
+        for by_author, same in groupby(turns, key=lambda turn: turn.by_author)
+    )
 
 
 def evenly_spaced(items: Sequence[T], n: int) -> tuple[T, ...]:

@@ -90,6 +90,7 @@ class TestAsk:
             (("-",), b"caf\xe9", "what is said must be text: expected UTF-8.*byte 4"),
             (("caf\udce9",), None, "must be text: expected UTF-8, got other bytes at character 4"),
             (("--earlier", "\udce9", "hi"), None, "message 1 must be text"),
+            (("--earlier", "", "hi"), None, "message 1 must say something: expected some text"),
             (("--temperature", "-1", "hi"), None, "temperature must be in range"),
             (("--top-p", "2", "hi"), None, "top_p must be in range"),
             (("--min-p", "nan", "hi"), None, "min_p must be in range"),

@@ -3,7 +3,8 @@
 The memory is in the weights: a prompt holds the query and at most two earlier turns, never the
 history (`past` exists for ablations, notes for the systems a memory is compared with). With a chat
 template, which is used as it was shipped, the author of the response speaks as the assistant;
-without one, turns are joined by the end-of-text token (`layout_of` says which).
+without one, turns are joined by the end-of-text token (`layout_of` says which). Turns in a row of
+one side are one, a line each: many templates refuse them otherwise.
 
 A template gives the same prompt on every day, for a memory is asked as it was taught: the date that
 it may print stays one and the same. A model that thinks first is told not to.
@@ -22,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 
 from lorecall.errors import ModelError
 from lorecall.lm.base import LanguageModel
-from lorecall.records import Sample, Turn
+from lorecall.records import Sample, Turn, taking_turns
 from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
@@ -162,15 +163,16 @@ class PromptFormat:
     ) -> list[int]:
         """Lay out a query after its earlier turns and notes, at most `max_prompt_tokens` long.
 
-        Where there is no room the oldest turns go first, then the least relevant notes; a query
-        too long by itself loses its own beginning.
+        Turns in a row of one side, the query's among them, are joined by newlines. Where there is
+        no room the oldest turns go first, then the least relevant notes; a query too long by itself
+        loses its own beginning.
         """
         query = self._plain(query)
         notes = [self._plain(note) for note in notes]
         turns = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
         for n_turns, n_notes in _ever_less(len(turns), len(notes)):
             shown = turns[len(turns) - n_turns :]
-            ids = self._render(_with_notes(query, notes[:n_notes]), shown)
+            ids = self._render(query, shown, notes[:n_notes])
             if ids is not None and len(ids) <= self.max_prompt_tokens:
                 return ids
         words = self._ids(query)
@@ -186,15 +188,19 @@ class PromptFormat:
         """Turn response tokens back into text."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _render(self, query: str, turns: Sequence[Turn]) -> list[int] | None:
+    def _render(
+        self, query: str, turns: Sequence[Turn] = (), notes: Sequence[str] = ()
+    ) -> list[int] | None:
         """Lay out the turns; None where the template refuses their order."""
+        *before, last = taking_turns([*turns, Turn(by_author=False, text=query)])
+        asked = _with_notes(last.text, notes)
         if not self.tokenizer.chat_template:
-            return self._join([*(turn.text for turn in turns), query])
+            return self._join([*(turn.text for turn in before), asked])
         messages = [
             {"role": "assistant" if turn.by_author else "user", "content": turn.text}
-            for turn in turns
+            for turn in before
         ]
-        messages.append({"role": "user", "content": query})
+        messages.append({"role": "user", "content": asked})
         text = self._laid_out(messages, asks=True)
         return None if text is None else self._ids(text)
 
@@ -214,7 +220,7 @@ class PromptFormat:
         return f"{str(text).rstrip()}{_THOUGHT}" if opens else str(text)
 
     def _render_query(self, query: str) -> list[int]:
-        ids = self._render(query, ())
+        ids = self._render(query)
         if ids is None:
             raise ModelError(
                 "the chat template must take a single user turn",
