@@ -39,6 +39,11 @@ NOTES_HEAD = "Notes from earlier:"
 class Recall(Protocol):
     """What of one person's history is put in the prompt with a query."""
 
+    @property
+    def signature(self) -> str:
+        """Which recall it is and how many notes it gives, in a few words that a recipe keeps."""
+        ...
+
     def recall(self, query: str, *, before: str | None = None) -> Sequence[str]:
         """Return notes, the most relevant first; none where nothing fits.
 
@@ -94,8 +99,8 @@ class PromptFormat:
         >>> layout = PromptFormat(tokenizer, max_prompt_tokens=48)
         >>> tokenizer.decode(layout.prompt("tea?", [Turn(by_author=True, text="I am back")]))
         '<|assistant|>I am back<|end|><|user|>tea?<|end|><|assistant|>'
-        >>> layout.left_out("and " * 12), layout.left_out("and " * 11)
-        (3, 0)
+        >>> layout.read_and_cut("and " * 12), layout.read_and_cut("and " * 11)
+        ((43, 5), (44, 0))
     """
 
     def __init__(
@@ -175,14 +180,15 @@ class PromptFormat:
             ids = self._render(query, shown, notes[:n_notes])
             if ids is not None and len(ids) <= self.max_prompt_tokens:
                 return ids
-        words = self._ids(query)
-        frame = len(self._render_query("")) + 2  # joins may cost a token
-        kept = words[-max(1, self.max_prompt_tokens - frame) :]
+        kept = self._ids(query)[-self._room() :]
         return self._render_query(str(self.tokenizer.decode(kept)))[-self.max_prompt_tokens :]
 
-    def left_out(self, query: str) -> int:
-        """Return how many tokens of a query there is no room for, its beginning."""
-        return max(0, len(self._render_query(self._plain(query))) - self.max_prompt_tokens)
+    def read_and_cut(self, query: str) -> tuple[int, int]:
+        """Return how many tokens of a query are read, its end, and how many are cut."""
+        query = self._plain(query)
+        n, fits = len(self._ids(query)), len(self._render_query(query)) <= self.max_prompt_tokens
+        n_read = n if fits else min(n, self._room())
+        return n_read, n - n_read
 
     def text(self, ids: Sequence[int]) -> str:
         """Turn response tokens back into text."""
@@ -229,6 +235,11 @@ class PromptFormat:
                 next_step="Fix the template, or remove it to join turns by the end-of-text token.",
             )
         return ids
+
+    def _room(self) -> int:
+        """Return how many tokens a query that is cut may have."""
+        frame = len(self._render_query("")) + 2  # joins may cost a token
+        return max(1, self.max_prompt_tokens - frame)
 
     def _join(self, texts: Sequence[str]) -> list[int]:
         bos = self.tokenizer.bos_token_id

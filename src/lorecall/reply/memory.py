@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.prompts import layout_of
 from lorecall.memory.memory import Manifest, StoredMemory, find_memory
 from lorecall.records import Decoding, InjectionConfig
 from lorecall.reply.messages import Messages
@@ -42,7 +43,7 @@ class Memory:
         self, stored: StoredMemory, base: LanguageModel | None = None, *, path: Path
     ) -> None:
         if base is not None:
-            stored.check_base(base.name, base.fingerprint)
+            stored.check_base(base.name, base.fingerprint, prompts=layout_of(base.tokenizer))
         self.stored, self.path, self._base = stored, path, base
 
     @classmethod
@@ -107,9 +108,9 @@ class Memory:
         """
         return self._responder.stream(messages, decoding=decoding)
 
-    def left_out(self, messages: Messages) -> int:
-        """Return how many tokens of the query are not read, for there is no room for them."""
-        return self._responder.left_out(messages)
+    def read_and_cut(self, messages: Messages) -> tuple[int, int]:
+        """Return how many tokens of the query are read, and how many there is no room for."""
+        return self._responder.read_and_cut(messages)
 
     @cached_property
     def _responder(self) -> ModelResponder:

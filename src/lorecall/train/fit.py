@@ -6,7 +6,7 @@ state of an earlier training is used, and the manifest says what it was made fro
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import perf_counter
 
 import torch
@@ -107,7 +107,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         base=identity_of_base(base),
         theta=candidates[taken],
         training=training_of(split, seed=seed),
-        recipe=recipe_of(candidates, base, settings),
+        recipe=recipe_of(candidates, base, settings, recall=recall),
         stop_ids=tuple(sorted(reader.format.stop_ids)),
     )
     memory = StoredMemory(manifest=manifest, tensors=trained[taken].tensors)
@@ -155,13 +155,18 @@ def training_of(split: Split, *, seed: int) -> Training:
 
 
 def recipe_of(
-    thetas: tuple[InjectionConfig, ...], base: LanguageModel, settings: TrainSettings
+    thetas: tuple[InjectionConfig, ...],
+    base: LanguageModel,
+    settings: TrainSettings,
+    *,
+    recall: Recall | None = None,
 ) -> Recipe:
     """Return what a memory is computed from beside its samples, and what its bits depend on."""
     return Recipe(
         thetas=thetas,
-        settings=asdict(settings),
+        settings=settings,
         prompts=layout_of(base.tokenizer),
+        notes=recall.signature if recall else "",
         dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         device=base.device.type,
         n_threads=torch.get_num_threads(),
