@@ -88,7 +88,8 @@ class Memory:
         """Answer the last of some messages.
 
         Args:
-            messages: The conversation, `[{"role": "user", "content": "..."}, ...]`, or a query.
+            messages: The conversation, `[{"role": "user", "content": "..."}, ...]`, or a query;
+                messages in a row of one side are one turn, a line each.
             decoding: How tokens are chosen; as the memory says when None.
 
         Raises:
