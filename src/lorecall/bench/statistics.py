@@ -89,12 +89,20 @@ class Comparison:
         gain: Relative to the other; None where that may be 0.
 
     Examples:
-        >>> from pathlib import Path
-        >>> from lorecall.bench import finished_cells, read_plan, tabulate
-        >>> (tables,) = tabulate(read_plan(Path("bench"))[1], finished_cells(Path("bench")))
-        >>> found = tables.comparison("loss", "vanilla")
-        >>> found.better, found.difference.value < 0
-        (2, True)
+        >>> from lorecall.bench import Comparison
+        >>> from lorecall.records import Interval
+        >>> found = Comparison(
+        ...     metric="loss",
+        ...     against="vanilla",
+        ...     difference=Interval(value=-0.31, low=-0.38, high=-0.24),
+        ...     pooled=Interval(value=-0.29, low=-0.35, high=-0.23),
+        ...     better=30,
+        ...     p=0.0001,
+        ...     p_holm=0.0006,
+        ...     gain=Interval(value=-0.07, low=-0.09, high=-0.06),
+        ... )
+        >>> found.difference.excludes_zero and found.p_holm < 0.05  # a lower loss, by no chance
+        True
     """
 
     metric: str

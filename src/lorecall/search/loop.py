@@ -81,15 +81,15 @@ class Search:
         ...     )
         >>> search = Search(
         ...     InjectionSpace(n_layers=3, max_loras=3, ranks=(4, 8)),
-        ...     settings=SearchSettings(trials=5, initial=5),
+        ...     settings=SearchSettings(trials=3, initial=3),
         ...     seed=0,
         ...     storage="sqlite:///search.db",
         ...     study_name="ann",
         ... )
         >>> search.run(tried).hypervolume.stopped
-        'the budget of 5 trials is spent'
+        'the budget of 3 trials is spent'
         >>> search.n_finished
-        5
+        3
     """
 
     def __init__(
