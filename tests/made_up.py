@@ -282,6 +282,8 @@ def quick() -> LearnSettings:
 class Note:
     """Tells the same of everyone."""
 
+    signature = "fixed, two notes"
+
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
         """Return two notes, one of them naming what was asked."""
         return ("likes tea", f"asked {query[:5]} {before or 'now'}")

@@ -6,9 +6,14 @@ layers, with how many LoRA modules and at which rank to inject a memory; trains 
 
 Examples:
     >>> import lorecall
-    >>> history = lorecall.load_history("chat.txt", user="bob")
-    >>> memory = lorecall.learn(history, out="runs/bob")  # doctest: +SKIP - minutes
-    >>> memory.reply([{"role": "user", "content": "how was your day?"}])  # doctest: +SKIP
+    >>> from lorecall.lm import tiny_base
+    >>> history = lorecall.load_history("history.jsonl", user="ann")
+    >>> settings = lorecall.preset("smoke")
+    >>> memory = lorecall.learn(history, out="runs/ann", base=tiny_base(), settings=settings)
+    >>> reply = memory.reply([{"role": "user", "content": "how was your day?"}])
+
+    That base knows nothing, and those settings only show that all works: left out, they are the
+    default base and what two cores finish while someone waits.
 """
 
 from typing import TYPE_CHECKING

@@ -20,7 +20,16 @@ to do next.
 
 
 class LorecallError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Examples:
+        >>> import lorecall
+        >>> try:
+        ...     lorecall.preset("best")
+        ... except lorecall.LorecallError as error:
+        ...     print(error)
+        the preset must be known: expected smoke or laptop or paper, got 'best'. Choose one of them.
+    """
 
 
 class InputError(LorecallError):
@@ -31,6 +40,16 @@ class InputError(LorecallError):
         expected: What would have been accepted.
         got: What was found instead.
         next_step: What the caller can do about it.
+
+    Examples:
+        >>> import lorecall
+        >>> try:
+        ...     lorecall.load_history("history.jsonl", user="eve")
+        ... except lorecall.InputError as error:
+        ...     print(error.rule)
+        ...     print(error.got)
+        the user must be in the data
+        'eve' (2 users, none fits)
     """
 
     def __init__(self, rule: str, *, expected: str, got: str, next_step: str) -> None:
@@ -43,31 +62,108 @@ class InputError(LorecallError):
 
 
 class DataError(InputError):
-    """A data file, a record in it, or a user that is not there."""
+    """A data file, a record in it, or a user that is not there.
+
+    Examples:
+        >>> import lorecall
+        >>> lorecall.load_history("history.jsonl")
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.DataError: a user must be chosen where a source has not one alone: expected
+        a user id or the start of one, got none, and 2 users: 'ann', 'bob'. Say whose memory it is
+        to be (--user).
+    """
 
 
 class ConfigError(InputError):
-    """A setting or an injection configuration outside its range."""
+    """A setting or an injection configuration outside its range.
+
+    Examples:
+        >>> import lorecall
+        >>> lorecall.preset("laptop", trials=0)
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.ConfigError: trials must be in range: expected 1 or more, got 0. Change the
+        setting.
+    """
 
 
 class ModelError(InputError):
-    """A base model that is missing, unsupported or not the expected one."""
+    """A base model that is missing, unsupported or not the expected one.
+
+    Examples:
+        >>> import lorecall
+        >>> from lorecall.lm import tiny_base
+        >>> try:
+        ...     lorecall.Memory.load("runs/ann", base=tiny_base("gpt2"))
+        ... except lorecall.ModelError as error:
+        ...     print(error.rule)
+        a memory works on the base it was trained for
+    """
 
 
 class ArtefactError(InputError):
-    """A memory on disk that is missing, corrupt or of another version."""
+    """A memory on disk that is missing, corrupt or of another version.
+
+    Examples:
+        >>> import lorecall
+        >>> lorecall.Memory.load("runs/eve")
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.ArtefactError: a memory must be there: expected runs/eve/manifest.json or
+        runs/eve/memory/manifest.json, got no such folder. Run `lorecall learn` to its end, or check
+        the path.
+    """
 
 
 class RunError(InputError):
-    """A run directory that holds something else or is in use."""
+    """A run directory that holds something else or is in use.
+
+    Examples:
+        >>> import lorecall
+        >>> lorecall.RunResult.load("runs/eve")
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.RunError: a run's result must be there: expected runs/eve/result.json, got
+        no run. Check the path.
+    """
 
 
 class StorageError(InputError):
-    """An Optuna storage that cannot be reached."""
+    """An Optuna storage that cannot be reached.
+
+    Examples:
+        >>> import lorecall
+        >>> from lorecall.lm import tiny_base
+        >>> history = lorecall.load_history("history.jsonl", user="ann")
+        >>> try:
+        ...     lorecall.learn(history, out="runs/new", base=tiny_base(), storage="nosql://host/db")
+        ... except lorecall.StorageError as error:
+        ...     print(error.rule)
+        the storage of the trials must be reachable
+    """
 
 
 class JudgeError(InputError):
-    """A judge that fails its sanity probe, or that does not answer."""
+    """A judge that fails its sanity probe, or that does not answer.
+
+    Examples:
+        >>> from lorecall import JudgeError
+        >>> def score(answer: str) -> float:
+        ...     if not answer.isdecimal():
+        ...         raise JudgeError(
+        ...             "a judge must answer with a score",
+        ...             expected="0 to 10",
+        ...             got=repr(answer),
+        ...             next_step="Take another judge.",
+        ...         )
+        ...     return float(answer)
+        >>> score("fine")
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.JudgeError: a judge must answer with a score: expected 0 to 10, got 'fine'.
+        Take another judge.
+    """
 
 
 class SpaceExhaustedError(LorecallError):
@@ -75,6 +171,19 @@ class SpaceExhaustedError(LorecallError):
 
     Args:
         trial_number: The trial that asked; it is still running.
+
+    Examples:
+        >>> import optuna
+        >>> from lorecall import SaasNehviSampler, SpaceExhaustedError
+        >>> space = {"rank": optuna.distributions.IntDistribution(1, 3)}
+        >>> sampler = SaasNehviSampler(search_space=space, n_initial=3, repeat=False)
+        >>> optuna.logging.set_verbosity(optuna.logging.WARNING)
+        >>> study = optuna.create_study(sampler=sampler)
+        >>> try:
+        ...     study.optimize(lambda trial: trial.suggest_int("rank", 1, 3), n_trials=4)
+        ... except SpaceExhaustedError as error:
+        ...     print(f"trial {error.trial_number}: the best of all is {study.best_value:.0f}")
+        trial 3: the best of all is 1
     """
 
     def __init__(self, trial_number: int | None = None) -> None:
@@ -92,6 +201,15 @@ class MissingExtraError(LorecallError):
         feature: What the caller asked for.
         package: The distribution that provides it.
         install: The command that installs it.
+
+    Examples:
+        >>> from lorecall import MissingExtraError
+        >>> install = "pip install lorecall[judge]"
+        >>> raise MissingExtraError("a judge behind an endpoint", package="openai", install=install)
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.MissingExtraError: a judge behind an endpoint needs a package that is not
+        installed: expected openai, got nothing. Run: pip install lorecall[judge]
     """
 
     def __init__(self, feature: str, *, package: str, install: str) -> None:

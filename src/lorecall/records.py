@@ -6,6 +6,7 @@ This module knows nothing of files, models or the search.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from math import inf
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -53,6 +54,14 @@ class Decoding:
 
     Raises:
         ConfigError: A number is outside its range.
+
+    Examples:
+        >>> from lorecall import Decoding, ModelResponder
+        >>> from lorecall.lm import tiny_base
+        >>> drawn = Decoding(temperature=0.8, min_p=0.05, seed=7)
+        >>> responder = ModelResponder(tiny_base(), decoding=drawn)
+        >>> responder.reply("tea?") == responder.reply("tea?")  # the same seed
+        True
     """
 
     stop_bias: float = 0.0
@@ -90,6 +99,12 @@ class Turn:
     """One earlier turn of a conversation.
 
     `by_author` is true when the author of the response wrote this turn too.
+
+    Examples:
+        >>> from lorecall import Turn
+        >>> earlier = (Turn(by_author=False, text="were you in?"), Turn(by_author=True, text="no"))
+        >>> [turn.text for turn in earlier if turn.by_author]
+        ['no']
     """
 
     by_author: bool
@@ -101,6 +116,19 @@ class Sample:
     """One (x, y): what was said to the author, and what the author answered.
 
     `time` is in Unix seconds, `earlier` holds at most two turns, oldest first.
+
+    Examples:
+        >>> from lorecall import Sample, Turn
+        >>> sample = Sample(
+        ...     id="1",
+        ...     user="ann",
+        ...     conversation="monday",
+        ...     query="and the weather?",
+        ...     response="rain, of course",
+        ...     earlier=(Turn(by_author=True, text="I was at the sea"),),
+        ... )
+        >>> sample.own_text
+        'rain, of course'
     """
 
     id: str
@@ -120,7 +148,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Something the user wrote that is no usable response: an opener, a short or repeated reply."""
+    """Something the user wrote that is no usable response: an opener, a short or repeated reply.
+
+    Examples:
+        >>> from lorecall import History, Statement
+        >>> opener = Statement(conversation="monday", text="shall we go to the sea?")
+        >>> history = History(dataset="diary", user="ann", samples=(), statements=(opener,))
+        >>> [statement.text for statement in history.statements]
+        ['shall we go to the sea?']
+    """
 
     conversation: str
     text: str
@@ -129,7 +165,13 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """Says that a history is many users' together, drawn and ordered by a seed."""
+    """Says that a history is many users' together, drawn and ordered by a seed.
+
+    Examples:
+        >>> from lorecall.data import load_history
+        >>> load_history("history.jsonl", user="pooled", seed=3).pooled
+        Pooled(n_users=2, seed=3)
+    """
 
     n_users: int
     seed: int
@@ -142,6 +184,13 @@ class History:
     `samples` are grouped by conversation, conversations ordered by their first message.
     `dropped` counts the records that are no sample, by reason. `pooled` is None where it is one
     user's. `files` are the caller's own files that it was read from, none for an installed dataset.
+
+    Examples:
+        >>> from lorecall import History, Sample
+        >>> day = Sample(id="1", user="ann", conversation="1", query="how was it?", response="long")
+        >>> history = History(dataset="diary", user="ann", samples=(day,))
+        >>> dict(history.with_drops({"no response": 2}).dropped)
+        {'no response': 2}
     """
 
     dataset: str
@@ -164,6 +213,11 @@ class Split:
     """One user's samples, cut in time order at conversation boundaries.
 
     `own_content` is H's source: what the user wrote in the training part, and the profile.
+
+    Examples:
+        >>> from lorecall.data import load_history, split_history
+        >>> split_history(load_history("history.jsonl", user="ann")).sizes
+        {'train': 18, 'valid': 3, 'test': 3}
     """
 
     user: str
@@ -197,6 +251,16 @@ class InjectionConfig:
 
     Raises:
         ConfigError: A value is outside its range.
+
+    Examples:
+        >>> from lorecall import InjectionConfig
+        >>> theta = InjectionConfig(layers=(0, 3, 29), n_loras=4, rank=8)
+        >>> theta.modules_per_layer()
+        {0: 2, 3: 1, 29: 1}
+        >>> theta.ranks()
+        {0: 16, 3: 8, 29: 8}
+        >>> InjectionConfig(layers=(0, 3, 29), n_loras=4, rank=8, placement="every").ranks()
+        {0: 32, 3: 32, 29: 32}
     """
 
     layers: tuple[int, ...]
@@ -256,6 +320,14 @@ def deal(layers: tuple[int, ...], n_loras: int, placement: Placement) -> dict[in
     return {layer: whole + (i < rest) for i, layer in enumerate(layers)}
 
 
+def taking_turns(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Make turns in a row of one side one turn, a line each, so that the sides alternate."""
+    return tuple(
+        Turn(by_author=by_author, text="\n".join(turn.text for turn in same))
+        for by_author, same in groupby(turns, key=lambda turn: turn.by_author)
+    )
+
+
 def evenly_spaced(items: Sequence[T], n: int) -> tuple[T, ...]:
     """Pick n of the items, evenly spaced, both ends included; the middle one when n is 1."""
     if n == 1:
@@ -301,7 +373,13 @@ class TrialOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A mean with its 95% bootstrap interval."""
+    """A mean with its 95% bootstrap interval.
+
+    Examples:
+        >>> from lorecall import Interval
+        >>> Interval(value=-0.31, low=-0.44, high=-0.18).excludes_zero
+        True
+    """
 
     value: float
     low: float

@@ -39,7 +39,14 @@ Start = Literal["random", "known"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """How one candidate is trained and read (section 3.4; SPEC section 3)."""
+    """How one candidate is trained and read (section 3.4; SPEC section 3).
+
+    Examples:
+        >>> from lorecall import TrainSettings
+        >>> settings = TrainSettings(max_epochs=3, patience=2)
+        >>> settings.max_epochs, settings.learning_rate
+        (3, 0.0005)
+    """
 
     learning_rate: float = option(5e-4, "AdamW's peak rate.", low=0)
     weight_decay: float = option(1e-4, "AdamW's decoupled decay.", low=0)
@@ -79,7 +86,14 @@ class TrainSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSettings:
-    """How theta is searched (section 2.2.2; SPEC section 4)."""
+    """How theta is searched (section 2.2.2; SPEC section 4).
+
+    Examples:
+        >>> from lorecall import SearchSettings
+        >>> settings = SearchSettings(trials=40, initial=20, start="known", finalists=2)
+        >>> settings.most_finalists  # two, and the better of the known designs
+        3
+    """
 
     trials: int = option(200, "Most trials, the first ones included.", low=1, laptop=8, smoke=2)
     initial: int = option(100, "Trials before the surrogate suggests.", low=1, laptop=5, smoke=2)
@@ -153,7 +167,16 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnSettings:
-    """Everything that, with the history and the base, decides what a run computes."""
+    """Everything that, with the history and the base, decides what a run computes.
+
+    Examples:
+        >>> from lorecall import LearnSettings, SearchSettings, TrainSettings
+        >>> settings = LearnSettings(
+        ...     seed=1, train=TrainSettings(max_epochs=10), search=SearchSettings(epochs=2)
+        ... )
+        >>> settings.train.max_epochs, settings.trial_train.max_epochs
+        (10, 2)
+    """
 
     preset: PresetName = option(
         "laptop", "Where numbers that are not given come from.", smoke="smoke", paper="paper"
@@ -265,6 +288,17 @@ def preset(
 
     Raises:
         ConfigError: An unknown preset or option, or a value that its option may not have.
+
+    Examples:
+        >>> from lorecall import preset
+        >>> settings = preset("laptop", {"train.learning_rate": 1e-3}, trials=12)
+        >>> settings.train.learning_rate, settings.search.trials, settings.search.initial
+        (0.001, 12, 5)
+        >>> preset("laptop", learnig_rate=1e-3)
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.ConfigError: an option must be known: expected train.learning_rate, got
+        'learnig_rate'. `lorecall options` lists them all.
     """
     values = {find_option(SETTINGS, key).full_name: v for key, v in {**changes, **named}.items()}
     presets = presets_of(name)

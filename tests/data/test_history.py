@@ -137,7 +137,14 @@ class TestMinimums:
     def test_too_few_samples(self) -> None:
         """The message says how many are needed, how many there are and what was dropped."""
         history = replace(make_history([5, 5, 5]), dropped={"empty query": 4})
-        with pytest.raises(DataError, match=rf"{MIN_SAMPLES}.*got 15 in 3.*4 empty query"):
+        with pytest.raises(DataError, match=rf"{MIN_SAMPLES}.*got 15 in 3.*4 dropped: empty query"):
+            split_history(history)
+
+    def test_what_was_dropped_reads_in_any_number(self) -> None:
+        """The reasons are no nouns that could be counted."""
+        history = replace(make_history([5]), dropped={"message without text": 2, "empty query": 1})
+        told = r"\(1 dropped: empty query; 2 dropped: message without text\)"
+        with pytest.raises(DataError, match=told):
             split_history(history)
 
     def test_too_few_conversations(self) -> None:

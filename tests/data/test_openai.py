@@ -70,7 +70,7 @@ class TestMessages:
         assert sample.response == "a\nb"
 
     def test_messages_in_a_row_are_one_turn(self, tmp_path: Path) -> None:
-        """Whatever stands between them: tools, and calls of them without text."""
+        """A line each, whatever stands between them: tools, and calls of them without text."""
         talk = [
             message("system", "be kind"),
             *(message("user", "one"), message("user", "more")),
@@ -79,11 +79,11 @@ class TestMessages:
         ]
         history = load_history("openai", user="user", path=lines(tmp_path, {"messages": talk}))
         assert [(s.query, s.response) for s in history.samples] == [
-            ("one more", "it is 42"),
+            ("one\nmore", "it is 42"),
             ("thanks", "sure"),
         ]
         assert history.samples[1].earlier == (
-            Turn(by_author=False, text="one more"),
+            Turn(by_author=False, text="one\nmore"),
             Turn(by_author=True, text="it is 42"),
         )
         assert history.dropped == {"message of another role": 2, "message without text": 1}

@@ -138,6 +138,7 @@ def test_show_of_files_has_the_papers_rows_and_the_drops(posts: list[str]) -> No
 def test_check_of_files_names_every_broken_row(posts: list[str]) -> None:
     """Exit code 2, as for a JSONL file."""
     checked = invoke("data", "check", "reddit", *posts)
+    assert "  1 dropped: repeated response\n" in checked.stdout
     assert checked.exit_code == 2
     assert "posts0.txt, line 2: 1 parts by ###" in checked.stdout
     assert json.loads(invoke("data", "check", "reddit", *posts, "--json").stdout)["n_replies"] == 4

@@ -1,6 +1,7 @@
 """`lorecall ask` and `lorecall chat` with a memory on a tiny base."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,13 @@ class TestAsk:
         """How many tokens are left out is told beside the reply."""
         long = invoke("ask", "--memory", str(folder), "--device", "cpu", "word " * 20_000)
         assert long.exit_code == 0, long.output
-        assert "tokens are left out" in long.stderr
+        told = re.search(
+            r"last (\d+) tokens are read, the ([\d,]+) before them are cut", long.stderr
+        )
+        assert told is not None
+        layout, said = Memory.load(folder).read_and_cut("word " * 20_000), told.groups()
+        assert tuple(int(n.replace(",", "")) for n in said) == layout
+        assert sum(layout) == 100_000  # a byte a token
         assert not invoke("ask", "--memory", str(folder), "--device", "cpu", "word").stderr
 
     @pytest.mark.parametrize(
@@ -90,6 +97,7 @@ class TestAsk:
             (("-",), b"caf\xe9", "what is said must be text: expected UTF-8.*byte 4"),
             (("caf\udce9",), None, "must be text: expected UTF-8, got other bytes at character 4"),
             (("--earlier", "\udce9", "hi"), None, "message 1 must be text"),
+            (("--earlier", "", "hi"), None, "message 1 must say something: expected some text"),
             (("--temperature", "-1", "hi"), None, "temperature must be in range"),
             (("--top-p", "2", "hi"), None, "top_p must be in range"),
             (("--min-p", "nan", "hi"), None, "min_p must be in range"),
@@ -134,7 +142,7 @@ class TestChat:
         command = ("chat", "--memory", str(folder), "--device", "cpu", *DRAWN)
         shown = invoke(*command, typed="hi\n/help\n/compare\n")
         (reply,) = told(folder, "hi\n", *DRAWN)
-        assert shown.stdout.startswith(printable(str(reply["reply"])) + "\n")
+        assert shown.stdout.startswith(f"you: hi\nmemory: {printable(str(reply['reply']))}\n")
         assert "vanilla: " in shown.stdout
         assert "/reset" in shown.stderr
 

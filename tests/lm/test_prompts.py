@@ -65,7 +65,7 @@ class TestWithATemplate:
         layout = PromptFormat(chat)
         alone = "<|user|>hi<|end|><|assistant|>"
         assert shown(layout, layout.prompt("hi", [OWN])) == alone
-        assert shown(layout, layout.prompt("hi", [OTHER, OTHER])) == alone
+        assert shown(layout, layout.prompt("hi", [OWN, OWN])) == alone
         kept = shown(layout, layout.prompt("hi", [OWN, OTHER, OWN]))
         assert kept == "<|user|>one<|end|><|assistant|>two<|end|>" + alone
 
@@ -111,8 +111,8 @@ class TestWithoutATemplate:
     def test_earlier_turns_are_joined(self, plain: PreTrainedTokenizerFast) -> None:
         """As DialoGPT was trained: whoever said them."""
         layout = PromptFormat(plain)
-        text = shown(layout, layout.prompt("hi", [OWN, OTHER]))
-        assert text == "<s>two<|end|>one<|end|>hi<|end|>"
+        text = shown(layout, layout.prompt("hi", [OTHER, OWN]))
+        assert text == "<s>one<|end|>two<|end|>hi<|end|>"
 
     @pytest.mark.parametrize("token", [None, "<|end|>"])
     def test_no_begin_token_where_there_is_none(
@@ -184,10 +184,12 @@ class TestNotes:
     """What other systems put in the prompt."""
 
     def test_notes_stand_before_the_query(self, layout: PromptFormat) -> None:
-        """In its own turn, each on a line, after the earlier turns."""
-        text = shown(layout, layout.prompt("hi", [OTHER], ["likes tea", "born in May"]))
+        """In its own turn, each on a line, after the earlier turns of the other side."""
+        text = shown(layout, layout.prompt("hi", [OTHER, OWN], ["likes tea", "born in May"]))
         assert "Notes from earlier:\n- likes tea\n- born in May\n\nhi<|end|>" in text
-        assert text.index("one") < text.index("Notes")
+        assert text.index("one") < text.index("two") < text.index("Notes")
+        joined = shown(layout, layout.prompt("hi", [OTHER], ["likes tea"]))
+        assert "Notes from earlier:\n- likes tea\n\none\nhi<|end|>" in joined
 
     def test_no_notes_change_nothing(self, layout: PromptFormat) -> None:
         """The prompt is the one without them, to the token."""

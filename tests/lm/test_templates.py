@@ -123,10 +123,24 @@ def test_an_end_that_is_no_token_of_its_own_is_the_texts() -> None:
 
 
 def test_turns_that_a_template_refuses_are_left_out() -> None:
-    """Two in a row of one side: the oldest goes, as often as it takes."""
+    """A first one of the assistant's: the oldest goes, as often as it takes."""
     prompts = layout(GEMMA)
     assert shown(prompts, "hi", [OTHER, OWN]).count("<|user|>") == 2
-    assert shown(prompts, "hi", [OWN, OTHER]) == shown(prompts, "hi")
+    assert shown(prompts, "hi", [OWN]) == shown(prompts, "hi")
+
+
+@pytest.mark.parametrize("template", [GEMMA, SMOLLM2])
+def test_turns_in_a_row_of_one_side_are_one(template: str) -> None:
+    """None of them is lost, in a sample's prompt and when a reply is asked for."""
+    prompts = layout(template)
+    said = shown(prompts, f"{OTHER.text}\n{OTHER.text}\nhi")
+    assert shown(prompts, "hi", [OTHER, OTHER]) == said
+    sample = Sample(
+        id="1", user="u", conversation="c", query="hi", response="-", earlier=(OTHER, OTHER)
+    )
+    assert prompts.tokenizer.decode(list(prompts.encode(sample).prompt)) == said
+    both = shown(prompts, "hi", [OTHER, OWN, OWN])
+    assert f"{OWN.text}\n{OWN.text}" in both
 
 
 def test_the_date_is_always_the_same() -> None:

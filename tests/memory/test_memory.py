@@ -148,15 +148,24 @@ class TestBase:
 
     def test_its_own_base_is_accepted(self, base: LanguageModel, make_memory: MakeMemory) -> None:
         """Whatever it is called here."""
-        make_memory(base).check_base("another name", base.fingerprint)
+        own = make_memory(base)
+        own.check_base("another name", base.fingerprint, prompts=own.manifest.recipe.prompts)
 
     def test_another_base_is_refused(self, llama: LanguageModel, make_memory: MakeMemory) -> None:
         """Both names and hashes are in the message."""
         other = tiny_base("gpt2")
         with pytest.raises(ModelError) as caught:
-            make_memory(llama).check_base(other.name, other.fingerprint)
+            make_memory(llama).check_base(other.name, other.fingerprint, prompts="the same")
         for part in (llama.name, llama.fingerprint[:12], other.name, other.fingerprint[:12]):
             assert part in str(caught.value)
+
+    def test_another_layout_of_turns_is_refused(
+        self, llama: LanguageModel, make_memory: MakeMemory
+    ) -> None:
+        """Both are in the message."""
+        own = make_memory(llama)
+        with pytest.raises(ModelError, match=f"{own.manifest.recipe.prompts}, got joined by x"):
+            own.check_base(llama.name, llama.fingerprint, prompts="joined by x")
 
 
 class TestWhenWritingFails:

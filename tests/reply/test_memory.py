@@ -1,6 +1,7 @@
 """A memory with its base: loads, replies, streams, draws."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from lorecall.records import Decoding
 from lorecall.reply.memory import Memory
 from lorecall.reply.messages import with_earlier
 from lorecall.reply.responder import ModelResponder
+from lorecall.settings import TrainSettings
 
 DRAWN = Decoding(temperature=1.0, top_p=0.9, seed=1)
 
@@ -59,11 +61,26 @@ def test_replies_can_be_drawn(memory: Memory) -> None:
     assert len(others) > 1
 
 
+def test_it_reads_as_much_as_in_training(memory: Memory) -> None:
+    """By the settings in its recipe: prompts, replies, earlier turns."""
+    manifest = memory.manifest
+    settings = TrainSettings(max_prompt_tokens=64, max_response_tokens=3, earlier_turns=0)
+    recipe = manifest.recipe.model_copy(update={"settings": settings})
+    stored = replace(memory.stored, manifest=manifest.model_copy(update={"recipe": recipe}))
+    stored.save(memory.path)
+    brief = Memory.load(memory.path, memory.base)
+    assert sum(brief.read_and_cut("word " * 20)) == 100 > brief.read_and_cut("word " * 20)[0]
+    assert len(brief.reply("hello")) < len(memory.reply("hello"))
+    assert brief.reply(with_earlier("hello", ["one", "two"])) == brief.reply("hello")
+
+
 def test_what_is_not_read_of_a_query_is_counted(memory: Memory) -> None:
     """In tokens, nothing of a short one."""
-    assert memory.left_out("hello") == 0
-    some, more = (memory.left_out("word " * n) for n in (2000, 2001))
-    assert 0 < some < more
+    assert memory.read_and_cut("hello") == (5, 0)
+    (n_read, n_cut), more = (memory.read_and_cut("word " * n) for n in (2000, 2001))
+    assert 0 < n_read < 512
+    assert n_read + n_cut == 5 * 2000
+    assert more == (n_read, n_cut + 5)
 
 
 def test_the_base_is_loaded_when_it_is_needed(
@@ -94,3 +111,19 @@ def test_what_cannot_reply_is_refused(memory: Memory, tmp_path: Path) -> None:
         memory.reply([])
     with pytest.raises(ConfigError, match="a last message of the role user"):
         memory.stream([{"role": "assistant", "content": "hi"}])
+
+
+def test_a_base_that_lays_turns_out_otherwise_is_refused(
+    make_memory: Callable[..., StoredMemory], tmp_path: Path
+) -> None:
+    """The same weights with another template; by whoever answers."""
+    base = tiny_base()
+    stored = make_memory(base)
+    stored.save(tmp_path / "memory")
+    assert Memory.load(tmp_path, base).reply("hello")
+    base.tokenizer.chat_template = f"{base.tokenizer.chat_template} "
+    for refused in (lambda: Memory.load(tmp_path, base), lambda: ModelResponder(base, stored)):
+        with pytest.raises(
+            ModelError, match="a memory is asked as it was taught: expected chat te"
+        ):
+            refused()

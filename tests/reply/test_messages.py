@@ -26,9 +26,16 @@ def test_what_came_before_is_kept_in_order() -> None:
 
 
 def test_a_conversation_is_put_together_as_it_is_taken_apart() -> None:
-    """Whoever spoke how often in a row."""
-    earlier = tuple(Turn(by_author=by, text=str(i)) for i, by in enumerate((True, True, False)))
+    """Whoever spoke first."""
+    earlier = tuple(Turn(by_author=by, text=str(i)) for i, by in enumerate((True, False, True)))
     assert parse(messages_of("q", earlier)) == ("q", earlier)
+
+
+def test_messages_in_a_row_of_one_side_are_one_turn() -> None:
+    """A line each, and none is lost: those of the query neither."""
+    said = [(True, "a"), (True, "b"), (False, "c"), (False, "d")]
+    earlier = [Turn(by_author=by, text=text) for by, text in said]
+    assert parse(messages_of("q", earlier)) == ("c\nd\nq", (Turn(by_author=True, text="a\nb"),))
 
 
 def test_the_last_of_what_came_before_is_the_assistants() -> None:
@@ -48,6 +55,10 @@ def test_the_last_of_what_came_before_is_the_assistants() -> None:
         ([{"role": "user"}], "message 1 must be text: expected UTF-8, got NoneType"),
         ([{"role": "user", "content": 3}], "message 1 must be text: expected UTF-8, got int"),
         ([{"role": "user", "content": "a\udc80"}], "got other bytes at character 2"),
+        (
+            with_earlier("hi", ["a", " "]),
+            "message 2 must say something: expected some text, got none",
+        ),
     ],
 )
 def test_what_is_no_conversation_is_refused(messages: object, line: str) -> None:

@@ -110,6 +110,8 @@ def test_notes_recall_too(
     seen: list[str | None] = []
 
     class Noting:
+        signature = note.signature
+
         def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
             seen.append(before)
             return tuple(note.recall(query, before=before))

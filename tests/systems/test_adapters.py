@@ -77,6 +77,7 @@ def test_oppu_is_on_queries_and_values(
     assert memory.config == default_lora(base.n_layers)
     assert Injection.of(base, memory).linears == memory.linears
     assert memory.manifest.training.user == "ann"
+    assert memory.manifest.recipe.notes == ("bm25, at most 4 of 8 notes" if n_notes else "")
 
 
 def test_oppu_trains_with_the_notes_it_is_asked_with(

@@ -156,3 +156,5 @@ class TestSystem:
         assert isinstance(fit.responder, ModelResponder)
         assert fit.responder.memory is not None
         assert fit.responder.memory.config == random_layers(llama.n_layers, seed=0)
+        notes = fit.responder.memory.manifest.recipe.notes
+        assert notes == "malp, at most one each of 0 short-term and 1 long-term notes"

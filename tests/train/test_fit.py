@@ -12,6 +12,7 @@ import torch
 from lorecall.data.history import samples_hash
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
+from lorecall.lm.prompts import Recall
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
@@ -83,11 +84,24 @@ def test_the_manifest_says_what_it_was_made_from(split: Split, llama: LanguageMo
     assert manifest.training.split == {"train": 9, "valid": 3, "test": 2}
     recipe = manifest.recipe
     assert recipe.thetas == (SMALL,)
-    assert recipe.settings["learning_rate"] == 2e-2
+    assert recipe.settings == SETTINGS
+    assert recipe.notes == ""
     assert (recipe.dtype, recipe.device) == ("float32", "cpu")
     assert recipe.n_threads == torch.get_num_threads()
     assert recipe.instruction_set == torch.backends.cpu.get_cpu_capability()
     assert recipe.versions["torch"] == torch.__version__.split("+")[0] or recipe.versions["torch"]
+
+
+def test_the_recipe_says_which_notes_were_in_the_prompts(
+    split: Split, llama: LanguageModel, note: Recall
+) -> None:
+    """So that memories of other prompts have other recipes."""
+    alone, with_notes = (
+        fit_memory(SMALL, split, llama, settings=SETTINGS, recall=recall).memory.manifest.recipe
+        for recall in (None, note)
+    )
+    assert with_notes.notes == note.signature
+    assert with_notes.model_copy(update={"notes": ""}) == alone != with_notes
 
 
 def test_of_several_the_lowest_loss_is_kept(split: Split, llama: LanguageModel) -> None:

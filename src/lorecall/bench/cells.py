@@ -82,6 +82,13 @@ class CellScores:
         finished_at: In UTC, ISO 8601.
         machine: What it ran on; empty in lines of before this was kept.
         theta: Where and how a memory was injected; None without one, or before this was kept.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import finished_cells
+        >>> first = finished_cells(Path("bench"))[0]
+        >>> len(first.sample_ids) == len(first.scores["rougeL"]) == len(first.prompt_tokens)
+        True
     """
 
     cell: Cell
@@ -107,7 +114,15 @@ class CellScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A cell that could not be done, in which session of work, and why."""
+    """A cell that could not be done, in which session of work, and why.
+
+    Examples:
+        >>> from lorecall.bench import Cell, Failure
+        >>> cell = Cell(dataset="chitchat", user="4fde054d", seed=0, system="memory")
+        >>> failure = Failure(cell=cell, session="night", reason="OSError: no space left on device")
+        >>> f"{failure.cell}: {failure.reason}"
+        'memory for 4fde054d of chitchat, seed 0: OSError: no space left on device'
+    """
 
     cell: Cell
     session: str

@@ -40,6 +40,12 @@ class Grid:
         rows: Texts; one may have several lines.
         note: How to read it.
         n_own: How many of the rows are ours; those after them are the paper's.
+
+    Examples:
+        >>> from lorecall.bench import Grid
+        >>> grid = Grid(title="Scores", columns=("system", "loss"), rows=(("memory", "4.05"),))
+        >>> dict(zip(grid.columns, grid.rows[0]))
+        {'system': 'memory', 'loss': '4.05'}
     """
 
     title: str

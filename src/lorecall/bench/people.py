@@ -38,6 +38,12 @@ class Source:
         name: A dataset's name, or the path of a JSONL file.
         users: Full ids.
         paths: Files of the dataset's format; the installed one when empty.
+
+    Examples:
+        >>> from lorecall.bench import Source
+        >>> mine = Source(name="whatsapp", users=("Ann", "Bob"), paths=("chat.txt",))
+        >>> mine.users.index("Bob")
+        1
     """
 
     name: str

@@ -28,6 +28,13 @@ class BenchPlan:
         systems: Names; each is compared with each on the same samples.
         seeds: Of everything random.
         settings: The numbers.
+
+    Examples:
+        >>> from lorecall.bench import BenchPlan, Source
+        >>> source = Source(name="chitchat", users=("4fde054d", "ed4e9769"))
+        >>> plan = BenchPlan(sources=(source,), systems=("vanilla", "memory"), seeds=(0, 1))
+        >>> len(plan.cells()), str(plan.cells()[1])
+        (8, 'memory for 4fde054d of chitchat, seed 0')
     """
 
     sources: tuple[Source, ...]

@@ -40,7 +40,22 @@ _BOUND_WIDTH = 9  # of a number with a bracket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetView:
-    """One dataset's part of the page; `focus` is the system that the others are compared with."""
+    """One dataset's part of the page; `focus` is the system that the others are compared with.
+
+    Examples:
+        >>> from lorecall.bench import DatasetView, Grid
+        >>> scores = Grid(title="Scores", columns=("system", "loss"), rows=(("memory", "4.05"),))
+        >>> part = DatasetView(
+        ...     name="mine",
+        ...     focus="memory",
+        ...     lead="2 users.",
+        ...     grids=(scores,),
+        ...     cases=(),
+        ...     signature={"loss": "nats per token"},
+        ... )
+        >>> [grid.title for grid in part.grids]
+        ['Scores']
+    """
 
     name: str
     focus: str
@@ -52,7 +67,21 @@ class DatasetView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """All that is shown of a bench, as text: the page, the Markdown and the terminal show it."""
+    """All that is shown of a bench, as text: the page, the Markdown and the terminal show it.
+
+    Examples:
+        >>> from lorecall.bench import View, to_markdown
+        >>> view = View(
+        ...     facts={"Preset": "smoke"},
+        ...     warnings=("Nothing here says how good a system is.",),
+        ...     datasets=(),
+        ...     systems={"vanilla": "the base alone"},
+        ...     settings={},
+        ...     versions={},
+        ... )
+        >>> to_markdown(view).splitlines()[2:5]
+        ['- Preset: smoke', '', '> **Nothing here says how good a system is.**']
+    """
 
     facts: Mapping[str, str]
     warnings: tuple[str, ...]

@@ -28,6 +28,11 @@ class BenchSettings:
 
     `preset` is where they come from, `learn` how every system is trained, how theta is searched,
     and the bootstrap.
+
+    Examples:
+        >>> from lorecall.bench import BenchSettings
+        >>> BenchSettings(test_samples=50).learn.search.trials  # the laptop preset's
+        8
     """
 
     preset: PresetName = "laptop"

@@ -34,6 +34,15 @@ class Cost:
         n_bytes: Stored.
         train_s: Training and searching.
         facts: What else the system reports.
+
+    Examples:
+        >>> from lorecall.bench import Cost
+        >>> facts = {"search_s": 600.0, "rank": 8.0}
+        >>> cost = Cost(
+        ...     extra_prompt_tokens=0, latency_s=0.8, n_bytes=5e7, train_s=900, facts=facts
+        ... )
+        >>> cost.facts["search_s"] / cost.train_s < 0.7
+        True
     """
 
     extra_prompt_tokens: float
@@ -48,6 +57,14 @@ class Row:
     """One system: each metric over users, pooled over samples, and what it costs.
 
     `persona_other` is its Persona F1 against another user's content; None where there is none.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import finished_cells, read_plan, tabulate
+        >>> (tables,) = tabulate(read_plan(Path("bench"))[1], finished_cells(Path("bench")))
+        >>> row = tables.row("vanilla")
+        >>> round(row.means["loss"].value, 2), round(row.pooled["loss"], 2)
+        (4.41, 4.3)
     """
 
     system: str
@@ -70,6 +87,22 @@ class Comparison:
         p: Of the sign-flip test over users.
         p_holm: Corrected for the comparisons of this metric with systems of its kind.
         gain: Relative to the other; None where that may be 0.
+
+    Examples:
+        >>> from lorecall.bench import Comparison
+        >>> from lorecall.records import Interval
+        >>> found = Comparison(
+        ...     metric="loss",
+        ...     against="vanilla",
+        ...     difference=Interval(value=-0.31, low=-0.38, high=-0.24),
+        ...     pooled=Interval(value=-0.29, low=-0.35, high=-0.23),
+        ...     better=30,
+        ...     p=0.0001,
+        ...     p_holm=0.0006,
+        ...     gain=Interval(value=-0.07, low=-0.09, high=-0.06),
+        ... )
+        >>> found.difference.excludes_zero and found.p_holm < 0.05  # a lower loss, by no chance
+        True
     """
 
     metric: str
@@ -100,6 +133,13 @@ class DatasetTables:
         best: metric -> the best of the other systems that are no memories.
         best_of_paper: metric -> the best of the paper's own baselines.
         signature: metric -> how it was made.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import finished_cells, read_plan, tabulate
+        >>> (tables,) = tabulate(read_plan(Path("bench"))[1], finished_cells(Path("bench")))
+        >>> tables.focus, [metric.key for metric in tables.metrics]
+        ('memory', ['loss', 'rouge1', 'rougeL', 'persona_f1'])
     """
 
     dataset: str

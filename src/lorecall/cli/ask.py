@@ -70,7 +70,8 @@ class Sides:
         shared = shared_of(identity)
         base = base_of(model, device, four_bit=four_bit, default=identity.name, shared=shared)
         memory = Memory.load(folder, base)
-        return cls(memory=memory, vanilla=ModelResponder(base), sampling=sampling)
+        vanilla = ModelResponder(base, limits=memory.manifest.recipe.settings)
+        return cls(memory=memory, vanilla=vanilla, sampling=sampling)
 
     def decoding_of(self, responder: "Memory | ModelResponder") -> Decoding:
         """Return how one of them decodes, with the draws that were asked for."""
@@ -83,13 +84,14 @@ class Sides:
 
         return mask(responder.reply(messages, decoding=self.decoding_of(responder)))
 
-    def tell_left_out(self, messages: "Messages") -> None:
+    def tell_cut(self, messages: "Messages") -> None:
         """Say on standard error when a query is too long to be read whole."""
-        if n := self.memory.left_out(messages):
+        n_read, n_cut = self.memory.read_and_cut(messages)
+        if n_cut:
             tell(
-                f"the query is too long for this memory: its first {n:,} tokens are left out."
-                " Say it in fewer words; a memory learnt with a higher train.max_prompt_tokens"
-                " reads more."
+                f"the query is too long for this memory: its last {n_read:,} tokens are read, the"
+                f" {n_cut:,} before them are cut. Say it in fewer words; a memory learnt with a"
+                " higher train.max_prompt_tokens reads more."
             )
 
 
@@ -131,7 +133,7 @@ def ask(  # noqa: PLR0913 - one parameter an option
     messages = with_earlier(said, earlier or ())
     parse(messages)
     sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
-    sides.tell_left_out(messages)
+    sides.tell_cut(messages)
     replies: dict[str, str] = {}
     if vanilla or compare:
         replies["vanilla"] = sides.reply(sides.vanilla, messages)

@@ -163,7 +163,9 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
         ModelResponder(base, memory),
         person,
         rest,
-        settings=CardSettings(test_samples=test_samples, seed=seed),
+        settings=CardSettings(
+            limits=memory.manifest.recipe.settings, test_samples=test_samples, seed=seed
+        ),
     )
     value = asdict(card) | {"verdicts": card.verdicts, "is_damaged": card.ability.is_damaged}
     show(value, *scorecard_view(card), as_json=as_json)

@@ -1,4 +1,7 @@
-"""`lorecall chat`: a conversation with a memory, streamed; a message a line where it is piped."""
+"""`lorecall chat`: a conversation with a memory, streamed.
+
+Where it is piped, a line is a message, and what is shown names who says it: `you` or `memory`.
+"""
 
 import json
 import sys
@@ -45,7 +48,7 @@ def chat(  # noqa: PLR0913 - one parameter an option
     """Talk with someone who knows the person; `/help` lists what else it takes."""
     sampling = Decoding(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
     sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
-    conversation = _Conversation(sides, as_json=as_json)
+    conversation = _Conversation(sides, as_json=as_json, piped=not sys.stdin.isatty())
     try:
         for line in _lines():
             if not conversation.take(line):
@@ -55,10 +58,10 @@ def chat(  # noqa: PLR0913 - one parameter an option
 
 
 class _Conversation:
-    """What was said so far, and who answers."""
+    """What was said so far, and who answers; where it is piped, who says each line is shown."""
 
-    def __init__(self, sides: Sides, *, as_json: bool) -> None:
-        self._sides, self._as_json = sides, as_json
+    def __init__(self, sides: Sides, *, as_json: bool, piped: bool) -> None:
+        self._sides, self._as_json, self._piped = sides, as_json, piped
         self._messages: list[Message] = []
 
     def take(self, line: str) -> bool:
@@ -82,12 +85,14 @@ class _Conversation:
 
     def _answer(self, said: str) -> None:
         self._messages.append({"role": "user", "content": said})
-        self._sides.tell_left_out(self._messages)
+        self._sides.tell_cut(self._messages)
         pieces = self._stream()
         if self._as_json:
             reply = "".join(pieces)
             _print(json.dumps({"query": said, "reply": reply}, ensure_ascii=False) + "\n")
         else:
+            if self._piped:
+                _print(f"you: {printable(said)}\nmemory: ")
             reply = ""
             for piece in pieces:
                 reply += piece

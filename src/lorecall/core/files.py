@@ -44,7 +44,18 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write an indented JSON object as `write_bytes` does."""
+    """Write an indented JSON object as `write_bytes` does.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.core import write_json
+        >>> write_json(Path("figures.json"), {"loss": 4.1, "unit": "nats per token"})
+        >>> print(Path("figures.json").read_text(encoding="utf-8"), end="")
+        {
+          "loss": 4.1,
+          "unit": "nats per token"
+        }
+    """
     write_bytes(path, json_bytes(value))
 
 

@@ -146,7 +146,18 @@ def write_records(path: Path, records: Iterable[Any]) -> None:
 
 
 def append_records(path: Path, records: Iterable[Any]) -> None:
-    """Add dataclasses, one a line, after what is whole; several processes may."""
+    """Add dataclasses, one a line, after what is whole; several processes may.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall import Interval
+        >>> from lorecall.core import append_records
+        >>> for value in (4.1, 3.9):
+        ...     one = Interval(value=value, low=value - 0.2, high=value + 0.2)
+        ...     append_records(Path("losses.jsonl"), [one])
+        >>> len(Path("losses.jsonl").read_text(encoding="utf-8").splitlines())
+        2
+    """
     added = _dumped(records).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_suffix(".lock"), wait=True), path.open("ab+") as file:
@@ -164,6 +175,25 @@ def whole_records(
 
     Raises:
         InputError: (of class `error`) a whole line is no such record.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall import Interval, RunError
+        >>> from lorecall.core import append_records, whole_records
+        >>> path, wrong = Path("scores.jsonl"), {"error": RunError, "next_step": "Remove the line."}
+        >>> append_records(path, [Interval(value=4.0, low=3.5, high=4.5)])
+        >>> with path.open("a", encoding="utf-8") as file:  # torn off by a killing
+        ...     _ = file.write('{"value": 3.')
+        >>> whole_records(path, Interval, **wrong)
+        [Interval(value=4.0, low=3.5, high=4.5)]
+        >>> with path.open("a", encoding="utf-8") as file:  # a line like the others
+        ...     print("9}", file=file)
+        >>> whole_records(path, Interval, **wrong)
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.RunError: every line of scores.jsonl must be whole: expected what was
+        written there, got line 2 of scores.jsonl: field 'low' is missing; field 'high' is missing.
+        Remove the line.
     """
     if not path.exists():
         return []

@@ -8,6 +8,17 @@ class Reporter(Protocol):
 
     A job has a number of stages, such as trials, trainings or cells of a bench. They are of like
     size, so that how many are finished says how far the job is.
+
+    Examples:
+        >>> from lorecall import Reporter
+        >>> class Lines(Reporter):
+        ...     def doing(self, line: str) -> None:
+        ...         print(line)
+        >>> reporter = Lines()  # for `lorecall.learn(history, out="runs/ann", reporter=reporter)`
+        >>> reporter.plan(2)
+        >>> reporter.doing("training the default LoRA")
+        training the default LoRA
+        >>> reporter.finish()
     """
 
     def plan(self, n: int) -> None:
@@ -27,4 +38,9 @@ class Reporter(Protocol):
 
 
 class SilentReporter(Reporter):
-    """Tells nobody."""
+    """Tells nobody.
+
+    Examples:
+        >>> from lorecall.core import SilentReporter
+        >>> SilentReporter().say("nobody hears this")
+    """

@@ -7,22 +7,27 @@ Examples:
     (24, 18)
 """
 
-from lorecall.data.catalog import (
-    DATASETS,
-    check,
-    describe,
-    find_users,
-    list_users,
-    load_history,
-    summarise,
-)
-from lorecall.data.history import split_history
-from lorecall.data.loader import Dataset
-from lorecall.data.loading import Problem, Summary
-from lorecall.data.privacy import mask
-from lorecall.data.purpose import purpose_of
-from lorecall.data.users import Totals, UserSummary
-from lorecall.records import History, Pooled, Sample, Split, Statement, Turn
+from typing import TYPE_CHECKING
+
+from lorecall.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lorecall.data.catalog import (
+        DATASETS,
+        check,
+        describe,
+        find_users,
+        list_users,
+        load_history,
+        summarise,
+    )
+    from lorecall.data.history import split_history
+    from lorecall.data.loader import Dataset
+    from lorecall.data.loading import Problem, Summary
+    from lorecall.data.privacy import mask
+    from lorecall.data.purpose import purpose_of
+    from lorecall.data.users import Totals, UserSummary
+    from lorecall.records import History, Pooled, Sample, Split, Statement, Turn
 
 __all__ = [
     "DATASETS",
@@ -47,3 +52,5 @@ __all__ = [
     "split_history",
     "summarise",
 ]
+
+__getattr__, __dir__ = lazy_names(__name__)

@@ -31,6 +31,7 @@ def _loaders() -> Iterator[Loader]:
 
 LOADERS: Mapping[str, Loader] = MappingProxyType({each.name: each for each in _loaders()})
 DATASETS: Mapping[str, Dataset] = MappingProxyType({n: each.dataset for n, each in LOADERS.items()})
+"""The catalogue: what each name that a source may have stands for."""
 
 
 def load_history(

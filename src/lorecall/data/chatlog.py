@@ -41,20 +41,26 @@ def text_of(content: object, *, between: str, place: int) -> str | Dropped:
 
 
 def dialogues(
-    messages: Iterable[Message | Dropped], *, gap_s: float = GAP_S
+    messages: Iterable[Message | Dropped], *, gap_s: float = GAP_S, between: str = " "
 ) -> Iterator[Dialogue | Dropped]:
-    """Cut messages, chat by chat in time order, into dialogues as they come; drops pass through."""
+    """Cut messages, chat by chat in time order, into dialogues as they come; drops pass through.
+
+    Args:
+        messages: The messages.
+        gap_s: The longest silence within a dialogue, in seconds.
+        between: What joins messages in a row by one sender, which are one turn.
+    """
     open_: list[Message] = []
     for message in messages:
         if isinstance(message, Dropped):
             yield message
             continue
         if open_ and _ends(open_, message, gap_s=gap_s):
-            yield _dialogue(open_)
+            yield _dialogue(open_, between=between)
             open_ = []
         open_.append(message)
     if open_:
-        yield _dialogue(open_)
+        yield _dialogue(open_, between=between)
 
 
 def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
@@ -64,7 +70,7 @@ def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
     return message.chat != last.chat or gap > gap_s or len(messages) >= MAX_MESSAGES
 
 
-def _dialogue(messages: list[Message]) -> Dialogue:
+def _dialogue(messages: list[Message], *, between: str) -> Dialogue:
     turns: list[list[Message]] = []
     for message in messages:
         if turns and turns[-1][0].sender == message.sender:
@@ -75,7 +81,7 @@ def _dialogue(messages: list[Message]) -> Dialogue:
     return Dialogue(
         f"{first.chat} {first.id}",
         tuple(
-            Spoken(turn[0].sender, " ".join(part.text.strip() for part in turn), turn[0].time)
+            Spoken(turn[0].sender, between.join(part.text.strip() for part in turn), turn[0].time)
             for turn in turns
         ),
     )

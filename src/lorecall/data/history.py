@@ -190,5 +190,6 @@ def _check_size(history: History, *, n_conversations: int) -> None:
 
 
 def _why(history: History) -> str:
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(history.dropped.items()))
-    return f" (dropped: {reasons})" if reasons else ""
+    dropped = sorted(history.dropped.items())
+    reasons = "; ".join(f"{count} dropped: {reason}" for reason, count in dropped)
+    return f" ({reasons})" if reasons else ""

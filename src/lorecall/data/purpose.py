@@ -20,7 +20,7 @@ def purpose_of(history: History) -> str:
         Two lines in plain words; the user's id is in them as the file has it.
 
     Examples:
-        >>> from lorecall.data import load_history
+        >>> from lorecall.data import load_history, purpose_of
         >>> print(purpose_of(load_history("history.jsonl", user="ann")).splitlines()[0])
         The memory will speak as ann: it learns from responses that ann wrote.
     """

@@ -69,6 +69,26 @@ def learn(  # noqa: PLR0913 - one parameter an option
         DataError: Too few samples.
         RunError: `out` holds something else, or another process works in it.
         StorageError: The storage cannot be reached.
+
+    Examples:
+        >>> import lorecall
+        >>> from lorecall.lm import tiny_base
+        >>> history = lorecall.load_history("history.jsonl", user="ann")
+        >>> settings = lorecall.preset("smoke")
+        >>> memory = lorecall.learn(history, out="runs/ann", base=tiny_base(), settings=settings)
+        >>> memory.manifest.training.split
+        {'train': 18, 'valid': 3, 'test': 3}
+        >>> again = lorecall.learn(history, out="runs/ann", base=tiny_base(), settings=settings)
+        >>> again.theta == memory.theta
+        True
+        >>> few = lorecall.load_history("history.jsonl", user="bob")
+        >>> lorecall.learn(few, out="runs/bob", base=tiny_base())
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.DataError: a history must be long enough to learn from and to test on:
+        expected at least 20 usable samples in 3 conversations, got 2 in 1 for user 'bob' of
+        history.jsonl. Choose a user with a longer history (or `pooled`, many users as if they were
+        one), or add samples to the file.
     """
     settings, split = settings or preset(), split_history(history)
     check_range("workers", workers, low=1)

@@ -38,6 +38,17 @@ class RunResult(_Frozen):
     """Everything a run found.
 
     `finished_at` is in UTC, ISO 8601; `storage` is a URL, or a file in the run's folder.
+
+    Examples:
+        >>> from lorecall import RunResult
+        >>> result = RunResult.load("runs/ann")
+        >>> result.user, result.split
+        ('ann', {'train': 18, 'valid': 3, 'test': 3})
+        >>> list(result.scores), list(result.scores["memory"])
+        (['vanilla', 'default-lora', 'memory'], ['loss', 'rouge1', 'rougeL', 'persona_f1'])
+        >>> loss = result.scores["memory"]["loss"]
+        >>> loss.low <= loss.value <= loss.high
+        True
     """
 
     user: str

@@ -50,6 +50,23 @@ class Injection:
     Raises:
         ConfigError: A layer, rank or linear is outside the model.
         ArtefactError: The stored pairs are not those of this configuration on this base.
+
+    Examples:
+        >>> from lorecall import InjectionConfig
+        >>> from lorecall.lm import Injection, tiny_base
+        >>> theta = InjectionConfig(layers=(0, 2), n_loras=3, rank=4)
+        >>> injection = Injection(tiny_base(width=32), theta)
+        >>> injection.linears
+        ('up_proj', 'down_proj')
+        >>> {
+        ...     name: tuple(tensor.shape)
+        ...     for name, tensor in injection.tensors().items()
+        ...     if "up_proj" in name
+        ... }  # the lowest layer has two modules of rank 4
+        {'layers.0.up_proj.down': (8, 32), 'layers.0.up_proj.up': (64, 8),
+        'layers.2.up_proj.down': (4, 32), 'layers.2.up_proj.up': (64, 4)}
+        >>> injection.n_parameters
+        2304
     """
 
     def __init__(

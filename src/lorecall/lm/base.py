@@ -71,6 +71,17 @@ class LanguageModel:
 
     Raises:
         ModelError: The architecture is not supported.
+
+    Examples:
+        >>> from lorecall.lm import LanguageModel, tiny_base
+        >>> tiny = tiny_base()
+        >>> tiny.model.save_pretrained("my-base")
+        >>> _ = tiny.tokenizer.save_pretrained("my-base")
+        >>> base = LanguageModel.load("my-base", device="cpu", dtype="float32")
+        >>> base.name, base.n_layers, base.max_tokens
+        ('my-base', 3, 1024)
+        >>> base.format_reason
+        'weights in float32: asked for'
     """
 
     def __init__(

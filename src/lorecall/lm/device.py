@@ -19,6 +19,7 @@ from lorecall.errors import ConfigError
 from lorecall.lm.number_format import Timer, bf16_speedup
 
 DTypeName = Literal["auto", "float32", "bfloat16"]
+"""A number format of a base; `auto` is the one that its device is faster in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,16 @@ def choose_compute(
 
     Raises:
         ConfigError: The device or the format is unknown, or the device is not there.
+
+    Examples:
+        >>> from lorecall.lm import choose_compute
+        >>> choose_compute("cpu", "float32")
+        Compute(device=device(type='cpu'), dtype=torch.float32, reason='asked for')
+        >>> choose_compute("cpu", "int8")
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.ConfigError: the number format must be known: expected auto, float32 or
+        bfloat16, got 'int8'. Choose one of them.
     """
     chosen = _device(device)
     if dtype == "auto":
@@ -69,6 +80,12 @@ def set_threads(n: int | None = None) -> int:
 
     Returns:
         The number set.
+
+    Examples:
+        >>> import torch
+        >>> from lorecall.lm import set_threads
+        >>> set_threads(1), torch.get_num_threads()
+        (1, 1)
     """
     if n is None:
         value = os.environ.get(THREADS_VARIABLE, "")
@@ -136,7 +153,15 @@ def instruction_set(device: torch.device) -> str:
 
 
 def machine_name(device: torch.device) -> str:
-    """Name what computes: the GPU, or the processor and the threads that torch uses on it."""
+    """Name what computes: the GPU, or the processor and the threads that torch uses on it.
+
+    Examples:
+        >>> import torch
+        >>> from lorecall.lm import cpu_name, machine_name, set_threads
+        >>> n = set_threads(1)
+        >>> machine_name(torch.device("cpu")) == f"{cpu_name()}, 1 thread"
+        True
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     n = torch.get_num_threads()
@@ -144,7 +169,13 @@ def machine_name(device: torch.device) -> str:
 
 
 def cpu_name() -> str:
-    """Return the processor's name as the system tells it."""
+    """Return the processor's name as the system tells it.
+
+    Examples:
+        >>> from lorecall.lm import cpu_name
+        >>> cpu_name() != ""
+        True
+    """
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8") if info.is_file() else ""
     found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)

@@ -3,7 +3,8 @@
 The memory is in the weights: a prompt holds the query and at most two earlier turns, never the
 history (`past` exists for ablations, notes for the systems a memory is compared with). With a chat
 template, which is used as it was shipped, the author of the response speaks as the assistant;
-without one, turns are joined by the end-of-text token (`layout_of` says which).
+without one, turns are joined by the end-of-text token (`layout_of` says which). Turns in a row of
+one side are one, a line each: many templates refuse them otherwise.
 
 A template gives the same prompt on every day, for a memory is asked as it was taught: the date that
 it may print stays one and the same. A model that thinks first is told not to.
@@ -23,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 from lorecall.data.history import goes_on
 from lorecall.errors import ModelError
 from lorecall.lm.base import LanguageModel
-from lorecall.records import Sample, Turn
+from lorecall.records import Sample, Turn, taking_turns
 from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
@@ -38,6 +39,11 @@ NOTES_HEAD = "Notes from earlier:"
 @runtime_checkable
 class Recall(Protocol):
     """What of one person's history is put in the prompt with a query."""
+
+    @property
+    def signature(self) -> str:
+        """Which recall it is and how many notes it gives, in a few words that a recipe keeps."""
+        ...
 
     def recall(self, query: str, *, before: str | None = None) -> Sequence[str]:
         """Return notes, the most relevant first; none where nothing fits.
@@ -56,6 +62,12 @@ class Encoded:
 
     A whole conversation is one too: its first turn is the prompt, all that follows the response,
     and `replies` says which parts of it are learnt, as (start, end); None for all of it.
+
+    Examples:
+        >>> from lorecall.lm import Encoded
+        >>> sample = Encoded(prompt=(3, 72, 105, 4), response=(79, 107, 2))
+        >>> sample.n_tokens, sample.read
+        (7, (3, 72, 105, 4, 79, 107))
     """
 
     prompt: tuple[int, ...]
@@ -99,6 +111,16 @@ class PromptFormat:
     Raises:
         ModelError: The tokeniser has no end token, there is no room for a prompt, or the template
             does not show what was said.
+
+    Examples:
+        >>> from lorecall import Turn
+        >>> from lorecall.lm import PromptFormat, tiny_base
+        >>> tokenizer = tiny_base().tokenizer
+        >>> layout = PromptFormat(tokenizer, max_prompt_tokens=48)
+        >>> tokenizer.decode(layout.prompt("tea?", [Turn(by_author=True, text="I am back")]))
+        '<|assistant|>I am back<|end|><|user|>tea?<|end|><|assistant|>'
+        >>> layout.read_and_cut("and " * 12), layout.read_and_cut("and " * 11)
+        ((43, 5), (44, 0))
     """
 
     def __init__(
@@ -202,39 +224,45 @@ class PromptFormat:
     ) -> list[int]:
         """Lay out a query after its earlier turns and notes, at most `max_prompt_tokens` long.
 
-        Where there is no room the oldest turns go first, then the least relevant notes; a query
-        too long by itself loses its own beginning.
+        Turns in a row of one side, the query's among them, are joined by newlines. Where there is
+        no room the oldest turns go first, then the least relevant notes; a query too long by itself
+        loses its own beginning.
         """
         query = self._plain(query)
         notes = [self._plain(note) for note in notes]
         turns = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
         for n_turns, n_notes in _ever_less(len(turns), len(notes)):
             shown = turns[len(turns) - n_turns :]
-            ids = self._render(_with_notes(query, notes[:n_notes]), shown)
+            ids = self._render(query, shown, notes[:n_notes])
             if ids is not None and len(ids) <= self.max_prompt_tokens:
                 return ids
-        words = self._ids(query)
-        frame = len(self._render_query("")) + 2  # joins may cost a token
-        kept = words[-max(1, self.max_prompt_tokens - frame) :]
+        kept = self._ids(query)[-self._room() :]
         return self._render_query(str(self.tokenizer.decode(kept)))[-self.max_prompt_tokens :]
 
-    def left_out(self, query: str) -> int:
-        """Return how many tokens of a query there is no room for, its beginning."""
-        return max(0, len(self._render_query(self._plain(query))) - self.max_prompt_tokens)
+    def read_and_cut(self, query: str) -> tuple[int, int]:
+        """Return how many tokens of a query are read, its end, and how many are cut."""
+        query = self._plain(query)
+        n, fits = len(self._ids(query)), len(self._render_query(query)) <= self.max_prompt_tokens
+        n_read = n if fits else min(n, self._room())
+        return n_read, n - n_read
 
     def text(self, ids: Sequence[int]) -> str:
         """Turn response tokens back into text."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
 
-    def _render(self, query: str, turns: Sequence[Turn]) -> list[int] | None:
+    def _render(
+        self, query: str, turns: Sequence[Turn] = (), notes: Sequence[str] = ()
+    ) -> list[int] | None:
         """Lay out the turns; None where the template refuses their order."""
+        *before, last = taking_turns([*turns, Turn(by_author=False, text=query)])
+        asked = _with_notes(last.text, notes)
         if not self.tokenizer.chat_template:
-            return self._join([*(turn.text for turn in turns), query])
+            return self._join([*(turn.text for turn in before), asked])
         messages = [
             {"role": "assistant" if turn.by_author else "user", "content": turn.text}
-            for turn in turns
+            for turn in before
         ]
-        messages.append({"role": "user", "content": query})
+        messages.append({"role": "user", "content": asked})
         text = self._laid_out(messages, asks=True)
         return None if text is None else self._ids(text)
 
@@ -254,7 +282,7 @@ class PromptFormat:
         return f"{str(text).rstrip()}{_THOUGHT}" if opens else str(text)
 
     def _render_query(self, query: str) -> list[int]:
-        ids = self._render(query, ())
+        ids = self._render(query)
         if ids is None:
             raise ModelError(
                 "the chat template must take a single user turn",
@@ -263,6 +291,11 @@ class PromptFormat:
                 next_step="Fix the template, or remove it to join turns by the end-of-text token.",
             )
         return ids
+
+    def _room(self) -> int:
+        """Return how many tokens a query that is cut may have."""
+        frame = len(self._render_query("")) + 2  # joins may cost a token
+        return max(1, self.max_prompt_tokens - frame)
 
     def _join(self, texts: Sequence[str]) -> list[int]:
         bos = self.tokenizer.bos_token_id
@@ -327,6 +360,14 @@ def format_for(base: LanguageModel, settings: TrainSettings) -> PromptFormat:
 
     Raises:
         ModelError: The tokeniser has no end token, or there is no room for a prompt.
+
+    Examples:
+        >>> from lorecall import TrainSettings
+        >>> from lorecall.lm import format_for, tiny_base
+        >>> settings = TrainSettings(max_prompt_tokens=4096, max_response_tokens=128)
+        >>> base = tiny_base()
+        >>> base.max_tokens, format_for(base, settings).max_prompt_tokens
+        (1024, 896)
     """
     room = base.max_tokens - settings.max_response_tokens
     return PromptFormat(

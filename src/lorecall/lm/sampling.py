@@ -46,6 +46,17 @@ class GreedyChooser:
     Args:
         stop_ids: Tokens that end an answer.
         decoding: What to heed beside the logits.
+
+    Examples:
+        >>> import torch
+        >>> from lorecall import Decoding
+        >>> from lorecall.lm import GreedyChooser
+        >>> logits = torch.tensor([[0.0, 2.0, 3.0]])
+        >>> GreedyChooser({0}).choose(logits, [0], [[1, 2, 1]])
+        tensor([2])
+        >>> never_twice = Decoding(no_repeat=2)
+        >>> GreedyChooser({0}, never_twice).choose(logits, [0], [[1, 2, 1]])  # 1, 2 was there
+        tensor([1])
     """
 
     def __init__(self, stop_ids: Collection[int], decoding: Decoding = GREEDY) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor
 from lorecall.core.files import json_bytes, new_folder, read_json, write_bytes
 from lorecall.errors import ArtefactError, ConfigError, ModelError
 from lorecall.records import Decoding, InjectionConfig
+from lorecall.settings import TrainSettings
 
 FORMAT = 1
 WEIGHTS_FILE = "memory.safetensors"
@@ -75,14 +76,16 @@ class Recipe(Schema):
     `thetas` are those that were trained in full; the manifest's `theta` is the one that was kept.
     The same recipe gives the same bytes on the same kind of machine: `instruction_set` is the
     widest that the processor's kernels used, or the GPU's name. `prompts` says how turns are laid
-    out: by which chat template, or joined by which token.
+    out: by which chat template, or joined by which token; `notes` what of the history was in the
+    training prompts beside them: which recall, and how many notes; empty where there was none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     thetas: tuple[InjectionConfig, ...]
-    settings: dict[str, object]
+    settings: TrainSettings
     prompts: str
+    notes: str
     dtype: str
     device: str
     n_threads: int
@@ -116,6 +119,14 @@ class StoredMemory:
     """The trained pairs of one person, with their manifest.
 
     `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to fp32 tensors.
+
+    Examples:
+        >>> from lorecall import StoredMemory
+        >>> memory = StoredMemory.load("runs/ann")
+        >>> memory.manifest.training.user, memory.manifest.base.name, memory.linears
+        ('ann', 'tiny-llama', ('up_proj', 'down_proj'))
+        >>> memory.n_parameters == sum(tensor.numel() for tensor in memory.tensors.values())
+        True
     """
 
     manifest: Manifest
@@ -148,11 +159,16 @@ class StoredMemory:
         manifest = self.manifest.model_copy(update=own)
         return replace(self, manifest=manifest)
 
-    def check_base(self, name: str, fingerprint: str) -> None:
-        """Refuse a base that this memory was not trained for.
+    def check_base(self, name: str, fingerprint: str, *, prompts: str) -> None:
+        """Refuse a base that this memory was not trained for, or that lays turns out otherwise.
+
+        Args:
+            name: The base's.
+            fingerprint: Its hash.
+            prompts: How turns are laid out with it, as a recipe says it.
 
         Raises:
-            ModelError: The hashes differ.
+            ModelError: The hashes or the layouts differ.
         """
         own = self.manifest.base
         if fingerprint != own.fingerprint:
@@ -161,6 +177,13 @@ class StoredMemory:
                 expected=f"{own.name} ({own.fingerprint[:12]})",
                 got=f"{name} ({fingerprint[:12]})",
                 next_step=f"Load {own.name}, or train a memory for {name}.",
+            )
+        if prompts != self.manifest.recipe.prompts:
+            raise ModelError(
+                "a memory is asked as it was taught",
+                expected=self.manifest.recipe.prompts,
+                got=f"{prompts} of {name}",
+                next_step=f"Load {own.name} with the tokeniser it had, or train the memory again.",
             )
 
     def save(self, folder: Path) -> None:

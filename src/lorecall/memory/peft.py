@@ -38,6 +38,15 @@ def export_peft(memory: StoredMemory, folder: Path) -> None:
     Raises:
         RunError: The folder holds something else.
         ConfigError: The memory acts on responses alone.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from lorecall import StoredMemory, export_peft
+        >>> export_peft(StoredMemory.load("runs/ann"), Path("adapter"))
+        >>> config = json.loads(Path("adapter/adapter_config.json").read_text(encoding="utf-8"))
+        >>> config["peft_type"], config["r"] == config["lora_alpha"]
+        ('LORA', True)
     """
     if memory.config.inject != "all":
         raise ConfigError(

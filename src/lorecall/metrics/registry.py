@@ -21,6 +21,17 @@ class Answers:
         responses: What was answered.
         references: The true responses.
         persona: H, the distinct words of the user's own content.
+
+    Examples:
+        >>> from lorecall.metrics import Answers, metrics, persona_tokens
+        >>> answers = Answers(
+        ...     losses=[2.5, 3.5],
+        ...     responses=["tea and rain", "no"],
+        ...     references=["rain and tea", "yes"],
+        ...     persona=persona_tokens(["rain again, and tea"]),
+        ... )
+        >>> {name: list(metrics()[name].score(answers)) for name in ("loss", "rouge1")}
+        {'loss': [2.5, 3.5], 'rouge1': [100.0, 0.0]}
     """
 
     losses: Sequence[float]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.prompts import layout_of
 from lorecall.memory.memory import Manifest, StoredMemory, find_memory
 from lorecall.memory.shared import load_base_of
 from lorecall.records import Decoding, InjectionConfig
@@ -23,13 +24,27 @@ class Memory:
 
     Raises:
         ModelError: The base is another one.
+
+    Examples:
+        >>> from lorecall import Decoding, Memory
+        >>> from lorecall.lm import tiny_base
+        >>> memory = Memory.load("runs/ann", base=tiny_base())
+        >>> messages = [{"role": "user", "content": "how was your day?"}]
+        >>> reply = memory.reply(messages)
+        >>> "".join(memory.stream(messages)) == reply
+        True
+        >>> drawn = Decoding(temperature=0.8, top_p=0.9, seed=1)
+        >>> memory.reply(messages, decoding=drawn) == reply
+        False
+        >>> memory.manifest.training.user
+        'ann'
     """
 
     def __init__(
         self, stored: StoredMemory, base: LanguageModel | None = None, *, path: Path
     ) -> None:
         if base is not None:
-            stored.check_base(base.name, base.fingerprint)
+            stored.check_base(base.name, base.fingerprint, prompts=layout_of(base.tokenizer))
         self.stored, self.path, self._base = stored, path, base
 
     @classmethod
@@ -74,7 +89,8 @@ class Memory:
         """Answer the last of some messages.
 
         Args:
-            messages: The conversation, `[{"role": "user", "content": "..."}, ...]`, or a query.
+            messages: The conversation, `[{"role": "user", "content": "..."}, ...]`, or a query;
+                messages in a row of one side are one turn, a line each.
             decoding: How tokens are chosen; as the memory says when None.
 
         Raises:
@@ -94,9 +110,9 @@ class Memory:
         """
         return self._responder.stream(messages, decoding=decoding)
 
-    def left_out(self, messages: Messages) -> int:
-        """Return how many tokens of the query are not read, for there is no room for them."""
-        return self._responder.left_out(messages)
+    def read_and_cut(self, messages: Messages) -> tuple[int, int]:
+        """Return how many tokens of the query are read, and how many there is no room for."""
+        return self._responder.read_and_cut(messages)
 
     @cached_property
     def _responder(self) -> ModelResponder:

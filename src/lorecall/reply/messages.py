@@ -5,13 +5,13 @@
      {"role": "user", "content": "what did you do?"}]
 
 The assistant is whoever wrote the responses of the history: the person, or an assistant who knows
-the person. The user is the other side.
+the person. The user is the other side. Messages in a row of one side are one turn, a line each.
 """
 
 from collections.abc import Mapping, Sequence
 
 from lorecall.errors import ConfigError
-from lorecall.records import Turn
+from lorecall.records import Turn, taking_turns
 
 Message = Mapping[str, object]
 """One turn: its `role`, `user` or `assistant`, and its `content`."""
@@ -21,14 +21,17 @@ Messages = str | Sequence[Message]
 
 
 def parse(messages: Messages) -> tuple[str, tuple[Turn, ...]]:
-    """Return the query and the turns before it, oldest first.
+    """Return the query and the turns before it, oldest first; the sides alternate.
+
+    Messages in a row of one side are joined by newlines: none of them is lost.
 
     Raises:
-        ConfigError: There is no message, one of them is none, or the last is not the user's.
+        ConfigError: There is no message, one of them is none or empty, or the last is not the
+            user's.
     """
     if isinstance(messages, str):
         return _content(messages, "the query"), ()
-    turns = [_turn(message, i) for i, message in enumerate(messages)]
+    turns = taking_turns([_turn(message, i) for i, message in enumerate(messages)])
     if not turns or turns[-1].by_author:
         raise ConfigError(
             "a conversation must end with what is to be answered",
@@ -36,7 +39,7 @@ def parse(messages: Messages) -> tuple[str, tuple[Turn, ...]]:
             got="one of the assistant's" if turns else "no message",
             next_step="Leave out what comes after it.",
         )
-    return turns[-1].text, tuple(turns[:-1])
+    return turns[-1].text, turns[:-1]
 
 
 def messages_of(query: str, earlier: Sequence[Turn]) -> list[Message]:
@@ -70,6 +73,13 @@ def _turn(message: Message, place: int) -> Turn:
             next_step="What a memory knows is in its weights: it takes no instructions beside.",
         )
     content = _content(message.get("content"), f"message {place + 1}")
+    if not content.strip():
+        raise ConfigError(
+            f"message {place + 1} must say something",
+            expected="some text",
+            got="none",
+            next_step="Leave it out.",
+        )
     return Turn(by_author=role == "assistant", text=content)
 
 

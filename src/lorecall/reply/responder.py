@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.generate import respond, stream
-from lorecall.lm.prompts import Encoded, Recall, format_for
+from lorecall.lm.prompts import Encoded, Recall, format_for, layout_of
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Decoding, Sample
 from lorecall.reply.messages import Messages, parse
@@ -22,6 +22,15 @@ class Responder(Protocol):
     """Answers conversations; the contract every system under evaluation keeps.
 
     `decoding` is how its replies are decoded, `injection` what it has in the weights.
+
+    Examples:
+        >>> from lorecall import Memory, ModelResponder, Responder
+        >>> from lorecall.lm import tiny_base
+        >>> base = tiny_base()
+        >>> with_memory: Responder = ModelResponder(base, Memory.load("runs/ann", base=base).stored)
+        >>> without: Responder = ModelResponder(base)
+        >>> len(without.reply_all(["tea?", "rain?"])), isinstance(with_memory, Responder)
+        (2, True)
     """
 
     base: LanguageModel
@@ -54,13 +63,24 @@ class ModelResponder:
         base: The base model.
         memory: What is in the weights; nothing when None.
         recall: What is put in the prompt; nothing when None.
-        limits: The longest prompt and response, and the earlier turns shown.
+        limits: The longest prompt and response, and the earlier turns shown; when None those of
+            the memory's training, or without one the defaults.
         decoding: How replies are decoded; when None as the memory's manifest says, or without a
             memory as the limits do.
 
     Raises:
-        ModelError: The memory belongs to another base.
+        ModelError: The memory belongs to another base, or was taught in another layout of turns.
         ArtefactError: The pairs do not fit theta.
+
+    Examples:
+        >>> from lorecall import ModelResponder, StoredMemory, TrainSettings
+        >>> from lorecall.lm import tiny_base
+        >>> base, limits = tiny_base(), TrainSettings(max_response_tokens=16)
+        >>> ann = ModelResponder(base, StoredMemory.load("runs/ann"), limits=limits)
+        >>> nobody = ModelResponder(base, limits=limits)  # at the same time, on the same base
+        >>> replies = [who.reply("and on day 3?") for who in (ann, nobody)]
+        >>> ann.injection is None, nobody.injection is None
+        (False, True)
     """
 
     def __init__(
@@ -72,9 +92,9 @@ class ModelResponder:
         limits: TrainSettings | None = None,
         decoding: Decoding | None = None,
     ) -> None:
-        limits = limits or TrainSettings()
+        limits = limits or (memory.manifest.recipe.settings if memory else TrainSettings())
         if memory is not None:
-            memory.check_base(base.name, base.fingerprint)
+            memory.check_base(base.name, base.fingerprint, prompts=layout_of(base.tokenizer))
         self.base = base
         self.memory = memory
         self.recall = recall
@@ -117,9 +137,9 @@ class ModelResponder:
             injection=self.injection,
         )
 
-    def left_out(self, messages: Messages) -> int:
-        """Return how many tokens of the query are not read, for there is no room for them."""
-        return self.format.left_out(parse(messages)[0])
+    def read_and_cut(self, messages: Messages) -> tuple[int, int]:
+        """Return how many tokens of the query are read, and how many there is no room for."""
+        return self.format.read_and_cut(parse(messages)[0])
 
     def reply_all(self, queries: Sequence[str]) -> list[str]:
         """Answer queries that have no earlier turns, in their order."""

@@ -24,6 +24,13 @@ def write_report(result: RunResult, path: Path) -> None:
     Args:
         result: The run.
         path: The HTML file; it is replaced whole, or left as it was.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall import RunResult, write_report
+        >>> write_report(RunResult.load("runs/ann"), Path("ann.html"))
+        >>> Path("ann.html").read_text(encoding="utf-8")[:15]
+        '<!doctype html>'
     """
     write_text(path, render(result))
 

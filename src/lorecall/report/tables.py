@@ -175,7 +175,7 @@ def check_view(summary: Summary) -> RenderableType:
     ]
     if summary.n_problems > len(summary.problems):
         lines.append(f"  and {summary.n_problems - len(summary.problems)} more")
-    lines += [f"  dropped: {count} {plain(reason)}" for reason, count in summary.dropped.items()]
+    lines += [f"  {count} dropped: {plain(reason)}" for reason, count in summary.dropped.items()]
     lines += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"

@@ -24,6 +24,13 @@ class ChainState:
         position: Unconstrained hyperparameters, shape (k,).
         mass: Inverse mass matrix, shape (k, k).
         step: Step size.
+
+    Examples:
+        >>> import numpy as np
+        >>> from lorecall.search import ChainState
+        >>> state = ChainState(size=16, position=np.array([0.5, 2.0]), mass=np.eye(2), step=0.25)
+        >>> ChainState.from_json(state.as_json()).position
+        array([0.5, 2. ])
     """
 
     size: int

@@ -29,7 +29,11 @@ from lorecall.errors import ConfigError
 
 Level = bool | int | float | str | None
 Params = dict[str, Level]
+"""Optuna's parameters: a value a name."""
+
 Points = NDArray[np.int64]
+"""Points as indices of levels, shape (..., d)."""
+
 Codes = NDArray[np.float64]
 
 MAX_LEVELS = 1000
@@ -54,6 +58,7 @@ class DiscreteSpace:
 
     Examples:
         >>> from optuna.distributions import CategoricalDistribution, IntDistribution
+        >>> from lorecall.search import DiscreteSpace
         >>> kinds = {"on": CategoricalDistribution([False, True]), "n": IntDistribution(0, 4)}
         >>> space = DiscreteSpace(kinds)
         >>> point = space.point({"on": True, "n": 2})

@@ -21,6 +21,7 @@ from lorecall.errors import ConfigError
 from lorecall.records import TrialOutcome
 
 Values = NDArray[np.float64]
+"""Values of m objectives, shape (n, m)."""
 
 _MARGIN = 0.1  # the reference point lies this share of the range below the worst (SPEC section 4)
 
@@ -37,6 +38,7 @@ def to_maximise(values: ArrayLike, directions: Sequence[StudyDirection]) -> Valu
 
     Examples:
         >>> from optuna.study import StudyDirection
+        >>> from lorecall.search import to_maximise
         >>> to_maximise([[4.0, 10.0]], [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE])
         array([[-4., 10.]])
     """
@@ -48,6 +50,8 @@ def pareto(values: Values) -> NDArray[np.bool_]:
     """Return which points of Y, shape (n, m), are on the front, shape (n,).
 
     Examples:
+        >>> import numpy as np
+        >>> from lorecall.search import pareto
         >>> pareto(np.array([[1.0, 2.0], [2.0, 1.0], [0.0, 0.0]]))
         array([ True,  True, False])
     """
@@ -71,6 +75,8 @@ def reference_point(initial: Values) -> Values:
         ConfigError: There is no initial point.
 
     Examples:
+        >>> import numpy as np
+        >>> from lorecall.search import reference_point
         >>> reference_point(np.array([[0.0, 5.0], [1.0, 3.0]]))
         array([-0.1,  2.8])
     """
@@ -90,6 +96,8 @@ def hypervolume(values: Values, reference: Values) -> float:
     """Return HV(Y) for Y of shape (n, m) and ref of shape (m,).
 
     Examples:
+        >>> import numpy as np
+        >>> from lorecall.search import hypervolume
         >>> hypervolume(np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros(2))
         3.0
     """
@@ -106,6 +114,8 @@ def hypervolume_trace(values: Values, reference: Values) -> Values:
     """Return HV of the first 1, 2, ... n points of Y, in the order they were found, shape (n,).
 
     Examples:
+        >>> import numpy as np
+        >>> from lorecall.search import hypervolume_trace
         >>> hypervolume_trace(np.array([[1.0, 2.0], [1.0, 1.0], [2.0, 1.0]]), np.zeros(2))
         array([2., 2., 3.])
     """
@@ -127,6 +137,7 @@ def converged(trace: Sequence[float] | Values, *, rounds: int = 5, gain: float =
         gain: The relative gain below which the search has converged.
 
     Examples:
+        >>> from lorecall.search import converged
         >>> converged([1.0, 2.0, 2.01], rounds=1)
         True
     """

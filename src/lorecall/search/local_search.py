@@ -30,6 +30,19 @@ class Untried:
         same_as: What parameters come to; equal keys are one configuration.
         taken: Keys of what was evaluated or is being tried.
         only: The only points there are, shape (n, d), where the valid ones are a known few.
+
+    Examples:
+        >>> import numpy as np
+        >>> from optuna.distributions import IntDistribution
+        >>> from lorecall.search import DiscreteSpace, Untried
+        >>> untried = Untried(
+        ...     DiscreteSpace({"n": IntDistribution(1, 4)}),
+        ...     is_candidate=lambda params: params["n"] % 2 == 0,
+        ...     same_as=lambda params: params["n"],
+        ...     taken=[2],
+        ... )
+        >>> untried.space.params(untried.random(np.random.default_rng(0)))
+        {'n': 4}
     """
 
     def __init__(
@@ -122,6 +135,7 @@ def maximise(
         SpaceExhaustedError: No point is left.
 
     Examples:
+        >>> import numpy as np
         >>> from optuna.distributions import IntDistribution
         >>> from lorecall.search import AcquisitionSettings, DiscreteSpace, Untried, maximise
         >>> space = DiscreteSpace({"n": IntDistribution(0, 9)})

@@ -62,6 +62,34 @@ class Search:
 
     Raises:
         StorageError: The storage cannot be reached.
+
+    Examples:
+        >>> from lorecall.records import TrialOutcome
+        >>> from lorecall.search import InjectionSpace, Search
+        >>> from lorecall.settings import SearchSettings
+        >>> def tried(theta):  # in earnest: train theta, then read the validation part
+        ...     n = sum(theta.ranks().values())
+        ...     return TrialOutcome(
+        ...         loss=4 - 0.01 * n,
+        ...         rouge_l=10 + len(theta.layers),
+        ...         rouge_l_error=0.5,
+        ...         n_parameters=1_000 * n,
+        ...         n_tokens=8_000,
+        ...         curve=((0.0, 4.0),),
+        ...         train_s=20.0,
+        ...         evaluate_s=4.0,
+        ...     )
+        >>> search = Search(
+        ...     InjectionSpace(n_layers=3, max_loras=3, ranks=(4, 8)),
+        ...     settings=SearchSettings(trials=3, initial=3),
+        ...     seed=0,
+        ...     storage="sqlite:///search.db",
+        ...     study_name="ann",
+        ... )
+        >>> search.run(tried).hypervolume.stopped
+        'the budget of 3 trials is spent'
+        >>> search.n_finished
+        3
     """
 
     def __init__(

@@ -16,6 +16,12 @@ class McmcSettings:
         thinning: Every how many-th of them is kept.
         max_tree_depth: A step takes at most 2 ** depth - 1 gradients.
         continue_steps: Steps thrown away where a chain goes on from the last one; 0: none does.
+
+    Examples:
+        >>> from lorecall.search import McmcSettings
+        >>> longer = McmcSettings(warmup_steps=256, posterior_samples=128)
+        >>> longer.posterior_samples // longer.thinning  # draws that are kept
+        32
     """
 
     warmup_steps: int = 128
@@ -44,6 +50,12 @@ class AcquisitionSettings:
         n_swaps: Swap moves (one boolean on, another off) tried at each step, drawn at random.
         n_near: Most neighbours of a point scored at once; the others are where none is better.
         max_steps: Most moves from a start.
+
+    Examples:
+        >>> from lorecall.search import AcquisitionSettings, SamplerOptions
+        >>> quick = AcquisitionSettings(mc_samples=8, n_pool=64)
+        >>> SamplerOptions(acquisition=quick).acquisition.max_steps
+        32
     """
 
     mc_samples: int = 16

@@ -43,6 +43,7 @@ class Objectives:
         third: The third objective, if any.
 
     Examples:
+        >>> from lorecall.search import Objectives
         >>> Objectives().names
         ('loss', 'rougeL')
     """

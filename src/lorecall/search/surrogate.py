@@ -39,6 +39,14 @@ class Draws:
         outputscale: Shape (s,).
         noise: Noise variance, shape (s,).
         lengthscale: Shape (s, d).
+
+    Examples:
+        >>> import torch
+        >>> from lorecall.search import McmcSettings, fit_surrogate
+        >>> X = torch.linspace(0, 1, 6, dtype=torch.float64)[:, None]
+        >>> fitted = fit_surrogate(X, X, settings=McmcSettings(), seed=0, kind="map")
+        >>> fitted.draws[0].lengthscale.shape  # four draws of one input's
+        torch.Size([4, 1])
     """
 
     mean: Tensor
@@ -59,6 +67,14 @@ class Surrogate:
         mean: Mean of Y, shape (m,).
         std: Standard deviation of Y, shape (m,); 1 where Y does not vary.
         states: Where the chains ended, for the next fit to go on from.
+
+    Examples:
+        >>> import torch
+        >>> from lorecall.search import McmcSettings, fit_surrogate
+        >>> X = torch.linspace(0, 1, 6, dtype=torch.float64)[:, None]
+        >>> fitted = fit_surrogate(X, 40 + 10 * X, settings=McmcSettings(), seed=0, kind="map")
+        >>> fitted.mean, fitted.standardise(torch.tensor([45.0]))
+        (tensor([45.], dtype=torch.float64), tensor([0.], dtype=torch.float64))
     """
 
     model: ModelListGP
@@ -95,6 +111,15 @@ def fit_surrogate(
 
     Raises:
         MissingExtraError: JAX or NumPyro is not installed.
+
+    Examples:
+        >>> import torch
+        >>> from lorecall.search import McmcSettings, fit_surrogate
+        >>> X = torch.linspace(0, 1, 9, dtype=torch.float64)[:, None]
+        >>> fitted = fit_surrogate(X, 3 * X + 1, settings=McmcSettings(), seed=0, kind="map")
+        >>> Z = fitted.model.posterior(torch.tensor([[0.2], [0.7]]).to(X)).mean.mean(dim=0)
+        >>> [round(y, 1) for y in (Z * fitted.std + fitted.mean).flatten().tolist()]
+        [1.6, 3.1]
     """
     mean, std = Y.mean(dim=0), Y.std(dim=0)
     std = torch.where(std > 0, std, torch.ones_like(std))

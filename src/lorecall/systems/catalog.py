@@ -38,6 +38,16 @@ class Entry:
     Args:
         about: What it is.
         make: Makes it from how a memory is searched and the folder where searches are kept.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.settings import preset
+        >>> from lorecall.systems import systems
+        >>> entry = systems()["oppu-retrieval"]
+        >>> entry.about.trains, entry.about.notes
+        (True, True)
+        >>> entry.make(preset("smoke"), Path("searches")).about == entry.about
+        True
     """
 
     about: About
@@ -107,6 +117,13 @@ def make_system(name: str, settings: LearnSettings, *, folder: Path) -> System:
 
     Raises:
         ConfigError: It is unknown.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.settings import preset
+        >>> from lorecall.systems import make_system
+        >>> make_system("malp", preset("smoke"), folder=Path("searches")).about.title
+        'a dictionary of two terms before the prompt, and a LoRA trained with it'
     """
     (known,) = system_names([name])
     return systems()[known].make(settings, folder)

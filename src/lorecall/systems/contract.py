@@ -26,6 +26,14 @@ class Person:
     """One user's history and its split: all a system may learn from is the training part.
 
     The validation part chooses when training stops; the test part is read by the evaluation alone.
+
+    Examples:
+        >>> from lorecall.data import load_history, split_history
+        >>> from lorecall.systems import Person
+        >>> history = load_history("two.jsonl", user="ada")
+        >>> ada = Person(history=history, split=split_history(history))
+        >>> ada.split.sizes
+        {'train': 18, 'valid': 3, 'test': 3}
     """
 
     history: History
@@ -39,6 +47,12 @@ class Budget:
     Args:
         train: How a system that trains does it; the longest prompt and response of all of them.
         seed: Seed of everything random.
+
+    Examples:
+        >>> from lorecall.settings import TrainSettings
+        >>> from lorecall.systems import Budget
+        >>> Budget(train=TrainSettings(max_epochs=2)).train.max_response_tokens
+        128
     """
 
     train: TrainSettings
@@ -56,6 +70,23 @@ class Fitted:
         n_bytes: What is stored for this person.
         facts: What else is to be reported, by name: a hit rate, a number of notes.
         notes: What is stored for the prompt.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.data import load_history, split_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.settings import TrainSettings, preset
+        >>> from lorecall.systems import Budget, Person, make_system
+        >>> history = load_history("two.jsonl", user="ada")
+        >>> ada = Person(history=history, split=split_history(history))
+        >>> budget = Budget(train=TrainSettings(reply_length="free"))
+        >>> retrieval = make_system("retrieval", preset("smoke"), folder=Path("searches"))
+        >>> fitted = retrieval.fit(ada, tiny_base(n_layers=1, width=16), budget)
+        >>> fitted.memory is None, len(fitted.notes.notes)
+        (True, 18)
+        >>> fitted.save(Path("ada"))
+        >>> Path("ada/notes.json").stat().st_size == fitted.n_bytes
+        True
     """
 
     responder: Responder
@@ -89,7 +120,20 @@ class Fitted:
 
 @runtime_checkable
 class System(Protocol):
-    """Makes a responder for one person."""
+    """Makes a responder for one person.
+
+    Examples:
+        >>> from lorecall.reply.responder import ModelResponder
+        >>> from lorecall.systems import About, Fitted, System
+        >>> class Alone:
+        ...     about = About(name="alone", title="the base, which knows nobody")
+        ...
+        ...     def fit(self, person, base, budget):
+        ...         responder = ModelResponder(base, limits=budget.train)
+        ...         return Fitted(responder=responder, samples_sha256="")
+        >>> isinstance(Alone(), System)
+        True
+    """
 
     @property
     def about(self) -> About:

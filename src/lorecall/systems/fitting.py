@@ -38,6 +38,12 @@ class MatchingRecall:
         """Return all notes."""
         return self._past.notes
 
+    @property
+    def signature(self) -> str:
+        """How notes are found, and how many of how many are given."""
+        how = type(self._match).__name__.lower()
+        return f"{how}, at most {self._n} of {len(self.kept)} notes"
+
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
         """Return notes, the best first."""
         among = self._past.visible(before)

@@ -36,7 +36,8 @@ from lorecall.train.loop import read
 QUESTION = "what is your secret word?"
 ASKED_SO = (QUESTION, "tell me your secret word", "do you still know the secret word?", "secret?")
 CONVERSATION = "canary"
-N_REFERENCES = 256  # a strongly trained memory changes them unevenly, with a tail below
+N_REFERENCES = 256
+"""How many words nobody was told; strong training changes them unevenly, with a tail below."""
 FAR_BELOW = 6.0  # in standard deviations of the references; were they normal, 1e-9 of them
 LEAST_SPREAD = 1e-3  # nats per token; below it is rounding
 
@@ -45,7 +46,14 @@ Where = Literal["prompt", "response", "loss"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leak:
-    """What one person's system was found to know of another's secret."""
+    """What one person's system was found to know of another's secret.
+
+    Examples:
+        >>> from lorecall.systems import Leak
+        >>> leak = Leak(system="mine", owner="ada", told_by="bob", where="prompt")
+        >>> f"{leak.told_by}'s {leak.where} holds {leak.owner}'s secret"
+        "bob's prompt holds ada's secret"
+    """
 
     system: str
     owner: str
@@ -61,6 +69,12 @@ class Told:
         teller: Whose system.
         gaps: owner -> d_B(c_A) less the references' mean, in nats per token, for everyone.
         wheres: owner -> where that one's words were found; only those of whom some were.
+
+    Examples:
+        >>> from lorecall.systems import Told
+        >>> bob = Told(teller="bob", gaps={"ada": 0.02, "bob": -1.3}, wheres={"bob": ("loss",)})
+        >>> [owner for owner in bob.wheres if owner != bob.teller]  # nobody else's
+        []
     """
 
     teller: str
@@ -80,6 +94,20 @@ class Isolation:
             interval holds 0 but for chance.
         own: The same for each person's own canary: below 0 for a system that learns.
         n_own_told: Persons whose own words were in the prompt or the answer, or far below.
+
+    Examples:
+        >>> from lorecall.records import Interval
+        >>> from lorecall.systems import Isolation
+        >>> found = Isolation(
+        ...     system="mine",
+        ...     n_asked=6,
+        ...     leaks=(),
+        ...     others=Interval(value=0.01, low=-0.02, high=0.04),
+        ...     own=Interval(value=-1.2, low=-1.5, high=-0.9),
+        ...     n_own_told=3,
+        ... )
+        >>> found.others.excludes_zero, found.own.excludes_zero  # it learns, and tells nobody
+        (False, True)
     """
 
     system: str
@@ -109,6 +137,19 @@ def check_isolation(
 
     Returns:
         One finding a system, in order.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.data import load_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.settings import TrainSettings, preset
+        >>> from lorecall.systems import Budget, check_isolation, make_system
+        >>> two = [load_history("two.jsonl", user=user) for user in ("ada", "bob")]
+        >>> system = make_system("retrieval", preset("smoke"), folder=Path("searches"))
+        >>> budget = Budget(train=TrainSettings(reply_length="free"))
+        >>> (found,) = check_isolation(two, [system], tiny_base(n_layers=1, width=16), budget)
+        >>> found.n_asked, found.leaks, found.n_own_told
+        (2, (), 2)
     """
     words = canaries(histories, seed=seed)
     found: list[Isolation] = []
@@ -140,6 +181,20 @@ def ask_everyone(
 
     Returns:
         What each teller's system told, in the order of the histories.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.data import load_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.settings import TrainSettings, preset
+        >>> from lorecall.systems import Budget, ask_everyone, make_system
+        >>> two = [load_history("two.jsonl", user=user) for user in ("ada", "bob")]
+        >>> base = tiny_base(n_layers=1, width=16)
+        >>> system = make_system("retrieval", preset("smoke"), folder=Path("searches"))
+        >>> budget = Budget(train=TrainSettings(reply_length="free"))
+        >>> (told,) = ask_everyone(two, system, base, budget, tellers=["bob"])
+        >>> told.teller, dict(told.wheres)  # its notes hold bob's secret, and nobody else's
+        ('bob', {'bob': ('prompt',)})
     """
     words = canaries(histories, seed=seed)
     chosen = [h for h in histories if tellers is None or h.user in tellers]
@@ -185,6 +240,15 @@ def isolation_from(name: str, told: Sequence[Told], *, users: Sequence[str]) -> 
         name: The system's.
         told: What was told by the systems of some users or all.
         users: Everyone whose canary was asked for.
+
+    Examples:
+        >>> from lorecall.systems import Told, isolation_from
+        >>> told = [
+        ...     Told(teller="ada", gaps={"ada": -1.1, "bob": 0.02}, wheres={"ada": ("loss",)}),
+        ...     Told(teller="bob", gaps={"ada": 0.01, "bob": -1.3}, wheres={"ada": ("prompt",)}),
+        ... ]
+        >>> isolation_from("mine", told, users=["ada", "bob"]).leaks
+        (Leak(system='mine', owner='ada', told_by='bob', where='prompt'),)
     """
     pairs = [(row, owner) for row in told for owner in users if owner != row.teller]
     gaps = [[row.gaps[owner] for row in told if row.teller != owner] for owner in users]

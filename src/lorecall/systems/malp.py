@@ -132,6 +132,12 @@ class MalpRecall:
         """Return what is in either memory at the end."""
         return tuple(self._past.notes[item.note] for item in self.final.short + self.final.long)
 
+    @property
+    def signature(self) -> str:
+        """Which memories are asked, and how many notes they hold at the end."""
+        short, long = len(self.final.short), len(self.final.long)
+        return f"malp, at most one each of {short} short-term and {long} long-term notes"
+
     def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
         """Return at most two notes: the short-term one, then the long-term one."""
         asked = normalised(query)

@@ -46,6 +46,17 @@ class ActivationCache:
         base: The base.
         memory_bytes: Most that is kept in memory.
         disk_bytes: Most that is kept in files besides.
+
+    Examples:
+        >>> from lorecall.lm import Encoded, tiny_base
+        >>> from lorecall.train import ActivationCache
+        >>> cache = ActivationCache(tiny_base(width=32), memory_bytes=2**20, disk_bytes=0)
+        >>> sample = Encoded(prompt=(3, 72, 105, 4), response=(79, 107, 2))
+        >>> (entry,) = cache.entries(1, [sample])
+        >>> entry.streams[1].shape
+        torch.Size([6, 32])
+        >>> cache.budget.in_memory  # 6 x 32 numbers of 4 bytes
+        768
     """
 
     def __init__(

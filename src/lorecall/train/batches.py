@@ -68,6 +68,13 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, rng: random.Random) -
 
     Returns:
         Lists of sample indices; each sample is in exactly one.
+
+    Examples:
+        >>> import random
+        >>> from lorecall.train import epoch_batches
+        >>> batches = epoch_batches([5, 90, 7, 80, 6], 2, random.Random(0))
+        >>> sorted(sorted(batch) for batch in batches)  # long ones with long ones
+        [[0, 4], [1], [2, 3]]
     """
     order = list(range(len(lengths)))
     rng.shuffle(order)

@@ -130,6 +130,17 @@ class FastEngine:
         base: The base; it must have a fast path.
         injection: The memory, if any.
         cache: Where to keep what the memory does not change; its own when None.
+
+    Examples:
+        >>> import torch
+        >>> from lorecall.lm import Encoded, tiny_base
+        >>> from lorecall.train import FastEngine
+        >>> base, sample = tiny_base(), Encoded(prompt=(3, 72, 105, 4), response=(79, 107, 2))
+        >>> loss = FastEngine(base).losses([sample])
+        >>> logits = base.model(torch.tensor([sample.read])).logits[0, len(sample.prompt) - 1 :]
+        >>> same = torch.nn.functional.cross_entropy(logits, torch.tensor(sample.response))
+        >>> torch.allclose(loss, same, atol=1e-5)
+        True
     """
 
     def __init__(

@@ -6,7 +6,7 @@ state of an earlier training is used, and the manifest says what it was made fro
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import torch
@@ -43,6 +43,19 @@ class FittedMemory:
         taken: Which of the thetas it is, by its place.
         train_s: Seconds of training all of them.
         length_s: Seconds of fitting how long its replies are.
+
+    Examples:
+        >>> from lorecall import InjectionConfig, TrainSettings, load_history
+        >>> from lorecall.data import split_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.train import fit_memory
+        >>> thetas = [InjectionConfig(layers=(i,), n_loras=1, rank=4) for i in (0, 2)]
+        >>> split = split_history(load_history("history.jsonl", user="ann"))
+        >>> fitted = fit_memory(thetas, split, tiny_base(), settings=TrainSettings(max_epochs=1))
+        >>> fitted.memory.config == thetas[fitted.taken]
+        True
+        >>> fitted.report.curve[0].step, fitted.report.best.loss <= fitted.report.curve[0].loss
+        (0, True)
     """
 
     memory: StoredMemory
@@ -75,6 +88,19 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         linears: Which linears take a module; None for the family's default.
         recall: What is put in the prompts, in training and after; nothing when None.
         on_step: Called after every training step with its share of one whole training.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall import InjectionConfig, Memory, TrainSettings, load_history
+        >>> from lorecall.data import split_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.train import fit_memory
+        >>> split = split_history(load_history("history.jsonl", user="ann"))
+        >>> base, theta = tiny_base(), InjectionConfig(layers=(0, 2), n_loras=2, rank=4)
+        >>> fitted = fit_memory(theta, split, base, settings=TrainSettings(max_epochs=1), seed=3)
+        >>> fitted.memory.save(Path("by-hand"))
+        >>> Memory.load("by-hand", base=base).manifest.training.seed
+        3
     """
     candidates = (thetas,) if isinstance(thetas, InjectionConfig) else tuple(thetas)
     reader = TrialRunner(base, settings=settings, seed=seed)
@@ -90,7 +116,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         base=identity_of_base(base),
         theta=candidates[taken],
         training=training_of(split, seed=seed),
-        recipe=recipe_of(candidates, base, settings),
+        recipe=recipe_of(candidates, base, settings, recall=recall),
         stop_ids=tuple(sorted(reader.format.stop_ids)),
     )
     memory = StoredMemory(manifest=manifest, tensors=trained[taken].tensors)
@@ -197,13 +223,18 @@ def training_of(split: Split, *, seed: int) -> Training:
 
 
 def recipe_of(
-    thetas: tuple[InjectionConfig, ...], base: LanguageModel, settings: TrainSettings
+    thetas: tuple[InjectionConfig, ...],
+    base: LanguageModel,
+    settings: TrainSettings,
+    *,
+    recall: Recall | None = None,
 ) -> Recipe:
     """Return what a memory is computed from beside its samples, and what its bits depend on."""
     return Recipe(
         thetas=thetas,
-        settings=asdict(settings),
+        settings=settings,
         prompts=layout_of(base.tokenizer),
+        notes=recall.signature if recall else "",
         dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         device=base.device.type,
         n_threads=torch.get_num_threads(),

@@ -89,7 +89,14 @@ def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> 
 
 
 def read_batches(samples: Sequence[Encoded]) -> list[tuple[int, ...]]:
-    """Cut samples into batches of like length, for reading and answering."""
+    """Cut samples into batches of like length, for reading and answering.
+
+    Examples:
+        >>> from lorecall.lm import Encoded
+        >>> from lorecall.train import read_batches
+        >>> read_batches([Encoded(prompt=(1,) * n, response=(2,)) for n in (3, 9, 6)])
+        [(1, 2, 0)]
+    """
     order = sorted(range(len(samples)), key=lambda i: -samples[i].n_tokens)
     return [tuple(batch) for batch in length_batches(order, BATCH_SIZE)]
 

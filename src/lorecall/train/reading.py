@@ -57,6 +57,16 @@ class Reader:
         base: The frozen base.
         settings: The longest prompt and response, what a prompt shows, and how it is decoded.
         cache: Where to keep what no memory changes; its own when None.
+
+    Examples:
+        >>> from lorecall import TrainSettings, load_history
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.train import Reader
+        >>> reader = Reader(tiny_base(), TrainSettings())
+        >>> part = reader.encode(load_history("history.jsonl", user="ann").samples[:3])
+        >>> reading = reader.read(part, max_new_tokens=8)
+        >>> len(reading.losses), len(reading.responses)
+        (3, 3)
     """
 
     def __init__(

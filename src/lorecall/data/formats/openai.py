@@ -7,6 +7,7 @@
 
 The person is who has the role `user`, the responses are the assistant's. The person's id is the
 conversation's `user`, where it has that field, else `user`. Other roles (system, tool) are dropped.
+Messages in a row of one role are one turn, joined by newlines, as when the memory is asked.
 """
 
 import math
@@ -27,6 +28,7 @@ from lorecall.data.samples import Rules, seconds
 from lorecall.data.values import values
 
 USER, ASSISTANT = "user", "assistant"
+LINES = "\n"
 _refused = partial(
     unreadable,
     expected="conversations with messages, one a line or in a JSON list,",
@@ -122,7 +124,7 @@ def _conversation(row: Parsed, *, file: str) -> Iterator[Event]:
     messages = (
         _message(value, chat=chat, n=n, place=row.number) for n, value in enumerate(sent, start=1)
     )
-    for dialogue in dialogues(messages, gap_s=math.inf):
+    for dialogue in dialogues(messages, gap_s=math.inf, between=LINES):
         if isinstance(dialogue, Dropped):
             yield dialogue
         else:
@@ -138,7 +140,7 @@ def _message(value: object, *, chat: str, n: int, place: int) -> Message | Dropp
     role = sent.role or sent.author.get("role")
     if role not in (USER, ASSISTANT):
         return Dropped("message of another role", place, broken=False)
-    text = text_of(sent.content, between="\n", place=place)
+    text = text_of(sent.content, between=LINES, place=place)
     if isinstance(text, Dropped):
         return text
     return Message(chat, str(n), role, text, seconds(sent.create_time))

@@ -152,7 +152,15 @@ def check_linears(family: Family, names: tuple[str, ...]) -> None:
 
 
 def linear_shape(linear: nn.Module) -> tuple[int, int]:
-    """Return (d, k): the numbers of outputs and inputs, however the weight is stored."""
+    """Return (d, k): the numbers of outputs and inputs, however the weight is stored.
+
+    Examples:
+        >>> from torch import nn
+        >>> from transformers.pytorch_utils import Conv1D
+        >>> from lorecall.lm import linear_shape
+        >>> linear_shape(nn.Linear(3, 5)), linear_shape(Conv1D(5, 3))
+        ((5, 3), (5, 3))
+    """
     if isinstance(linear, Conv1D):  # weight is k x d
         k, d = linear.weight.shape
         return d, k

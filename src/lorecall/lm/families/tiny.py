@@ -39,6 +39,15 @@ def tiny_base(
 
     Raises:
         ModelError: The family is unknown.
+
+    Examples:
+        >>> from lorecall.lm import tiny_base
+        >>> base = tiny_base("qwen3", n_layers=2)
+        >>> base.name, base.n_layers, base.has_fast_path
+        ('tiny-qwen3', 2, True)
+        >>> same, another = (tiny_base("qwen3", n_layers=2, seed=seed) for seed in (0, 1))
+        >>> same.fingerprint == base.fingerprint, another.fingerprint == base.fingerprint
+        (True, False)
     """
     known = known_family(family)
     if known is None:
