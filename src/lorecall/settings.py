@@ -209,7 +209,7 @@ class ShareSettings:
     rank: int = option(32, "Rank of the pairs, which are in every layer.", low=1)
     scaling: float = option(4.0, "Factor on them.", low=MIN_SCALING)
     learning_rate: float = option(5e-4, "AdamW's peak rate.", low=0)
-    batch_size: int = option(32, "Replies a step.", low=1)
+    batch_size: int = option(16, "Replies a step.", low=1)
     epochs: int = option(1, "How often they are gone through.", low=1)
     seed: int = option(0, "Seed of the draw and of the training.", low=0, high=MAX_SEED)
 

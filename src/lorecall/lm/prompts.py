@@ -28,6 +28,7 @@ from lorecall.records import Sample, Turn, taking_turns
 from lorecall.settings import TrainSettings
 
 MIN_PROMPT_TOKENS = 16
+_LONGEST_TOGETHER = 320  # tokens; beyond it attention, which grows with the square, costs the gain
 _DAY = datetime(2024, 7, 26, tzinfo=UTC)  # any day, but always this one
 _DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 _TEMPLATE_ERRORS = (TemplateError, TypeError, ValueError, LookupError, AttributeError)
@@ -187,8 +188,8 @@ class PromptFormat:
         """Turn samples into tokens, those that go on from one another as one conversation.
 
         What is said once is then read once, where each sample alone would show it again as an
-        earlier turn. A conversation is cut where it would be longer than prompt and response may
-        be together, and where the template would lay out what was said before in another way.
+        earlier turn. A conversation is cut where it grows long, and where the template would lay
+        out what was said before in another way; what follows begins with its own earlier turns.
 
         Args:
             samples: The samples, those of a conversation in their order.
@@ -212,7 +213,7 @@ class PromptFormat:
         plain = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
         ids = self._render(self._plain(sample.query), plain)
         response = [*self._ids(self._plain(sample.response)), self.end_id]
-        room = self.max_prompt_tokens + self.max_response_tokens
+        room = max(_LONGEST_TOGETHER, len(shorter.prompt) + self.max_response_tokens)
         if ids is None or tuple(ids[: len(said)]) != said or len(ids) + len(response) > room:
             return None
         whole = (*ids[len(shorter.prompt) :], *response)
