@@ -28,8 +28,9 @@ Inject = Literal["all", "response"]
 SurrogateKind = Literal["nuts", "map"]
 """How the surrogate's hyperparameters are found: drawn by NUTS (the paper's), or fitted."""
 
-Searched = Literal["all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
-"""The rows of Table 5: which of alpha (layer), n and r (rank) are searched."""
+Searched = Literal["none", "paper", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer"]
+"""Which of alpha (layer), n and r (rank) are searched: none, all as in the paper, or as a row of
+Table 5."""
 
 Factor = Literal["scaling"]
 """What can be searched beside alpha, n and r."""

@@ -21,6 +21,7 @@ from lorecall.core.options import (
 from lorecall.records import (
     PAPER_FACTORS,
     Inject,
+    InjectionConfig,
     Placement,
     ReplyLength,
     Searched,
@@ -73,6 +74,14 @@ class TrainSettings:
         0, "Past pairs put before the prompt; 0 but for ablations.", low=0
     )
     plain: bool = option(default=False, says="Compute on the plain path, the reference; slower.")
+    factors: tuple[float, ...] = option(
+        (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5),
+        "What a finished memory may be multiplied by; the validation part chooses. 0 is to say"
+        " that nothing personal was found. The paper's is 1.",
+        low=0,
+        high=1.5,
+        paper=(1.0,),
+    )
     reply_length: ReplyLength = option(
         "own", "How long replies are: own, as the person's in the mean, or free, as decoding ends."
     )
@@ -108,7 +117,10 @@ class SearchSettings:
         None, "Minutes the search may take, beside its trials.", low=0.1
     )
     searched: Searched = option(
-        "all", "Which of alpha (layer), n and r (rank) are searched (Table 5)."
+        "none",
+        "What of theta is searched: nothing, one training of the design being enough; all of it, as"
+        " in the paper; or alpha (layer), n or r (rank) as in its Table 5.",
+        paper="paper",
     )
     samples: int | None = option(
         None,
@@ -166,6 +178,34 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DesignSettings:
+    """The theta that a memory has without a search (docs/explain/personal.md)."""
+
+    rank: int = option(1, "Rank of its pairs.", low=1)
+    scaling: float = option(16.0, "Factor on them.", low=MIN_SCALING)
+    layers: tuple[int, ...] = option((), "Which layers have one; all where none is named.", low=0)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+    def config(self, n_layers: int, *, inject: Inject = "all") -> InjectionConfig:
+        """Return it for a base.
+
+        Args:
+            n_layers: The base's layers.
+            inject: Which tokens it acts on.
+        """
+        layers = tuple(sorted(self.layers)) or tuple(range(n_layers))
+        return InjectionConfig(
+            layers=layers,
+            n_loras=len(layers),
+            rank=self.rank,
+            scaling=self.scaling,
+            inject=inject,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnSettings:
     """Everything that, with the history and the base, decides what a run computes.
 
@@ -183,6 +223,13 @@ class LearnSettings:
     )
     seed: int = option(0, "Seed of everything random.", low=0, high=MAX_SEED)
     n_bootstrap: int = option(10_000, "Resamples of every interval.", low=1, smoke=2_000)
+    others: int = option(
+        0,
+        "How many other people of the same data get a memory too, which is then swapped for one's"
+        " own to see what is personal; each takes as long as one's own.",
+        low=0,
+    )
+    design: DesignSettings = field(default_factory=DesignSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
 
@@ -259,7 +306,12 @@ class RunOptions:
         check_options(self)
 
 
-SETTINGS: Sections = {"": LearnSettings, "train": TrainSettings, "search": SearchSettings}
+SETTINGS: Sections = {
+    "": LearnSettings,
+    "design": DesignSettings,
+    "train": TrainSettings,
+    "search": SearchSettings,
+}
 SHARE: Sections = {"share": ShareSettings}
 """Every option of `lorecall share learn`."""
 LEARN: Sections = {**SETTINGS, "base": BaseOptions, "run": RunOptions}
@@ -307,6 +359,7 @@ def preset(
         values | {"preset": name},
         presets=presets,
         parts={
+            "design": make(DesignSettings, values, section="design", presets=presets),
             "train": make(TrainSettings, values, section="train", presets=presets),
             "search": make(SearchSettings, values, section="search", presets=presets),
         },

@@ -25,7 +25,7 @@ _SPACES: Mapping[Searched, str] = MappingProxyType(
         "n+rank": "Num+Size",
         "n+layer": "Num+Layer",
         "rank+layer": "Size+Layer",
-        "all": "Num+Size+Layer",
+        "paper": "Num+Size+Layer",
     }
 )
 
@@ -133,7 +133,7 @@ def gain_grid(tables: DatasetTables) -> Grid:
 def ablation_grid(tables: DatasetTables) -> Grid | None:
     """Show Table 5: the ablated spaces, if any was searched."""
     searched = {about(row.system).searches: row for row in tables.rows if _alone(row)}
-    if not searched.keys() - {"all"}:
+    if not searched.keys() - {"paper"}:
         return None
     dataset = paper.COMPARABLE.get(tables.dataset)
 

@@ -98,6 +98,7 @@ class Manifest(Schema):
 
     `stop_bias` is what is added, when replies are decoded, to the logits of `stop_ids`, the tokens
     that end one, so that they are as long as the person's; 0 where their length is left free.
+    `factor` is what the trained pairs were multiplied by, as validation chose; the weights hold it.
     `no_repeat` is how many tokens in a row no reply has twice; 0 where it may.
     """
 
@@ -108,6 +109,7 @@ class Manifest(Schema):
     theta: InjectionConfig
     training: Training
     recipe: Recipe
+    factor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     no_repeat: Annotated[int, Field(ge=0)] = 0
@@ -118,7 +120,8 @@ class Manifest(Schema):
 class StoredMemory:
     """The trained pairs of one person, with their manifest.
 
-    `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to fp32 tensors.
+    `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to tensors, in bf16 as
+    they are stored.
 
     Examples:
         >>> from lorecall import StoredMemory
@@ -158,6 +161,19 @@ class StoredMemory:
         own = {"stop_bias": decoding.stop_bias, "no_repeat": decoding.no_repeat}
         manifest = self.manifest.model_copy(update=own)
         return replace(self, manifest=manifest)
+
+    def multiplied(self, factor: float) -> Self:
+        """Return the same memory with all that it adds multiplied; the manifest says by what.
+
+        Args:
+            factor: 0 takes everything away, 1 nothing.
+        """
+        tensors = {
+            name: tensor * factor if name.endswith(".up") else tensor
+            for name, tensor in self.tensors.items()
+        }
+        manifest = self.manifest.model_copy(update={"factor": factor * self.manifest.factor})
+        return replace(self, manifest=manifest, tensors=tensors)
 
     def check_base(self, name: str, fingerprint: str, *, prompts: str) -> None:
         """Refuse a base that this memory was not trained for, or that lays turns out otherwise.

@@ -52,7 +52,7 @@ class InjectionSpace:
     ranks: tuple[int, ...] = RANKS
     placement: Placement = "deal"
     inject: Inject = "all"
-    searched: Searched = "all"
+    searched: Searched = "paper"
     scalings: tuple[float, ...] = (PAPER_FACTORS["scaling"],)
 
     def __post_init__(self) -> None:
@@ -211,7 +211,7 @@ class InjectionSpace:
         return tuple(i for i, name in enumerate(_names(self.n_layers)) if params[name])
 
     def _searches(self, factor: str) -> bool:
-        return self.searched == "all" or factor in self.searched.split("+")
+        return self.searched == "paper" or factor in self.searched.split("+")
 
 
 @cache

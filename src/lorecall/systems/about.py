@@ -43,7 +43,7 @@ class About:
     @property
     def is_ablation(self) -> bool:
         """Whether it searches only a part of the space: a row of Table 5."""
-        return self.searches not in (None, "all")
+        return self.searches not in (None, "paper")
 
     def with_retrieval(self) -> "About":
         """Return what this system is together with retrieval, its memory the same."""

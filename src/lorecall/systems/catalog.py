@@ -66,7 +66,8 @@ def systems() -> dict[str, Entry]:
         'memory'
     """
     fixed = [each for each in declared("lorecall.systems", "SYSTEMS") if isinstance(each, System)]
-    memory, *ablations = map(_memory, sorted(get_args(Searched), key=lambda space: space != "all"))
+    spaces = [space for space in get_args(Searched) if space not in ("none", "paper")]
+    memory, *ablations = map(_memory, ("paper", *spaces))
     entries = [*map(_fixed, fixed), memory, _with_retrieval(memory), *ablations]
     return {entry.about.name: entry for entry in sorted(entries, key=_takes)}
 

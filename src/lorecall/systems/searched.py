@@ -64,9 +64,9 @@ class SearchedMemory:
 def about_memory(space: Searched) -> About:
     """Return what a searched memory is: `memory` searches all of theta, `memory:layer` a part."""
     whole = About(
-        name=MEMORY, title="a memory whose theta is searched", trains=True, searches="all"
+        name=MEMORY, title="a memory whose theta is searched", trains=True, searches="paper"
     )
-    if space == "all":
+    if space == "paper":
         return whole
     title = f"a memory with {space.replace('+', ' and ')} alone searched"
     return replace(whole, name=f"{MEMORY}:{space}", title=title, searches=space)

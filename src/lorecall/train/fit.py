@@ -5,11 +5,13 @@ one kind of machine with one number of threads (SPEC section 10). Nothing else i
 state of an earlier training is used, and the manifest says what it was made from.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from time import perf_counter
 
 import torch
+from torch import Tensor
 
 from lorecall.core.provenance import versions
 from lorecall.data.donors import Donors
@@ -30,7 +32,8 @@ from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory, n
 from lorecall.records import InjectionConfig, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.loop import TrainReport
-from lorecall.train.trial import TrialRunner
+from lorecall.train.reading import Reader
+from lorecall.train.trial import TrialData, TrialRunner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class FittedMemory:
         memory: What is stored.
         report: Its training: the loss curve, tokens and seconds.
         taken: Which of the thetas it is, by its place.
-        train_s: Seconds of training all of them.
+        train_s: Seconds of training all of them, and of choosing the factor.
         length_s: Seconds of fitting how long its replies are.
 
     Examples:
@@ -119,7 +122,11 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         recipe=recipe_of(candidates, base, settings, recall=recall),
         stop_ids=tuple(sorted(reader.format.stop_ids)),
     )
-    memory = StoredMemory(manifest=manifest, tensors=trained[taken].tensors)
+    started = perf_counter()
+    memory = fit_factor(
+        StoredMemory(manifest=manifest, tensors=in_bf16(trained[taken].tensors)), reader, data
+    )
+    factor_s = perf_counter() - started
     started = perf_counter()
     decoding = reader.fit_length(
         data.valid,
@@ -131,9 +138,36 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         memory=memory.decoded(decoding),
         report=trained[taken].report,
         taken=taken,
-        train_s=sum(each.report.seconds for each in trained),
+        train_s=sum(each.report.seconds for each in trained) + factor_s,
         length_s=perf_counter() - started,
     )
+
+
+def fit_factor(memory: StoredMemory, reader: Reader, data: TrialData) -> StoredMemory:
+    """Multiply a memory by the factor that the validation part likes best; 0 where nothing helps.
+
+    Of equal ones the smallest is taken. What was trained to its best point is read again at each
+    other factor.
+
+    Args:
+        memory: The memory as it was trained.
+        reader: Reads it.
+        data: Holds the validation part, and the base's own losses of it.
+    """
+    allowed = sorted(reader.settings.factors)
+    if len(allowed) == 1:
+        return memory.multiplied(allowed[0])
+    losses = {0.0: data.base_loss}
+    for factor in allowed:
+        if factor:
+            injection = Injection.of(reader.base, memory.multiplied(factor))
+            losses[factor] = fmean(reader.losses(data.valid, injection=injection))
+    return memory.multiplied(min(allowed, key=lambda factor: losses[factor]))
+
+
+def in_bf16(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return pairs as they are stored: half the bytes, and nothing that is measured is lost."""
+    return {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
 
 
 def fit_shared(
