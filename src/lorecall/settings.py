@@ -183,7 +183,9 @@ class DesignSettings:
 
     rank: int = option(1, "Rank of its pairs.", low=1)
     scaling: float = option(16.0, "Factor on them.", low=MIN_SCALING)
-    layers: tuple[int, ...] = option((), "Which layers have one; all where none is named.", low=0)
+    layers: tuple[int, ...] | None = option(
+        None, "Which layers have one, from 0; none names all of them.", low=0
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -195,7 +197,7 @@ class DesignSettings:
             n_layers: The base's layers.
             inject: Which tokens it acts on.
         """
-        layers = tuple(sorted(self.layers)) or tuple(range(n_layers))
+        layers = tuple(range(n_layers)) if self.layers is None else tuple(sorted(self.layers))
         return InjectionConfig(
             layers=layers,
             n_loras=len(layers),
