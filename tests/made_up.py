@@ -1,8 +1,10 @@
 """A made-up but plausible result, of any size, that was never run; pairs and scripted judges."""
 
+import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,6 +256,40 @@ def a_history(user: str = "ann", *, n_conversations: int = 8, per: int = 3) -> H
         for i in range(per)
     )
     return History(dataset="made-up", user=user, samples=samples)
+
+
+def write_crowd(
+    path: Path, *, n_people: int = 14, n_turns: int = 8, said: Mapping[str, str] | None = None
+) -> Path:
+    """Write conversations of p0, p1, ..., each with the two who come next, as JSONL.
+
+    Every turn names who says it, to whom and when; `said` has other texts for some of them, by
+    conversation and turn (`p0-p1 3`).
+    """
+    rows: list[dict[str, object]] = []
+    for i in range(n_people):
+        for j in (i + 1, i + 2):
+            pair = (f"p{i}", f"p{j % n_people}")
+            name = "-".join(pair)
+            texts = [
+                (said or {}).get(f"{name} {turn}")
+                or f"{pair[turn % 2]} tells {pair[1 - turn % 2]} of {TOPICS[turn % 9]} in {turn}"
+                for turn in range(n_turns)
+            ]
+            start = 100 * len(rows)
+            rows += (
+                {"user": pair[turn % 2], "query": texts[turn - 1], "response": texts[turn]}
+                | {"conversation": name, "time": start + turn}
+                for turn in range(1, n_turns)
+            )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Path:
+    """Return a file of fourteen people in conversations with one another."""
+    return write_crowd(tmp_path / "crowd.jsonl")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import pytest
 
 import lorecall
 from lorecall.lm.families.tiny import tiny_base
+from made_up import write_crowd
 
 PACKAGES = (
     "lorecall",
@@ -22,6 +23,7 @@ PACKAGES = (
     "lorecall.core",
     "lorecall.data",
     "lorecall.lm",
+    "lorecall.memory",
     "lorecall.metrics",
     "lorecall.search",
     "lorecall.systems",
@@ -114,7 +116,7 @@ def test_a_package_alone_costs_nothing(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make what examples read: histories, a bench, and Ann's run on a tiny base."""
+    """Make what examples read: histories, a bench, Ann's run on a tiny base, a shared memory."""
     folder = tmp_path_factory.mktemp("prepared")
     (folder / "bench").mkdir()
     for file in ("run.json", "scores.jsonl"):
@@ -129,6 +131,16 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out=folder / "runs" / "ann",
         base=tiny_base(),
         settings=lorecall.preset("smoke"),
+    )
+    tiny = tiny_base()
+    tiny.model.save_pretrained(folder / "base")
+    tiny.tokenizer.save_pretrained(folder / "base")
+    lorecall.share_learn(
+        str(write_crowd(folder / "crowd.jsonl")),
+        out=folder / "shared",
+        consent="they were made up",
+        base=lorecall.load_base(str(folder / "base"), shared="none"),
+        settings=lorecall.ShareSettings(replies=40, valid=8, rank=2),
     )
     return folder
 

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     )
     from lorecall.learning.pipeline import learn
     from lorecall.learning.result import RunResult
+    from lorecall.learning.share import share_learn
     from lorecall.lm.base import LanguageModel
     from lorecall.memory.memory import StoredMemory
     from lorecall.memory.peft import export_peft
+    from lorecall.memory.shared import load_base
     from lorecall.records import (
         Decoding,
         History,
@@ -54,13 +56,21 @@ if TYPE_CHECKING:
     from lorecall.reply.responder import ModelResponder, Responder
     from lorecall.report.html import write_report
     from lorecall.search.sampler import SaasNehviSampler
-    from lorecall.settings import LearnSettings, SearchSettings, TrainSettings, preset
+    from lorecall.settings import (
+        DesignSettings,
+        LearnSettings,
+        SearchSettings,
+        ShareSettings,
+        TrainSettings,
+        preset,
+    )
 
 __all__ = [
     "ArtefactError",
     "ConfigError",
     "DataError",
     "Decoding",
+    "DesignSettings",
     "History",
     "InjectionConfig",
     "InputError",
@@ -80,6 +90,7 @@ __all__ = [
     "SaasNehviSampler",
     "Sample",
     "SearchSettings",
+    "ShareSettings",
     "SpaceExhaustedError",
     "Statement",
     "StorageError",
@@ -89,8 +100,10 @@ __all__ = [
     "export_peft",
     "learn",
     "list_users",
+    "load_base",
     "load_history",
     "preset",
+    "share_learn",
     "write_report",
 ]
 

@@ -179,7 +179,13 @@ class SearchSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesignSettings:
-    """The theta that a memory has without a search (docs/explain/personal.md)."""
+    """The theta that a memory has without a search (docs/explain/personal.md).
+
+    Examples:
+        >>> from lorecall import DesignSettings
+        >>> DesignSettings(rank=2, scaling=8.0, layers=(1, 2)).config(n_layers=4).ranks()
+        {1: 2, 2: 2}
+    """
 
     rank: int = option(1, "Rank of its pairs.", low=1)
     scaling: float = option(16.0, "Factor on them.", low=MIN_SCALING)
@@ -251,7 +257,14 @@ class LearnSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareSettings:
-    """How a shared memory is learnt from many people (SPEC section 9)."""
+    """How a shared memory is learnt from many people (SPEC section 9).
+
+    Examples:
+        >>> from lorecall import ShareSettings
+        >>> settings = ShareSettings(replies=2_000, epochs=2)
+        >>> settings.train.max_epochs, settings.train.patience
+        (2, 8)
+    """
 
     replies: int = option(12_000, "Most replies that are learnt.", low=40)
     valid: int = option(200, "Replies of others, to watch the training by.", low=4)

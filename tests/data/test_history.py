@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lorecall.data.history import (
     MIN_SAMPLES,
+    goes_on,
     is_long_enough,
     sample_id,
     samples_hash,
@@ -15,7 +16,7 @@ from lorecall.data.history import (
     subset,
 )
 from lorecall.errors import ConfigError, DataError
-from lorecall.records import History, Sample, Statement
+from lorecall.records import History, Sample, Statement, Turn
 
 
 def make_sample(conversation: str, number: int, *, time: float | None = None) -> Sample:
@@ -241,3 +242,30 @@ class TestNames:
     def test_half_a_surrogate_pair_can_be_hashed(self) -> None:
         """Text that is no valid Unicode raises nothing here."""
         assert samples_hash([replace(make_sample("c", 0), response="\ud800")])
+
+
+class TestGoesOn:
+    """Whether one sample follows another without a gap."""
+
+    before = replace(make_sample("c", 0), query="q", response="r")
+    pair = (Turn(by_author=False, text="q"), Turn(by_author=True, text="r"))
+
+    def test_the_pair_before_it_is_what_it_shows(self) -> None:
+        """Nothing was left out between them."""
+        assert goes_on(replace(make_sample("c", 1), earlier=self.pair), self.before)
+
+    @pytest.mark.parametrize(
+        "after",
+        [
+            make_sample("c", 1),
+            replace(make_sample("other", 1), earlier=pair),
+            replace(make_sample("c", 1), earlier=pair[1:]),
+            replace(make_sample("c", 1), earlier=pair[::-1]),
+            replace(make_sample("c", 1), earlier=(pair[0], Turn(by_author=True, text="other"))),
+            replace(make_sample("c", 1), earlier=(pair[0], Turn(by_author=False, text="r"))),
+        ],
+        ids=["nothing shown", "elsewhere", "one turn", "turned round", "another", "other side"],
+    )
+    def test_anything_else_is_a_gap(self, after: Sample) -> None:
+        """Another conversation, fewer turns, other words, the other side's."""
+        assert not goes_on(after, self.before)

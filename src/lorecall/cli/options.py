@@ -7,7 +7,7 @@ import typer
 
 from lorecall.cli.output import Json, show
 from lorecall.core.options import Option, options_of
-from lorecall.settings import LEARN, PresetName, presets_of
+from lorecall.settings import LEARN, SHARE, PresetName, presets_of
 
 _PRESETS = ("laptop", "paper")
 _WIDTHS = (None, 8, 8, 12, 16)  # of columns, at least; None is as wide as it must be
@@ -22,7 +22,8 @@ def options(
     """List every option that `--set` and `--config` take."""
     from lorecall.bench.settings import BENCH  # noqa: PLC0415
 
-    groups = {name: options_of(group, name) for name, group in {**LEARN, **BENCH}.items()}
+    sections = {**LEARN, **SHARE, **BENCH}
+    groups = {name: options_of(group, name) for name, group in sections.items()}
     if markdown:
         print("\n".join(_markdown(groups)))  # noqa: T201
         return

@@ -108,12 +108,14 @@ def to_stay() -> Generator[None]:
 
 
 @contextmanager
-def going_on() -> Generator[None]:
-    """Say on Ctrl-C that nothing finished is lost, and end with exit code 130."""
+def going_on(
+    then: str = "what is finished is kept, and the same command goes on with it",
+) -> Generator[None]:
+    """Say on Ctrl-C what becomes of what was done, and end with exit code 130."""
     try:
         yield
     except KeyboardInterrupt:
-        tell("stopped: what is finished is kept, and the same command goes on with it")
+        tell(f"stopped: {then}")
         raise typer.Exit(130) from None
 
 

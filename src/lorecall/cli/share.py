@@ -1,6 +1,8 @@
 """`lorecall share`: what many people have in common, learnt once and merged under everyone."""
 
 import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,7 @@ from lorecall.cli.output import (
 )
 from lorecall.cli.output import show as _show
 from lorecall.core.options import belonging, make
+from lorecall.errors import DataError
 from lorecall.settings import SHARE, BaseOptions, ShareSettings
 
 if TYPE_CHECKING:
@@ -60,7 +63,8 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
     values = given_options({**SHARE, "base": BaseOptions}, config, sets, **named)
     settings = make(ShareSettings, belonging(SHARE, values), section="share")
     base = base_options(values | {"base.shared": "none"})
-    with going_on():
+    left_out = _people(without or ())
+    with going_on("nothing was stored; the same command begins anew"), _naming_lines(left_out):
         from rich.console import Console  # noqa: PLC0415
 
         from lorecall.learning.share import share_learn as learn_from  # noqa: PLC0415
@@ -72,7 +76,7 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
                 out=out,
                 consent=consent,
                 path=history,
-                without=_people(without or ()),
+                without=tuple(left_out),
                 base=lambda: load_base(base),
                 settings=settings,
                 reporter=reporter,
@@ -100,7 +104,7 @@ def share_check(
     from lorecall.data.catalog import find_users, load_history  # noqa: PLC0415
 
     donors = _loaded(folder).manifest.donors
-    found: dict[str, object] = {}
+    found: dict[str, dict[str, int]] = {}
     for each in find_users(data, user, path=history):
         samples = load_history(data, user=each, path=history).samples
         learnt = sum(donors.has_sample(sample.id) for sample in samples)
@@ -108,10 +112,9 @@ def share_check(
     lines = [
         f"{name}: {'a donor' if it['donor'] else 'no donor'}, {it['learnt']} of {it['of']} replies"
         for name, it in found.items()
-        if isinstance(it, dict)
     ]
     _show({"people": found}, *lines, as_json=as_json)
-    if any(isinstance(it, dict) and (it["donor"] or it["learnt"]) for it in found.values()):
+    if any(it["donor"] or it["learnt"] for it in found.values()):
         sys.exit(2)
 
 
@@ -135,15 +138,35 @@ def _loaded(folder: str) -> "SharedMemory":
     return SharedMemory.load(packaged().get(folder, Path(folder)))
 
 
-def _people(given: list[str] | tuple[str, ...]) -> list[str]:
-    """Spell out files of ids, one a line."""
-    people: list[str] = []
+def _people(given: Sequence[str]) -> dict[str, str]:
+    """Spell out files of ids, one a line: each id, and where it stands."""
+    people: dict[str, str] = {}
     for each in given:
-        lines = (
-            Path(each).read_text(encoding="utf-8").splitlines() if Path(each).is_file() else [each]
-        )
-        people += [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        if not Path(each).is_file():
+            people[each] = ""
+            continue
+        lines = Path(each).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(map(str.strip, lines), start=1):
+            if line and not line.startswith("#"):
+                people[line] = f" in line {number} of {each}"
     return people
+
+
+@contextmanager
+def _naming_lines(people: Mapping[str, str]) -> Generator[None]:
+    """Say where an id stands that fits nobody or several."""
+    try:
+        yield
+    except DataError as reason:
+        place = next((at for who, at in people.items() if reason.got.startswith(repr(who))), "")
+        if not place:
+            raise
+        raise DataError(
+            reason.rule,
+            expected=reason.expected,
+            got=f"{reason.got}{place}",
+            next_step=reason.next_step,
+        ) from reason
 
 
 def _facts(shared: "SharedMemory") -> dict[str, object]:
@@ -164,7 +187,7 @@ def _lines(shared: "SharedMemory") -> str:
         "consent": it.consent,
         "loss": f"{curve} (replies of others, nats per token)",
         "size": f"{shared.n_parameters:,} parameters, {shared.n_bytes / 1e6:.1f} MB",
-        "trained": f"{it.seconds:.0f} s on {it.recipe.device} in {it.recipe.dtype}",
+        "trained": f"on {it.recipe.device} in {it.recipe.dtype}",
         "hash": shared.sha256[:16],
     }
     return "\n".join(f"{name:<10}{fact}" for name, fact in facts.items())

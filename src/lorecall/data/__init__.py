@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         load_history,
         summarise,
     )
+    from lorecall.data.donors import Donors, draw_donors
     from lorecall.data.history import split_history
     from lorecall.data.loader import Dataset
     from lorecall.data.loading import Problem, Summary
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DATASETS",
     "Dataset",
+    "Donors",
     "History",
     "Pooled",
     "Problem",
@@ -44,6 +46,7 @@ __all__ = [
     "UserSummary",
     "check",
     "describe",
+    "draw_donors",
     "find_users",
     "list_users",
     "load_history",

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lorecall.core.checks import check_range
 from lorecall.data.catalog import Files, opened
 from lorecall.data.events import Event, Reply, Said
 from lorecall.data.history import by_conversation
@@ -37,6 +38,16 @@ class Donors:
         people: Whose words are in it: who replies, and to whom.
         left_out: Who was left out.
         n_conversations_left_out: How many conversations went with them.
+
+    Examples:
+        >>> from lorecall.data import draw_donors
+        >>> donors = draw_donors("crowd.jsonl", without=["p3"], n_replies=40, n_valid=8)
+        >>> {reply.conversation for reply in donors.train}.isdisjoint(
+        ...     reply.conversation for reply in donors.valid
+        ... )
+        True
+        >>> len(donors.people) >= 10, donors.left_out, donors.n_conversations_left_out
+        (True, frozenset({'p3'}), 4)
     """
 
     dataset: str
@@ -68,6 +79,7 @@ def draw_donors(
         seed: Seed of the draw.
 
     Raises:
+        ConfigError: No reply is to be learnt, or none to watch by.
         DataError: The source cannot be used, nobody or several fit a start, or too few are left.
         MissingExtraError: The dataset is not installed.
 
@@ -77,6 +89,8 @@ def draw_donors(
         >>> len(donors.train), "p3" in donors.people
         (40, False)
     """
+    check_range("n_replies", n_replies, low=1)
+    check_range("n_valid", n_valid, low=1)
     loader, paths = opened(source, path)
     left_out = frozenset(find_users(loader, paths, without) if without else ())
     sizes, barred = _conversations(loader, paths, left_out)

@@ -8,6 +8,7 @@ from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.catalog import Files
 from lorecall.data.donors import draw_donors
 from lorecall.errors import ConfigError, RunError
+from lorecall.lm.attach import n_parameters_of
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.shared import SharedMemory
 from lorecall.records import InjectionConfig
@@ -47,6 +48,24 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
         DataError: The source cannot be used, or has too few people.
         ModelError: The base holds a shared memory already.
         RunError: `out` holds something else.
+
+    Examples:
+        >>> import lorecall
+        >>> base = lorecall.load_base("base", shared="none")
+        >>> settings = lorecall.ShareSettings(replies=40, valid=8, rank=2)
+        >>> shared = lorecall.share_learn(
+        ...     "crowd.jsonl",
+        ...     out="runs/shared",
+        ...     consent="they were made up",
+        ...     without=["p3"],
+        ...     base=base,
+        ...     settings=settings,
+        ... )
+        >>> donors = shared.manifest.donors
+        >>> donors.has_person("p1"), donors.has_person("p3"), len(donors.samples)
+        (True, False, 40)
+        >>> lorecall.load_base("base", shared="runs/shared").shared.sha256 == shared.sha256
+        True
     """
     settings, out, reporter = settings or ShareSettings(), Path(out), reporter or SilentReporter()
     if not consent.strip():
@@ -78,7 +97,7 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
         rank=min(settings.rank, base.max_rank),
         scaling=settings.scaling,
     )
-    check_room(out, settings.rank * 2**19, what="the shared memory")
+    check_room(out, 2 * n_parameters_of(base, theta), what="the shared memory")
     reporter.plan(1)
     reporter.say(
         f"{len(donors.train):,} replies of {len({s.user for s in donors.train}):,} people,"

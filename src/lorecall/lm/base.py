@@ -44,6 +44,13 @@ class SharedName:
     Args:
         name: What it is called: one that comes with the package, or the path of its folder.
         sha256: Hash of its own weights.
+
+    Examples:
+        >>> from lorecall import load_base
+        >>> from lorecall.lm import SharedName
+        >>> found = load_base("base", shared="shared").shared
+        >>> isinstance(found, SharedName), load_base("base", shared=found).shared == found
+        (True, True)
     """
 
     name: str
@@ -160,6 +167,11 @@ class LanguageModel:
         if self.shared is None:
             return self.weights_hash
         return hashlib.sha256(f"{self.weights_hash} {self.shared.sha256}".encode()).hexdigest()
+
+    @property
+    def title(self) -> str:
+        """What it is called, with the shared memory in it."""
+        return self.name if self.shared is None else f"{self.name} with {self.shared.name}"
 
     @property
     def n_layers(self) -> int:

@@ -44,7 +44,7 @@ def merge(injection: Injection, *, name: str, sha256: str) -> None:
         raise ModelError(
             "a shared memory is merged into whole weights, once",
             expected="a base as it was loaded, in bf16 or fp32",
-            got="a base in 4 bits" if base.four_bit else f"one that holds {base.shared}",
+            got="a base in 4 bits" if base.four_bit else base.title,
             next_step="Load the base again, without four_bit; or take base.shared=none.",
         )
     for pair in injection.pairs:

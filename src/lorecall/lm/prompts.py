@@ -176,15 +176,14 @@ class PromptFormat:
             earlier: How many of the earlier turns to show.
             notes: What else to show, the most relevant first.
         """
-        response = [*self._ids(self._plain(sample.response)), self.end_id]
         turns = [turn for pair in past for turn in _as_turns(pair)]
         turns += sample.earlier[len(sample.earlier) - min(earlier, len(sample.earlier)) :]
         return Encoded(
             prompt=tuple(self.prompt(sample.query, turns, notes)),
-            response=tuple(response[: self.max_response_tokens]),
+            response=tuple(self._response(sample)),
         )
 
-    def encode_together(self, samples: Sequence[Sample], *, earlier: int = 2) -> list[Encoded]:
+    def encode_together(self, samples: Sequence[Sample]) -> list[Encoded]:
         """Turn samples into tokens, those that go on from one another as one conversation.
 
         What is said once is then read once, where each sample alone would show it again as an
@@ -193,7 +192,6 @@ class PromptFormat:
 
         Args:
             samples: The samples, those of a conversation in their order.
-            earlier: How many of the turns before its first sample a conversation shows.
         """
         found: list[Encoded] = []
         turns: list[Turn] = []
@@ -203,8 +201,8 @@ class PromptFormat:
                 if (longer := self._longer(found[-1], turns, sample)) is not None:
                     found[-1] = longer
                     continue
-            turns = list(sample.earlier[len(sample.earlier) - min(earlier, len(sample.earlier)) :])
-            found.append(self.encode(sample, earlier=earlier))
+            turns = list(sample.earlier)
+            found.append(self.encode(sample))
         return found
 
     def _longer(self, shorter: Encoded, turns: Sequence[Turn], sample: Sample) -> Encoded | None:
@@ -212,13 +210,18 @@ class PromptFormat:
         said = (*shorter.prompt, *shorter.response)
         plain = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
         ids = self._render(self._plain(sample.query), plain)
-        response = [*self._ids(self._plain(sample.response)), self.end_id]
-        room = max(_LONGEST_TOGETHER, len(shorter.prompt) + self.max_response_tokens)
+        response = self._response(sample)
+        most = self.max_prompt_tokens + self.max_response_tokens
+        room = max(min(_LONGEST_TOGETHER, most), len(shorter.prompt) + self.max_response_tokens)
         if ids is None or tuple(ids[: len(said)]) != said or len(ids) + len(response) > room:
             return None
         whole = (*ids[len(shorter.prompt) :], *response)
         reply = (len(whole) - len(response), len(whole))
         return Encoded(prompt=shorter.prompt, response=whole, replies=(*shorter.spans, reply))
+
+    def _response(self, sample: Sample) -> list[int]:
+        ids = [*self._ids(self._plain(sample.response)), self.end_id]
+        return ids[: self.max_response_tokens]
 
     def prompt(
         self, query: str, turns: Sequence[Turn] = (), notes: Sequence[str] = ()

@@ -55,6 +55,11 @@ class BaseIdentity(Schema):
     peft_targets: dict[str, str]
     fan_in_fan_out: bool = False
 
+    @property
+    def title(self) -> str:
+        """What it is called, with the shared memory in it."""
+        return self.name if self.shared is None else f"{self.name} with {self.shared.name}"
+
 
 class Training(Schema):
     """What a memory was trained on: ids and a hash, never the text."""
@@ -100,6 +105,12 @@ class Manifest(Schema):
     that end one, so that they are as long as the person's; 0 where their length is left free.
     `factor` is what the trained pairs were multiplied by, as validation chose; the weights hold it.
     `no_repeat` is how many tokens in a row no reply has twice; 0 where it may.
+
+    Examples:
+        >>> from lorecall.memory import StoredMemory
+        >>> manifest = StoredMemory.load("runs/ann").manifest
+        >>> manifest.base.name, manifest.base.shared, manifest.training.split
+        ('tiny-llama', None, {'train': 18, 'valid': 3, 'test': 3})
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -179,7 +190,7 @@ class StoredMemory:
         """Refuse a base that this memory was not trained for, or that lays turns out otherwise.
 
         Args:
-            name: The base's.
+            name: The base's, with the shared memory in it.
             fingerprint: Its hash.
             prompts: How turns are laid out with it, as a recipe says it.
 
@@ -190,9 +201,9 @@ class StoredMemory:
         if fingerprint != own.fingerprint:
             raise ModelError(
                 "a memory works on the base it was trained for",
-                expected=f"{own.name} ({own.fingerprint[:12]})",
+                expected=f"{own.title} ({own.fingerprint[:12]})",
                 got=f"{name} ({fingerprint[:12]})",
-                next_step=f"Load {own.name}, or train a memory for {name}.",
+                next_step=f"Load {own.title}, or train a memory for {name}.",
             )
         if prompts != self.manifest.recipe.prompts:
             raise ModelError(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import torch
 from pydantic import BaseModel as Schema
@@ -46,6 +46,12 @@ class DonorRecords(Schema):
 
     `people` are those whose words are in it, `samples` the replies that were learnt; each is the
     start of SHA-256 of `salt` and an id.
+
+    Examples:
+        >>> from lorecall.memory import DonorRecords
+        >>> donors = DonorRecords.of(["ann", "bob"], ["17c3"], salt="a grain")
+        >>> donors.has_person("ann"), donors.has_person("eve"), donors.has_sample("17c3")
+        (True, False, True)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -82,13 +88,20 @@ class SharedManifest(Schema):
     """`manifest.json` of a shared memory.
 
     `consent` says why those people's words may be used, `valid` holds (replies learnt, loss of
-    other donors' replies), the base's own first.
+    replies of other conversations), the base's own first. The other fields are those of a person's
+    manifest.
+
+    Examples:
+        >>> from lorecall.memory import SharedMemory
+        >>> manifest = SharedMemory.load("shared").manifest
+        >>> manifest.dataset, manifest.consent, manifest.valid[0][0]
+        ('crowd.jsonl', 'they were made up', 0)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = 1
-    kind: str = "shared"
+    kind: Literal["shared"] = "shared"
     base: BaseIdentity
     theta: InjectionConfig
     dataset: str
@@ -96,9 +109,9 @@ class SharedManifest(Schema):
     consent: str
     donors: DonorRecords
     valid: tuple[tuple[int, float], ...]
-    seconds: float
     recipe: Recipe
     stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
     no_repeat: Annotated[int, Field(ge=0)] = 0
     weights_sha256: str = ""
 
@@ -207,7 +220,14 @@ def new_salt() -> str:
 
 
 def packaged() -> dict[str, Path]:
-    """Return the shared memories that come with the package, by name."""
+    """Return the folders of the shared memories that come with the package, by name.
+
+    Examples:
+        >>> from lorecall.memory import SharedMemory, packaged
+        >>> memories = [SharedMemory.load(folder) for folder in packaged().values()]
+        >>> all(memory.manifest.consent and memory.manifest.licence for memory in memories)
+        True
+    """
     folder = Path(str(files("lorecall"))) / _PACKAGED
     return {each.parent.name: each.parent for each in sorted(folder.glob(f"*/{MANIFEST_FILE}"))}
 

@@ -31,6 +31,17 @@ class SwappedLosses:
         others: With each other person's. *Shape:* (replies,) each
         shared: With the shared memory alone, or the base where there is none. *Shape:* (replies,)
         base: With the base, without a shared memory; empty where it was not read.
+
+    Raises:
+        ConfigError: A text was not read with every memory, or there is no other memory.
+
+    Examples:
+        >>> from lorecall.metrics import SwappedLosses
+        >>> ann = SwappedLosses(
+        ...     user="ann", own=(3.0, 3.2), others={"bob": (3.3, 3.1)}, shared=(3.2, 3.2)
+        ... )
+        >>> round(ann.gain, 2), ann.rank, ann.auc
+        (0.1, 1, 0.5)
     """
 
     user: str
@@ -106,6 +117,13 @@ class PersonalGain:
         ranks: The place of each one's own memory among all, in the order given.
         n_memories: Among how many; the fewest of anyone.
         n_better: For how many the own memory is better than the shared one alone.
+
+    Examples:
+        >>> from lorecall.metrics import SwappedLosses, personal_gain
+        >>> ann = SwappedLosses(user="ann", own=(3.0,), others={"bob": (2.9,)}, shared=(3.2,))
+        >>> found = personal_gain([ann])
+        >>> found.ranks, found.n_memories, found.n_first, found.n_better
+        ((2,), 2, 0, 1)
     """
 
     own_less_shared: Interval

@@ -44,7 +44,7 @@ class Memory:
         self, stored: StoredMemory, base: LanguageModel | None = None, *, path: Path
     ) -> None:
         if base is not None:
-            stored.check_base(base.name, base.fingerprint, prompts=layout_of(base.tokenizer))
+            stored.check_base(base.title, base.fingerprint, prompts=layout_of(base.tokenizer))
         self.stored, self.path, self._base = stored, path, base
 
     @classmethod

@@ -94,7 +94,7 @@ class ModelResponder:
     ) -> None:
         limits = limits or (memory.manifest.recipe.settings if memory else TrainSettings())
         if memory is not None:
-            memory.check_base(base.name, base.fingerprint, prompts=layout_of(base.tokenizer))
+            memory.check_base(base.title, base.fingerprint, prompts=layout_of(base.tokenizer))
         self.base = base
         self.memory = memory
         self.recall = recall

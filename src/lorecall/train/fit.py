@@ -16,6 +16,7 @@ from torch import Tensor
 from lorecall.core.provenance import versions
 from lorecall.data.donors import Donors
 from lorecall.data.history import samples_hash
+from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import instruction_set
@@ -154,7 +155,7 @@ def fit_factor(memory: StoredMemory, reader: Reader, data: TrialData) -> StoredM
         reader: Reads it.
         data: Holds the validation part, and the base's own losses of it.
     """
-    allowed = sorted(reader.settings.factors)
+    allowed = reader.settings.factors
     if len(allowed) == 1:
         return memory.multiplied(allowed[0])
     losses = {0.0: data.base_loss}
@@ -170,7 +171,7 @@ def in_bf16(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
 
 
-def fit_shared(
+def fit_shared(  # noqa: PLR0913 - a recipe's parts
     theta: InjectionConfig,
     donors: Donors,
     base: LanguageModel,
@@ -178,9 +179,12 @@ def fit_shared(
     settings: TrainSettings,
     consent: str,
     seed: int = 0,
+    salt: str | None = None,
     on_step: Callable[[float], None] | None = None,
 ) -> SharedMemory:
     """Train what many people have in common.
+
+    It is a function of its recipe and its salt, as a person's memory is of its recipe.
 
     Args:
         theta: Where it goes, and of which rank.
@@ -189,8 +193,19 @@ def fit_shared(
         settings: How it is trained.
         consent: Why these people's words may be used.
         seed: Seed of the pairs' start and of the samples' order.
+        salt: What the ids of people and replies are hashed with; a new one when None.
         on_step: Called after every training step with its share of the whole training.
+
+    Raises:
+        ModelError: The base holds a shared memory already.
     """
+    if base.shared is not None:
+        raise ModelError(
+            "a shared memory is learnt on a bare base",
+            expected="a base without one",
+            got=base.title,
+            next_step='Load it with shared="none".',
+        )
     split = Split(
         user="donors",
         dataset=donors.dataset,
@@ -202,7 +217,6 @@ def fit_shared(
     runner = TrialRunner(base, settings=settings, seed=seed, on_step=on_step)
     data = runner.data(split, split.train)
     trained = runner.train(theta, data)
-    n_a_step = len(donors.train) / max(1, len(trained.report.train_losses))
     manifest = SharedManifest(
         base=identity_of_base(base),
         theta=theta,
@@ -210,11 +224,11 @@ def fit_shared(
         licence=donors.licence,
         consent=consent,
         donors=DonorRecords.of(
-            donors.people, (sample.id for sample in donors.train), salt=new_salt()
+            donors.people, (sample.id for sample in donors.train), salt=salt or new_salt()
         ),
-        valid=tuple((round(p.step * n_a_step), p.loss) for p in trained.report.curve),
-        seconds=trained.report.seconds,
+        valid=tuple((round(p.epoch * len(donors.train)), p.loss) for p in trained.report.curve),
         recipe=recipe_of((theta,), base, settings),
+        stop_ids=tuple(sorted(runner.format.stop_ids)),
         no_repeat=settings.no_repeat,
     )
     made = SharedMemory.of(manifest, trained.tensors)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from lorecall.data.events import EARLIER_TURNS
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, Recall, format_for
@@ -101,8 +102,9 @@ class Reader:
             notes = recall.recall(sample.query, before=sample.id) if recall else ()
             encoded.append(self.format.encode(sample, past=shown, earlier=earlier, notes=notes))
         together: Sequence[Encoded] = ()
-        if not k and recall is None:  # what a prompt shows beside its turns, it shows by itself
-            together = self.format.encode_together(samples, earlier=earlier)
+        # what a prompt shows beside its turns, or fewer of them, it shows by itself
+        if not k and recall is None and earlier == EARLIER_TURNS:
+            together = self.format.encode_together(samples)
         return EncodedPart(samples=tuple(samples), encoded=tuple(encoded), together=tuple(together))
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
