@@ -28,6 +28,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import Manifest, StoredMemory, Training
+from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.fit import identity_of_base, recipe_of
@@ -146,6 +147,28 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., S
             stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
         )
         return StoredMemory(manifest=manifest, tensors=tensors)
+
+    return make
+
+
+@pytest.fixture
+def make_shared(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., SharedMemory]:
+    """Make a shared memory for a base, with drawn pairs."""
+
+    def make(base: LanguageModel, *, seed: int = 0) -> SharedMemory:
+        config = InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=4, scaling=0.5)
+        manifest = SharedManifest(
+            base=identity_of_base(base),
+            theta=config,
+            dataset="made up",
+            licence="none",
+            consent="they were made up",
+            donors=DonorRecords.of(("ann", "bob"), ("17c3", "ea1c"), salt="a grain"),
+            valid=((0, 3.0), (40, 2.5)),
+            recipe=recipe_of((config,), base, TrainSettings()),
+            stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
+        )
+        return SharedMemory.of(manifest, fill(Injection(base, config), seed=seed, size=0.1))
 
     return make
 

@@ -40,7 +40,7 @@ class TestOnePerson:
         ],
         ids=["ann", "bob", "cid"],
     )
-    def test_every_number(  # noqa: PLR0913
+    def test_every_number(
         self,
         person: SwappedLosses,
         gain: float,

@@ -2,23 +2,27 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
 
 from lorecall.data.history import samples_hash
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Recall
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.train.fit import fit_memory
-from lorecall.train.trial import TrialRunner
+from lorecall.train.fit import fit_factor, fit_memory, in_bf16
+from lorecall.train.reading import EncodedPart, Reader
+from lorecall.train.trial import TrialData, TrialRunner
 
+MakeMemory = Callable[..., StoredMemory]
 MakeSamples = Callable[..., tuple[Sample, ...]]
 SMALL = InjectionConfig(layers=(1,), n_loras=1, rank=2)
 LARGE = InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=8)
@@ -170,3 +174,141 @@ def test_what_a_search_keeps_changes_nothing(split: Split) -> None:
     runner.run(LARGE, runner.data(split, split.train[:4]))
     second = fit_memory(SMALL, split, base, settings=SETTINGS).memory
     assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+
+
+class Scripted(Reader):
+    """Reads the losses that a script has for the factor of what it is given.
+
+    Args:
+        base: The base.
+        losses: Factor -> mean loss.
+        one: A memory whose factor is 1.
+    """
+
+    def __init__(
+        self, base: LanguageModel, losses: Mapping[float, float], one: StoredMemory
+    ) -> None:
+        super().__init__(base, replace(SETTINGS, factors=tuple(losses)))
+        self.script = losses
+        self.up = next(tensor for name, tensor in one.tensors.items() if name.endswith(".up"))
+
+    def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
+        """Return the loss of the factor for each sample."""
+        assert injection is not None
+        factor = injection.pairs[0].up.norm() / self.up.float().norm()
+        nearest = min(self.script, key=lambda known: abs(known - factor.item()))
+        return (self.script[nearest],) * len(part.samples)
+
+
+class TestFactor:
+    """What a memory is multiplied by, as the validation part likes it."""
+
+    @pytest.fixture
+    def data(self, split: Split, llama: LanguageModel) -> TrialData:
+        """Return the parts in tokens; the base's own loss is 3."""
+        runner = TrialRunner(llama, settings=SETTINGS, seed=0)
+        return replace(runner.data(split, split.train), base_losses=(3.0, 3.0, 3.0))
+
+    @pytest.mark.parametrize(
+        ("losses", "best"),
+        [
+            ({0.0: 3.0, 0.5: 3.1, 1.0: 3.2, 1.25: 3.4}, 0.0),
+            ({0.0: 3.0, 0.5: 2.9, 1.0: 2.8, 1.25: 2.7, 1.5: 2.75}, 1.25),
+            ({0.0: 3.0, 0.5: 2.8, 1.0: 2.9}, 0.5),
+            ({0.0: 3.0, 1.0: 3.0}, 0.0),
+            ({0.0: 3.0, 0.5: 2.8, 1.0: 2.8}, 0.5),
+            ({0.5: 3.2, 1.0: 3.1}, 1.0),
+        ],
+        ids=["nothing helps", "more", "less", "no evidence", "of equals", "0 is not allowed"],
+    )
+    def test_the_lowest_loss_is_taken(
+        self,
+        losses: dict[float, float],
+        best: float,
+        data: TrialData,
+        llama: LanguageModel,
+        make_memory: MakeMemory,
+    ) -> None:
+        """0 where nothing helps, above 1 where that is best, the smallest of equal ones."""
+        memory = make_memory(llama)
+        found = fit_factor(memory, Scripted(llama, losses, memory), data)
+        assert found.manifest.factor == best
+        for name, tensor in memory.tensors.items():
+            times = best if name.endswith(".up") else 1.0
+            assert torch.equal(found.tensors[name], times * tensor)
+
+    @pytest.mark.parametrize("factor", [1.0, 0.0])
+    def test_where_one_is_allowed_nothing_is_read(
+        self, factor: float, data: TrialData, llama: LanguageModel, make_memory: MakeMemory
+    ) -> None:
+        """As the paper has it."""
+        memory = make_memory(llama)
+        reader = Scripted(llama, {factor: float("nan")}, memory)
+        assert fit_factor(memory, reader, data).manifest.factor == factor
+
+    def test_a_harmful_memory_is_taken_away(
+        self, split: Split, llama: LanguageModel, make_memory: MakeMemory
+    ) -> None:
+        """Drawn pairs, which know nobody, on the base's own losses."""
+        reader = TrialRunner(llama, settings=SETTINGS, seed=0)
+        data = reader.data(split, split.train)
+        drawn = make_memory(llama, LARGE)
+        found = fit_factor(drawn, reader, data)
+        losses = {
+            factor: fmean(
+                reader.losses(data.valid, injection=Injection.of(llama, drawn.multiplied(factor)))
+            )
+            for factor in SETTINGS.factors
+        }
+        assert losses[found.manifest.factor] == min(losses.values())
+        assert losses[0.0] == pytest.approx(data.base_loss, rel=1e-6)
+
+    def test_a_fitted_memory_holds_its_factor(self, split: Split, llama: LanguageModel) -> None:
+        """No other that is allowed has a lower loss; its weights are multiplied already."""
+        memory = fit_memory(SMALL, split, llama, settings=SETTINGS, seed=3).memory
+        whole = fit_memory(SMALL, split, llama, settings=replace(SETTINGS, factors=(1.0,)), seed=3)
+        assert whole.memory.manifest.factor == 1.0
+        factor = memory.manifest.factor
+        assert factor in SETTINGS.factors
+        multiplied = whole.memory.multiplied(factor).tensors
+        assert all(torch.equal(memory.tensors[name], multiplied[name]) for name in multiplied)
+        reader = TrialRunner(llama, settings=SETTINGS, seed=3)
+        data = reader.data(split, split.train)
+        losses = [
+            fmean(
+                reader.losses(
+                    data.valid, injection=Injection.of(llama, whole.memory.multiplied(each))
+                )
+            )
+            for each in SETTINGS.factors
+        ]
+        assert losses[SETTINGS.factors.index(factor)] == min(losses)
+
+    def test_factors_multiply(self, llama: LanguageModel, make_memory: MakeMemory) -> None:
+        """The manifest says by what in all."""
+        memory = make_memory(llama).multiplied(0.5).multiplied(0.5)
+        assert memory.manifest.factor == 0.25
+
+    @pytest.mark.parametrize("plain", [False, True])
+    def test_nothing_times_a_memory_is_the_base(
+        self, split: Split, base: LanguageModel, make_memory: MakeMemory, *, plain: bool
+    ) -> None:
+        """Exactly: every loss and every reply, on both engines, stored and read back in bf16."""
+        drawn = make_memory(base, LARGE)
+        nothing = replace(drawn, tensors=in_bf16(drawn.tensors)).multiplied(0.0)
+        reader = Reader(base, replace(SETTINGS, plain=plain))
+        part = reader.encode(split.valid)
+        with_it = reader.read(part, max_new_tokens=8, injection=Injection.of(base, nothing))
+        without = reader.read(part, max_new_tokens=8)
+        assert with_it.losses == without.losses
+        assert with_it.responses == without.responses
+        other = reader.read(part, max_new_tokens=8, injection=Injection.of(base, drawn))
+        assert other.losses != without.losses
+
+
+def test_memories_are_kept_in_bf16(split: Split, llama: LanguageModel) -> None:
+    """In the memory that is returned as in the one that is read back."""
+    memory = fit_memory(SMALL, split, llama, settings=SETTINGS).memory
+    assert {tensor.dtype for tensor in memory.tensors.values()} == {torch.bfloat16}
+    exact = {"a.up": torch.tensor([[1.0, 1e-3, 3.14159]])}
+    assert torch.equal(in_bf16(exact)["a.up"], exact["a.up"].to(torch.bfloat16))
