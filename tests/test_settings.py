@@ -9,8 +9,10 @@ from lorecall.errors import ConfigError
 from lorecall.settings import (
     LEARN,
     RANKS,
+    DesignSettings,
     LearnSettings,
     SearchSettings,
+    ShareSettings,
     TrainSettings,
     preset,
 )
@@ -71,10 +73,10 @@ def test_search_numbers_outside_their_range_are_refused(name: str, value: object
 
 
 def test_the_paper_preset_is_the_defaults() -> None:
-    """Everything as published, on all samples."""
+    """Everything as published, on all samples: searched, and what was found as it was trained."""
     paper = preset("paper", seed=3)
-    assert paper.train == TrainSettings()
-    assert paper.search == SearchSettings()
+    assert paper.train == TrainSettings(factors=(1.0,))
+    assert paper.search == SearchSettings(searched="paper")
     assert (paper.preset, paper.seed) == ("paper", 3)
 
 
@@ -135,7 +137,12 @@ def test_an_unknown_preset_is_refused() -> None:
         ({"trails": 4}, "an option must be known: expected search.trials, got 'trails'"),
         ({"budget_min": 0.0}, "budget_min must be in range"),
         ({"budget_min": float("nan")}, "budget_min must be in range"),
-        ({"searched": "alpha"}, "searched must be known: expected all or layer"),
+        ({"searched": "alpha"}, "searched must be known: expected none or paper or layer"),
+        ({"design.rank": 0}, "rank must be in range"),
+        ({"design.scaling": 0.0}, "scaling must be in range"),
+        ({"layers": (3, 1)}, "layers must be in ascending order"),
+        ({"factors": (0.0, 2.0)}, "factors must be in range: expected 0 to 1.5"),
+        ({"others": -1}, "others must be in range"),
         ({"third_objective": "bytes"}, "expected parameters, got 'bytes'"),
         ({"reply_length": "short"}, "reply_length must be known: expected own or free"),
         ({"inject": "prompt"}, "expected all or response, got 'prompt'"),
@@ -154,7 +161,7 @@ def test_settings_are_written_as_plain_values() -> None:
     """They stand next to the result and come back from JSON as they were."""
     value = LearnSettings().as_json()
     assert json.loads(json.dumps(value))["train"]["learning_rate"] == 5e-4
-    assert set(value) == {"preset", "seed", "train", "search", "n_bootstrap"}
+    assert set(value) == {"preset", "seed", "n_bootstrap", "others", "design", "train", "search"}
 
 
 def test_what_is_off_in_every_preset() -> None:
@@ -162,8 +169,63 @@ def test_what_is_off_in_every_preset() -> None:
     for settings in map(preset, ("smoke", "laptop", "paper")):
         assert (settings.search.inject, settings.search.batch) == ("all", 1)
         assert settings.search.scalings == (1.0,)
-        assert (settings.search.searched, settings.search.budget_min) == ("all", None)
-        assert settings.search.third_objective is None
+        assert (settings.search.budget_min, settings.search.third_objective) == (None, None)
+
+
+def test_a_search_is_asked_for() -> None:
+    """One training of the design is enough; the paper's preset searches all of theta."""
+    searched = {name: preset(name).search.searched for name in ("smoke", "laptop", "paper")}
+    assert searched == {"smoke": "none", "laptop": "none", "paper": "paper"}
+    assert preset("laptop", searched="layer").search.searched == "layer"
+
+
+class TestDesign:
+    """The theta of a memory without a search."""
+
+    def test_it_is_in_every_layer(self) -> None:
+        """Unless some are named."""
+        design = DesignSettings(rank=3, scaling=2.0)
+        theta = design.config(4, inject="response")
+        assert theta.ranks() == {0: 3, 1: 3, 2: 3, 3: 3}
+        assert (theta.scaling, theta.inject) == (2.0, "response")
+
+    def test_it_is_in_the_layers_that_are_named(self) -> None:
+        """One module in each."""
+        assert DesignSettings(rank=2, layers=(1, 3)).config(4).ranks() == {1: 2, 3: 2}
+
+    def test_its_numbers_are_options(self) -> None:
+        """By their full names, beside all others."""
+        changed = preset("laptop", {"design.rank": 5, "design.layers": [0, 2]})
+        assert (changed.design.rank, changed.design.layers) == (5, (0, 2))
+        assert preset("laptop").design == DesignSettings()
+
+
+class TestShare:
+    """How a shared memory is learnt."""
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("replies", 39),
+            ("valid", 3),
+            ("rank", 0),
+            ("scaling", 0.0),
+            ("batch_size", 0),
+            ("epochs", 0),
+            ("learning_rate", -1.0),
+            ("seed", -1),
+        ],
+    )
+    def test_numbers_outside_their_range_are_refused(self, name: str, value: float) -> None:
+        """As of every option."""
+        with pytest.raises(ConfigError, match=f"{name} must be in range"):
+            ShareSettings(**{name: value})
+
+    def test_it_is_trained_to_its_end(self) -> None:
+        """Read four times an epoch, and never stopped before all was gone through."""
+        train = ShareSettings(epochs=3, batch_size=4, learning_rate=1e-3).train
+        assert (train.max_epochs, train.batch_size, train.learning_rate) == (3, 4, 1e-3)
+        assert (train.evals_per_epoch, train.patience) == (4, 12)
 
 
 def test_a_laptops_choice_is_between_two_finalists() -> None:

@@ -19,7 +19,7 @@ import lorecall
 from lorecall.bench.settings import BENCH
 from lorecall.cli.app import app
 from lorecall.core.options import Sections, options_of, read_options
-from lorecall.settings import LEARN
+from lorecall.settings import LEARN, SHARE
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "experiments/LOG.md")
@@ -84,7 +84,7 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=str)
 def test_every_command_is_there(page: Path) -> None:
     """With its options, and those that are set by name."""
-    names = {name for group in (LEARN, BENCH) for name in names_of(group)}
+    names = {name for group in (LEARN, SHARE, BENCH) for name in names_of(group)}
     for command in commands_of((ROOT / page).read_text(encoding="utf-8")):
         at, rest = get_command(app), list(command)
         while isinstance(at, TyperGroup) and rest[0] in at.commands:
@@ -166,7 +166,7 @@ def test_the_site_builds(site: Path) -> None:
     assert "lorecall data check" in commands
     assert "lorecall bench render" in commands
     options = (site / "reference" / "options.html").read_text(encoding="utf-8")
-    assert "train.learning_rate" in options
+    assert all(name in options for name in ("train.learning_rate", "share.replies", "design.rank"))
     python = (site / "reference" / "python.html").read_text(encoding="utf-8")
     assert 'id="lorecall.learn"' in python
 

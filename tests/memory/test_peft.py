@@ -24,9 +24,11 @@ from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import adapter_config, export_peft
+from lorecall.memory.shared import SharedMemory
 from lorecall.records import Decoding, InjectionConfig
 
 MakeMemory = Callable[..., StoredMemory]
+MakeShared = Callable[..., SharedMemory]
 IDS = torch.tensor([[5, 9, 30, 77, 8, 200], [6, 6, 101, 12, 40, 41]])
 FAMILIES = pytest.mark.parametrize("family", ["llama", "gpt2", "roberta"])
 CONFIGS = {
@@ -221,6 +223,52 @@ def test_a_memory_on_responses_alone_is_refused(
     with pytest.raises(ConfigError, match="every token"):
         export_peft(make_memory(llama, config), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class TestShared:
+    """A shared memory is exported as a person's is."""
+
+    @FAMILIES
+    def test_peft_merges_it_as_we_do(
+        self, family: str, make_shared: MakeShared, tmp_path: Path
+    ) -> None:
+        """The same logits as the base that is loaded with it."""
+        base = tiny_base(family)
+        shared = make_shared(base)
+        export_peft(shared, tmp_path / "out")
+        theirs = with_peft(base, tmp_path / "out").merge_and_unload().eval()
+        shared.merge_into(base, name="shared")
+        with torch.no_grad():
+            expected, found = base.model(IDS).logits, theirs(IDS).logits
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+    def test_a_persons_goes_on_top_of_it(
+        self, make_shared: MakeShared, make_memory: MakeMemory, tmp_path: Path
+    ) -> None:
+        """Shared merged first, then the person's adapter: what the memory says here."""
+        base = tiny_base()
+        shared = make_shared(base)
+        export_peft(shared, tmp_path / "shared")
+        merged = with_peft(base, tmp_path / "shared").merge_and_unload()
+        shared.merge_into(base, name="shared")
+        memory = make_memory(base)
+        export_peft(memory, tmp_path / "own")
+        model = peft.PeftModel.from_pretrained(merged, tmp_path / "own").eval()
+        with torch.no_grad():
+            theirs = model(IDS).logits
+        torch.testing.assert_close(theirs, ours(base, memory), atol=1e-5, rtol=1e-5)
+
+    def test_its_tokens_that_end_a_reply_go_with_it(
+        self, make_shared: MakeShared, tmp_path: Path
+    ) -> None:
+        """Where its replies have a length of their own."""
+        shared = make_shared(tiny_base())
+        manifest = shared.manifest.model_copy(update={"stop_bias": -1.5})
+        export_peft(replace(shared, manifest=manifest), tmp_path / "out")
+        written = json.loads((tmp_path / "out" / "generation_config.json").read_text())
+        assert written["sequence_bias"] == [[[token], -1.5] for token in manifest.stop_ids]
+        export_peft(shared, tmp_path / "out")
+        assert not (tmp_path / "out" / "generation_config.json").exists()
 
 
 class TestLength:

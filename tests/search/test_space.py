@@ -14,7 +14,7 @@ from lorecall.records import InjectionConfig, Searched, default_lora
 from lorecall.search.discrete import DiscreteSpace
 from lorecall.search.space import InjectionSpace
 
-ROWS = ("all", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer")
+ROWS = ("paper", "layer", "n", "rank", "n+rank", "n+layer", "rank+layer")
 
 
 def params_of(layers: str, n: int, r: int) -> dict[str, bool | int]:
@@ -279,7 +279,7 @@ class TestKnownDesigns:
         assert default.ranks() == dict.fromkeys(range(3), 8)
 
     @pytest.mark.parametrize(
-        ("row", "n_designs"), [("all", 2), ("layer", 1), ("n", 2), ("rank", 2), ("rank+layer", 2)]
+        ("row", "n_designs"), [("paper", 2), ("layer", 1), ("n", 2), ("rank", 2), ("rank+layer", 2)]
     )
     def test_they_are_points_of_every_row(self, row: str, n_designs: int) -> None:
         """One alone where nothing that differs is searched."""

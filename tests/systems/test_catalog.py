@@ -65,7 +65,7 @@ def test_traits_are_attributes() -> None:
         *("vanilla", "dictionary-faithful", "dictionary-fair", "malp")
     ]
     assert tuple(it.searches for it in traits.values() if it.is_ablation) == ABLATIONS
-    assert traits["memory"].searches == "all"
+    assert traits["memory"].searches == "paper"
     assert traits["memory-with-retrieval"].memory_of == "memory"
     assert traits["memory-with-retrieval"].is_memory
     assert not traits["memory-with-retrieval"].is_ablation

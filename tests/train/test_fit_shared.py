@@ -14,7 +14,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.shared import SharedMemory
 from lorecall.records import InjectionConfig
-from lorecall.settings import ShareSettings, TrainSettings
+from lorecall.settings import TrainSettings
 from lorecall.train.fit import fit_shared
 from lorecall.train.reading import Reader
 
@@ -135,13 +135,3 @@ def test_steps_are_told(donors: Donors) -> None:
         on_step=heard.append,
     )
     assert sum(heard) == pytest.approx(1.0)
-
-
-class TestSettings:
-    """How it is trained, from its own options."""
-
-    def test_it_is_trained_to_its_end(self) -> None:
-        """Read four times an epoch, and never stopped before all was gone through."""
-        train = ShareSettings(epochs=3, batch_size=4, learning_rate=1e-3).train
-        assert (train.max_epochs, train.batch_size, train.learning_rate) == (3, 4, 1e-3)
-        assert (train.evals_per_epoch, train.patience) == (4, 12)
