@@ -1,64 +1,22 @@
-"""A memory as it is stored: the trained pairs, theta, and where they came from.
+"""A person's memory as it is stored: the trained pairs, theta, and where they came from."""
 
-A memory is a folder of two files: `memory.safetensors` holds the pairs, `manifest.json` says which
-base they belong to, what they were trained on and how. Nothing is ever unpickled.
-
-This module knows nothing of models; `lorecall.lm.attach` puts the pairs on one.
-"""
-
-import hashlib
-import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
-import safetensors
 from pydantic import BaseModel as Schema
-from pydantic import ConfigDict, Field, ValidationError
-from safetensors.torch import load as load_safetensors
-from safetensors.torch import save as save_safetensors
-from torch import Tensor
+from pydantic import ConfigDict, Field
 
-from lorecall.core.files import json_bytes, new_folder, read_json, write_bytes
-from lorecall.errors import ArtefactError, ConfigError, ModelError
-from lorecall.records import Decoding, InjectionConfig
-from lorecall.settings import TrainSettings
-
-FORMAT = 1
-WEIGHTS_FILE = "memory.safetensors"
-MANIFEST_FILE = "manifest.json"
-_AGAIN = "Train the memory again, or restore the folder from a copy."
-
-
-class SharedIdentity(Schema):
-    """The shared memory that was merged under a memory: its name or folder, and its hash."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    sha256: str
-
-
-class BaseIdentity(Schema):
-    """The base a memory belongs to, what was merged into it, and where its linears are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    fingerprint: str
-    shared: SharedIdentity | None = None
-    family: str
-    n_layers: int
-    paths: dict[str, str]
-    peft_targets: dict[str, str]
-    fan_in_fan_out: bool = False
-
-    @property
-    def title(self) -> str:
-        """What it is called, with the shared memory in it."""
-        return self.name if self.shared is None else f"{self.name} with {self.shared.name}"
+from lorecall.errors import ModelError
+from lorecall.memory.artefact import (
+    MANIFEST_FILE,
+    Artefact,
+    PairsManifest,
+    find_manifest,
+    read_manifest,
+    read_weights,
+)
+from lorecall.records import Decoding
 
 
 class Training(Schema):
@@ -75,36 +33,11 @@ class Training(Schema):
     split: dict[str, int]
 
 
-class Recipe(Schema):
-    """What a memory is computed from beside its base and samples, and what its bits depend on.
-
-    `thetas` are those that were trained in full; the manifest's `theta` is the one that was kept.
-    The same recipe gives the same bytes on the same kind of machine: `instruction_set` is the
-    widest that the processor's kernels used, or the GPU's name. `prompts` says how turns are laid
-    out: by which chat template, or joined by which token; `notes` what of the history was in the
-    training prompts beside them: which recall, and how many notes; empty where there was none.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    thetas: tuple[InjectionConfig, ...]
-    settings: TrainSettings
-    prompts: str
-    notes: str
-    dtype: str
-    device: str
-    n_threads: int
-    instruction_set: str
-    versions: dict[str, str]
-
-
-class Manifest(Schema):
+class Manifest(PairsManifest):
     """`manifest.json`.
 
-    `stop_bias` is what is added, when replies are decoded, to the logits of `stop_ids`, the tokens
-    that end one, so that they are as long as the person's; 0 where their length is left free.
     `factor` is what the trained pairs were multiplied by, as validation chose; the weights hold it.
-    `no_repeat` is how many tokens in a row no reply has twice; 0 where it may.
+    `stop_bias` makes replies as long as the person's.
 
     Examples:
         >>> from lorecall.memory import StoredMemory
@@ -113,26 +46,13 @@ class Manifest(Schema):
         ('tiny-llama', None, {'train': 18, 'valid': 3, 'test': 3})
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int = FORMAT
-    base: BaseIdentity
-    theta: InjectionConfig
     training: Training
-    recipe: Recipe
     factor: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    no_repeat: Annotated[int, Field(ge=0)] = 0
-    weights_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredMemory:
+class StoredMemory(Artefact[Manifest]):
     """The trained pairs of one person, with their manifest.
-
-    `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to tensors, in bf16 as
-    they are stored.
 
     Examples:
         >>> from lorecall import StoredMemory
@@ -143,29 +63,7 @@ class StoredMemory:
         True
     """
 
-    manifest: Manifest
-    tensors: Mapping[str, Tensor] = field(repr=False)
-
-    @property
-    def config(self) -> InjectionConfig:
-        """Return theta as the record the rest of the package uses."""
-        return self.manifest.theta
-
-    @property
-    def linears(self) -> tuple[str, ...]:
-        """Which linears carry a pair."""
-        names = {key.split(".", 2)[2].rpartition(".")[0] for key in self.tensors}
-        return tuple(name for name in self.manifest.base.paths if name in names)
-
-    @property
-    def n_parameters(self) -> int:
-        """How many numbers were trained."""
-        return sum(tensor.numel() for tensor in self.tensors.values())
-
-    @property
-    def decoding(self) -> Decoding:
-        """Return how its replies are decoded."""
-        return Decoding(stop_bias=self.manifest.stop_bias, no_repeat=self.manifest.no_repeat)
+    weights_file = "memory.safetensors"
 
     def decoded(self, decoding: Decoding) -> Self:
         """Return the same memory with replies decoded another way."""
@@ -213,20 +111,6 @@ class StoredMemory:
                 next_step=f"Load {own.name} with the tokeniser it had, or train the memory again.",
             )
 
-    def save(self, folder: Path) -> None:
-        """Write the folder whole: it is there with both files, or as it was before."""
-        with new_folder(folder) as temporary:
-            for name, content in self._files().items():
-                write_bytes(temporary / name, content)
-
-    @property
-    def n_bytes(self) -> int:
-        """What the folder takes when it is saved."""
-        return sum(len(content) for content in self._files().values())
-
-    def _files(self) -> dict[str, bytes]:
-        return artefact_files(self.manifest, self.tensors, WEIGHTS_FILE)
-
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a memory folder, or the run directory that holds one.
@@ -236,24 +120,8 @@ class StoredMemory:
         """
         path = find_memory(Path(folder))
         manifest = read_manifest(path / MANIFEST_FILE, Manifest)
-        tensors = read_weights(path / WEIGHTS_FILE, manifest.weights_sha256, manifest.base)
+        tensors = read_weights(path / cls.weights_file, manifest.weights_sha256, manifest.base)
         return cls(manifest=manifest, tensors=tensors)
-
-
-def artefact_files(
-    manifest: Schema, tensors: Mapping[str, Tensor], weights: str
-) -> dict[str, bytes]:
-    """Return the files of an artefact; the manifest holds the hash of the weights.
-
-    Args:
-        manifest: The manifest, which has a field `weights_sha256`.
-        tensors: The pairs.
-        weights: What the file of the weights is called.
-    """
-    content = save_safetensors({k: v.contiguous() for k, v in tensors.items()})
-    digest = hashlib.sha256(content).hexdigest()
-    whole = manifest.model_copy(update={"weights_sha256": digest})
-    return {weights: content, MANIFEST_FILE: json_bytes(whole.model_dump(mode="json"))}
 
 
 def find_memory(folder: Path) -> Path:
@@ -263,120 +131,3 @@ def find_memory(folder: Path) -> Path:
         ArtefactError: There is none.
     """
     return find_manifest(folder, "memory", what="a memory")
-
-
-def find_manifest(folder: Path, within: str, *, what: str) -> Path:
-    """Find the folder of an artefact: the one given, or a folder within it.
-
-    Args:
-        folder: Where to look.
-        within: The name of the folder that may hold it.
-        what: What is looked for.
-
-    Raises:
-        ArtefactError: There is none.
-    """
-    for path in (folder, folder / within):
-        if (path / MANIFEST_FILE).is_file():
-            return path
-    raise ArtefactError(
-        f"{what} must be there",
-        expected=f"{folder}/{MANIFEST_FILE} or {folder}/{within}/{MANIFEST_FILE}",
-        got="a file"
-        if folder.is_file()
-        else "a folder without one"
-        if folder.is_dir()
-        else "no such folder",
-        next_step="Run `lorecall learn` (or `share learn`) to its end, or check the path.",
-    )
-
-
-_M = TypeVar("_M", bound=Schema)
-
-
-def read_manifest(path: Path, kind: type[_M]) -> _M:
-    """Read an artefact's manifest.
-
-    Args:
-        path: The file.
-        kind: What it must be.
-
-    Raises:
-        ArtefactError: It is not there, not whole, or of another version.
-    """
-    raw = read_json(path, what="a memory's manifest", error=ArtefactError)
-    if raw.get("format") != FORMAT:
-        raise ArtefactError(
-            "the memory must be of this version's format",
-            expected=f"format {FORMAT}",
-            got=f"format {json.dumps(raw.get('format'))}",
-            next_step="Use the lorecall that wrote it, or train the memory again.",
-        )
-    try:
-        return kind.model_validate(raw)
-    except (ValidationError, ConfigError) as reason:
-        raise ArtefactError(
-            "a memory's manifest must be whole",
-            expected="every field of its format",
-            got=_first_line(reason),
-            next_step=_AGAIN,
-        ) from reason
-
-
-def read_weights(path: Path, sha256: str, base: BaseIdentity) -> dict[str, Tensor]:
-    """Read an artefact's pairs.
-
-    Args:
-        path: The file.
-        sha256: The hash that it must have.
-        base: The base that they are for.
-
-    Raises:
-        ArtefactError: It is not there, not whole, another, or its tensors are no pairs.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as reason:
-        raise _corrupt(path, reason) from reason
-    try:
-        tensors = load_safetensors(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as reason:
-        raise _corrupt(path, reason) from reason
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ArtefactError(
-            "a memory's weights must be those of its manifest",
-            expected=f"sha256 {sha256[:12]}",
-            got=f"sha256 {found[:12]}",
-            next_step=_AGAIN,
-        )
-    if not all(_is_pair(name, base) for name in tensors):
-        odd = next(name for name in tensors if not _is_pair(name, base))
-        raise ArtefactError(
-            "a memory's tensors must be named for its base's linears",
-            expected="layers.{layer}.{linear}.down or .up",
-            got=repr(odd),
-            next_step=_AGAIN,
-        )
-    return tensors
-
-
-def _is_pair(name: str, base: BaseIdentity) -> bool:
-    linear = re.fullmatch(r"layers\.\d+\.(.+)\.(?:down|up)", name)
-    return linear is not None and linear[1] in base.paths
-
-
-def _corrupt(path: Path, reason: Exception) -> ArtefactError:
-    return ArtefactError(
-        "a memory's weights must be a whole safetensors file",
-        expected=str(path),
-        got=f"{type(reason).__name__}: {_first_line(reason)}",
-        next_step=_AGAIN,
-    )
-
-
-def _first_line(reason: Exception) -> str:
-    if isinstance(reason, ValidationError):
-        first = reason.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(reason).splitlines()[0][:160]

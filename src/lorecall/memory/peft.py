@@ -11,15 +11,13 @@ that vLLM takes a `logit_bias` for.
 
 from pathlib import Path
 from statistics import mode
-from typing import Protocol, runtime_checkable
 
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from lorecall.core.files import new_folder, write_bytes, write_json
 from lorecall.errors import ConfigError, RunError
-from lorecall.lm.attach import Stored
-from lorecall.memory.memory import BaseIdentity
+from lorecall.memory.artefact import Artefact, PairsManifest
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
@@ -28,37 +26,7 @@ HUB_IDS = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 """What the bases that come from a package are called on the hub."""
 
 
-@runtime_checkable
-class PairsManifest(Protocol):
-    """What an export needs to know of a manifest."""
-
-    @property
-    def base(self) -> BaseIdentity:
-        """The base, and where its linears are."""
-        ...
-
-    @property
-    def stop_bias(self) -> float:
-        """What is added to the logits of `stop_ids`."""
-        ...
-
-    @property
-    def stop_ids(self) -> tuple[int, ...]:
-        """The tokens that end a reply."""
-        ...
-
-
-@runtime_checkable
-class Exportable(Stored, Protocol):
-    """Pairs as they are stored, with their manifest: a person's memory or a shared one."""
-
-    @property
-    def manifest(self) -> PairsManifest:
-        """Where they came from."""
-        ...
-
-
-def export_peft(memory: Exportable, folder: Path) -> None:
+def export_peft(memory: Artefact[PairsManifest], folder: Path) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`.
 
     Where the memory's replies have a length of their own, `generation_config.json` too. What stands
@@ -102,7 +70,7 @@ def export_peft(memory: Exportable, folder: Path) -> None:
             write_json(temporary / GENERATION_FILE, {"sequence_bias": biases})
 
 
-def adapter_tensors(memory: Exportable) -> dict[str, Tensor]:
+def adapter_tensors(memory: Artefact[PairsManifest]) -> dict[str, Tensor]:
     """Name and scale the pairs as PEFT expects them.
 
     Args:
@@ -123,7 +91,7 @@ def adapter_tensors(memory: Exportable) -> dict[str, Tensor]:
     return tensors
 
 
-def adapter_config(memory: Exportable) -> dict[str, object]:
+def adapter_config(memory: Artefact[PairsManifest]) -> dict[str, object]:
     """Make the configuration; layers without a module are left out of `layers_to_transform`.
 
     An empty `layers_to_transform` would adapt every layer; theta always has a layer, so the list
@@ -158,7 +126,7 @@ def adapter_config(memory: Exportable) -> dict[str, object]:
     }
 
 
-def stop_biases(memory: Exportable) -> list[tuple[tuple[int, ...], float]]:
+def stop_biases(memory: Artefact[PairsManifest]) -> list[tuple[tuple[int, ...], float]]:
     """Return what is added to the logits of the tokens that end a reply; none where that is 0.
 
     A memory of before its manifest named those tokens gives none either.

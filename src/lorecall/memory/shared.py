@@ -8,35 +8,32 @@ and what they were computed from. The package brings some; anyone can learn thei
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import torch
 from pydantic import BaseModel as Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 from torch import Tensor
 
-from lorecall.core.files import new_folder, write_bytes
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseAt, LanguageModel, SharedName
 from lorecall.lm.device import DTypeName
 from lorecall.lm.merge import merge
-from lorecall.memory.memory import (
+from lorecall.memory.artefact import (
     MANIFEST_FILE,
+    Artefact,
     BaseIdentity,
-    Recipe,
-    artefact_files,
+    PairsManifest,
     find_manifest,
     read_manifest,
     read_weights,
 )
-from lorecall.records import Decoding, InjectionConfig
 from lorecall.settings import DEFAULT_BASE
 
-WEIGHTS_FILE = "shared.safetensors"
 AUTO, NONE = "auto", "none"
 _PACKAGED = "shared_memories"
 
@@ -84,12 +81,11 @@ class DonorRecords(Schema):
         return _hashed(self.salt, sample_id) in self.samples
 
 
-class SharedManifest(Schema):
+class SharedManifest(PairsManifest):
     """`manifest.json` of a shared memory.
 
     `consent` says why those people's words may be used, `valid` holds (replies learnt, loss of
-    replies of other conversations), the base's own first. The other fields are those of a person's
-    manifest.
+    replies of other conversations), the base's own first.
 
     Examples:
         >>> from lorecall.memory import SharedMemory
@@ -98,26 +94,16 @@ class SharedManifest(Schema):
         ('crowd.jsonl', 'they were made up', 0)
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: int = 1
     kind: Literal["shared"] = "shared"
-    base: BaseIdentity
-    theta: InjectionConfig
     dataset: str
     licence: str
     consent: str
     donors: DonorRecords
     valid: tuple[tuple[int, float], ...]
-    recipe: Recipe
-    stop_bias: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    stop_ids: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    no_repeat: Annotated[int, Field(ge=0)] = 0
-    weights_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharedMemory:
+class SharedMemory(Artefact[SharedManifest]):
     """The pairs that many people's replies taught, with their manifest.
 
     Examples:
@@ -127,34 +113,7 @@ class SharedMemory:
         (True, False)
     """
 
-    manifest: SharedManifest
-    tensors: Mapping[str, Tensor] = field(repr=False)
-
-    @property
-    def config(self) -> InjectionConfig:
-        """Return theta."""
-        return self.manifest.theta
-
-    @property
-    def linears(self) -> tuple[str, ...]:
-        """Which linears carry a pair."""
-        names = {key.split(".", 2)[2].rpartition(".")[0] for key in self.tensors}
-        return tuple(name for name in self.manifest.base.paths if name in names)
-
-    @property
-    def n_parameters(self) -> int:
-        """How many numbers were trained."""
-        return sum(tensor.numel() for tensor in self.tensors.values())
-
-    @property
-    def n_bytes(self) -> int:
-        """What the folder takes."""
-        return sum(len(content) for content in self.files().values())
-
-    @property
-    def decoding(self) -> Decoding:
-        """Return how its replies are decoded where nobody's own memory says."""
-        return Decoding(stop_bias=self.manifest.stop_bias, no_repeat=self.manifest.no_repeat)
+    weights_file = "shared.safetensors"
 
     @property
     def sha256(self) -> str:
@@ -171,18 +130,8 @@ class SharedMemory:
         """
         kept = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
         made = cls(manifest=manifest, tensors=kept)
-        digest = hashlib.sha256(made.files()[WEIGHTS_FILE]).hexdigest()
+        digest = hashlib.sha256(made.files()[cls.weights_file]).hexdigest()
         return replace(made, manifest=manifest.model_copy(update={"weights_sha256": digest}))
-
-    def files(self) -> dict[str, bytes]:
-        """Return the content of its files, by name."""
-        return artefact_files(self.manifest, self.tensors, WEIGHTS_FILE)
-
-    def save(self, folder: Path) -> None:
-        """Write the folder whole: it is there with both files, or as it was before."""
-        with new_folder(folder) as temporary:
-            for name, content in self.files().items():
-                write_bytes(temporary / name, content)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -193,7 +142,7 @@ class SharedMemory:
         """
         path = find_manifest(Path(folder), "shared", what="a shared memory")
         manifest = read_manifest(path / MANIFEST_FILE, SharedManifest)
-        tensors = read_weights(path / WEIGHTS_FILE, manifest.weights_sha256, manifest.base)
+        tensors = read_weights(path / cls.weights_file, manifest.weights_sha256, manifest.base)
         return cls(manifest=manifest, tensors=tensors)
 
     def merge_into(self, base: LanguageModel, *, name: str) -> None:

@@ -21,14 +21,8 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import instruction_set
 from lorecall.lm.prompts import Recall, layout_of
-from lorecall.memory.memory import (
-    BaseIdentity,
-    Manifest,
-    Recipe,
-    SharedIdentity,
-    StoredMemory,
-    Training,
-)
+from lorecall.memory.artefact import BaseIdentity, Recipe, SharedIdentity
+from lorecall.memory.memory import Manifest, StoredMemory, Training
 from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory, new_salt
 from lorecall.records import InjectionConfig, Split
 from lorecall.settings import TrainSettings
