@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.data.donors import MIN_DONORS, Donors, draw_donors
+from lorecall.data.catalog import load_history
+from lorecall.data.donors import MIN_DONORS, Donors, draw_donors, replies_of
 from lorecall.data.history import goes_on
 from lorecall.errors import ConfigError, DataError
 from lorecall.records import Sample
@@ -141,6 +142,46 @@ class TestSizes:
         """As for a history."""
         with pytest.raises(DataError, match="the source must be a dataset or a file"):
             draw_donors(str(tmp_path / "none.jsonl"))
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Path:
+    """Return a WhatsApp group of twelve; Zed opens every sixth talk and never replies."""
+    lines: list[str] = []
+    for day in range(24):
+        pair = (f"Person {day % 12}", f"Person {(day + 1 + day // 12) % 12}")
+        speakers = ["Zed" if day % 6 == 0 else pair[1], *(pair[turn % 2] for turn in range(6))]
+        lines += (
+            f"{day + 1:02d}/05/2024, 10:{minute:02d} - {who}: {who} says this in {minute} of {day}"
+            for minute, who in enumerate(speakers)
+        )
+    path = tmp_path / "group.txt"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+class TestWhoOnlySpoke:
+    """Somebody who never replied has words, too."""
+
+    def test_they_can_be_left_out(self, group: Path) -> None:
+        """With the conversations that they opened."""
+        donors = draw_donors(str(group), without=["Zed"], n_replies=500, n_valid=2)
+        assert donors.left_out == {"Zed"}
+        assert donors.n_conversations_left_out == 4
+        assert "Zed" not in donors.people
+        assert not any("Zed" in words_of(sample) for sample in every_sample(donors))
+
+    def test_they_are_among_the_people(self, group: Path) -> None:
+        """Unless they are left out."""
+        assert "Zed" in draw_donors(str(group), n_replies=500, n_valid=2).people
+
+    def test_they_have_no_replies(self, group: Path) -> None:
+        """But are known; of others there are as many as in their history."""
+        found = replies_of(str(group), ["zed", "Person 11"])
+        assert found["Zed"] == ()
+        assert found["Person 11"] == load_history(group, user="Person 11").samples
+        with pytest.raises(DataError, match="the user must be in the data"):
+            replies_of(str(group), ["Yan"])
 
 
 def test_the_draw_is_that_of_its_seed(crowd: Path) -> None:

@@ -101,12 +101,11 @@ def share_check(
     as_json: Json = False,
 ) -> None:
     """Say whether people's words are in a shared memory; exit code 2 where someone's are."""
-    from lorecall.data.catalog import find_users, load_history  # noqa: PLC0415
+    from lorecall.data.donors import replies_of  # noqa: PLC0415
 
     donors = _loaded(folder).manifest.donors
     found: dict[str, dict[str, int]] = {}
-    for each in find_users(data, user, path=history):
-        samples = load_history(data, user=each, path=history).samples
+    for each, samples in replies_of(data, user, path=history).items():
         learnt = sum(donors.has_sample(sample.id) for sample in samples)
         found[each] = {"donor": donors.has_person(each), "learnt": learnt, "of": len(samples)}
     lines = [

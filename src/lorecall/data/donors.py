@@ -8,6 +8,7 @@ stands in or before: they would be told to everyone.
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from lorecall.core.checks import check_range
@@ -15,9 +16,11 @@ from lorecall.data.catalog import Files, opened
 from lorecall.data.events import Event, Reply, Said
 from lorecall.data.history import by_conversation
 from lorecall.data.loader import Loader, Paths
-from lorecall.data.loading import events, find_users
+from lorecall.data.loading import events
 from lorecall.data.privacy import mask
+from lorecall.data.resolve import resolve_user
 from lorecall.data.samples import history_of
+from lorecall.data.users import Users
 from lorecall.errors import DataError
 from lorecall.records import Sample
 
@@ -92,7 +95,7 @@ def draw_donors(
     check_range("n_replies", n_replies, low=1)
     check_range("n_valid", n_valid, low=1)
     loader, paths = opened(source, path)
-    left_out = frozenset(find_users(loader, paths, without) if without else ())
+    left_out = frozenset(_found(loader, paths, without) if without else ())
     sizes, barred = _conversations(loader, paths, left_out)
     order = sorted(sizes)
     rng = random.Random(seed)
@@ -127,6 +130,38 @@ def draw_donors(
         left_out=left_out,
         n_conversations_left_out=len(barred),
     )
+
+
+def replies_of(
+    source: str, starts: Sequence[str], *, path: Files = None
+) -> dict[str, tuple[Sample, ...]]:
+    """Return the usable replies of people, none of whom need have any, by their full ids.
+
+    Args:
+        source: A name in `DATASETS`, or the path of a file.
+        starts: Their ids or the starts of them.
+        path: With a name: the files of that format; the installed one when None.
+
+    Raises:
+        DataError: The source cannot be used, or nobody or several fit a start.
+    """
+    loader, paths = opened(source, path)
+    spoken: dict[str, list[Event]] = {user: [] for user in _found(loader, paths, starts)}
+    for event in _spoken(loader, paths):
+        if event.user in spoken:
+            spoken[event.user].append(event)
+    return {
+        user: history_of(own, user=user, dataset=loader.name, rules=loader.rules).samples
+        for user, own in spoken.items()
+    }
+
+
+def _found(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
+    """Find people among all who speak: whoever never replied can be left out, too."""
+    with closing(Users(loader.rules)) as users:
+        for event in _spoken(loader, paths):
+            users.count(event.user)
+        return [resolve_user(start, users) for start in starts]
 
 
 def _spoken(loader: Loader, paths: Paths) -> Iterator[Reply | Said]:
