@@ -1,6 +1,9 @@
 """A shared memory on disk, who is in it, and the bases that are loaded with it."""
 
 import json
+import shutil
+import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +35,7 @@ from lorecall.train.fit import identity_of_base
 
 MakeShared = Callable[..., SharedMemory]
 MakeMemory = Callable[..., StoredMemory]
+ROOT = Path(__file__).parents[2]
 IDS = torch.tensor([[5, 9, 30, 77, 8, 200]])
 
 
@@ -270,6 +274,20 @@ class TestLoadBase:
             memory = SharedMemory.load(place)
             assert memory.manifest.consent
             assert memory.n_bytes <= 8 * 2**20, name
+
+    @pytest.mark.parametrize("file", ["manifest.json", "shared.safetensors"])
+    def test_what_is_put_there_goes_into_the_wheel(self, file: str) -> None:
+        """It takes the whole package but for what git ignores."""
+        settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        assert settings["tool"]["hatch"]["build"]["targets"]["wheel"] == {
+            "packages": ["src/lorecall"]
+        }
+        git = shutil.which("git")
+        if git is None or not (ROOT / ".git").exists():
+            pytest.skip("this is no git repository")
+        place = f"src/lorecall/{module._PACKAGED}/any/{file}"
+        asked = subprocess.run([git, "check-ignore", "-q", place], cwd=ROOT, check=False)
+        assert asked.returncode == 1
 
     def test_auto_is_the_one_of_this_base(
         self, bare: LanguageModel, make_shared: MakeShared, folder: str, in_package: Path
