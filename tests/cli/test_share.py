@@ -65,6 +65,13 @@ def learn(folder: Path, *extra: str, out: str = "shared") -> list[str]:
     ]
 
 
+def test_the_group_alone_shows_its_help() -> None:
+    """Nothing is done by surprise."""
+    shown = invoke("share")
+    assert shown.exit_code == 2
+    assert all(name in shown.output for name in ("learn", "show", "check", "export"))
+
+
 class TestLearn:
     """`lorecall share learn`."""
 

@@ -95,7 +95,7 @@ def test_someone_is_told(crowd: Path, tmp_path: Path) -> None:
     assert heard.share == pytest.approx(1.0)
     (line,) = heard.lines
     assert line.startswith("40 replies of ")
-    assert line.endswith("4 conversations of 1 people left out")
+    assert line.endswith("left out: 1, and their conversations: 4")
 
 
 class TestRefusals:

@@ -101,9 +101,8 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
     reporter.plan(1)
     reporter.say(
         f"{len(donors.train):,} replies of {len({s.user for s in donors.train}):,} people,"
-        f" {len(donors.people):,} with those they spoke to;"
-        f" {donors.n_conversations_left_out:,} conversations of"
-        f" {len(donors.left_out):,} people left out"
+        f" {len(donors.people):,} with those they spoke to; left out: {len(donors.left_out):,},"
+        f" and their conversations: {donors.n_conversations_left_out:,}"
     )
     reporter.doing("training what they have in common")
     shared = fit_shared(
