@@ -268,7 +268,10 @@ class ShareSettings:
 
     replies: int = option(12_000, "Most replies that are learnt.", low=40)
     valid: int = option(200, "Replies of others, to watch the training by.", low=4)
-    rank: int = option(32, "Rank of the pairs, which are in every layer.", low=1)
+    rank: int = option(32, "Rank of the pairs in training; they are in every layer.", low=1)
+    kept_rank: int = option(
+        16, "Rank that is kept of it: half the bytes, for 0.007 of the loss (measured).", low=1
+    )
     scaling: float = option(4.0, "Factor on them.", low=MIN_SCALING)
     learning_rate: float = option(5e-4, "AdamW's peak rate.", low=0)
     batch_size: int = option(16, "Replies a step.", low=1)

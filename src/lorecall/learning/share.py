@@ -111,6 +111,7 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
         base,
         settings=settings.train,
         consent=consent,
+        kept_rank=settings.kept_rank,
         seed=settings.seed,
         on_step=reporter.advance,
     )

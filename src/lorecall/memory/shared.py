@@ -145,6 +145,34 @@ class SharedMemory(Artefact[SharedManifest]):
         tensors = read_weights(path / cls.weights_file, manifest.weights_sha256, manifest.base)
         return cls(manifest=manifest, tensors=tensors)
 
+    def cut(self, rank: int) -> Self:
+        """Return the shared memory of a lower rank that comes nearest to this one.
+
+        Of each update B A the largest singular values are kept (Eckart and Young, 1936). Most of
+        what is learnt is in few directions.
+
+        Args:
+            rank: What is left of each pair; where it has no more, it stays as it is.
+
+        Examples:
+            >>> from lorecall.memory import SharedMemory
+            >>> shared = SharedMemory.load("shared")
+            >>> shared.config.rank, shared.cut(1).config.rank
+            (2, 1)
+        """
+        if rank >= self.config.rank:
+            return self
+        tensors: dict[str, Tensor] = {}
+        for key in (name.removesuffix(".down") for name in self.tensors if name.endswith(".down")):
+            down, up = (self.tensors[f"{key}.{half}"].float() for half in ("down", "up"))
+            across, triangle = torch.linalg.qr(down.T)
+            left, sizes, right = torch.linalg.svd(up @ triangle.T, full_matrices=False)
+            root = sizes[:rank].sqrt()
+            tensors[f"{key}.down"] = root[:, None] * (right @ across.T)[:rank]
+            tensors[f"{key}.up"] = left[:, :rank] * root
+        theta = replace(self.config, rank=rank)
+        return self.of(self.manifest.model_copy(update={"theta": theta}), tensors)
+
     def merge_into(self, base: LanguageModel, *, name: str) -> None:
         """Add it to a base's weights, before the base is used for anything.
 

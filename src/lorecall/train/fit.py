@@ -172,6 +172,7 @@ def fit_shared(  # noqa: PLR0913 - a recipe's parts
     *,
     settings: TrainSettings,
     consent: str,
+    kept_rank: int | None = None,
     seed: int = 0,
     salt: str | None = None,
     on_step: Callable[[float], None] | None = None,
@@ -186,6 +187,7 @@ def fit_shared(  # noqa: PLR0913 - a recipe's parts
         base: The frozen base, without a shared memory.
         settings: How it is trained.
         consent: Why these people's words may be used.
+        kept_rank: What the trained pairs are cut to; nothing is cut when None.
         seed: Seed of the pairs' start and of the samples' order.
         salt: What the ids of people and replies are hashed with; a new one when None.
         on_step: Called after every training step with its share of the whole training.
@@ -225,7 +227,7 @@ def fit_shared(  # noqa: PLR0913 - a recipe's parts
         stop_ids=tuple(sorted(runner.format.stop_ids)),
         no_repeat=settings.no_repeat,
     )
-    made = SharedMemory.of(manifest, trained.tensors)
+    made = SharedMemory.of(manifest, trained.tensors).cut(kept_rank or theta.rank)
     decoding = runner.fit_length(
         data.valid,
         data.train,
