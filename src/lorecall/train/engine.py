@@ -200,7 +200,8 @@ class FastEngine:
             layers = with_first_rows(past, packed, passed.keys_values) if keep else ()
         else:
             packed = body.pack([sample.read for sample in samples], n_targets)
-            start = None if self.injection is None else self.injection.frozen_to
+            # the attention of the very first layer is not worth the room it would be kept in
+            start = None if self.injection is None else self.injection.frozen_to or None
             h, below = self._below(body, samples, packed, layer=start, keep=keep)
             passed = body.targets(h, packed, start=start, keep=keep)
             layers = (*below, *prompt_past(packed, lengths, passed.keys_values)) if keep else ()
