@@ -25,6 +25,10 @@ ReplyLength = Literal["own", "free"]
 Inject = Literal["all", "response"]
 """Which tokens the pairs act on: all, as in the paper, or those from the prompt's last on."""
 
+Form = Literal["pair", "core"]
+"""What is trained beside a linear map: a low-rank pair, or a core between the directions of the
+shared memory's pair there, which stay as they are (Balazy et al., 2024)."""
+
 SurrogateKind = Literal["nuts", "map"]
 """How the surrogate's hyperparameters are found: drawn by NUTS (the paper's), or fitted."""
 
@@ -249,6 +253,7 @@ class InjectionConfig:
         placement: `deal` spreads n modules over the active layers, `every` puts n in each.
         scaling: Factor on B A x; eq. (1) has none, so 1.
         inject: Which tokens the pairs act on; the paper's are `all`.
+        form: What is trained; of a core, the rank is the number of directions that it mixes.
 
     Raises:
         ConfigError: A value is outside its range.
@@ -270,6 +275,7 @@ class InjectionConfig:
     placement: Placement = "deal"
     scaling: float = 1.0
     inject: Inject = "all"
+    form: Form = "pair"
 
     def __post_init__(self) -> None:
         ascending = all(a < b for a, b in zip(self.layers, self.layers[1:], strict=False))

@@ -20,6 +20,7 @@ from lorecall.core.options import (
 )
 from lorecall.records import (
     PAPER_FACTORS,
+    Form,
     Inject,
     InjectionConfig,
     Placement,
@@ -56,7 +57,7 @@ class TrainSettings:
         0.1, "Share of the steps over which the rate rises linearly.", low=0, high=1
     )
     clip_norm: float = option(1.0, "Largest gradient norm.", low=0)
-    max_epochs: int = option(10, "Most epochs of any training.", low=1, laptop=3, smoke=1)
+    max_epochs: int = option(10, "Most epochs of any training.", low=1, laptop=2, smoke=1)
     evals_per_epoch: int = option(2, "How often the validation loss is read in an epoch.", low=2)
     patience: int = option(
         3, "Readings without an improvement after which training stops.", low=1, laptop=2
@@ -187,8 +188,13 @@ class DesignSettings:
         {1: 2, 2: 2}
     """
 
-    rank: int = option(1, "Rank of its pairs.", low=1)
-    scaling: float = option(16.0, "Factor on them.", low=MIN_SCALING)
+    form: Form = option(
+        "pair",
+        "What is trained beside a linear map: a low-rank pair, or a core between the directions of"
+        " the shared memory, which is smaller and holds less.",
+    )
+    rank: int = option(1, "Rank of the pairs, or how many directions a core mixes.", low=1)
+    scaling: float = option(64.0, "Factor on them.", low=MIN_SCALING)
     layers: tuple[int, ...] | None = option(
         None, "Which layers have one, from 0; none names all of them.", low=0
     )
@@ -210,6 +216,7 @@ class DesignSettings:
             rank=self.rank,
             scaling=self.scaling,
             inject=inject,
+            form=self.form,
         )
 
 

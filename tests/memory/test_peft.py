@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import GenerationConfig
 
-from lorecall.errors import ConfigError, RunError
+from lorecall.errors import ConfigError, ModelError, RunError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.plain import acting_on
@@ -23,9 +23,9 @@ from lorecall.lm.generate import decode
 from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
-from lorecall.memory.peft import adapter_config, export_peft
+from lorecall.memory.peft import adapter_config, adapter_tensors, export_peft
 from lorecall.memory.shared import SharedMemory
-from lorecall.records import Decoding, InjectionConfig
+from lorecall.records import Decoding, Form, InjectionConfig
 
 MakeMemory = Callable[..., StoredMemory]
 MakeShared = Callable[..., SharedMemory]
@@ -136,7 +136,8 @@ def test_the_default_base_is_named_as_on_the_hub(make_memory: MakeMemory) -> Non
     memory = make_memory(tiny_base())
     base = memory.manifest.base.model_copy(update={"name": "smollm2-135m-instruct"})
     manifest = memory.manifest.model_copy(update={"base": base})
-    named = adapter_config(replace(memory, manifest=manifest))["base_model_name_or_path"]
+    known = replace(memory, manifest=manifest)
+    named = adapter_config(known, adapter_tensors(known))["base_model_name_or_path"]
     assert named == "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
@@ -242,21 +243,39 @@ class TestShared:
             expected, found = base.model(IDS).logits, theirs(IDS).logits
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
-    def test_a_persons_goes_on_top_of_it(
+    @FAMILIES
+    @pytest.mark.parametrize("form", ["pair", "core"])
+    def test_a_persons_holds_both(
+        self,
+        family: str,
+        form: Form,
+        make_shared: MakeShared,
+        make_memory: MakeMemory,
+        tmp_path: Path,
+    ) -> None:
+        """One adapter for the base as it was shipped; a layer without a pair keeps the shared."""
+        base, bare = tiny_base(family), tiny_base(family)
+        shared = make_shared(base)
+        shared.save(tmp_path / "shared")
+        shared.merge_into(base, name=str(tmp_path / "shared"))
+        config = InjectionConfig(layers=(0, 2), n_loras=2, rank=3, scaling=2.0, form=form)
+        memory = make_memory(base, config)
+        export_peft(memory, tmp_path / "own")
+        with torch.no_grad():
+            theirs, without = with_peft(bare, tmp_path / "own")(IDS).logits, base.model(IDS).logits
+        torch.testing.assert_close(theirs, ours(base, memory), atol=2e-5, rtol=2e-5)
+        assert (theirs - without).abs().max() > 0.01
+
+    def test_another_shared_memory_in_its_place_is_refused(
         self, make_shared: MakeShared, make_memory: MakeMemory, tmp_path: Path
     ) -> None:
-        """Shared merged first, then the person's adapter: what the memory says here."""
+        """The adapter would hold what the memory was not trained on."""
         base = tiny_base()
-        shared = make_shared(base)
-        export_peft(shared, tmp_path / "shared")
-        merged = with_peft(base, tmp_path / "shared").merge_and_unload()
-        shared.merge_into(base, name="shared")
-        memory = make_memory(base)
-        export_peft(memory, tmp_path / "own")
-        model = peft.PeftModel.from_pretrained(merged, tmp_path / "own").eval()
-        with torch.no_grad():
-            theirs = model(IDS).logits
-        torch.testing.assert_close(theirs, ours(base, memory), atol=1e-5, rtol=1e-5)
+        make_shared(base, seed=1).save(tmp_path / "shared")
+        make_shared(base).merge_into(base, name=str(tmp_path / "shared"))
+        with pytest.raises(ModelError, match="the shared memory it was trained on"):
+            export_peft(make_memory(base), tmp_path / "own")
+        assert not (tmp_path / "own").exists()
 
     def test_its_tokens_that_end_a_reply_go_with_it(
         self, make_shared: MakeShared, tmp_path: Path

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import check_linears, linear_shape
-from lorecall.lm.lora import CallPairs, LoraPair, kaiming_uniform
-from lorecall.records import InjectionConfig
+from lorecall.lm.lora import CallPairs, Core, Directions, LoraPair, kaiming_uniform
+from lorecall.records import Form, InjectionConfig
 
 
 @runtime_checkable
@@ -86,19 +86,11 @@ class Injection:
         _check_fits(base, config, self.linears)
         if tensors is not None:
             self._check(tensors)
-        self._pairs: dict[str, LoraPair] = {}
-        for key, shapes in self._shapes().items():
-            down, up = (
-                (self._start(key, shapes[0]), torch.zeros(shapes[1]))
-                if tensors is None
-                else (tensors[f"{key}.{half}"].float().clone() for half in ("down", "up"))
-            )
-            self._pairs[key] = LoraPair(
-                self._linear(key),
-                down.to(base.device),
-                up.to(base.device),
-                scaling=config.scaling,
-            )
+        self._pairs: dict[str, LoraPair | Core] = {
+            key: self._made(key, rank) for key, rank in self._ranks().items()
+        }
+        if tensors is not None:
+            self.load(tensors)
 
     @classmethod
     def of(cls, base: LanguageModel, memory: Stored) -> Self:
@@ -133,25 +125,32 @@ class Injection:
     def parameters(self) -> Iterator[nn.Parameter]:
         """Go through the trained tensors, in a fixed order."""
         for pair in self._pairs.values():
-            yield pair.down
-            yield pair.up
+            yield from pair.trained.values()
 
     @property
-    def pairs(self) -> tuple[LoraPair, ...]:
-        """The pairs, in a fixed order."""
+    def pairs(self) -> tuple[LoraPair | Core, ...]:
+        """The pairs, or cores, in a fixed order."""
         return tuple(self._pairs.values())
+
+    def named_pairs(self) -> Iterator[tuple[str, LoraPair | Core]]:
+        """Go through them by name: `layers.{layer}.{linear}`."""
+        yield from self._pairs.items()
 
     def for_call(self) -> CallPairs:
         """Return the pairs as one call uses them."""
         return {pair.linear: pair.for_call(self.base.dtype) for pair in self.pairs}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Copy the pairs to the CPU: `layers.{layer}.{linear}.down` (R x k), `.up` (d x R)."""
-        named = {}
-        for key, pair in self._pairs.items():
-            named[f"{key}.down"] = pair.down.detach().cpu().clone()
-            named[f"{key}.up"] = pair.up.detach().cpu().clone()
-        return named
+        """Copy what is trained to the CPU, by name.
+
+        Of a pair `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R); of a core `.core`
+        (R x R).
+        """
+        return {
+            f"{key}.{part}": parameter.detach().cpu().clone()
+            for key, pair in self._pairs.items()
+            for part, parameter in pair.trained.items()
+        }
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -162,24 +161,38 @@ class Injection:
         """
         self._check(tensors)
         for key, pair in self._pairs.items():
-            pair.down.copy_(tensors[f"{key}.down"])
-            pair.up.copy_(tensors[f"{key}.up"])
+            for part, parameter in pair.trained.items():
+                parameter.copy_(tensors[f"{key}.{part}"])
 
-    def _shapes(self) -> dict[str, tuple[tuple[int, int], tuple[int, int]]]:
-        """Return the shapes of A and B of each linear."""
-        shapes: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
-        for layer, rank in self.config.ranks().items():
-            for name in self.linears:
-                key = f"layers.{layer}.{name}"
-                d, k = linear_shape(self._linear(key))
-                shapes[key] = ((rank, k), (d, rank))
-        return shapes
+    def _ranks(self) -> dict[str, int]:
+        """Return the rank beside each linear."""
+        return {
+            f"layers.{layer}.{name}": rank
+            for layer, rank in self.config.ranks().items()
+            for name in self.linears
+        }
+
+    def _made(self, key: str, rank: int) -> LoraPair | Core:
+        """Make what is beside a linear, as it is at the start."""
+        linear, device, scaling = self._linear(key), self.base.device, self.config.scaling
+        if self.config.form == "core":
+            V, U = self.base.directions[key]
+            kept = Directions(V[:rank].to(device), U[:, :rank].to(device))
+            core = torch.zeros(rank, rank, device=device)
+            return Core(linear, kept, core, scaling=scaling)
+        d, k = linear_shape(linear)
+        down, up = self._start(key, (rank, k)), torch.zeros(d, rank)
+        return LoraPair(linear, down.to(device), up.to(device), scaling=scaling)
+
+    def _shapes(self, key: str, rank: int) -> dict[str, tuple[int, int]]:
+        """Return the shapes of what is trained beside a linear, by name."""
+        return shapes_of(self.config.form, rank, linear_shape(self._linear(key)))
 
     def _check(self, tensors: Mapping[str, Tensor]) -> None:
         wanted = {
-            f"{key}.{half}": shape
-            for key, shapes in self._shapes().items()
-            for half, shape in zip(("down", "up"), shapes, strict=True)
+            f"{key}.{part}": shape
+            for key, rank in self._ranks().items()
+            for part, shape in self._shapes(key, rank).items()
         }
         given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         if wanted != given:
@@ -210,21 +223,47 @@ def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str
             got=str(config.layers[-1]),
             next_step=f"{base.name} has {base.n_layers} layers.",
         )
-    limit = base.rank_limit(linears)
-    if config.rank > limit:
+    if config.form == "core":
+        limit, below = _mixed_at_most(base, linears), "the shared memory's"
+    else:
+        limit, below = base.rank_limit(linears), "the linears' own"
+    if max(config.ranks().values() if config.form == "core" else (config.rank,)) > limit:
         raise ConfigError(
-            "the rank must be below the linears' own",
+            f"the rank must be within {below}",
             expected=f"at most {limit}",
             got=str(config.rank),
-            next_step="Choose a lower rank.",
+            next_step="Choose a lower rank."
+            if limit
+            else "Load the base with a shared memory, or take design.form=pair.",
         )
+
+
+def _mixed_at_most(base: LanguageModel, linears: tuple[str, ...]) -> int:
+    """Return how many directions a core may mix: 0 where there is no shared memory."""
+    known = {key.split(".", 2)[2]: len(found.inputs) for key, found in base.directions.items()}
+    return min(known.get(name, 0) for name in linears)
+
+
+def shapes_of(form: Form, rank: int, shape: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    """Return the shapes of what is trained beside a linear, by the names that they are stored by.
+
+    Args:
+        form: A pair or a core.
+        rank: Its rank.
+        shape: (d, k) of the linear.
+    """
+    d, k = shape
+    return {"core": (rank, rank)} if form == "core" else {"down": (rank, k), "up": (d, rank)}
 
 
 def n_parameters_of(base: LanguageModel, config: InjectionConfig) -> int:
     """Return how many numbers theta trains on a base's default linears."""
     paths = [base.family.paths[name] for name in base.family.default]
     return sum(
-        rank * sum(linear_shape(base.model.get_submodule(path.format(layer=layer))))
+        a * b
         for layer, rank in config.ranks().items()
         for path in paths
+        for a, b in shapes_of(
+            config.form, rank, linear_shape(base.model.get_submodule(path.format(layer=layer)))
+        ).values()
     )

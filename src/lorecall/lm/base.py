@@ -6,8 +6,10 @@ GGUF alone; nothing is ever unpickled.
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self, cast
 
 import torch
@@ -29,6 +31,7 @@ from lorecall.lm.families.head import head_of, logit_scale_of
 from lorecall.lm.families.registry import check_structure, family_of
 from lorecall.lm.families.trial import check_computes
 from lorecall.lm.hooks import Acting, acting, hook_linears
+from lorecall.lm.lora import Directions
 from lorecall.lm.quantise import four_bit_config, keep_layout
 from lorecall.lm.source import check_architecture, find_base
 from lorecall.settings import DEFAULT_BASE
@@ -70,6 +73,8 @@ class LanguageModel:
     Attributes:
         weights_hash: Hash of the weights as they were shipped.
         shared: The shared memory that is merged into them, if one is (`lorecall.lm.merge`).
+        directions: What it taught in which directions, `layers.{layer}.{linear}` -> those of the
+            inputs and of the outputs, the largest first: what a core mixes. Empty without one.
         max_rank: The largest rank a module can have on the family's default linears.
         format_reason: Why its number format was taken; empty where it was not loaded.
         has_fast_path: Whether this family has a fast path; else transformers' own forward pass does
@@ -108,6 +113,7 @@ class LanguageModel:
         self.four_bit = four_bit
         self.weights_hash = fingerprint or _hash_weights(model)
         self.shared: SharedName | None = None
+        self.directions: Mapping[str, Directions] = MappingProxyType({})
         self.format_reason = ""
         self.has_fast_path = self.family.blocks is not None
         hook_linears(

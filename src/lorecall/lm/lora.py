@@ -1,4 +1,4 @@
-"""One stacked low-rank pair on one linear map: eq. (1).
+"""One stacked low-rank pair on one linear map, eq. (1), or a core between directions that stay.
 
 Notation:
     W   d x k   the frozen weight of a linear map
@@ -7,13 +7,16 @@ Notation:
     R           k modules of rank r on one linear are one pair of rank R = k r: the sum of their
                 products is the product of their stacks
     s           scaling, 1 by default (eq. (1) has none)
+    V   R x k   the shared memory's directions of inputs there, of length 1, the largest first
+    U   d x R   its directions of outputs
+    C   R x R   a core, zero at the start: A = V and B = U C
 
 This module knows nothing of layers, families or training.
 """
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +48,30 @@ CallPairs = Mapping[nn.Module, CallPair]
 """The pairs of one memory in one call, by the base's linear that each is beside."""
 
 
+@runtime_checkable
+class Update(Protocol):
+    """What is beside one frozen linear map: h = W x + s B A x, whatever of B and A is trained."""
+
+    linear: nn.Module
+
+    @property
+    def trained(self) -> Mapping[str, nn.Parameter]:
+        """What is trained, by the name that it is stored under."""
+        ...
+
+    def for_call(self, dtype: torch.dtype) -> CallPair:
+        """Return A and B as a call uses them: with gradients where they are made, else cast once.
+
+        Args:
+            dtype: The base's number format.
+        """
+        ...
+
+    def merged(self) -> Tensor:
+        """Compute W + s B A, the weight with the update in it. *Shape:* (d, k)."""
+        ...
+
+
 class LoraPair:
     """A low-rank pair and the frozen linear map that it is beside.
 
@@ -62,6 +89,11 @@ class LoraPair:
         self.scaling = scaling
         self.down, self.up = nn.Parameter(down), nn.Parameter(up)
 
+    @property
+    def trained(self) -> Mapping[str, nn.Parameter]:
+        """A and B."""
+        return {"down": self.down, "up": self.up}
+
     def for_call(self, dtype: torch.dtype) -> CallPair:
         """Return the pair as a call uses it: as trained where gradients are made, else cast once.
 
@@ -76,6 +108,57 @@ class LoraPair:
     def merged(self) -> Tensor:
         """Compute W + s B A, the weight with the pair in it. *Shape:* (d, k)."""
         return torch.addmm(weight_of(self.linear), self.up, self.down, alpha=self.scaling)
+
+
+class Directions(NamedTuple):
+    """What a core mixes.
+
+    Args:
+        inputs: V. *Shape:* (R, k)
+        outputs: U. *Shape:* (d, R)
+    """
+
+    inputs: Tensor
+    outputs: Tensor
+
+
+class Core:
+    """A core between directions that stay, and the frozen linear map that it is beside.
+
+    Args:
+        linear: The base's own linear; it stays as it is.
+        directions: V and U, as many as the core mixes.
+        core: C at the start. *Shape:* (R, R)
+        scaling: s.
+
+    C is fp32 whatever the base's number format, as are V and U.
+    """
+
+    def __init__(
+        self, linear: nn.Module, directions: Directions, core: Tensor, *, scaling: float
+    ) -> None:
+        self.linear = linear
+        self.scaling = scaling
+        self.directions = directions
+        self.core = nn.Parameter(core)
+
+    @property
+    def trained(self) -> Mapping[str, nn.Parameter]:
+        """C."""
+        return {"core": self.core}
+
+    def for_call(self, dtype: torch.dtype) -> CallPair:
+        """Return A = V and B = U C as a call uses them."""
+        V, U = self.directions
+        if torch.is_grad_enabled():
+            return CallPair(V, U @ self.core, self.scaling)
+        return CallPair(V.to(dtype), (U @ self.core.detach()).to(dtype), self.scaling)
+
+    @torch.no_grad()
+    def merged(self) -> Tensor:
+        """Compute W + s U C V. *Shape:* (d, k)."""
+        V, U = self.directions
+        return torch.addmm(weight_of(self.linear), U @ self.core, V, alpha=self.scaling)
 
 
 def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:

@@ -5,17 +5,24 @@ Notation:
     A, B, s     the shared memory's pair there, and its scaling
 """
 
+from types import MappingProxyType
+
 import torch
+import torch.nn.functional as F
 
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import SharedName
 from lorecall.lm.families.family import weight_of
+from lorecall.lm.lora import Directions
 
 
 @torch.no_grad()
 def merge(injection: Injection, *, name: str, sha256: str) -> None:
     """Add pairs to the weights of their base: W becomes W + s B A, in the base's own format.
+
+    A shared memory's pairs are in singular form: the rows of A and the columns of B are at right
+    angles, the largest first. Their directions are kept beside the base, for cores to mix.
 
     It is done before the base is used for anything, and is not undone: whoever wants the base
     without it loads it again.
@@ -47,8 +54,11 @@ def merge(injection: Injection, *, name: str, sha256: str) -> None:
             got="a base in 4 bits" if base.four_bit else base.title,
             next_step="Load the base again, without four_bit; or take base.shared=none.",
         )
-    for pair in injection.pairs:
+    directions: dict[str, Directions] = {}
+    for key, pair in injection.named_pairs():
+        down, up, scaling = pair.for_call(torch.float32)
         weight = weight_of(pair.linear)
-        added = pair.scaling * (pair.up @ pair.down)
-        weight.copy_(weight.float() + added)
+        weight.copy_(weight.float() + scaling * (up @ down))
+        directions[key] = Directions(F.normalize(down, dim=1), F.normalize(up, dim=0))
+    base.directions = MappingProxyType(directions)
     base.shared = SharedName(name=name, sha256=sha256)

@@ -109,8 +109,8 @@ M_co = TypeVar("M_co", bound=PairsManifest, covariant=True)
 class Artefact(Generic[M_co]):
     """Trained pairs with their manifest.
 
-    `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R) to tensors, in bf16 as
-    they are stored.
+    `tensors` maps `layers.{layer}.{linear}.down` (R x k) and `.up` (d x R), or `.core` (R x R), to
+    tensors, in bf16 as they are stored.
 
     Attributes:
         weights_file: What the file of the weights is called.
@@ -253,7 +253,7 @@ def read_weights(path: Path, sha256: str, base: BaseIdentity) -> dict[str, Tenso
         odd = next(name for name in tensors if not _is_pair(name, base))
         raise ArtefactError(
             "a memory's tensors must be named for its base's linears",
-            expected="layers.{layer}.{linear}.down or .up",
+            expected="layers.{layer}.{linear}.down, .up or .core",
             got=repr(odd),
             next_step=_AGAIN,
         )
@@ -261,7 +261,7 @@ def read_weights(path: Path, sha256: str, base: BaseIdentity) -> dict[str, Tenso
 
 
 def _is_pair(name: str, base: BaseIdentity) -> bool:
-    linear = re.fullmatch(r"layers\.\d+\.(.+)\.(?:down|up)", name)
+    linear = re.fullmatch(r"layers\.\d+\.(.+)\.(?:down|up|core)", name)
     return linear is not None and linear[1] in base.paths
 
 

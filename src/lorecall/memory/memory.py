@@ -78,7 +78,7 @@ class StoredMemory(Artefact[Manifest]):
             factor: 0 takes everything away, 1 nothing.
         """
         tensors = {
-            name: tensor * factor if name.endswith(".up") else tensor
+            name: tensor if name.endswith(".down") else tensor * factor
             for name, tensor in self.tensors.items()
         }
         manifest = self.manifest.model_copy(update={"factor": factor * self.manifest.factor})

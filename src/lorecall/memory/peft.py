@@ -9,15 +9,19 @@ What makes replies as long as the person's is no part of an adapter. It goes bes
 that vLLM takes a `logit_bias` for.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mode
 
+import torch
+import torch.nn.functional as F
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from lorecall.core.files import new_folder, write_bytes, write_json
 from lorecall.errors import ConfigError, RunError
 from lorecall.memory.artefact import Artefact, PairsManifest
+from lorecall.memory.shared import SharedMemory, find_shared
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
@@ -29,8 +33,8 @@ HUB_IDS = {"smollm2-135m-instruct": "HuggingFaceTB/SmolLM2-135M-Instruct"}
 def export_peft(memory: Artefact[PairsManifest], folder: Path) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors`.
 
-    Where the memory's replies have a length of their own, `generation_config.json` too. What stands
-    on a shared memory is an adapter for the base with that one merged into it.
+    Where the memory's replies have a length of their own, `generation_config.json` too. The adapter
+    is for the base as it was shipped: of a memory that stands on a shared one it holds both.
 
     Args:
         memory: A person's memory, or a shared one.
@@ -64,8 +68,9 @@ def export_peft(memory: Artefact[PairsManifest], folder: Path) -> None:
             next_step="Choose another folder.",
         )
     with new_folder(folder) as temporary:
-        write_bytes(temporary / WEIGHTS_FILE, save_safetensors(adapter_tensors(memory)))
-        write_json(temporary / CONFIG_FILE, adapter_config(memory))
+        tensors = adapter_tensors(memory)
+        write_bytes(temporary / WEIGHTS_FILE, save_safetensors(tensors))
+        write_json(temporary / CONFIG_FILE, adapter_config(memory, tensors))
         if biases := stop_biases(memory):
             write_json(temporary / GENERATION_FILE, {"sequence_bias": biases})
 
@@ -78,36 +83,73 @@ def adapter_tensors(memory: Artefact[PairsManifest]) -> dict[str, Tensor]:
 
     Returns:
         `...lora_A.weight` (R x k) and `...lora_B.weight` (d x R) for every linear, R its own rank.
+
+    Raises:
+        ArtefactError: The shared memory that it stands on is not there.
+        ModelError: Another one is.
     """
+    own = memory.manifest.base.shared
+    below = None if own is None else find_shared(own.name, sha256=own.sha256)
+    pairs: dict[str, tuple[Tensor, Tensor]] = {} if below is None else scaled_pairs(below)
+    for key, (A, B) in scaled_pairs(memory, below).items():
+        below_A, below_B = pairs.get(key, (A[:0], B[:, :0]))
+        pairs[key] = torch.cat([below_A, A]), torch.cat([below_B, B], dim=1)
     tensors: dict[str, Tensor] = {}
-    for key, tensor in memory.tensors.items():
-        linear, _, half = key.rpartition(".")
-        _, layer, name = linear.split(".", 2)
+    for key, (down, up) in pairs.items():
+        _, layer, name = key.split(".", 2)
         path = f"base_model.model.{memory.manifest.base.paths[name].format(layer=layer)}"
-        if half == "down":
-            tensors[f"{path}.lora_A.weight"] = tensor.contiguous()
-        else:
-            tensors[f"{path}.lora_B.weight"] = memory.config.scaling * tensor
+        tensors[f"{path}.lora_A.weight"] = down.contiguous()
+        tensors[f"{path}.lora_B.weight"] = up.contiguous()
     return tensors
 
 
-def adapter_config(memory: Artefact[PairsManifest]) -> dict[str, object]:
+def scaled_pairs(
+    memory: Artefact[PairsManifest], below: SharedMemory | None = None
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return A and s B of each linear; of a core A = V and B = U C.
+
+    Args:
+        memory: The memory.
+        below: The shared memory whose directions its cores mix.
+    """
+    rank, scaling = memory.config.rank, memory.config.scaling
+    pairs: dict[str, tuple[Tensor, Tensor]] = {}
+    for name, tensor in memory.tensors.items():
+        key, _, part = name.rpartition(".")
+        if part == "down":
+            pairs[key] = tensor, scaling * memory.tensors[f"{key}.up"]
+        elif part == "core" and below is not None:
+            down, up = (below.tensors[f"{key}.{half}"].float() for half in ("down", "up"))
+            V, U = F.normalize(down, dim=1)[:rank], F.normalize(up, dim=0)[:, :rank]
+            pairs[key] = V.to(tensor.dtype), (scaling * U @ tensor.float()).to(tensor.dtype)
+    return pairs
+
+
+def adapter_config(
+    memory: Artefact[PairsManifest], tensors: Mapping[str, Tensor]
+) -> dict[str, object]:
     """Make the configuration; layers without a module are left out of `layers_to_transform`.
 
     An empty `layers_to_transform` would adapt every layer; theta always has a layer, so the list
     is never empty.
+
+    Args:
+        memory: The memory.
+        tensors: What `adapter_tensors` made of it.
     """
     base = memory.manifest.base
-    ranks = memory.config.ranks()
-    layers = sorted(ranks)
+    places = {
+        f"base_model.model.{path.format(layer=i)}.lora_A.weight": (name, i)
+        for name, path in base.paths.items()
+        for i in range(base.n_layers)
+    }
+    ranks = {places[key]: len(tensor) for key, tensor in tensors.items() if key in places}
     rank = mode(ranks.values())
     others = {
         base.paths[name].format(layer=layer): other
-        for layer, other in ranks.items()
-        for name in memory.linears
+        for (name, layer), other in ranks.items()
         if other != rank
     }
-    targets = {base.peft_targets[name].format(layer=i) for name in memory.linears for i in layers}
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -121,8 +163,8 @@ def adapter_config(memory: Artefact[PairsManifest]) -> dict[str, object]:
         "bias": "none",
         "use_rslora": False,
         "fan_in_fan_out": base.fan_in_fan_out,
-        "target_modules": sorted(targets),
-        "layers_to_transform": layers,
+        "target_modules": sorted({base.peft_targets[name].format(layer=i) for name, i in ranks}),
+        "layers_to_transform": sorted({layer for _, layer in ranks}),
     }
 
 

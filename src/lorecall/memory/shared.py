@@ -146,13 +146,14 @@ class SharedMemory(Artefact[SharedManifest]):
         return cls(manifest=manifest, tensors=tensors)
 
     def cut(self, rank: int) -> Self:
-        """Return the shared memory of a lower rank that comes nearest to this one.
+        """Return the shared memory of at most a rank that comes nearest to this one.
 
-        Of each update B A the largest singular values are kept (Eckart and Young, 1936). Most of
-        what is learnt is in few directions.
+        Of each update B A the largest singular values are kept (Eckart and Young, 1936), for most
+        of what is learnt is in few directions. The pairs come in singular form: the rows of A and
+        the columns of B at right angles, the largest first.
 
         Args:
-            rank: What is left of each pair; where it has no more, it stays as it is.
+            rank: What is left of each pair, where it has more.
 
         Examples:
             >>> from lorecall.memory import SharedMemory
@@ -160,8 +161,6 @@ class SharedMemory(Artefact[SharedManifest]):
             >>> shared.config.rank, shared.cut(1).config.rank
             (2, 1)
         """
-        if rank >= self.config.rank:
-            return self
         tensors: dict[str, Tensor] = {}
         for key in (name.removesuffix(".down") for name in self.tensors if name.endswith(".down")):
             down, up = (self.tensors[f"{key}.{half}"].float() for half in ("down", "up"))
@@ -170,7 +169,7 @@ class SharedMemory(Artefact[SharedManifest]):
             root = sizes[:rank].sqrt()
             tensors[f"{key}.down"] = root[:, None] * (right @ across.T)[:rank]
             tensors[f"{key}.up"] = left[:, :rank] * root
-        theta = replace(self.config, rank=rank)
+        theta = replace(self.config, rank=min(rank, self.config.rank))
         return self.of(self.manifest.model_copy(update={"theta": theta}), tensors)
 
     def merge_into(self, base: LanguageModel, *, name: str) -> None:
@@ -281,10 +280,18 @@ def _fits(folder: Path, base: LanguageModel) -> bool:
     return own.fingerprint == base.weights_hash
 
 
-def _merge(base: LanguageModel, asked: str, *, sha256: str | None) -> None:
-    """Merge one that is known by its name or folder, and by its hash where that is given."""
-    folder = packaged().get(asked)
-    memory = SharedMemory.load(folder or asked)
+def find_shared(asked: str, *, sha256: str | None = None) -> SharedMemory:
+    """Read a shared memory.
+
+    Args:
+        asked: The name of one that comes with the package, or a folder.
+        sha256: The hash of its weights, where it must be a certain one.
+
+    Raises:
+        ArtefactError: It is not there, or not whole.
+        ModelError: It is another one.
+    """
+    memory = SharedMemory.load(packaged().get(asked, Path(asked)))
     if sha256 is not None and memory.sha256 != sha256:
         raise ModelError(
             "a memory works on the shared memory it was trained on",
@@ -292,7 +299,12 @@ def _merge(base: LanguageModel, asked: str, *, sha256: str | None) -> None:
             got=f"{asked} ({memory.sha256[:12]})",
             next_step="Bring that shared memory back, or train the memory again.",
         )
-    memory.merge_into(base, name=asked if folder else str(Path(asked).resolve()))
+    return memory
+
+
+def _merge(base: LanguageModel, asked: str, *, sha256: str | None) -> None:
+    name = asked if asked in packaged() else str(Path(asked).resolve())
+    find_shared(asked, sha256=sha256).merge_into(base, name=name)
 
 
 def _hashed(salt: str, text: str) -> str:

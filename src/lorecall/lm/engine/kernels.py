@@ -81,6 +81,7 @@ class _PairedLinear(Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, A, B = ctx.saved_tensors
         (dh,) = grads
+        wants_dx, _, _, wants_down, _, _ = ctx.needs_input_grad
         t = dh @ B
         if ctx.scaling != 1:
             t *= ctx.scaling
@@ -88,12 +89,13 @@ class _PairedLinear(Function):
         if ctx.scaling != 1:
             d_up *= ctx.scaling
         dx = None
-        if ctx.needs_input_grad[0]:
+        if wants_dx:
             dx = dh @ weight
             if not ctx.merged:
                 dx.addmm_(t, A)
         down_format, up_format = ctx.formats
-        return dx, None, None, (t.T @ x).to(down_format), d_up.to(up_format), None
+        d_down = (t.T @ x).to(down_format) if wants_down else None
+        return dx, None, None, d_down, d_up.to(up_format), None
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:

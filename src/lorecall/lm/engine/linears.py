@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lorecall.lm.engine.kernels import paired_linear
 from lorecall.lm.families.family import bias_of, weight_of
-from lorecall.lm.lora import CallPairs, LoraPair
+from lorecall.lm.lora import CallPairs, Update
 
 FEW_ROWS = 96
 _HINT = 32  # rows that the order is chosen for
@@ -71,7 +71,7 @@ class AttachedMemory(Protocol):
     """What a call needs to know of a memory."""
 
     @property
-    def pairs(self) -> Sequence[LoraPair]:
+    def pairs(self) -> Sequence[Update]:
         """Its pairs."""
         ...
 
