@@ -1,6 +1,4 @@
-"""A whole run with a search through the command line: what it leaves, and that it goes on when it is
-killed.
-"""
+"""A whole run with a search, from the command line: what it leaves; that it goes on when killed."""
 
 import json
 import os

@@ -130,7 +130,7 @@ class TestContents:
             "2.16 [1.75, 2.57] -0.55 [-0.94, -0.16] * worse",
             "Test loss ↓ lower is better",
             "Persona F1 ↑ higher is better",
-            "4.452 [4.281, 4.623] +0.066 [+0.016, +0.116] * worse – ",
+            "4.452 [4.281, 4.623] +0.066 [+0.016, +0.116] * worse - ",
             "paired difference to shared.",
             "|H| = 812",
             "2026-01-02 03:04 UTC",
@@ -138,7 +138,7 @@ class TestContents:
             assert expected in text
 
     def test_what_is_the_persons_own(self, page: Page) -> None:
-        """The gain, the rank, the share of replies, which reply is theirs; and what each side is."""
+        """The gain, the rank, which reply is theirs; and what each side is, in a sentence."""
         text = page.text()
         for expected in (
             "own less shared -0.334 [-0.411, -0.257] *",
