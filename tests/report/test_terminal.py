@@ -139,7 +139,7 @@ class TestPersonal:
         assert " ".join(printed(personal(found), width=200).split()).startswith(
             "own less shared -0.010 [-0.050, +0.030] what the memory adds"
         )
-        assert len(printed(personal(found), width=200).splitlines()) == 1
+        assert "--others 2" in printed(personal(found)).splitlines()[-1]
 
 
 class TestLayerStrip:

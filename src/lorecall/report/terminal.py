@@ -76,10 +76,13 @@ def score_table(result: RunResult) -> RenderableType:
 
 def personal(result: RunResult) -> RenderableType:
     """Show what of it is the person's own."""
-    return facts(
+    table = facts(
         (name, Text(value, style="bold").append(f"  {said}", style="not bold dim"))
         for name, value, said in personal_rows(result)
     )
+    if result.personal.gain is not None:
+        return table
+    return Group(table, Text("Nobody else's memory was read: --others 2 does it.", style="dim"))
 
 
 def layer_strip(config: InjectionConfig, n_layers: int) -> RenderableType:
