@@ -56,7 +56,7 @@ def test_the_result_says_what_is_the_persons_own(compared: Path) -> None:
 def test_whom_it_was_compared_with_is_in_the_identity(compared: Path) -> None:
     """The nearest in size first: one has as many samples, one more, the third is too short."""
     identity = json.loads((compared / "run.json").read_text())
-    assert list(identity["others"]) == ["ben", "cleo"]
+    assert [other["user"] for other in identity["others"]] == ["ben", "cleo"]
 
 
 def test_it_is_shown_on_the_terminal_and_on_the_page(compared: Path) -> None:

@@ -362,10 +362,12 @@ class TestGoingOn:
         settings: LearnSettings,
         tmp_path: Path,
     ) -> None:
-        """The folder is refused, whoever is missing."""
+        """The folder is refused, whoever is missing or comes first."""
+        ann, bob, cleo = people
         learnt(people, llama, settings, tmp_path / "run")
-        with pytest.raises(RunError, match="a folder holds one run"):
-            learnt(people[:2], llama, settings, tmp_path / "run")
+        for other in ((ann, bob), (ann, cleo, bob)):
+            with pytest.raises(RunError, match="a folder holds one run"):
+                learnt(other, llama, settings, tmp_path / "run")
 
 
 class TestRefused:

@@ -104,7 +104,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
     base = base if isinstance(base, LanguageModel) else base()
     identity = identity_of(history, base, settings)
     if others:
-        identity["others"] = {other.user: samples_hash(other.samples) for other in others}
+        identity["others"] = [
+            {"user": other.user, "samples": samples_hash(other.samples)} for other in others
+        ]
     priors, hashes = priors_of(warm_start, base, settings)
     if hashes:
         identity["warm_start"] = hashes
