@@ -152,7 +152,7 @@ class TestWithoutASearch:
         tmp_path: Path,
     ) -> None:
         """As the settings name them; one that the base does not have is refused."""
-        some = replace(settings, design=DesignSettings(rank=3, layers=(2, 1)))
+        some = replace(settings, design=DesignSettings(rank=3, layers=(1, 2)))
         assert learnt(people[:1], llama, some, tmp_path / "run").config.layers == (1, 2)
         none = replace(settings, design=DesignSettings(layers=(7,)))
         with pytest.raises(ConfigError):

@@ -17,7 +17,7 @@ def reading(*losses: float, shown: tuple[str, ...] = ()) -> SystemReading:
 
 def test_a_reply_keeps_the_turns_before_it(make_person: Callable[..., Person]) -> None:
     """The reply depends on them; they are masked as the reply is."""
-    split = make_person().split
+    split = make_person(n_conversations=14).split
     earlier = (
         Turn(by_author=False, text="write to ann@example.org"),
         Turn(by_author=True, text="I will"),
