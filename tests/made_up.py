@@ -211,6 +211,11 @@ def without_a_search(result: RunResult) -> RunResult:
             "storage": None,
             "scores": {name: result.scores[name] for name in systems},
             "curves": {"own": result.curves["own"]},
+            "seconds": {
+                name: each
+                for name, each in result.seconds.items()
+                if name not in {"search", "default-lora"}
+            },
             "difference_to_shared": {
                 name: each for name, each in result.difference_to_shared.items() if name in systems
             },

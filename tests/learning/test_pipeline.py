@@ -154,9 +154,10 @@ class TestWithoutASearch:
         """As the settings name them; one that the base does not have is refused."""
         some = replace(settings, design=DesignSettings(rank=3, layers=(1, 2)))
         assert learnt(people[:1], llama, some, tmp_path / "run").config.layers == (1, 2)
-        none = replace(settings, design=DesignSettings(layers=(7,)))
-        with pytest.raises(ConfigError):
+        none = replace(settings, design=DesignSettings(layers=(1, 7)))
+        with pytest.raises(ConfigError, match=r"design.layers must be in range.*0 to 2, got 7"):
             learnt(people[:1], llama, none, tmp_path / "other")
+        assert not (tmp_path / "other").exists()
 
 
 def memory_in(folder: Path) -> StoredMemory:
@@ -234,7 +235,7 @@ class TestSwapped:
                 reader.losses(part)[0] - reader.losses(part, injection=injection)[0]
                 for part in parts
             ]
-            right += gains.index(max(gains)) == 0
+            right += gains[0] > max(gains[1:])  # cut to 16 tokens, some are one and the same
         picked = result.personal.which_of_eight
         assert picked is not None
         assert (picked.right, picked.of, picked.chance) == (right, len(rows), 1 / 8)

@@ -126,11 +126,11 @@ class TestContents:
         text = page.text()
         for expected in (
             "4.052 [3.881, 4.223] -0.334 [-0.411, -0.257] * better",
-            "13.47 [11.16, 15.78] +2.13 [-0.12, +4.38] ROUGE-L",
+            "13.47 [11.16, 15.78] +2.13 [-0.12, +4.38] - ",
             "2.16 [1.75, 2.57] -0.55 [-0.94, -0.16] * worse",
             "Test loss ↓ lower is better",
             "Persona F1 ↑ higher is better",
-            "4.452 [4.281, 4.623] +0.066 [+0.016, +0.116] * worse - ",
+            "4.452 [4.281, 4.623] +0.066 [+0.016, +0.116] * worse 4.121",
             "paired difference to shared.",
             "|H| = 812",
             "2026-01-02 03:04 UTC",
@@ -149,7 +149,8 @@ class TestContents:
             "told from 7 of other people's (1.5 by chance)",
             "Replies are drawn (temperature 0.7, min_p 0.1, seed 0)",
             "1.25, by which validation multiplied it",
-            "Making this memory 41.7 s",
+            "Making this memory 41.7 s Making other people's, to compare 1 min 23 s",
+            "Making the default LoRA 28.9 s",
             "Shared memory chitchat-smollm2-135m",
         ):
             assert expected in text
@@ -311,7 +312,7 @@ class TestUnusual:
         assert "own less base -0.334" in text
         assert "Nobody else's memory was read here: --others 2 does it." in text
         assert "Shared memory none" in text
-        for absent in ("personal gain", "rank 1", "which is theirs", "consenting", "another's"):
+        for absent in ("personal gain", "1 of 3", "which is theirs", "consenting", "another's"):
             assert absent not in text
 
     def test_nothing_personal_found_is_said(self, make_result: MakeResult) -> None:

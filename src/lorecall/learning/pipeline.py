@@ -102,6 +102,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     check_range("workers", workers, low=1)
     _check_start(warm_start, settings)
     base = base if isinstance(base, LanguageModel) else base()
+    settings.design.config(base.n_layers)  # refuses layers that this base does not have
     identity = identity_of(history, base, settings)
     if others:
         identity["others"] = [

@@ -135,6 +135,11 @@ def drawn_words(result: RunResult) -> str:
     return f"Replies are drawn ({options}), the same draws for all; metrics are of the likeliest."
 
 
+def sentence(text: str) -> str:
+    """Begin a text with a capital."""
+    return text[:1].upper() + text[1:]
+
+
 def counted(n: int, noun: str) -> str:
     """Write a number of things: `1 layer`, `2 layers`."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
