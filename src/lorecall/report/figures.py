@@ -6,6 +6,7 @@ The page's style sheet colours texts and grids, for the page may be light or dar
 from collections.abc import Mapping, Sequence
 
 from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
+from lorecall.records import Interval
 from lorecall.report.words import (
     SYSTEM_NAMES,
     reference,
@@ -32,7 +33,7 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-s
 
 def swapped(result: RunResult) -> Figure:
     """Draw what the own memory and another's add to what is shared, in loss, with intervals."""
-    found = {
+    found: dict[RunSystem, Interval] = {
         system: result.difference_to_shared[system]["loss"]
         for system in _POINTS
         if system in result.difference_to_shared
@@ -69,7 +70,7 @@ def swapped(result: RunResult) -> Figure:
 def loss_curves(result: RunResult) -> Figure:
     """Draw the validation loss while the memory and its control were trained."""
     trained: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
-    curves = dict(trained)
+    curves: dict[RunSystem, Curve] = dict(trained)
     if trained:  # all start where nothing is trained: a level line
         start = next(iter(trained.values()))[0][1]
         last = max(epoch for curve in trained.values() for epoch, _ in curve)
