@@ -17,10 +17,10 @@ from lorecall.learning.pipeline import learn
 from lorecall.learning.result import RunResult
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.merge import merge
 from lorecall.memory.memory import StoredMemory
+from lorecall.memory.shared import SharedMemory, load_base
 from lorecall.metrics import SwappedLosses
-from lorecall.records import READABLE, History, InjectionConfig
+from lorecall.records import READABLE, History
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import DesignSettings, LearnSettings
@@ -35,6 +35,7 @@ class Told(SilentReporter):
     def __init__(self) -> None:
         self.planned = self.finished = 0
         self.stages: list[str] = []
+        self.said: list[str] = []
 
     def plan(self, n: int) -> None:
         """Note how many there will be."""
@@ -43,6 +44,10 @@ class Told(SilentReporter):
     def doing(self, line: str) -> None:
         """Note what is done."""
         self.stages.append(line)
+
+    def say(self, line: str) -> None:
+        """Keep it."""
+        self.said.append(line)
 
     def finish(self, n: int = 1) -> None:
         """Count."""
@@ -75,13 +80,14 @@ def base_folder(llama: LanguageModel, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def shared_base(base_folder: Path, fill: Callable[..., dict[str, torch.Tensor]]) -> LanguageModel:
-    """Load it with a shared memory in its weights."""
-    base = LanguageModel.load(str(base_folder), device="cpu", dtype="float32")
-    pairs = Injection(base, InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=2))
-    fill(pairs, size=0.2)
-    merge(pairs, name="shared", sha256="5e1f")
-    return base
+def shared_base(
+    base_folder: Path, make_shared: Callable[..., SharedMemory], tmp_path: Path
+) -> LanguageModel:
+    """Load it with a shared memory in its weights, of which Ann and Bob are donors."""
+    bare = LanguageModel.load(str(base_folder), device="cpu", dtype="float32")
+    make_shared(bare).save(tmp_path / "shared")
+    folder = str(tmp_path / "shared")
+    return load_base(str(base_folder), shared=folder, device="cpu", dtype="float32")
 
 
 def losses_of(
@@ -213,7 +219,7 @@ class TestSwapped:
         assert (personal.rank, personal.of, personal.auc) == (swapped.rank, 3, swapped.auc)
         generic = result.difference_to_shared["base"]["loss"].value
         assert generic == pytest.approx(swapped.generic_gain)
-        assert result.shared == "shared"
+        assert result.shared == str((tmp_path / "shared").resolve())
         assert len(split.test) == result.split["test"]
 
     def test_the_picked_reply_gains_most(
@@ -320,6 +326,19 @@ class TestGoingOn:
         for name in ("scores", "personal", "replies", "config", "difference_to_shared"):
             assert getattr(again, name) == getattr(first, name)
 
+    def test_a_donor_is_told(
+        self,
+        shared_base: LanguageModel,
+        people: tuple[History, ...],
+        settings: LearnSettings,
+        tmp_path: Path,
+    ) -> None:
+        """Their test may have been learnt from; of anyone else nothing is said."""
+        for who, is_donor in ((people[0], True), (people[2], False)):
+            told = Told()
+            learn(who, base=shared_base, settings=settings, out=tmp_path / who.user, reporter=told)
+            assert any("learnt from" in line and "too" in line for line in told.said) == is_donor
+
     @pytest.mark.parametrize("n_others", [0, 1, 2])
     def test_as_many_stages_are_finished_as_were_planned(
         self,
@@ -420,13 +439,12 @@ class TestRefused:
         llama: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
+        make_shared: Callable[..., SharedMemory],
         tmp_path: Path,
     ) -> None:
         """What it was without the shared memory is nowhere."""
-        merge(
-            Injection(llama, InjectionConfig(layers=(0,), n_loras=1, rank=2)),
-            name="shared",
-            sha256="5e1f",
-        )
+        shared = make_shared(llama)
+        shared.save(tmp_path / "shared")
+        shared.merge_into(llama, name=str(tmp_path / "shared"))
         with pytest.raises(ModelError):
             learn(people[0], base=llama, settings=settings, out=tmp_path / "run")

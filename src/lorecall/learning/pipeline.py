@@ -27,7 +27,7 @@ from lorecall.learning.readings import (
 from lorecall.learning.run import Run, priors_of
 from lorecall.learning.scoring import result_of
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.shared import load_base
+from lorecall.memory.shared import load_base, shared_in
 from lorecall.records import History
 from lorecall.reply.memory import Memory
 from lorecall.search.study import check_storage
@@ -124,7 +124,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         reporter.say(purpose_of(history))
         if folder.is_begun:
             reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
-        for note in (base.format_reason, *base.notes):
+        for note in (base.format_reason, *base.notes, _donor_note(base, history)):
             if note:
                 reporter.say(note)
         test = HeldOut(base, split, settings.train)
@@ -142,6 +142,17 @@ def learn(  # noqa: PLR0913 - one parameter an option
         )
         result_of(run, history, found=found, readings=readings).save(folder.result)
         return memory
+
+
+def _donor_note(base: LanguageModel, history: History) -> str:
+    """Warn of a test that the shared memory was learnt from, in part."""
+    shared = shared_in(base)
+    if shared is None or not shared.manifest.donors.has_person(history.user):
+        return ""
+    return (
+        f"The shared memory was learnt from {history.user} too: what is said of it here, and of"
+        " what is their own, is not to be trusted. Take base.shared=none, or one without them."
+    )
 
 
 def _check_others(history: History, others: Sequence[History]) -> None:
