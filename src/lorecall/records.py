@@ -89,11 +89,7 @@ class Decoding:
                 )
 
     def drawn_as(self, other: "Decoding") -> "Decoding":
-        """Return this with tokens drawn as another says; length and loops stay as they are here.
-
-        Args:
-            other: Its temperature, filters and seed are taken.
-        """
+        """Return this with tokens drawn as another says; length and loops stay as they are here."""
         return replace(other, stop_bias=self.stop_bias, no_repeat=self.no_repeat)
 
 
