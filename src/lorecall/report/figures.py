@@ -60,7 +60,7 @@ def swapped(result: RunResult) -> Figure:
         for system, loss in found.items()
     ]
     without = SYSTEM_NAMES[reference(result)]
-    title = f"test loss less {without}'s (below 0 is better)"
+    title = f"loss less {without}'s"
     layout = layout_of(x=title, y="") | {"height": 110 + 45 * len(data), "showlegend": False}
     layout["xaxis"] = {**axis(title), "zeroline": True, "zerolinecolor": GREY, "tickformat": "+.2f"}
     layout["yaxis"] = {**axis(""), "autorange": "reversed", "ticks": ""}
