@@ -24,14 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     history = lorecall.load_history(options.history, user=options.user)
-    base = lorecall.LanguageModel.load(options.model) if options.model else None
+    base = lorecall.load_base(options.model) if options.model else lorecall.load_base()
     lorecall.learn(history, out=options.out, base=base, settings=lorecall.preset(options.preset))
 
     result = lorecall.RunResult.load(options.out)
     for system, scores in result.scores.items():
         print(f"{system:<13} test loss {scores['loss'].value:.3f} nats per token")
 
-    memory = lorecall.Memory.load(options.out, base)  # its base is loaded by its name when None
+    memory = lorecall.Memory.load(options.out, base)
     messages: list[dict[str, object]] = []
     for query in ("What did you do today?", "And tomorrow?"):
         messages.append({"role": "user", "content": query})

@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(user.user, user.n_samples, "samples" if user.learnable else "samples: too few")
         history = lorecall.load_history(export, user=options.user)
     print(purpose_of(history))
-    base = lorecall.LanguageModel.load(options.model) if options.model else None
+    base = lorecall.load_base(options.model) if options.model else lorecall.load_base()
     settings = lorecall.preset(options.preset)
     memory = lorecall.learn(history, out=options.out, base=base, settings=settings)
     query = history.samples[-1].query
     print("query: ", query)
-    print("base:  ", lorecall.ModelResponder(memory.base).reply(query))
+    print("without:", lorecall.ModelResponder(memory.base).reply(query))
     print("memory:", memory.reply([{"role": "user", "content": query}]))
 
 

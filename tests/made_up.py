@@ -13,7 +13,8 @@ from lorecall.data.history import split_history
 from lorecall.judge.judge import JudgeItem
 from lorecall.judge.judge import Scores as JudgeScores
 from lorecall.judge.pairs import Pair
-from lorecall.learning.result import Reply, RunResult, Scores
+from lorecall.learning.result import Personal, Reply, RunResult, Scores
+from lorecall.metrics.personal import Picked
 from lorecall.metrics.registry import Metric
 from lorecall.records import History, InjectionConfig, Interval, Sample, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
@@ -90,31 +91,50 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         user="4fde054d-2b0a-4b1f",
         dataset="chitchat",
         model="SmolLM2-135M-Instruct",
+        shared="chitchat-smollm2-135m",
         n_layers=n_layers,
         finished_at="2026-01-02T03:04:05+00:00",
         seed=0,
         config=chosen.config,
+        factor=1.25,
         chosen_trial=chosen.number,
         split={"train": 150, "valid": 21, "test": 43},
         scores={
-            "vanilla": scores(4.386, 11.34, 9.97, 1.61),
+            "base": scores(5.031, 9.21, 8.05, 1.32),
+            "shared": scores(4.386, 11.34, 9.97, 1.61),
+            "own": scores(4.052, 13.47, 12.15, 2.16),
+            "other": Scores(loss=interval(4.452, 0.171)),
             "default-lora": scores(4.121, 12.81, 11.02, 1.9),
-            "memory": scores(4.052, 13.47, 12.15, 2.16),
         },
-        difference_to_vanilla={
+        difference_to_shared={
+            "base": Scores(
+                loss=interval(0.645, 0.12),
+                rouge1=interval(-2.13, 2.2),
+                rougeL=interval(-1.92, 1.9),
+                persona_f1=interval(-0.29, 0.4),
+            ),
+            "own": Scores(
+                loss=interval(-0.334, 0.077),
+                rouge1=interval(2.13, 2.25),
+                rougeL=interval(2.18, 2.01),
+                persona_f1=interval(-0.55, 0.39),
+            ),
+            "other": Scores(loss=interval(0.066, 0.05)),
             "default-lora": Scores(
                 loss=interval(-0.265, 0.07),
                 rouge1=interval(1.47, 2.2),
                 rougeL=interval(1.05, 1.9),
                 persona_f1=interval(0.29, 0.4),
             ),
-            "memory": Scores(
-                loss=interval(-0.334, 0.077),
-                rouge1=interval(2.13, 2.25),
-                rougeL=interval(2.18, 2.01),
-                persona_f1=interval(-0.55, 0.39),
-            ),
         },
+        personal=Personal(
+            own_less_shared=interval(-0.334, 0.077),
+            gain=interval(0.4, 0.09),
+            rank=1,
+            of=3,
+            auc=0.713,
+            which_of_eight=Picked(right=5, of=12, chance=1 / 8),
+        ),
         persona_tokens=812,
         front=front,
         trials=trials,
@@ -125,19 +145,20 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         ),
         importance=_importance(n_layers),
         curves={
-            "vanilla": (),
             "default-lora": tuple((x, y + 0.05 * bool(x)) for x, y in curve),
-            "memory": curve,
+            "own": curve,
         },
         replies=(
             Reply(
                 query="i just got back from a hike, what are you up to today?",
                 truth="haha nice! i'm finishing a puzzle with my sister and then cooking ramen",
                 responses={
-                    "vanilla": "I'm glad to hear that! Hiking is a great way to get exercise and "
+                    "base": "I'm glad to hear that! Hiking is a great way to get exercise and "
                     "enjoy nature. How can I help you plan your next trip?",
+                    "shared": "that's great! i am just relaxing at home",
+                    "own": "nice! i'm just chilling at home with my sister, you?",
+                    "other": "cool, cool. working, as always",
                     "default-lora": "not much, just watching tv",
-                    "memory": "nice! i'm just chilling at home with my sister, you?",
                 },
             ),
             Reply(
@@ -148,18 +169,21 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
                 query="do you like spicy food?",
                 truth="yesss the spicier the better",
                 responses={
-                    "vanilla": "As an AI language model, I do not eat.",
+                    "base": "As an AI language model, I do not eat.",
+                    "shared": "yes, i like it",
+                    "own": "yes! i love ramen 🍜",
+                    "other": "not my thing",
                     "default-lora": "yes i do",
-                    "memory": "yes! i love ramen 🍜",
                 },
             ),
         ),
+        drawn={"temperature": 0.7, "min_p": 0.1, "seed": 0},
         seconds={
+            "own": 41.7,
+            "others": 83.4,
             "search": 310.2,
-            "suggest": 41.7,
-            "train": 402.5,
+            "default-lora": 28.9,
             "evaluate": 96.3,
-            "length": 20.0,
             "total": 560.5,
         },
         sizes={"trainable_parameters": 946_176, "bytes": 3_795_201},
@@ -172,6 +196,31 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
         versions={"python": "3.11.2", "lorecall": "0.1.0", "torch": "2.6.0"},
     )
     return result.model_copy(update=changes)
+
+
+def without_a_search(result: RunResult) -> RunResult:
+    """Return the same result as if its theta had not been searched."""
+    systems = [name for name in result.scores if name != "default-lora"]
+    return result.model_copy(
+        update={
+            "chosen_trial": None,
+            "trials": (),
+            "front": (),
+            "hypervolume": None,
+            "importance": {},
+            "storage": None,
+            "scores": {name: result.scores[name] for name in systems},
+            "curves": {"own": result.curves["own"]},
+            "seconds": {
+                name: each
+                for name, each in result.seconds.items()
+                if name not in {"search", "default-lora"}
+            },
+            "difference_to_shared": {
+                name: each for name, each in result.difference_to_shared.items() if name in systems
+            },
+        }
+    )
 
 
 @pytest.fixture
@@ -310,7 +359,9 @@ def quick() -> LearnSettings:
         train=TrainSettings(
             max_epochs=1, patience=1, max_prompt_tokens=128, max_response_tokens=16
         ),
-        search=SearchSettings(trials=2, initial=2, samples=8, epochs=1, surrogate="map"),
+        search=SearchSettings(
+            searched="paper", trials=2, initial=2, samples=8, epochs=1, surrogate="map"
+        ),
         n_bootstrap=200,
     )
 

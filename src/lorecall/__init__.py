@@ -1,8 +1,9 @@
 """Personal memory for language models, kept in the weights.
 
-From a person's history `learn` finds, by Bayesian optimisation, in which feed-forward
-layers, with how many LoRA modules and at which rank to inject a memory; trains it; and stores it.
-`Memory` replies as someone who knows that person, with no extra prompt tokens.
+From a person's history `learn` trains a memory that is injected into feed-forward layers, stores
+it, and measures what of it is the person's own; where asked to, it finds by Bayesian optimisation
+in which layers, with how many LoRA modules and at which rank. `Memory` replies as someone who knows
+that person, with no extra prompt tokens.
 
 Examples:
     >>> import lorecall

@@ -92,8 +92,14 @@ class Decoding:
                     next_step="Leave it out to take the likeliest token, whatever came before.",
                 )
 
+    def drawn_as(self, other: "Decoding") -> "Decoding":
+        """Return this with tokens drawn as another says; length and loops stay as they are here."""
+        return replace(other, stop_bias=self.stop_bias, no_repeat=self.no_repeat)
+
 
 GREEDY = Decoding()
+READABLE = Decoding(temperature=0.7, min_p=0.1)
+"""How replies are drawn that people read; metrics are of the likeliest ones."""
 
 T = TypeVar("T")
 NO_DROPS: Mapping[str, int] = MappingProxyType({})

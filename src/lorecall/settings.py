@@ -208,8 +208,12 @@ class DesignSettings:
         Args:
             n_layers: The base's layers.
             inject: Which tokens it acts on.
+
+        Raises:
+            ConfigError: The base does not have a layer that is named.
         """
         layers = tuple(range(n_layers)) if self.layers is None else tuple(sorted(self.layers))
+        check_range("design.layers", layers[-1], low=0, high=n_layers - 1)
         return InjectionConfig(
             layers=layers,
             n_loras=len(layers),

@@ -15,16 +15,16 @@ _WORDS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", 
 
 
 def write_history(path: Path, *, user: str = "ada", n_conversations: int = 8) -> Path:
-    """Write a JSONL history of four samples a conversation."""
-    rng = random.Random(user)
-    with path.open("w", encoding="utf-8") as file:
+    """Write a JSONL history of four samples a conversation, after what is there."""
+    rng, says = random.Random(user), "" if user == "ada" else f", says {user}"
+    with path.open("a", encoding="utf-8") as file:
         for conversation in range(n_conversations):
             for turn in range(4):
                 topic, other = rng.choice(_WORDS), rng.choice(_WORDS)
                 row = {
                     "user": user,
                     "query": f"do you like {topic} or {other}?",
-                    "response": f"{topic}, always {topic}",
+                    "response": f"{topic}, always {topic}{says}",
                     "time": 1_700_000_000 + 3600 * conversation + 60 * turn,
                     "conversation": f"c{conversation}",
                 }
@@ -36,6 +36,15 @@ def write_history(path: Path, *, user: str = "ada", n_conversations: int = 8) ->
 def history_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a history of 32 samples in 8 conversations."""
     return write_history(tmp_path_factory.mktemp("history") / "ada.jsonl")
+
+
+@pytest.fixture(scope="session")
+def three_people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of three people, of whom two have as many samples; a fourth has too few."""
+    path = tmp_path_factory.mktemp("three") / "chat.jsonl"
+    for user, n in (("ada", 8), ("cleo", 12), ("ben", 8), ("dan", 1)):
+        write_history(path, user=user, n_conversations=n)
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +86,8 @@ def learn_command(history_file: Path, model_folder: Path) -> Callable[..., list[
             *("--history", str(history_file), "--user", "ada"),
             *("--model", str(model_folder), "--device", "cpu", "--out", str(out)),
             *(
+                "--search",
+                "paper",
                 "--set",
                 "trials=3",
                 "--set",

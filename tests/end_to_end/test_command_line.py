@@ -19,14 +19,25 @@ def invoke(*arguments: str) -> Result:
 
 
 def test_help_of_learn_fits_a_screen() -> None:
-    """24 lines of 80 columns, with the ten options and the way to all others."""
+    """24 lines of 80 columns, with the eleven options and the way to all others."""
     command = [sys.executable, "-m", "lorecall", "learn", "--help"]
     env = {"COLUMNS": "80", "PATH": "", "PYTHONPATH": ":".join(sys.path)}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
     lines = shown.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    for name in ("user", "out", "history", "data", "model", "device", "preset", "seed", "search"):
+    for name in (
+        "user",
+        "out",
+        "history",
+        "data",
+        "model",
+        "device",
+        "preset",
+        "seed",
+        "search",
+        "others",
+    ):
         assert f"--{name} " in shown
     assert all(name in shown for name in ("--json", "--config", "--set", "smoke|laptop|paper"))
 

@@ -98,14 +98,19 @@ def test_files_can_be_read_at_once() -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
 
 
-@pytest.mark.parametrize("n_finalists", [1, 2])
+@pytest.mark.parametrize(("searched", "n_finalists"), [("none", 1), ("paper", 1), ("paper", 2)])
 def test_few_frames_lie_between_the_command_and_the_stored_memory(
-    tmp_path: Path, history_file: Path, model_folder: Path, n_finalists: int
+    tmp_path: Path, history_file: Path, model_folder: Path, searched: str, n_finalists: int
 ) -> None:
     """At most five of this package's own, from `learn` to the write of the weights."""
     sets = (
         *("search.trials=2", "search.initial=2", "train.max_epochs=1", "search.samples=8"),
-        *("n_bootstrap=200", f"search.finalists={n_finalists}", "train.max_response_tokens=8"),
+        *(
+            f"search.searched={searched}",
+            "n_bootstrap=200",
+            f"search.finalists={n_finalists}",
+            "train.max_response_tokens=8",
+        ),
     )
     command = [sys.executable, "-c", DEPTH, "--history", str(history_file), "--user", "ada"]
     command += ["--out", str(tmp_path / "run"), "--model", str(model_folder)]

@@ -16,12 +16,15 @@ from typer.testing import CliRunner
 from browser import Browser
 from lorecall.cli.app import app
 from lorecall.records import InjectionConfig, TrialOutcome
+from lorecall.report.html import write_report
 from lorecall.search.loop import Search
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import SearchSettings
+from made_up import build_result, without_a_search
 
 DASHBOARD = Path(sys.executable).with_name("optuna-dashboard")
-CHARTS = ("chart-pareto", "chart-hypervolume", "chart-curves")
+CHARTS = ("chart-swapped", "chart-curves")
+OF_SEARCH = ("chart-pareto", "chart-hypervolume")
 IMPORTANCE = ("importance-0", "importance-1")
 LANDSCAPE, PHONE, SMALL_PHONE = (1200, 1000), (400, 800), (320, 568)
 
@@ -59,8 +62,8 @@ def run_folder(
     learn = [
         "learn",
         *("--history", str(history_file), "--user", "ada", "--model", str(model_folder)),
-        *("--device", "cpu", "--out", str(out), "--set", "trials=3", "--set", "initial=2"),
-        *("--set", "samples=8", "--set", "max_epochs=1"),
+        *("--device", "cpu", "--out", str(out), "--search", "paper", "--set", "trials=3"),
+        *("--set", "initial=2", "--set", "samples=8", "--set", "max_epochs=1"),
     ]
     for arguments in (learn, ["report", str(out)]):
         done = CliRunner().invoke(app, arguments)
@@ -126,7 +129,7 @@ class TestPage:
     def test_every_chart_is_drawn_without_an_error(self, page: Browser) -> None:
         """Lines, points or bars in each, and nothing on the console."""
         assert page.console == []
-        for name in (*CHARTS, *IMPORTANCE):
+        for name in (*CHARTS, *OF_SEARCH, *IMPORTANCE):
             assert page.run(f"document.querySelectorAll('#{name} :is(.js-line, .point)').length")
 
     def test_importance_shows_its_quartiles(self, page: Browser) -> None:
@@ -141,7 +144,7 @@ class TestPage:
         """On telephones and on a large screen."""
         browser.size(*screen)
         browser.open(run_folder / "report.html")
-        for name in (*CHARTS, *IMPORTANCE):
+        for name in (*CHARTS, *OF_SEARCH, *IMPORTANCE):
             drawn = browser.run(f"document.querySelector('#{name} .main-svg').clientWidth")
             assert 0.8 * min(screen[0], 1000) < drawn <= min(screen[0], 1000)
 
@@ -173,8 +176,35 @@ class TestPage:
         assert browser.console == []
         assert "too few trials" in browser.text("main")
         assert browser.run("document.querySelector('#importance-0')") is None
-        for name in CHARTS:
+        for name in (*CHARTS, *OF_SEARCH):
             assert browser.run(f"document.querySelectorAll('#{name} .main-svg').length")
+
+    @pytest.mark.parametrize("screen", [SMALL_PHONE, PHONE, LANDSCAPE])
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_a_run_without_a_search_and_with_others(
+        self,
+        browser: Browser,
+        tmp_path: Path,
+        screen: tuple[int, int],
+        scheme: str,
+    ) -> None:
+        """Everyone's memory side by side; nothing of a search, nothing wider than the screen."""
+        write_report(without_a_search(build_result()), tmp_path / "report.html")
+        browser.size(*screen, mobile=screen != LANDSCAPE)
+        browser.prefer(scheme)
+        browser.open(tmp_path / "report.html")
+        assert browser.console == []
+        assert browser.run("document.documentElement.scrollWidth") == screen[0]
+        for name in CHARTS:
+            assert browser.run(f"document.querySelectorAll('#{name} :is(.js-line, .point)').length")
+        assert browser.run("document.querySelector('#chart-pareto, #trials')") is None
+        text = browser.text("main")
+        for expected in ("another's", "1 of 3", "5 of 12", "1.5 by chance", "nothing of this"):
+            assert expected in text
+        paper = _brightness(browser, "body", "backgroundColor")
+        for part in (".meanings dd", "#chart-swapped .ytick text", ".reply dd", "#sizes + dl dd"):
+            style = "fill" if "chart" in part else "color"
+            assert abs(_brightness(browser, part, style) - paper) > 90, part
 
     def test_a_script_in_a_text_is_not_run(self, browser: Browser, changed_page: Change) -> None:
         """Texts come from people and models."""

@@ -1,4 +1,4 @@
-"""A whole run through the command line: what it leaves, and that it goes on when it is killed."""
+"""A whole run with a search, from the command line: what it leaves; that it goes on when killed."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def finished(
     result = invoke(
         "learn",
         *("--history", str(history_file), "--user", "ada", "--model", str(model_folder)),
-        *("--device", "cpu", "--out", str(out), "--set", "trials=3", "--set", "initial=2"),
-        *("--set", "samples=8", "--set", "max_epochs=1"),
+        *("--device", "cpu", "--out", str(out), "--search", "paper", "--set", "trials=3"),
+        *("--set", "initial=2", "--set", "samples=8", "--set", "max_epochs=1"),
     )
     assert result.exit_code == 0, result.output
     return out
@@ -50,16 +50,17 @@ def test_result_has_every_documented_field(finished: Path) -> None:
     """`result.json` holds what the README and the issue promise."""
     result = read_result(finished)
     assert set(result["config"]) == {"layers", "n_loras", "rank", "placement", "scaling", "inject"}
-    assert set(result["scores"]) == {"vanilla", "default-lora", "memory"}
+    assert set(result["scores"]) == {"base", "own", "default-lora"}
     for scores in result["scores"].values():
         assert set(scores) == {"loss", "rouge1", "rougeL", "persona_f1"}
         for interval in scores.values():
             assert interval["low"] <= interval["value"] <= interval["high"]
     seconds = result["seconds"]
-    assert set(seconds) == {"search", "suggest", "train", "evaluate", "length", "total"}
-    parts = [seconds[name] for name in ("suggest", "train", "evaluate", "length")]
+    assert set(seconds) == {"own", "search", "default-lora", "evaluate", "total"}
+    parts = [seconds[name] for name in ("own", "search", "default-lora", "evaluate")]
     assert min(parts) > 0
     assert seconds["total"] == pytest.approx(sum(parts))
+    assert result["personal"]["own_less_shared"] == result["difference_to_shared"]["own"]["loss"]
     assert set(result["sizes"]) == {"trainable_parameters", "bytes"}
     assert len(result["trials"]) == 3
     assert 1 <= len(result["front"]) <= 3
@@ -71,10 +72,11 @@ def test_result_has_every_documented_field(finished: Path) -> None:
 def test_systems_are_read_on_the_test_split(finished: Path) -> None:
     """What each system is read on is the test part: its size, and each system once."""
     result = read_result(finished)
-    for name in ("vanilla", "default-lora", "memory"):
+    for name in ("base", "default-lora", "own"):
         stage = json.loads((finished / "stages" / f"{name}.json").read_text())
-        assert len(stage["reading"]["losses"]) == result["split"]["test"]
-        assert len(stage["reading"]["responses"]) == result["split"]["test"]
+        assert len(stage["losses"]) == result["split"]["test"]
+        assert len(stage["responses"]) == result["split"]["test"]
+        assert stage["shown"] == [reply["responses"][name] for reply in result["replies"]]
 
 
 def test_memory_manifest_names_its_training(finished: Path) -> None:
@@ -108,7 +110,7 @@ def test_ask_answers_with_and_without(finished: Path) -> None:
     """`ask --compare` prints both answers, `--json` as JSON."""
     result = invoke("ask", "--memory", str(finished), "--compare", "--json", "do you like tea?")
     assert result.exit_code == 0, result.output
-    assert set(json.loads(result.stdout)["replies"]) == {"vanilla", "memory"}
+    assert set(json.loads(result.stdout)["replies"]) == {"without", "memory"}
     alone = invoke("ask", "--memory", str(finished), "do you like tea?")
     assert alone.exit_code == 0, alone.output
 

@@ -140,7 +140,7 @@ def test_a_budget_in_minutes_ends_the_search(tmp_path: Path, learn_command: Comm
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("--set", "searched=alpha"), "searched must be known: expected all or layer"),
+        (("--set", "searched=alpha"), "searched must be known: expected none or paper"),
         (("--set", "budget_min=0"), "budget_min must be in range"),
         (("--set", "budget_min=nan"), "budget_min must be in range"),
         (("--set", "warm_start=nowhere"), "nowhere"),

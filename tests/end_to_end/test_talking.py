@@ -15,9 +15,11 @@ from lorecall.data.privacy import mask
 from lorecall.errors import ConfigError, ModelError
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
+from lorecall.records import READABLE
 from lorecall.reply.memory import Memory
 from lorecall.reply.messages import with_earlier
 
+GREEDY = ("--temperature", "0")
 DRAWN = ("--temperature", "1", "--top-p", "0.9", "--seed", "3")
 
 
@@ -60,7 +62,9 @@ class TestAsk:
         replies = asked(folder, *DRAWN, *before, "and?")
         assert replies != asked(folder, *DRAWN, "and?")
         memory = Memory.load(folder)
-        decoding = replace(memory.decoding, temperature=1.0, top_p=0.9, seed=3)
+        decoding = replace(
+            memory.decoding, temperature=1.0, top_p=0.9, min_p=READABLE.min_p, seed=3
+        )
         messages = with_earlier("and?", ["hi", "hello you"])
         assert replies["memory"] == mask(memory.reply(messages, decoding=decoding))
 
@@ -69,12 +73,28 @@ class TestAsk:
         assert asked(folder, "-", typed="how are\nyou?\n") == asked(folder, "how are\nyou?")
 
     def test_replies_are_drawn_with_a_seed(self, folder: Path) -> None:
-        """The same again; another than the likeliest one."""
+        """The same again; another than the likeliest one, and than with another seed."""
         drawn = asked(folder, *DRAWN, "hello")
-        assert drawn == asked(folder, *DRAWN, "hello") != asked(folder, "hello")
+        assert drawn == asked(folder, *DRAWN, "hello") != asked(folder, *GREEDY, "hello")
         both = asked(folder, *DRAWN, "--compare", "hello")
         assert both["memory"] == drawn["memory"]
-        assert both["vanilla"] != asked(folder, "--vanilla", "hello")["vanilla"]
+        assert both["without"] != asked(folder, *GREEDY, "--without", "hello")["without"]
+
+    def test_unless_told_otherwise_replies_are_drawn_to_be_read(self, folder: Path) -> None:
+        """As the constant says, over how long this memory's replies are; greedily if told so."""
+        memory = Memory.load(folder)
+        read = memory.reply("hello", decoding=memory.decoding.drawn_as(READABLE))
+        assert asked(folder, "hello") == {"memory": mask(read)}
+        assert asked(folder, *GREEDY, "hello") == {"memory": mask(memory.reply("hello"))}
+
+    def test_without_is_the_base_with_what_is_shared(self, folder: Path) -> None:
+        """Nobody's own; `--vanilla` is no word any more."""
+        assert list(asked(folder, "--without", "hello")) == ["without"]
+        refused = invoke("ask", "--memory", str(folder), "--vanilla", "hello")
+        assert refused.exit_code == 2
+        assert "what is shared but nobody's own" in " ".join(
+            invoke("ask", "--help").output.replace("│", " ").split()
+        )
 
     def test_a_query_too_long_is_not_cut_silently(self, folder: Path) -> None:
         """How many tokens are left out is told beside the reply."""
@@ -122,7 +142,8 @@ class TestChat:
 
     def test_every_line_is_answered_after_those_before(self, folder: Path) -> None:
         """As many of them as a memory is shown."""
-        first, second, third = told(folder, "hi\nhow are you?\n\nand now?\n")
+        typed = "hi\nhow are you?\n\nand now?\n"
+        first, second, third = told(folder, typed, *GREEDY)
         memory = Memory.load(folder)
         said = [str(value) for each in (first, second) for value in each.values()]
         assert first["reply"] == memory.reply("hi")
@@ -143,7 +164,7 @@ class TestChat:
         shown = invoke(*command, typed="hi\n/help\n/compare\n")
         (reply,) = told(folder, "hi\n", *DRAWN)
         assert shown.stdout.startswith(f"you: hi\nmemory: {printable(str(reply['reply']))}\n")
-        assert "vanilla: " in shown.stdout
+        assert "without: " in shown.stdout
         assert "/reset" in shown.stderr
 
     def test_nothing_typed_ends_it(self, folder: Path) -> None:

@@ -87,7 +87,7 @@ def test_learn_and_reply(run: Run, model: str, tmp_path: Path) -> None:
     )
     given = ("--history", str(history), "--user", "ada", "--preset", "smoke", "--model", model)
     out = run("learn_and_reply", *given)
-    for system in ("vanilla", "default-lora", "memory"):
+    for system in ("base", "own"):
         assert any(line.startswith(f"{system} ") and "nats" in line for line in out.splitlines())
     assert out.count("query: ") == out.count("memory: ") == 2
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.learning.result import Reply, RunResult
+from lorecall.learning.result import SYSTEMS, Personal, Reply, RunResult
+from lorecall.report import words
 from lorecall.report.html import render, write_report
 from lorecall.search.records import Quartiles
+from made_up import without_a_search
 
 MakeResult = Callable[..., RunResult]
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -97,10 +99,12 @@ class TestContents:
         headings = [text for tag, text in page.texts if tag in {"h1", "h2"}]
         assert headings == [
             "The memory of 4fde054d-2b0a-4b1f",
-            "Where the memory is",
             "What it changed",
-            "Loss while training",
+            "What is the person's own",
             "Replies to test queries",
+            "Sizes and times",
+            "Where the memory is",
+            "Loss while training",
             "The search: Pareto front",
             "The search: hypervolume",
             "The search: which layers matter",
@@ -112,24 +116,46 @@ class TestContents:
         """A place for each, and the call that draws it."""
         scripts = "".join(text for tag, text in page.texts if tag == "script")
         ids = {attributes.get("id") for attributes in page.named("div")}
-        for name in ("pareto", "hypervolume", "curves"):
+        for name in ("swapped", "pareto", "hypervolume", "curves"):
             assert f"chart-{name}" in ids
             assert f'"chart-{name}",' in scripts
         assert {"importance-0", "importance-1"} <= ids
 
     def test_every_score(self, page: Page) -> None:
-        """With its interval, its difference to vanilla, and what that says."""
+        """With its interval, its difference to what is shared, and what that says."""
         text = page.text()
         for expected in (
             "4.052 [3.881, 4.223] -0.334 [-0.411, -0.257] * better",
-            "13.47 [11.16, 15.78] +2.13 [-0.12, +4.38] ROUGE-L",
+            "13.47 [11.16, 15.78] +2.13 [-0.12, +4.38] - ",
             "2.16 [1.75, 2.57] -0.55 [-0.94, -0.16] * worse",
             "Test loss ↓ lower is better",
             "Persona F1 ↑ higher is better",
+            "4.452 [4.281, 4.623] +0.066 [+0.016, +0.116] * worse 4.121",
+            "paired difference to shared.",
             "|H| = 812",
             "2026-01-02 03:04 UTC",
         ):
             assert expected in text
+
+    def test_what_is_the_persons_own(self, page: Page) -> None:
+        """The gain, the rank, which reply is theirs; and what each side is, in a sentence."""
+        text = page.text()
+        for expected in (
+            "own less shared -0.334 [-0.411, -0.257] *",
+            "personal gain +0.400 [+0.310, +0.490] *",
+            "rank 1 of 3",
+            "replies 71%",
+            "which is theirs 5 of 12",
+            "told from 7 of other people's (1.5 by chance)",
+            "Replies are drawn (temperature 0.7, min_p 0.1, seed 0)",
+            "1.25, by which validation multiplied it",
+            "Making this memory 41.7 s Making other people's, to compare 1 min 23 s",
+            "Making the default LoRA 28.9 s",
+            "Shared memory chitchat-smollm2-135m",
+        ):
+            assert expected in text
+        for meaning in words.SYSTEM_MEANINGS.values():
+            assert meaning in text
 
     def test_the_strip_of_layers(self, page: Page, make_result: MakeResult) -> None:
         """A cell a layer."""
@@ -183,7 +209,7 @@ class TestAccessible:
     def test_every_picture_has_its_words(self, page: Page) -> None:
         """The charts and the strips."""
         pictures = [a for _, a in page.elements if a.get("role") == "img"]
-        assert len(pictures) == 1 + 5 + 8  # the large strip, the charts, a strip a trial
+        assert len(pictures) == 1 + 6 + 8  # the large strip, the charts, a strip a trial
         assert all(picture.get("aria-label") for picture in pictures)
 
 
@@ -193,8 +219,13 @@ class TestHostile:
     def test_a_text_is_only_text(self, make_result: MakeResult) -> None:
         """Wherever it comes from, it adds no element."""
         evil = "<script>alert(1)</script><img src=http://x.example/y onerror=alert(2)>{{ 7*7 }}"
-        reply = Reply(query=evil, truth=evil, responses={"vanilla": evil, "memory": evil})
+        responses = dict.fromkeys(SYSTEMS, evil)
+        reply = Reply(query=evil, truth=evil, responses=responses)
         result = make_result(
+            shared=evil,
+            sizes={evil: 1},
+            drawn={evil: 1.0},
+            seconds={"own": 1.0, "total": 1.0, evil: 1.0},
             user=evil,
             dataset=evil,
             model=evil,
@@ -219,7 +250,7 @@ class TestHostile:
 
     def test_control_characters_are_left_out(self, make_result: MakeResult) -> None:
         """They are not allowed in HTML."""
-        reply = Reply(query="a\x00b\x1bc", truth="t", responses={"memory": "\x00"})
+        reply = Reply(query="a\x00b\x1bc", truth="t", responses={"own": "\x00"})
         text = Page(render(make_result(replies=(reply,)))).text()
         assert "a b c" in text
         assert "(nothing)" in text
@@ -250,9 +281,44 @@ class TestUnusual:
     def test_a_result_with_little_in_it(self, make_result: MakeResult) -> None:
         """No reply, no curve, no comparison, no size."""
         result = make_result(
-            replies=(), curves={}, difference_to_vanilla={}, sizes={}, settings={}, split={}
+            replies=(), curves={}, difference_to_shared={}, sizes={}, settings={}, split={}
         )
         assert "No test query was kept." in Page(render(result)).text()
+
+    def test_a_run_without_a_search(self, make_result: MakeResult) -> None:
+        """Nothing of it is left on the page; all else is."""
+        page = Page(render(without_a_search(make_result())))
+        text = page.text()
+        assert "The search" not in text
+        assert "trial" not in text.partition("Settings, signatures")[0]
+        assert not {"chart-pareto", "chart-hypervolume"} & {d.get("id") for d in page.named("div")}
+        for expected in ("which is theirs 5 of 12", "Where the memory is", "Loss while training"):
+            assert expected in text
+
+    def test_a_run_without_others_and_without_what_is_shared(self, make_result: MakeResult) -> None:
+        """The page says how others are asked for; the base stands for what is shared."""
+        made = without_a_search(make_result())
+        less = made.personal.own_less_shared
+        names = ("base", "own")
+        result = made.model_copy(
+            update={
+                "shared": None,
+                "scores": {name: made.scores[name] for name in names},
+                "difference_to_shared": {"own": made.difference_to_shared["own"]},
+                "personal": Personal(own_less_shared=less),
+            }
+        )
+        text = Page(render(result)).text()
+        assert "own less base -0.334" in text
+        assert "Nobody else's memory was read here: --others 2 does it." in text
+        assert "Shared memory none" in text
+        for absent in ("personal gain", "1 of 3", "which is theirs", "consenting", "another's"):
+            assert absent not in text
+
+    def test_nothing_personal_found_is_said(self, make_result: MakeResult) -> None:
+        """Validation multiplied it by 0."""
+        text = Page(render(make_result(factor=0.0))).text()
+        assert "nothing personal helped, so the memory adds nothing" in text
 
 
 class TestWrite:

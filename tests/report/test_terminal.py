@@ -10,12 +10,20 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from lorecall.learning.result import Reply, RunResult
+from lorecall.learning.result import Personal, Reply, RunResult
 from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import InjectionConfig, Interval, Turn
 from lorecall.report.html import render
-from lorecall.report.terminal import layer_strip, replies, score_table, summary, trial_table
+from lorecall.report.terminal import (
+    layer_strip,
+    personal,
+    replies,
+    score_table,
+    summary,
+    trial_table,
+)
 from lorecall.report.words import scored_metrics
+from made_up import without_a_search
 
 MakeResult = Callable[..., RunResult]
 
@@ -42,11 +50,11 @@ class TestScoreTable:
     """Systems by metrics."""
 
     def test_every_score_has_its_interval(self, make_result: MakeResult) -> None:
-        """Each of the three systems, each of the four metrics."""
+        """Each of the systems, each of the four metrics; of another's memory the loss alone."""
         text = printed(score_table(make_result()))
         for expected in ("4.386", "[4.215, 4.557]", "12.81", "[10.50, 15.12]", "2.16"):
             assert expected in text
-        assert text.count("[") == 4 * 3 + 4 * 2 + 1  # scores, differences, the legend
+        assert text.count("[") == (4 * 4 + 1) + (4 * 3 + 1) + 1  # scores, differences, the legend
 
     def test_a_difference_that_excludes_zero_is_marked(self, make_result: MakeResult) -> None:
         """With a star, which is explained, and without a colour."""
@@ -70,9 +78,9 @@ class TestScoreTable:
         """Nothing is replaced by an ellipsis in 80 columns."""
         result = make_result()
         wide = Interval(value=-10.24, low=-12.34, high=+45.67)
-        scores = result.scores["memory"]
+        scores = result.scores["own"]
         large = scores | dict.fromkeys(("rouge1", "rougeL", "persona_f1"), wide)
-        text = printed(score_table(make_result(difference_to_vanilla={"memory": large})))
+        text = printed(score_table(make_result(difference_to_shared={"own": large})))
         assert text.count("[-12.34, +45.67]") == 3
         assert "…" not in text
 
@@ -84,8 +92,8 @@ class TestScoreTable:
         monkeypatch.setitem(metrics(), made_up_metric.key, made_up_metric)
         wide = Interval(value=7.25, low=6.0, high=8.5)
         scores = {name: means | {"words": wide} for name, means in before.scores.items()}
-        differences = {n: d | {"words": wide} for n, d in before.difference_to_vanilla.items()}
-        after = make_result(scores=scores, difference_to_vanilla=differences)
+        differences = {n: d | {"words": wide} for n, d in before.difference_to_shared.items()}
+        after = make_result(scores=scores, difference_to_shared=differences)
         assert "Words" not in printed(score_table(before))
         assert printed(score_table(after), width=120).count("[6.0, 8.5]") == len(scores)
         assert "[+6.0, +8.5]" in render(after)
@@ -93,10 +101,45 @@ class TestScoreTable:
     def test_a_system_without_scores_is_left_out(self, make_result: MakeResult) -> None:
         """A result may hold fewer systems."""
         scores = make_result().scores
-        only = make_result(scores={"vanilla": scores["vanilla"]}, difference_to_vanilla={})
+        only = make_result(scores={"base": scores["base"]}, difference_to_shared={})
         text = printed(score_table(only))
-        assert "vanilla" in text
-        assert "memory" not in text
+        assert "base: the model as it was shipped." in text
+        assert "own:" not in text
+
+    def test_what_each_system_is_stands_below(self, make_result: MakeResult) -> None:
+        """In a sentence each."""
+        text = " ".join(printed(score_table(make_result())).split())
+        for name in ("base", "shared", "own", "another's", "default LoRA"):
+            assert f"{name}: " in text
+        assert "nothing of this person" in text
+
+
+class TestPersonal:
+    """What of it is the person's own."""
+
+    def test_gain_rank_replies_and_which_is_theirs(self, make_result: MakeResult) -> None:
+        """With intervals, and with what chance would be."""
+        text = " ".join(printed(personal(make_result()), width=200).split())
+        for expected in (
+            "own less shared -0.334 [-0.411, -0.257] *",
+            "personal gain +0.400 [+0.310, +0.490] *",
+            "rank 1 of 3",
+            "replies 71%",
+            "which is theirs 5 of 12",
+            "(1.5 by chance)",
+        ):
+            assert expected in text
+
+    def test_where_nobody_else_was_read_nothing_is_said_of_them(
+        self, make_result: MakeResult
+    ) -> None:
+        """Only what the memory adds; an interval with zero in it has no star."""
+        less = Interval(value=-0.01, low=-0.05, high=0.03)
+        found = make_result(personal=Personal(own_less_shared=less))
+        assert " ".join(printed(personal(found), width=200).split()).startswith(
+            "own less shared -0.010 [-0.050, +0.030] what the memory adds"
+        )
+        assert "--others 2" in printed(personal(found)).splitlines()[-1]
 
 
 class TestLayerStrip:
@@ -140,12 +183,13 @@ class TestLayerStrip:
 class TestReplies:
     """Test queries with their responses."""
 
-    def test_true_vanilla_and_memory_are_shown(self, make_result: MakeResult) -> None:
-        """In that order, for each query, after what was said before it."""
+    def test_the_true_one_and_every_systems_are_shown(self, make_result: MakeResult) -> None:
+        """In that order, for each query, after what was said before it; and how they were drawn."""
         text = printed(replies(make_result()))
-        starts = [line.split()[0] for line in text.splitlines() if line[0] != " "]
-        block = ["query", "true", "vanilla", "memory"]
-        assert starts == [*block, "asked", "replied", *block]
+        starts = [line.split()[0] for line in text.splitlines() if line.strip() and line[0] != " "]
+        block = ["query", "true", "base", "shared", "own", "another's", "default"]
+        assert starts[: 2 * len(block) + 2] == [*block, "asked", "replied", *block]
+        assert "Replies are drawn (temperature 0.7, min_p 0.1, seed 0)" in text
         assert "replied earlier  leftover curry from mama" in text
 
     def test_a_text_cannot_steer_the_terminal(self, make_result: MakeResult) -> None:
@@ -153,7 +197,7 @@ class TestReplies:
         hostile = Reply(
             query="\x1b[2Jgone [bold]q[/bold]",
             truth="a\x07b\r\nc\x9b31m",
-            responses={"vanilla": "[link=x]y[/link]", "memory": "\x1b]0;title\x07z"},
+            responses={"base": "[link=x]y[/link]", "own": "\x1b]0;title\x07z"},
         )
         text = printed(replies(make_result(replies=(hostile,))))
         assert not {"\x1b", "\x07", "\r", "\x9b"} & set(text)
@@ -162,7 +206,7 @@ class TestReplies:
 
     def test_an_empty_response_is_seen(self, make_result: MakeResult) -> None:
         """A model may answer nothing."""
-        silent = Reply(query="q", truth="t", responses={"vanilla": " \n", "memory": ""})
+        silent = Reply(query="q", truth="t", responses={"base": " \n", "own": ""})
         assert printed(replies(make_result(replies=(silent,)))).count("(nothing)") == 2
 
     def test_no_reply_is_said(self, make_result: MakeResult) -> None:
@@ -216,9 +260,9 @@ class TestSummary:
         shown = numbers(printed(score_table(result), width=width))
         for scores in result.scores.values():
             for metric in scored_metrics(result):
-                score = scores[metric.key]
-                wanted = numbers(f"{metric.value(score)} {metric.bounds(score)}")
-                assert not wanted - shown
+                if score := scores.get(metric.key):
+                    wanted = numbers(f"{metric.value(score)} {metric.bounds(score)}")
+                    assert not wanted - shown
 
     def test_all_is_there(self, make_result: MakeResult) -> None:
         """Theta, scores, replies, front, settings, sizes, and where everything is."""
@@ -233,11 +277,21 @@ class TestSummary:
             "The search ended because the budget of trials was spent.",
             "search.trials",
             "946,176",
+            "shared memory",
+            "1.25, by which validation multiplied it",
             "9 min 20 s",
             "runs/demo/result.json",
             "runs/demo/memory",
             "study.db",
         ):
+            assert expected in text
+
+    def test_without_a_search_nothing_is_said_of_one(self, make_result: MakeResult) -> None:
+        """Neither of trials nor of where they would be."""
+        text = printed(summary(without_a_search(make_result(settings={})), "runs/demo"))
+        assert "search" not in text
+        assert "trial" not in text.replace("trials, ", "")
+        for expected in ("personal gain", "41.7 s", "runs/demo/memory", "modules of rank"):
             assert expected in text
 
     def test_a_final_is_told(self, make_result: MakeResult) -> None:
@@ -266,13 +320,15 @@ class TestSummary:
         made = make_result()
         turn = Turn(by_author=True, text=evil)
         reply = Reply(
-            earlier=(turn,), query=evil, truth=evil, responses={"vanilla": evil, "memory": evil}
+            earlier=(turn,), query=evil, truth=evil, responses={"base": evil, "own": evil}
         )
         result = make_result(
             **dict.fromkeys(("user", "dataset", "model", "finished_at", "storage"), evil),
             replies=(reply,),
             split={evil: 1},
             sizes={evil: 2},
+            shared=evil,
+            drawn={evil: 1.0},
             seconds={evil: 3.0},
             settings={"preset": evil, "seed": [evil]},
             hypervolume=replace(made.hypervolume, stopped=evil),

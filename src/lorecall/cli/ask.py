@@ -1,8 +1,11 @@
-"""`lorecall ask`: one query, answered with a memory, without it, or both."""
+"""`lorecall ask`: one query, answered with a memory, without it, or both.
+
+Without it is the base as the memory was trained on: with the shared memory, but nobody's own.
+"""
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +14,7 @@ import typer
 from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell, to_stay
 from lorecall.core.text import printable
 from lorecall.errors import ConfigError
-from lorecall.records import Decoding
+from lorecall.records import READABLE, Decoding
 
 if TYPE_CHECKING:
     from lorecall.reply.memory import Memory
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 MemoryDir = Annotated[Path, typer.Option(help="A run's folder, or the memory in it.")]
 Temperature = Annotated[
     float,
-    typer.Option(help="Draw tokens: 0 the likeliest, 1 as likely as they are.", show_default=False),
+    typer.Option(help="Draw tokens: 0 the likeliest, 1 as likely as they are."),
 ]
 TopP = Annotated[
     float,
@@ -29,17 +32,17 @@ TopP = Annotated[
 ]
 MinP = Annotated[
     float,
-    typer.Option(help="Draw none below this share of the likeliest.", show_default=False),
+    typer.Option(help="Draw none below this share of the likeliest."),
 ]
 DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.", show_default=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Who answers: a memory with its base, and that base alone; and how tokens are drawn."""
+    """Who answers: a memory with its base, and that base without it; and how tokens are drawn."""
 
     memory: "Memory"
-    vanilla: "ModelResponder"
+    without: "ModelResponder"
     sampling: Decoding
 
     @classmethod
@@ -70,13 +73,12 @@ class Sides:
         shared = shared_of(identity)
         base = base_of(model, device, four_bit=four_bit, default=identity.name, shared=shared)
         memory = Memory.load(folder, base)
-        vanilla = ModelResponder(base, limits=memory.manifest.recipe.settings)
-        return cls(memory=memory, vanilla=vanilla, sampling=sampling)
+        without = ModelResponder(base, limits=memory.manifest.recipe.settings)
+        return cls(memory=memory, without=without, sampling=sampling)
 
     def decoding_of(self, responder: "Memory | ModelResponder") -> Decoding:
         """Return how one of them decodes, with the draws that were asked for."""
-        own = responder.decoding
-        return replace(self.sampling, stop_bias=own.stop_bias, no_repeat=own.no_repeat)
+        return responder.decoding.drawn_as(self.sampling)
 
     def reply(self, responder: "Memory | ModelResponder", messages: "Messages") -> str:
         """Answer, masked."""
@@ -107,12 +109,17 @@ def ask(  # noqa: PLR0913 - one parameter an option
             show_default=False,
         ),
     ] = None,
-    vanilla: Annotated[bool, typer.Option("--vanilla", help="Answer without the memory.")] = False,
+    without: Annotated[
+        bool,
+        typer.Option(
+            "--without", help="Answer without it: the base, with what is shared but nobody's own."
+        ),
+    ] = False,
     compare: Annotated[bool, typer.Option("--compare", help="Answer with and without.")] = False,
-    temperature: Temperature = 0.0,
-    top_p: TopP = 1.0,
-    min_p: MinP = 0.0,
-    seed: DrawSeed = 0,
+    temperature: Temperature = READABLE.temperature,
+    top_p: TopP = READABLE.top_p,
+    min_p: MinP = READABLE.min_p,
+    seed: DrawSeed = READABLE.seed,
     model: Model = None,
     device: Device = None,
     four_bit: FourBit = False,
@@ -135,9 +142,9 @@ def ask(  # noqa: PLR0913 - one parameter an option
     sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
     sides.tell_cut(messages)
     replies: dict[str, str] = {}
-    if vanilla or compare:
-        replies["vanilla"] = sides.reply(sides.vanilla, messages)
-    if compare or not vanilla:
+    if without or compare:
+        replies["without"] = sides.reply(sides.without, messages)
+    if compare or not without:
         replies["memory"] = sides.reply(sides.memory, messages)
     lines = [f"{name}: {reply}" for name, reply in replies.items()]
     text = map(printable, lines if compare else replies.values())

@@ -20,13 +20,14 @@ from lorecall.cli.ask import (
 )
 from lorecall.cli.output import Device, FourBit, Json, Model, tell
 from lorecall.core.text import printable
-from lorecall.records import Decoding
+from lorecall.records import READABLE, Decoding
 
 if TYPE_CHECKING:
     from lorecall.reply.messages import Message
 
 _HELP = {
-    "/compare": "answer the last message with the base alone and with the memory",
+    "/compare": "answer the last message without the memory (the base, with what is shared) and"
+    " with it",
     "/reset": "forget the conversation",
     "/help": "show this",
     "/quit": "end; so do Ctrl-D and Ctrl-C",
@@ -36,10 +37,10 @@ _HELP = {
 def chat(  # noqa: PLR0913 - one parameter an option
     *,
     memory: MemoryDir,
-    temperature: Temperature = 0.0,
-    top_p: TopP = 1.0,
-    min_p: MinP = 0.0,
-    seed: DrawSeed = 0,
+    temperature: Temperature = READABLE.temperature,
+    top_p: TopP = READABLE.top_p,
+    min_p: MinP = READABLE.min_p,
+    seed: DrawSeed = READABLE.seed,
     model: Model = None,
     device: Device = None,
     four_bit: FourBit = False,
@@ -116,7 +117,7 @@ class _Conversation:
             tell("nothing was said yet")
             return
         messages = self._messages[: said[-1] + 1]
-        sides = {"vanilla": self._sides.vanilla, "memory": self._sides.memory}
+        sides = {"without": self._sides.without, "memory": self._sides.memory}
         replies = {name: self._sides.reply(side, messages) for name, side in sides.items()}
         if self._as_json:
             value = {"query": messages[-1]["content"], "replies": replies}

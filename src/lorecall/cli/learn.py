@@ -17,6 +17,7 @@ from lorecall.cli.output import (
     given_options,
     going_on,
     load_base,
+    tell,
 )
 from lorecall.cli.output import show as _show
 from lorecall.core.options import belonging, make
@@ -57,15 +58,19 @@ def learn(  # noqa: PLR0913 - one parameter an option
     preset: Preset = None,
     search: Annotated[
         Searched | None,
-        typer.Option(metavar="WHAT", help="all, layer, n, rank, n+rank ...", show_default=False),
+        typer.Option(metavar="WHAT", help="none; paper, layer, n, rank ...", show_default=False),
+    ] = None,
+    others: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Compare with N other people.", show_default=False),
     ] = None,
     seed: Seed = None,
     config: Config = None,
     sets: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Find, train and store a person's memory, and measure what it changed."""
-    named = {"preset": preset, "search.searched": search, "seed": seed}
+    """Train and store a person's memory, and measure what it changed."""
+    named = {"preset": preset, "search.searched": search, "seed": seed, "others": others}
     named |= {"base.model": model, "base.device": device}
     values = given_options(LEARN, config, sets, **named)
     settings = make_settings(str(values.get("preset", "laptop")), belonging(SETTINGS, values))
@@ -83,6 +88,11 @@ def learn(  # noqa: PLR0913 - one parameter an option
         from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
         loaded = load_history(source, user=user, path=files, seed=settings.seed)
+        from lorecall.learning.others import load_others  # noqa: PLC0415
+
+        beside = load_others(source, loaded, n=settings.others, path=files)
+        if len(beside) < settings.others:
+            tell(f"other people to compare with, long enough, in {source}: {len(beside)}")
         from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415
@@ -90,6 +100,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         with BarReporter(Console(stderr=True)) as reporter:
             learn_from(
                 loaded,
+                others=beside,
                 base=lambda: load_base(base),
                 out=out,
                 settings=settings,
@@ -108,7 +119,7 @@ def show(
     svg: Annotated[Path | None, typer.Option(help="Also write the view as a picture.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show theta, the front, the scores, the settings and the sizes of a finished run."""
+    """Show the scores, what is the person's own, replies, sizes and settings of a finished run."""
     from lorecall.learning.result import RunResult  # noqa: PLC0415
     from lorecall.report.tables import save_picture  # noqa: PLC0415
     from lorecall.report.terminal import summary  # noqa: PLC0415

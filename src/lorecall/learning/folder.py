@@ -1,9 +1,9 @@
 """The folder of one run: whose it is, who is working in it, and what is finished.
 
 ```
-DIR/run.json          what the run computes: user, data, base, settings (its identity); and the
-                      files of the history, wherever they are
-DIR/study.db          the trials (an Optuna study), unless another storage was given
+DIR/run.json          what the run computes: user, data, base, settings, others (its identity); and
+                      the files of the history, wherever they are
+DIR/study.db          the trials of a search (an Optuna study), unless another storage was given
 DIR/stages/*.json     what each finished stage read, raw
 DIR/memory/           the memory
 DIR/result.json       the result; the run is finished when it is there

@@ -1,42 +1,44 @@
 """The use case, top to bottom: a history in, a memory and what it changed out.
 
-history -> split -> base -> search <-> trials -> finalists -> memory -> scores
+history -> split -> base -> theta, or search <-> trials -> memory -> other people's -> scores
 
 Every stage leaves what it found in the run's folder, so that a run killed at any moment goes on
 where it was.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
-
-from pydantic import TypeAdapter
 
 from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
-from lorecall.data.history import split_history
+from lorecall.data.history import samples_hash, split_history
 from lorecall.data.purpose import purpose_of
+from lorecall.errors import ConfigError
 from lorecall.learning.folder import identity_of, open_run
-from lorecall.learning.result import RunSystem
-from lorecall.learning.run import FitSummary, Run, priors_of
-from lorecall.learning.scoring import SystemReading, result_of
-from lorecall.lm.attach import Injection
+from lorecall.learning.held_out import HeldOut
+from lorecall.learning.readings import (
+    Readings,
+    read_default_lora,
+    read_others,
+    read_own,
+    read_picked,
+    read_without,
+)
+from lorecall.learning.run import Run, priors_of
+from lorecall.learning.scoring import result_of
 from lorecall.lm.base import LanguageModel
-from lorecall.memory.memory import StoredMemory
-from lorecall.memory.shared import load_base
-from lorecall.records import History, default_lora
+from lorecall.memory.shared import load_base, shared_in
+from lorecall.records import History
 from lorecall.reply.memory import Memory
 from lorecall.search.study import check_storage
 from lorecall.settings import LearnSettings, preset
-from lorecall.train.fit import fit_memory
-from lorecall.train.reading import Reader
 
 
 def learn(  # noqa: PLR0913 - one parameter an option
     history: History,
     *,
     out: str | Path,
+    others: Sequence[History] = (),
     base: LanguageModel | Callable[[], LanguageModel] = load_base,
     settings: LearnSettings | None = None,
     storage: str | None = None,
@@ -44,7 +46,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     warm_start: Sequence[str | Path] = (),
     reporter: Reporter | None = None,
 ) -> Memory:
-    """Find, train and store a person's memory, and measure what it changed.
+    """Train and store a person's memory, and measure what it changed and what of that is theirs.
 
     Killed at any moment and called again with the same arguments, it goes on with what is
     finished; called again after it has finished, it gives the same memory at once.
@@ -52,11 +54,13 @@ def learn(  # noqa: PLR0913 - one parameter an option
     Args:
         history: Everything one user wrote or was asked.
         out: The run's folder, new or of the same run: `out/result.json` holds what was measured.
+        others: Other people's histories. Each gets a memory of like size, which is swapped for
+            this person's own on the same text; none of them is kept.
         base: The frozen base, or what loads it once the history is known to be long enough; by
-            default the default base.
+            default the default base, with the shared memory that comes with the package.
         settings: What is computed; the `laptop` preset when None.
-        storage: Optuna storage URL of the trials; a SQLite file in `out` when None.
-        workers: Processes that work on the search, this one among them. They share its cores; on
+        storage: Optuna storage URL of a search's trials; a SQLite file in `out` when None.
+        workers: Processes that work on a search, this one among them. They share its cores; on
             a machine with several GPUs each takes one.
         warm_start: Folders of other people's finished runs with the same base and space: their
             best points are tried first, and their trials inform the search.
@@ -66,7 +70,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
         The memory, ready to reply; it is stored in `out/memory`.
 
     Raises:
+        ConfigError: The others are not others, or there are runs to start from and no search.
         DataError: Too few samples.
+        ModelError: The base without its shared memory cannot be loaded by the base's name.
         RunError: `out` holds something else, or another process works in it.
         StorageError: The storage cannot be reached.
 
@@ -91,9 +97,17 @@ def learn(  # noqa: PLR0913 - one parameter an option
         one), or add samples to the file.
     """
     settings, split = settings or preset(), split_history(history)
+    _check_others(history, others)
+    other_splits = [split_history(other) for other in others]
     check_range("workers", workers, low=1)
+    _check_start(warm_start, settings)
     base = base if isinstance(base, LanguageModel) else base()
+    settings.design.config(base.n_layers)  # refuses layers that this base does not have
     identity = identity_of(history, base, settings)
+    if others:
+        identity["others"] = [
+            {"user": other.user, "samples": samples_hash(other.samples)} for other in others
+        ]
     priors, hashes = priors_of(warm_start, base, settings)
     if hashes:
         identity["warm_start"] = hashes
@@ -103,79 +117,60 @@ def learn(  # noqa: PLR0913 - one parameter an option
         if folder.is_finished:
             return Memory.load(folder.path, base=base)
         reporter = reporter or SilentReporter()
-        reporter.plan(settings.search.trials + settings.search.most_finalists + 3)
-        reporter.say(purpose_of(history))
-        if folder.is_begun:
-            reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
-        for note in (base.format_reason, *base.notes):
-            if note:
-                reporter.say(note)
         run = Run(
             split, base, settings, folder, storage, reporter, n_workers=workers, priors=priors
         )
-        readings: dict[RunSystem, SystemReading] = {"vanilla": _base(run)}
-        found = run.search()
-        readings["default-lora"] = _default_lora(run)
-        readings["memory"] = _memory(run, run.fit(found))
-        result_of(run, history, found, readings).save(folder.result)
-        return Memory.load(folder.path, base=base)
-
-
-def _base(run: Run) -> SystemReading:
-    """Read the base itself: the control."""
-    return _reading(run, "vanilla", "the base", lambda: (None, FitSummary()))
-
-
-def _default_lora(run: Run) -> SystemReading:
-    """Train the control that isolates the search, and read it."""
-
-    def train() -> tuple[StoredMemory, FitSummary]:
-        run.reporter.doing("training the default LoRA")
-        fitted = fit_memory(
-            default_lora(run.base.n_layers, inject=run.settings.search.inject),
-            run.split,
-            run.base,
-            settings=run.settings.train,
-            seed=run.settings.seed,
-            on_step=run.reporter.advance,
+        reporter.plan(run.n_stages(n_others=len(others)))
+        reporter.say(purpose_of(history))
+        if folder.is_begun:
+            reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
+        for note in (base.format_reason, *base.notes, _donor_note(base, history)):
+            if note:
+                reporter.say(note)
+        test = HeldOut(base, split, settings.train)
+        systems = read_without(run, test)
+        found = run.search() if run.searches else None
+        if found:
+            systems["default-lora"] = read_default_lora(run, test)
+        fit = run.fit(found)
+        memory = Memory.load(folder.path, base=base)
+        systems["own"] = read_own(run, test, memory.stored, fit)
+        readings = Readings(
+            systems=systems,
+            others=read_others(run, test, other_splits, memory.theta),
+            picked=read_picked(run, test, other_splits, memory.stored) if others else None,
         )
-        return fitted.memory, FitSummary.of(fitted)
-
-    return _reading(run, "default-lora", "the default LoRA", train)
-
-
-def _memory(run: Run, fit: FitSummary) -> SystemReading:
-    """Read the memory that is stored."""
-    stored = run.folder.memory
-    return _reading(run, "memory", "the memory", lambda: (StoredMemory.load(stored), fit))
+        result_of(run, history, found=found, readings=readings).save(folder.result)
+        return memory
 
 
-def _reading(
-    run: Run,
-    name: RunSystem,
-    what: str,
-    make: Callable[[], tuple[StoredMemory | None, FitSummary]],
-) -> SystemReading:
-    """Read the test with a memory or none; what was found is kept for when the run goes on."""
-    if (kept := run.folder.stage(name)) is not None:
-        run.reporter.finish()
-        return TypeAdapter(SystemReading).validate_python(kept)
-    memory, fit = make()
-    run.reporter.doing(f"reading {what}")
-    reader, split = Reader(run.base, run.settings.train), run.split
-    part = reader.encode(split.test, past=split.train)
-    train = reader.encode(split.train, past=split.train)
-    valid = reader.encode(split.valid, past=split.train)
-    longest = max(train.longest_response, valid.longest_response)
-    if memory is None:
-        started = perf_counter()
-        decoding = reader.fit_length(valid, train, max_new_tokens=longest)
-        fit = FitSummary(length_s=perf_counter() - started)
-    else:
-        decoding = memory.decoding
-    injection = memory and Injection.of(run.base, memory)
-    reading = reader.read(part, max_new_tokens=longest, injection=injection, decoding=decoding)
-    read = SystemReading(reading=reading, fit=fit)
-    run.folder.save_stage(name, asdict(read))
-    run.reporter.finish()
-    return read
+def _donor_note(base: LanguageModel, history: History) -> str:
+    """Warn of a test that the shared memory was learnt from, in part."""
+    shared = shared_in(base)
+    if shared is None or not shared.manifest.donors.has_person(history.user):
+        return ""
+    return (
+        f"The shared memory was learnt from {history.user} too: what is said of it here, and of"
+        " what is their own, is not to be trusted. Take base.shared=none, or one without them."
+    )
+
+
+def _check_others(history: History, others: Sequence[History]) -> None:
+    users = [history.user, *(other.user for other in others)]
+    if len({*users}) < len(users):
+        raise ConfigError(
+            "memories are swapped between people",
+            expected="other people, each once",
+            got=", ".join(repr(user) for user in users),
+            next_step="Leave out whoever is there twice.",
+        )
+
+
+def _check_start(warm_start: Sequence[str | Path], settings: LearnSettings) -> None:
+    if warm_start and settings.search.searched == "none":
+        raise ConfigError(
+            "runs to start from are for a search",
+            expected="something of theta searched, such as search.searched=paper",
+            got=f"search.searched=none, and {len(warm_start)} to start from",
+            next_step="Search, or leave them out.",
+        )

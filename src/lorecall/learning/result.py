@@ -11,10 +11,13 @@ from pydantic import ConfigDict, ValidationError
 
 from lorecall.core.files import write_text
 from lorecall.errors import ConfigError, RunError
+from lorecall.metrics.personal import Picked
 from lorecall.records import InjectionConfig, Interval, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
 
-RunSystem = Literal["vanilla", "default-lora", "memory"]
+RunSystem = Literal["base", "shared", "own", "other", "default-lora"]
+"""What the test is read with: the base as it was shipped; with the shared memory, if it has one; on
+that, with the person's own memory, with another person's, or with a LoRA that needs no search."""
 SYSTEMS: tuple[RunSystem, ...] = get_args(RunSystem)
 
 Scores = dict[str, Interval]
@@ -26,7 +29,7 @@ class _Frozen(Schema):
 
 
 class Reply(_Frozen):
-    """One test query with the true answer and every system's, and the turns before it."""
+    """One test query with the true answer and every system's, drawn, and the turns before it."""
 
     earlier: tuple[Turn, ...] = ()
     query: str
@@ -34,19 +37,39 @@ class Reply(_Frozen):
     responses: dict[RunSystem, str]
 
 
+class Personal(_Frozen):
+    """What is the person's own in it; intervals are over the test replies, losses in nats a token.
+
+    `own_less_shared` is the own memory's loss less that without it; `gain` (PG) by how much other
+    people's memories read the same replies worse; `rank` the own memory's place among all `of`
+    them, from 1; `auc` the share of single replies that prefer the own one to another. All but the
+    first are None where nobody else was read.
+    """
+
+    own_less_shared: Interval
+    gain: Interval | None = None
+    rank: int | None = None
+    of: int | None = None
+    auc: float | None = None
+    which_of_eight: Picked | None = None
+
+
 class RunResult(_Frozen):
     """Everything a run found.
 
-    `finished_at` is in UTC, ISO 8601; `storage` is a URL, or a file in the run's folder.
+    `finished_at` is in UTC, ISO 8601. `shared` is the name or folder of the shared memory in the
+    base's weights; where there is none, the base itself stands in its place. What a search leaves
+    (`chosen_trial` to `importance`, and `storage`, a URL or a file in the run's folder) is empty or
+    None where nothing was searched. `factor` is what validation multiplied the memory by.
 
     Examples:
         >>> from lorecall import RunResult
         >>> result = RunResult.load("runs/ann")
         >>> result.user, result.split
         ('ann', {'train': 18, 'valid': 3, 'test': 3})
-        >>> list(result.scores), list(result.scores["memory"])
-        (['vanilla', 'default-lora', 'memory'], ['loss', 'rouge1', 'rougeL', 'persona_f1'])
-        >>> loss = result.scores["memory"]["loss"]
+        >>> list(result.scores), list(result.scores["own"])
+        (['base', 'own'], ['loss', 'rouge1', 'rougeL', 'persona_f1'])
+        >>> loss = result.scores["own"]["loss"]
         >>> loss.low <= loss.value <= loss.high
         True
     """
@@ -54,26 +77,30 @@ class RunResult(_Frozen):
     user: str
     dataset: str
     model: str
+    shared: str | None
     n_layers: int
     seed: int
     finished_at: str
     config: InjectionConfig
-    chosen_trial: int
+    factor: float
     split: dict[str, int]
     scores: dict[RunSystem, Scores]
-    difference_to_vanilla: dict[RunSystem, Scores]
+    difference_to_shared: dict[RunSystem, Scores]
+    personal: Personal
     persona_tokens: int
+    chosen_trial: int | None
     front: tuple[Trial, ...]
     trials: tuple[Trial, ...]
-    hypervolume: Hypervolume
+    hypervolume: Hypervolume | None
     importance: dict[str, dict[str, Quartiles]]
     curves: dict[RunSystem, tuple[tuple[float, float], ...]]
     replies: tuple[Reply, ...]
+    drawn: dict[str, float]
     seconds: dict[str, float]
     sizes: dict[str, int]
     signature: dict[str, str]
     settings: dict[str, object]
-    storage: str
+    storage: str | None
     versions: dict[str, str]
 
     def save(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One person's run in its folder: theta searched, the finalists trained, the memory stored."""
+"""One person's run in its folder: theta taken or searched, trained, the memory stored."""
 
 import hashlib
 from collections.abc import Sequence
@@ -25,15 +25,16 @@ from lorecall.settings import LearnSettings
 from lorecall.train.fit import FittedMemory, fit_memory
 
 _SEARCH, _FIT = "search", "fit"
-_FP32_BYTES = 4
+_BF16_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitSummary:
-    """How a memory was made, as its stage left it; all zero for the base itself.
+    """How a memory was made, as its stage left it; all zero where nothing was trained.
 
-    `trial` is the number of the trial whose theta it has, `curve` holds (epoch, validation loss),
-    the base's own first; `train_s` is of all finalists, `length_s` of fitting how long replies are.
+    `trial` is the number of the trial whose theta it has, if it was searched; `curve` holds (epoch,
+    validation loss), the base's own first; `train_s` is of all finalists, `length_s` of fitting how
+    long replies are.
     """
 
     trial: int | None = None
@@ -41,6 +42,11 @@ class FitSummary:
     n_parameters: int = 0
     train_s: float = 0.0
     length_s: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """All it took."""
+        return self.train_s + self.length_s
 
     @classmethod
     def of(cls, fitted: FittedMemory, *, trial: int | None = None) -> Self:
@@ -66,6 +72,22 @@ class Run:
     reporter: Reporter
     n_workers: int = 1
     priors: tuple[Prior, ...] = ()
+
+    @property
+    def searches(self) -> bool:
+        """Whether theta is searched; it is the settings' design otherwise."""
+        return self.settings.search.searched != "none"
+
+    def n_stages(self, *, n_others: int) -> int:
+        """Return how many stages it has, with so many other people to compare with."""
+        searched = self.settings.search.trials + 1 if self.searches else 0  # and the default LoRA
+        read = 2 if self.base.shared is None else 3
+        return searched + self._n_trained + read + n_others + bool(n_others)
+
+    @property
+    def _n_trained(self) -> int:
+        """How many thetas are trained in full, at most."""
+        return self.settings.search.most_finalists if self.searches else 1
 
     def search(self) -> SearchOutcome:
         """Search theta on the validation samples, or return what was found before."""
@@ -104,28 +126,38 @@ class Run:
         designs = [space.config(params) for params in known]
         return found.finalists(settings.finalists, designs=designs)
 
-    def fit(self, found: SearchOutcome) -> FitSummary:
-        """Train the finalists on all of the training samples and store the best."""
-        finalists = self.finalists(found)
+    def fit(self, found: SearchOutcome | None) -> FitSummary:
+        """Train on all of the training samples, and store the memory.
+
+        Args:
+            found: The search, whose finalists are trained and the best kept; None for the design
+                that the settings name.
+        """
+        search, settings = self.settings.search, self.settings
+        finalists = self.finalists(found) if found else ()
+        thetas = [trial.config for trial in finalists] or [
+            settings.design.config(self.base.n_layers, inject=search.inject)
+        ]
         kept = self.folder.stage(_FIT)
         if kept is not None and self.folder.has_memory:
-            self.reporter.finish(self.settings.search.most_finalists)
+            self.reporter.finish(self._n_trained)
             return TypeAdapter(FitSummary).validate_python(kept)
-        largest = max(n_parameters_of(self.base, trial.config) for trial in finalists)
-        check_room(self.folder.memory, _FP32_BYTES * largest, what="the memory")
+        largest = max(n_parameters_of(self.base, theta) for theta in thetas)
+        check_room(self.folder.memory, _BF16_BYTES * largest, what="the memory")
         self.reporter.doing("training the memory")
         fitted = fit_memory(
-            [trial.config for trial in finalists],
+            thetas,
             self.split,
             self.base,
-            settings=self.settings.train,
-            seed=self.settings.seed,
-            on_step=lambda share: self.reporter.advance(share / len(finalists)),
+            settings=settings.train,
+            seed=settings.seed,
+            on_step=lambda share: self.reporter.advance(share / len(thetas)),
         )
         fitted.memory.save(self.folder.memory)
-        summary = FitSummary.of(fitted, trial=finalists[fitted.taken].number)
+        trial = finalists[fitted.taken].number if finalists else None
+        summary = FitSummary.of(fitted, trial=trial)
         self.folder.save_stage(_FIT, asdict(summary))
-        self.reporter.finish(self.settings.search.most_finalists)
+        self.reporter.finish(self._n_trained)
         return summary
 
 

@@ -1,15 +1,21 @@
 """From what each system made of the test samples to the run's result."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
+from statistics import fmean
 
 from lorecall.core.provenance import versions, without_password
 from lorecall.data.privacy import mask
 from lorecall.learning.folder import STUDY_FILE
-from lorecall.learning.result import SYSTEMS, Reply, RunResult, RunSystem
-from lorecall.learning.run import FitSummary, Run
+from lorecall.learning.held_out import SystemReading, shown_of
+from lorecall.learning.readings import Readings
+from lorecall.learning.result import SYSTEMS, Personal, Reply, RunResult, RunSystem
+from lorecall.learning.run import Run
+from lorecall.memory.memory import StoredMemory
+from lorecall.metrics.intervals import paired_difference
 from lorecall.metrics.overlap import persona_tokens
+from lorecall.metrics.personal import SwappedLosses
 from lorecall.metrics.registry import Answers
 from lorecall.metrics.scores import (
     SampleScores,
@@ -18,66 +24,71 @@ from lorecall.metrics.scores import (
     score_samples,
     signatures,
 )
-from lorecall.records import History, Split, evenly_spaced
+from lorecall.records import READABLE, History, Split
 from lorecall.search.records import SearchOutcome
-from lorecall.train.reading import Reading
-
-_N_REPLIES = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemReading:
-    """What one system made of the test samples, and how it was made."""
-
-    reading: Reading
-    fit: FitSummary
 
 
 def result_of(
-    run: Run,
-    history: History,
-    found: SearchOutcome,
-    readings: Mapping[RunSystem, SystemReading],
+    run: Run, history: History, *, found: SearchOutcome | None, readings: Readings
 ) -> RunResult:
-    """Score every system on the test samples, paired, and gather what was found."""
-    split, settings = run.split, run.settings
+    """Score every system on the test samples, paired, and gather what was found.
+
+    Args:
+        run: The run.
+        history: Whose it is.
+        found: The search; None where there was none.
+        readings: What was read of the test.
+    """
+    split, settings, systems = run.split, run.settings, readings.systems
+    memory = StoredMemory.load(run.folder.memory)
     persona = persona_tokens(split.own_content)
     bootstrap = {"n_resamples": settings.n_bootstrap, "seed": settings.seed}
     scored: dict[RunSystem, SampleScores] = {
         name: score_samples(
             Answers(
-                losses=read.reading.losses,
-                responses=read.reading.responses,
+                losses=read.losses,
+                responses=read.responses,
                 references=[sample.response for sample in split.test],
                 persona=persona,
             )
         )
-        for name, read in readings.items()
+        for name, read in systems.items()
     }
-    fit = readings["memory"].fit
-    taken = next(trial for trial in found.trials if trial.number == fit.trial)
+    if readings.others:
+        scored["other"] = {"loss": _mean_losses(readings.others)}
+    reference: RunSystem = "shared" if "shared" in systems else "base"
+    fit = systems["own"].fit
     return RunResult(
         user=history.user,
         dataset=history.dataset,
         model=run.base.name,
+        shared=run.base.shared and run.base.shared.name,
         n_layers=run.base.n_layers,
         seed=settings.seed,
         finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        config=taken.config,
-        chosen_trial=taken.number,
+        config=memory.config,
+        factor=memory.manifest.factor,
         split=split.sizes,
-        scores={name: mean_scores(each, **bootstrap) for name, each in scored.items()},
-        difference_to_vanilla={
-            name: paired_scores(scored[name], scored["vanilla"], **bootstrap)
-            for name in SYSTEMS[1:]
+        scores={name: mean_scores(scored[name], **bootstrap) for name in SYSTEMS if name in scored},
+        difference_to_shared={
+            name: paired_scores(scored[name], scored[reference], **bootstrap)
+            for name in SYSTEMS
+            if name in scored and name != reference
         },
+        personal=_personal(readings, reference, **bootstrap),
         persona_tokens=len(persona),
-        front=tuple(trial for trial in found.trials if trial.on_front),
-        trials=found.trials,
-        hypervolume=found.hypervolume,
-        importance=found.importance,
-        curves={name: read.fit.curve for name, read in readings.items()},
+        chosen_trial=fit.trial,
+        front=tuple(trial for trial in found.trials if trial.on_front) if found else (),
+        trials=found.trials if found else (),
+        hypervolume=found and found.hypervolume,
+        importance=found.importance if found else {},
+        curves={name: read.fit.curve for name, read in systems.items() if read.fit.curve},
         replies=_replies(split, readings),
+        drawn={
+            "temperature": READABLE.temperature,
+            "min_p": READABLE.min_p,
+            "seed": READABLE.seed,
+        },
         seconds=_seconds(readings, found),
         sizes={
             "trainable_parameters": fit.n_parameters,
@@ -85,38 +96,61 @@ def result_of(
         },
         signature=signatures(len(split.test), **bootstrap, n_persona_tokens=len(persona)),
         settings=settings.as_json(),
-        storage=without_password(run.storage or STUDY_FILE),
+        storage=without_password(run.storage or STUDY_FILE) if found else None,
         versions=versions(),
     )
 
 
-def _replies(split: Split, readings: Mapping[RunSystem, SystemReading]) -> tuple[Reply, ...]:
-    """Take test queries evenly spaced over the test, not picked by their answers."""
-    indices = tuple(range(len(split.test)))
+def _personal(readings: Readings, reference: RunSystem, *, n_resamples: int, seed: int) -> Personal:
+    """Compare the own memory with what is shared and with other people's, reply by reply."""
+    own, shared = readings.systems["own"].losses, readings.systems[reference].losses
+    less = paired_difference(own, shared, n_resamples=n_resamples, seed=seed)
+    if not readings.others:
+        return Personal(own_less_shared=less)
+    others = {user: read.losses for user, read in readings.others.items()}
+    swapped = SwappedLosses(user="", own=own, others=others, shared=shared)
+    gain = paired_difference(_mean_losses(readings.others), own, n_resamples=n_resamples, seed=seed)
+    return Personal(
+        own_less_shared=less,
+        gain=gain,
+        rank=swapped.rank,
+        of=1 + len(others),
+        auc=swapped.auc,
+        which_of_eight=readings.picked and readings.picked.picked,
+    )
+
+
+def _mean_losses(others: Mapping[str, SystemReading]) -> tuple[float, ...]:
+    """Return each reply's loss in the mean over other people's memories."""
+    return tuple(map(fmean, zip(*(read.losses for read in others.values()), strict=True)))
+
+
+def _replies(split: Split, readings: Readings) -> tuple[Reply, ...]:
+    """Take the test queries that were answered for people to read."""
+    systems: dict[RunSystem, SystemReading] = dict(readings.systems)
+    if first := next(iter(readings.others.values()), None):
+        systems["other"] = first
     return tuple(
         Reply(
             earlier=tuple(replace(turn, text=mask(turn.text)) for turn in split.test[i].earlier),
             query=mask(split.test[i].query),
             truth=mask(split.test[i].response),
-            responses={name: mask(r.reading.responses[i]) for name, r in readings.items()},
+            responses={name: mask(systems[name].shown[k]) for name in SYSTEMS if name in systems},
         )
-        for i in evenly_spaced(indices, min(_N_REPLIES, len(indices)))
+        for k, i in enumerate(shown_of(split))
     )
 
 
-def _seconds(readings: Mapping[RunSystem, SystemReading], found: SearchOutcome) -> dict[str, float]:
-    """Add up what was measured; `total` leaves out loading the data and the base."""
-    trials, fits = found.trials, [read.fit for read in readings.values()]
-    suggest = sum(trial.suggest_s for trial in trials)
-    train = sum(trial.train_s for trial in trials) + sum(fit.train_s for fit in fits)
-    evaluate = sum(trial.evaluate_s for trial in trials)
-    evaluate += sum(read.reading.seconds for read in readings.values())
-    length = sum(fit.length_s for fit in fits)
-    return {
-        "search": found.seconds,
-        "suggest": suggest,
-        "train": train,
-        "evaluate": evaluate,
-        "length": length,
-        "total": suggest + train + evaluate + length,
-    }
+def _seconds(readings: Readings, found: SearchOutcome | None) -> dict[str, float]:
+    """Add up what was measured, nothing twice; loading the data and the base is left out."""
+    systems, others = readings.systems, readings.others.values()
+    seconds = {"own": systems["own"].fit.seconds}
+    if others:
+        seconds["others"] = sum(read.fit.seconds for read in others)
+    if found:
+        seconds["search"] = found.seconds
+        seconds["default-lora"] = systems["default-lora"].fit.seconds
+    seconds["evaluate"] = sum(read.seconds for read in (*systems.values(), *others))
+    if readings.picked:
+        seconds["evaluate"] += readings.picked.seconds
+    return {**seconds, "total": sum(seconds.values())}

@@ -329,7 +329,7 @@ class BaseAt:
 
 
 def check_loadable(base: LanguageModel) -> None:
-    """Refuse a base that another process cannot load by its name.
+    """Refuse a base that cannot be loaded again by its name.
 
     Raises:
         ModelError: It cannot be found, or has other weights there.
@@ -337,10 +337,10 @@ def check_loadable(base: LanguageModel) -> None:
     found = find_base(base.name)
     if found.fingerprint != base.weights_hash:
         raise ModelError(
-            "workers load the base again by its name",
+            "a base is loaded again by its name",
             expected=f"{base.name} with the weights of this run",
             got="other weights",
-            next_step="Save the model to a folder and load it from there, or use one worker.",
+            next_step="Save the model to a folder and load it from there.",
         )
 
 

@@ -264,6 +264,17 @@ def shared_of(identity: BaseIdentity) -> str | SharedName:
     return NONE if own is None else SharedName(name=own.name, sha256=own.sha256)
 
 
+def shared_in(base: LanguageModel) -> SharedMemory | None:
+    """Return the shared memory that is in a base's weights, if one is.
+
+    Raises:
+        ArtefactError: Its folder is not there any more.
+    """
+    if base.shared is None:
+        return None
+    return SharedMemory.load(packaged().get(base.shared.name) or base.shared.name)
+
+
 def load_at(place: BaseAt) -> LanguageModel:
     """Load a base as another process holds it."""
     return load_base(

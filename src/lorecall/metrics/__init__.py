@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from lorecall.metrics.intervals import bootstrap_mean, paired_difference, standard_error
     from lorecall.metrics.overlap import persona_f1, persona_tokens, rouge
     from lorecall.metrics.paired import Resampled, holm, sign_flip_test
-    from lorecall.metrics.personal import PersonalGain, SwappedLosses, personal_gain
+    from lorecall.metrics.personal import (
+        PersonalGain,
+        Picked,
+        SwappedLosses,
+        personal_gain,
+        pick_own,
+    )
     from lorecall.metrics.registry import Answers, Metric, metrics, units
     from lorecall.metrics.scores import mean_scores, paired_scores, score_samples, signatures
 
@@ -27,6 +33,7 @@ __all__ = [
     "Answers",
     "Metric",
     "PersonalGain",
+    "Picked",
     "Resampled",
     "SwappedLosses",
     "accuracy",
@@ -41,6 +48,7 @@ __all__ = [
     "persona_f1",
     "persona_tokens",
     "personal_gain",
+    "pick_own",
     "raw_agreement",
     "rouge",
     "score_samples",

@@ -9,6 +9,7 @@ it is shown beside the gain over none.
 | i, j | people | |
 | L_i(M_j) | mean loss of i's test replies, read with j's memory, in nats per token | |
 | PG | personal gain of i: the mean over the others of L_i(M_j), less L_i(M_i) | |
+| gain of a reply | its loss with the shared memory alone, less that with the own one | |
 | AUC | share of (reply, other) in which the own memory's loss is the lower; ties count half | |
 """
 
@@ -183,4 +184,64 @@ def personal_gain(
         ranks=tuple(each.rank for each in people),
         n_memories=1 + min(len(each.others) for each in people),
         n_better=sum(each.own_less_shared < 0 for each in people),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """How often a person's own reply was told from other people's, out of how many queries.
+
+    Args:
+        right: How often it was picked.
+        of: From how many queries.
+        chance: The share that picking at random gets right.
+
+    Examples:
+        >>> from lorecall.metrics import Picked
+        >>> found = Picked(right=5, of=12, chance=1 / 8)
+        >>> found.right > found.of * found.chance
+        True
+    """
+
+    right: int
+    of: int
+    chance: float
+
+
+def pick_own(own: Sequence[Sequence[float]], shared: Sequence[Sequence[float]]) -> Picked:
+    """Pick, of several replies to each query, the one that gains most from a person's own memory.
+
+    What anyone might have said gains nothing from it. Where two gain alike, none is picked.
+
+    Args:
+        own: Losses with the own memory, in nats per token, the true reply's first in each row.
+            *Shape:* (queries, candidates)
+        shared: With the shared memory alone, or the base where there is none.
+            *Shape:* (queries, candidates)
+
+    Raises:
+        ConfigError: There is no query, nothing to choose from, or the shapes differ.
+
+    Examples:
+        >>> from lorecall.metrics import pick_own
+        >>> pick_own([(3.0, 3.4), (2.9, 3.1)], [(3.3, 3.5), (2.9, 3.2)])
+        Picked(right=1, of=2, chance=0.5)
+    """
+    shapes = {(len(mine), len(without)) for mine, without in zip(own, shared, strict=False)}
+    n_candidates = min((n for n, _ in shapes), default=0)
+    if len(own) != len(shared) or n_candidates < 2 or shapes != {(n_candidates, n_candidates)}:  # noqa: PLR2004
+        raise ConfigError(
+            "a reply is picked from among several, each read with both memories",
+            expected="as many losses of every query with one as with the other, two or more",
+            got=f"{len(own)} and {len(shared)} queries, {sorted(shapes)} candidates",
+            next_step="Read the same candidates with each.",
+        )
+    gains = (
+        [without - mine for mine, without in zip(*losses, strict=True)]
+        for losses in zip(own, shared, strict=True)
+    )
+    return Picked(
+        right=sum(true > max(others) for true, *others in gains),
+        of=len(own),
+        chance=1 / n_candidates,
     )

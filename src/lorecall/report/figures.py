@@ -4,174 +4,80 @@ The page's style sheet colours texts and grids, for the page may be light or dar
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
-from lorecall.core.text import plain
 from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
-from lorecall.report.words import SYSTEM_NAMES, counts_parameters, layer_ranges, theta_words
-from lorecall.search.records import Quartiles, Trial
+from lorecall.records import Interval
+from lorecall.report.words import (
+    SYSTEM_NAMES,
+    reference,
+)
 
 Figure = dict[str, object]
 Curve = Sequence[tuple[float, float]]
 
 # Okabe and Ito's palette, told apart with every kind of colour vision.
-GREY, BLUE, ORANGE = "#767676", "#0072B2", "#D55E00"
-_PALE_BLUE, _PALE_ORANGE = "rgba(0,114,178,0.4)", "rgba(213,94,0,0.4)"  # under whiskers
+GREY, BLUE, ORANGE, PURPLE = "#767676", "#0072B2", "#D55E00", "#CC79A7"
 _LINES: Mapping[RunSystem, tuple[str, str]] = {
-    "vanilla": (GREY, "dot"),
+    "base": (GREY, "dot"),
+    "shared": (GREY, "dot"),
+    "own": (ORANGE, "solid"),
     "default-lora": (BLUE, "dash"),
-    "memory": (ORANGE, "solid"),
+}
+_POINTS: Mapping[RunSystem, tuple[str, str]] = {
+    "own": (ORANGE, "circle"),
+    "other": (PURPLE, "square"),
+    "default-lora": (BLUE, "diamond"),
 }
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
-_TICK = 5
-_FEW_TRIALS = 10
-_OBJECTIVES = {
-    "loss": "validation loss",
-    "rougeL": "validation ROUGE-L",
-    "log2_parameters": "number of parameters",
-}
-_NOT_LAYERS = {"n_loras": "n", "rank": "r", "scaling": "scaling"}
 
 
-def pareto(result: RunResult) -> Figure:
-    """Draw every trial by loss and ROUGE-L, the front and the chosen one marked.
-
-    A front of three objectives is no line in a picture of two of them.
-    """
-    others, front, chosen = _kinds(result)
-    joined = "markers" if counts_parameters(result) else "lines+markers"
+def swapped(result: RunResult) -> Figure:
+    """Draw what the own memory and another's add to what is shared, in loss, with intervals."""
+    found: dict[RunSystem, Interval] = {
+        system: result.difference_to_shared[system]["loss"]
+        for system in _POINTS
+        if system in result.difference_to_shared
+    }
     data = [
-        _points(others, result, name="other trials", mode="markers")
-        | {"marker": {"color": GREY, "size": 9, "symbol": "circle-open"}},
-        _points(front, result, name="Pareto front", mode=joined)
-        | {"line": {"color": BLUE, "width": 2}, "marker": {"color": BLUE, "size": 10}},
-        _points(chosen, result, name="chosen", mode="markers")
-        | {"marker": {"color": ORANGE, "size": 17, "symbol": "star"}},
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": SYSTEM_NAMES[system],
+            "x": [loss.value],
+            "y": [SYSTEM_NAMES[system]],
+            "error_x": {
+                "type": "data",
+                "symmetric": False,
+                "array": [loss.high - loss.value],
+                "arrayminus": [loss.value - loss.low],
+                "color": _POINTS[system][0],
+            },
+            "marker": {"color": _POINTS[system][0], "symbol": _POINTS[system][1], "size": 12},
+            "customdata": [[loss.low, loss.high]],
+            "hovertemplate": "%{y}: %{x:+.3f} [%{customdata[0]:+.3f}, %{customdata[1]:+.3f}]"
+            "<extra></extra>",
+        }
+        for system, loss in found.items()
     ]
-    layout = _layout(x="validation loss (lower is better)", y="ROUGE-L (higher is better)")
+    without = SYSTEM_NAMES[reference(result)]
+    title = f"loss less {without}'s"
+    layout = layout_of(x=title, y="") | {"height": 110 + 45 * len(data), "showlegend": False}
+    layout["xaxis"] = {**axis(title), "zeroline": True, "zerolinecolor": GREY, "tickformat": "+.2f"}
+    layout["yaxis"] = {**axis(""), "autorange": "reversed", "ticks": ""}
     return {"data": data, "layout": layout}
 
 
-def hypervolume(result: RunResult) -> Figure:
-    """Draw how the front's hypervolume grew, trial by trial."""
-    trace = result.hypervolume.trace
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": list(range(1, len(trace) + 1)),
-        "y": list(trace),
-        "line": {"color": BLUE, "width": 2, "shape": "hv"},
-        "hovertemplate": "after %{x} trials: %{y:.3f}<extra></extra>",
-    }
-    layout = _layout(x="finished trials", y="hypervolume")
-    layout["xaxis"] = {**_axis("finished trials"), "rangemode": "tozero"}
-    if len(trace) <= _FEW_TRIALS:  # left alone, plotly puts ticks at halves
-        layout["xaxis"]["dtick"] = 1
-    layout["yaxis"] = {**_axis("hypervolume"), "rangemode": "tozero"}
-    if 0 < (initial := n_initial(result)) < len(trace):
-        layout |= _mark(initial + 0.5, "start ← → suggested")
-    return {"data": [line], "layout": {**layout, "showlegend": False}}
-
-
-def importance(result: RunResult) -> dict[str, Figure]:
-    """Draw the share of each input in an objective, a figure an objective."""
-    return {
-        _OBJECTIVES.get(objective, objective): _shares(quartiles)
-        for objective, quartiles in result.importance.items()
-    }
-
-
 def loss_curves(result: RunResult) -> Figure:
-    """Draw the validation loss while the default LoRA and the memory were trained."""
-    curves: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
-    trained = [curve for system, curve in curves.items() if system != "vanilla"]
-    if trained and "vanilla" not in curves:  # where every curve starts: the base, untrained
-        last = max(epoch for curve in trained for epoch, _ in curve)
-        curves = {"vanilla": ((0.0, trained[0][0][1]), (last, trained[0][0][1])), **curves}
+    """Draw the validation loss while the memory and its control were trained."""
+    trained: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
+    curves: dict[RunSystem, Curve] = dict(trained)
+    if trained:  # all start where nothing is trained: a level line
+        start = next(iter(trained.values()))[0][1]
+        last = max(epoch for curve in trained.values() for epoch, _ in curve)
+        curves = {reference(result): ((0.0, start), (last, start)), **trained}
     data = [_curve(system, curve) for system, curve in curves.items()]
-    data += [_lowest(curve) for curve in trained]
-    return {"data": data, "layout": _layout(x="epoch", y="validation loss")}
-
-
-def _kinds(result: RunResult) -> tuple[list[Trial], list[Trial], list[Trial]]:
-    """Return the trials off the front, those on it by their loss, and the chosen one."""
-    front = sorted((t for t in result.trials if t.on_front), key=lambda trial: trial.loss)
-    others = [t for t in result.trials if not t.on_front]
-    return others, front, [t for t in result.trials if t.number == result.chosen_trial]
-
-
-def n_initial(result: RunResult) -> int:
-    """Return how many trials came before the first suggestion; 0 when that is not known."""
-    search = result.settings.get("search")
-    initial = search.get("initial") if isinstance(search, dict) else None
-    return min(initial, len(result.trials)) if isinstance(initial, int) else 0
-
-
-def _points(trials: Sequence[Trial], result: RunResult, *, name: str, mode: str) -> Figure:
-    return {
-        "type": "scatter",
-        "name": name,
-        "mode": mode,
-        "x": [trial.loss for trial in trials],
-        "y": [trial.rouge_l for trial in trials],
-        "text": [_hover(trial, result) for trial in trials],
-        "hovertemplate": "%{text}<br>loss %{x:.3f}, ROUGE-L %{y:.2f}<extra></extra>",
-    }
-
-
-def _hover(trial: Trial, result: RunResult) -> str:
-    """Write a trial's number and its theta, as lines of HTML."""
-    theta = theta_words(trial.config, result.n_layers)
-    layers = layer_ranges(tuple(trial.config.modules_per_layer()))
-    size = f"<br>{trial.n_parameters:,} parameters" if counts_parameters(result) else ""
-    return f"trial {trial.number}<br>{theta}<br>layers {layers}{size}"
-
-
-def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
-    values = list(quartiles.values())
-    names = [_input_name(name) for name in quartiles]
-    bars = {
-        "type": "bar",
-        "x": names,
-        "y": [q.median for q in values],
-        "error_y": {
-            "type": "data",
-            "symmetric": False,
-            "array": [q.high - q.median for q in values],
-            "arrayminus": [q.median - q.low for q in values],
-            "color": GREY,
-            "thickness": 1,
-            "width": 2,
-        },
-        "customdata": [[q.low, q.high] for q in values],
-        "marker": {
-            "color": [_PALE_BLUE if name.isdecimal() else _PALE_ORANGE for name in names],
-            "line": {"color": [BLUE if name.isdecimal() else ORANGE for name in names], "width": 1},
-        },
-        "hovertemplate": "%{x}: %{y:.1%}, quartiles %{customdata[0]:.1%} to "
-        "%{customdata[1]:.1%}<extra></extra>",
-    }
-    wider = [name for name in names if name == "scaling"]
-    title = ", ".join(["layer, then n", "r", *wider]) if wider else "layer, then n and r"
-    layout = _layout(x=title, y="share")
-    ticks = [name for i, name in enumerate(names) if i % _TICK == 0 or not name.isdecimal()]
-    layout["xaxis"] = {
-        **_axis(title),
-        "type": "category",
-        "tickvals": ticks,
-        "tickangle": 0,
-        "showgrid": False,
-    }
-    layout["yaxis"] = {**_axis("share"), "tickformat": ".0%", "rangemode": "tozero"}
-    margin = {"l": 60, "r": 15, "t": 10, "b": 50}
-    return {"data": [bars], "layout": {**layout, "height": 245, "margin": margin}}
-
-
-def _input_name(name: str) -> str:
-    number = name.removeprefix("layer_")
-    if number != name and number.isdecimal():
-        return str(int(number))
-    return _NOT_LAYERS.get(name, escape(plain(name)))  # plotly takes tags in a label for its own
+    data += [_lowest(curve) for curve in trained.values()]
+    return {"data": data, "layout": layout_of(x="epoch", y="validation loss")}
 
 
 def _curve(system: RunSystem, curve: Curve) -> Figure:
@@ -179,7 +85,7 @@ def _curve(system: RunSystem, curve: Curve) -> Figure:
     return {
         "type": "scatter",
         "name": SYSTEM_NAMES[system],
-        "mode": "lines" if system == "vanilla" else "lines+markers",
+        "mode": "lines" if dash == "dot" else "lines+markers",
         "x": [epoch for epoch, _ in curve],
         "y": [loss for _, loss in curve],
         "line": {"color": color, "dash": dash, "width": 2},
@@ -200,29 +106,23 @@ def _lowest(curve: Curve) -> Figure:
     }
 
 
-def _mark(x: float, text: str) -> Figure:
-    """Draw an upright line with a word at its top."""
-    line = {"color": GREY, "width": 1, "dash": "dot"}
-    shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
-    note = {"x": x, "y": 1, "yref": "paper", "text": text, "showarrow": False}
-    return {"shapes": [shape], "annotations": [{**note, "yanchor": "bottom"}]}
-
-
-def _layout(*, x: str, y: str) -> Figure:
+def layout_of(*, x: str, y: str) -> Figure:
+    """Return how a figure is laid out whose axes have these titles."""
     return {
         "height": 380,
         "margin": {"l": 60, "r": 15, "t": 25, "b": 50},
         "font": {"family": _FONT, "size": 13},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "xaxis": _axis(x),
-        "yaxis": _axis(y),
+        "xaxis": axis(x),
+        "yaxis": axis(y),
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "hoverlabel": {"align": "left"},
     }
 
 
-def _axis(title: str) -> Figure:
+def axis(title: str) -> Figure:
+    """Return an axis of a title."""
     return {
         "title": {"text": title},
         "linecolor": "#9aa0a6",

@@ -11,7 +11,7 @@ from lorecall.core.files import write_text
 from lorecall.learning.result import RunResult
 from lorecall.metrics.registry import units
 from lorecall.records import InjectionConfig
-from lorecall.report import figures, words
+from lorecall.report import figures, search_figures, words
 from lorecall.report.pages import render_page
 
 _CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True}
@@ -39,13 +39,12 @@ def render(result: RunResult) -> str:
     """Make the page's HTML."""
     panels = [
         (objective, _chart(figure, f"importance-{i}"))
-        for i, (objective, figure) in enumerate(figures.importance(result).items())
+        for i, (objective, figure) in enumerate(search_figures.importance(result).items())
     ]
-    drawn = {
-        "pareto": figures.pareto(result),
-        "hypervolume": figures.hypervolume(result),
-        "curves": figures.loss_curves(result),
-    }
+    drawn = {"swapped": figures.swapped(result), "curves": figures.loss_curves(result)}
+    if result.hypervolume is not None:
+        drawn["pareto"] = search_figures.pareto(result)
+        drawn["hypervolume"] = search_figures.hypervolume(result)
     values = {
         "result": result,
         "words": words,
@@ -54,10 +53,11 @@ def render(result: RunResult) -> str:
         "charts": {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()},
         "panels": panels,
         "systems": words.scored_systems(result),
+        "reference": words.reference(result),
         "metrics": words.scored_metrics(result),
         "units": units(words.scored_metrics(result)),
         "factors": words.further_factors(result),
-        "n_initial": figures.n_initial(result),
+        "n_initial": search_figures.n_initial(result),
     }
     return render_page("report.html.j2", values)
 

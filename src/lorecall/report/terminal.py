@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lorecall.core.provenance import without_password
 from lorecall.core.text import plain
-from lorecall.learning.result import RunResult, RunSystem
+from lorecall.learning.result import SYSTEMS, RunResult
 from lorecall.metrics.registry import Metric, units
 from lorecall.records import Factor, InjectionConfig, Interval
 from lorecall.report.tables import TEXT_WIDTH, Cell, Column, FittingTable, facts
@@ -19,14 +19,20 @@ from lorecall.report.words import (
     SECONDS_NAMES,
     SYSTEM_NAMES,
     counted,
+    drawn_words,
     duration,
+    factor_words,
     final,
     flat,
     further_factors,
     layer_ranges,
+    meanings,
     moment,
+    personal_rows,
+    reference,
     scored_metrics,
     scored_systems,
+    shared_words,
     short_count,
     speaker,
     split_words,
@@ -52,20 +58,31 @@ _SETTINGS = (
 
 
 def score_table(result: RunResult) -> RenderableType:
-    """Show every system's scores with intervals, and the paired differences to vanilla."""
+    """Show every system's scores with intervals, and the paired differences to what is shared."""
     rows: list[list[Cell]] = []
     shown = scored_metrics(result)
     for system in scored_systems(result):
-        scores, difference = result.scores[system], result.difference_to_vanilla.get(system)
+        scores, difference = result.scores[system], result.difference_to_shared.get(system)
         rows += [[]] if rows else []
-        cells = [_score_cell(metric, scores[metric.key]) for metric in shown]
+        cells = [_score_cell(metric, scores.get(metric.key)) for metric in shown]
         rows.append([Text(SYSTEM_NAMES[system], style="bold"), *cells])
         if difference is not None:
-            cells = [_difference_cell(metric, difference[metric.key]) for metric in shown]
-            rows.append([Text("  vs vanilla", style="dim"), *cells])
+            cells = [_difference_cell(metric, difference.get(metric.key)) for metric in shown]
+            rows.append([Text(f"  vs {SYSTEM_NAMES[reference(result)]}", style="dim"), *cells])
     headings = ("", *(f" {metric.title} {metric.arrow}" for metric in shown))
     table = FittingTable(columns=[Column(heading=h) for h in headings], rows=rows, gap=1)
     return Group(table, Text(), *(Text(line, style="dim") for line in _score_notes(result)))
+
+
+def personal(result: RunResult) -> RenderableType:
+    """Show what of it is the person's own."""
+    table = facts(
+        (name, Text(value, style="bold").append(f"  {said}", style="not bold dim"))
+        for name, value, said in personal_rows(result)
+    )
+    if result.personal.gain is not None:
+        return table
+    return Group(table, Text("Nobody else's memory was read: --others 2 does it.", style="dim"))
 
 
 def layer_strip(config: InjectionConfig, n_layers: int) -> RenderableType:
@@ -98,16 +115,20 @@ class _Strip:
 def replies(result: RunResult) -> RenderableType:
     """Show the test queries, what was said before, and the true and the systems' responses."""
     blocks: list[RenderableType] = []
-    shown: tuple[RunSystem, ...] = ("vanilla", "memory")
     for i, reply in enumerate(result.replies):
         rows: list[tuple[str, Cell]] = [
             (speaker(turn), Text(plain(turn.text), style="dim")) for turn in reply.earlier
         ]
         rows += [("query", Text(plain(reply.query), style="bold")), ("true", reply.truth)]
-        answers = {name: reply.responses[name] for name in shown if name in reply.responses}
-        rows += [(name, plain(answer) or "(nothing)") for name, answer in answers.items()]
+        rows += [
+            (SYSTEM_NAMES[name], plain(reply.responses[name]) or "(nothing)")
+            for name in SYSTEMS
+            if name in reply.responses
+        ]
         blocks.append(Padding(facts(rows), (int(i > 0), 0, 0, 0)))
-    return Group(*blocks) if blocks else Text("no test query was kept")
+    if not blocks:
+        return Text("no test query was kept")
+    return Group(*blocks, Text(), Text(drawn_words(result), style="dim"))
 
 
 def trial_table(result: RunResult, trials: Sequence[Trial] | None = None) -> RenderableType:
@@ -129,28 +150,42 @@ def trial_table(result: RunResult, trials: Sequence[Trial] | None = None) -> Ren
 
 def summary(result: RunResult, folder: str | Path | None = None) -> RenderableType:
     """Show everything a person wants to know after a run."""
-    shown = [t for t in result.trials if t.on_front or t.number == result.chosen_trial]
-    trials = counted(len(result.trials), "trial")
-    ended = f"The search ended because {plain(result.hypervolume.stopped)}. {final(result)}"
     return Group(
         _about(result),
-        *_section("Where the memory is (theta)", layer_strip(result.config, result.n_layers)),
         *_section("Scores on the test samples", score_table(result)),
+        *_section("What is the person's own", personal(result)),
         *_section("Replies to test queries", replies(result)),
-        *_section(f"Pareto front of {trials}, validation samples", trial_table(result, shown)),
-        Text(ended.strip(), style="dim"),
-        *_section("Settings", _settings(result)),
         *_section("Sizes and times", _sizes(result)),
+        *_section("Where the memory is (theta)", layer_strip(result.config, result.n_layers)),
+        *_search(result),
+        *_section("Settings", _settings(result)),
         *_section("Where everything is", _places(result, folder)),
     )
 
 
-def _score_cell(metric: Metric, interval: Interval) -> Text:
+def _search(result: RunResult) -> tuple[RenderableType, ...]:
+    """Show the front of a search, if there was one, and why it ended."""
+    if result.hypervolume is None:
+        return ()
+    shown = [t for t in result.trials if t.on_front or t.number == result.chosen_trial]
+    trials = counted(len(result.trials), "trial")
+    ended = f"The search ended because {plain(result.hypervolume.stopped)}. {final(result)}"
+    return (
+        *_section(f"Pareto front of {trials}, validation samples", trial_table(result, shown)),
+        Text(ended.strip(), style="dim"),
+    )
+
+
+def _score_cell(metric: Metric, interval: Interval | None) -> Text:
+    if interval is None:
+        return Text(" -")
     cell = Text(f" {metric.value(interval):>6}\n")
     return cell.append(metric.bounds(interval), style="dim")
 
 
-def _difference_cell(metric: Metric, interval: Interval) -> Text:
+def _difference_cell(metric: Metric, interval: Interval | None) -> Text:
+    if interval is None:
+        return Text(" -")
     verdict = metric.verdict(interval)
     cell = Text(f" {metric.value(interval, sign=True):>6}")
     cell.append(" *" if verdict else "", style=_VERDICT_STYLE[verdict])
@@ -158,6 +193,7 @@ def _difference_cell(metric: Metric, interval: Interval) -> Text:
 
 
 def _score_notes(result: RunResult) -> Iterable[str]:
+    yield from (f"{name}: {meaning}" for name, meaning in meanings(result))
     yield "↓ lower is better, ↑ higher is better"
     yield units(scored_metrics(result))
     yield f"[ ] 95% bootstrap interval, {counted(result.split.get('test', 0), 'test sample')}"
@@ -209,6 +245,7 @@ def _about(result: RunResult) -> Table:
             ("user", result.user),
             ("dataset", result.dataset),
             ("base model", result.model),
+            ("shared memory", shared_words(result)),
             ("samples", split_words(result.split)),
             ("finished", moment(result.finished_at)),
         ]
@@ -222,16 +259,16 @@ def _settings(result: RunResult) -> Table:
 
 def _sizes(result: RunResult) -> Table:
     rows = [(name.replace("_", " "), f"{n:,}") for name, n in result.sizes.items()]
+    rows.append(("factor", factor_words(result)))
     rows += [(SECONDS_NAMES.get(name, name), duration(s)) for name, s in result.seconds.items()]
     return facts(rows)
 
 
 def _places(result: RunResult, folder: str | Path | None) -> Table:
-    storage = without_password(result.storage)
-    if folder is None:
-        return facts([("trials", storage)])
-    files = {"result": "result.json", "memory": "memory"}
-    if "://" not in storage:  # a file in the folder
-        files["trials"] = storage
-    rows = [(name, str(Path(folder) / file)) for name, file in files.items()]
-    return facts(rows if "trials" in files else [*rows, ("trials", storage)])
+    files = {"result": "result.json", "memory": "memory"} if folder is not None else {}
+    rows = [(name, str(Path(folder or "") / file)) for name, file in files.items()]
+    if result.storage is not None:
+        storage = without_password(result.storage)
+        in_folder = folder is not None and "://" not in storage
+        rows.append(("trials", str(Path(folder or "") / storage) if in_folder else storage))
+    return facts(rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import get_args
 
@@ -12,15 +13,33 @@ from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import Factor, InjectionConfig, Interval, Turn
 
 SYSTEM_NAMES: Mapping[RunSystem, str] = MappingProxyType(
-    {"vanilla": "vanilla", "default-lora": "default LoRA", "memory": "memory"}
+    {
+        "base": "base",
+        "shared": "shared",
+        "own": "own",
+        "other": "another's",
+        "default-lora": "default LoRA",
+    }
 )
+SYSTEM_MEANINGS: Mapping[RunSystem, str] = MappingProxyType(
+    {
+        "base": "the model as it was shipped.",
+        "shared": "the base with what many consenting people's chats taught it, merged into its"
+        " weights: nothing of this person.",
+        "own": "this person's memory on top of that: what their own training part taught.",
+        "other": "another person's memory in its place, made alike: the same text, the wrong"
+        " person.",
+        "default-lora": "the control of the search: all layers, rank 8, none searched.",
+    }
+)
+"""What each system is, in one sentence."""
 SECONDS_NAMES: Mapping[str, str] = MappingProxyType(
     {
-        "search": "search, its trials included",
-        "suggest": "suggesting the next trial",
-        "train": "training, all of it",
+        "own": "making this memory",
+        "others": "making other people's, to compare",
+        "search": "searching, its trials included",
+        "default-lora": "making the default LoRA",
         "evaluate": "reading and replying",
-        "length": "fitting the length of replies",
         "total": "total",
     }
 )
@@ -40,9 +59,9 @@ def percent(share: Interval) -> str:
 
 
 def scored_metrics(result: RunResult) -> tuple[Metric, ...]:
-    """Return the metrics that every system of a run has."""
-    known = metrics().items()
-    return tuple(m for key, m in known if all(key in scores for scores in result.scores.values()))
+    """Return the metrics of every system; other people's memories are read for the loss alone."""
+    whole = [scores for system, scores in result.scores.items() if system != "other"]
+    return tuple(m for key, m in metrics().items() if all(key in scores for scores in whole))
 
 
 def speaker(turn: Turn) -> str:
@@ -53,6 +72,72 @@ def speaker(turn: Turn) -> str:
 def scored_systems(result: RunResult) -> tuple[RunSystem, ...]:
     """Name the systems that have scores, in their usual order."""
     return tuple(system for system in SYSTEMS if system in result.scores)
+
+
+def reference(result: RunResult) -> RunSystem:
+    """Name the system that others are compared with: the shared memory alone, or the base."""
+    return "shared" if "shared" in result.scores else "base"
+
+
+def meanings(result: RunResult) -> tuple[tuple[str, str], ...]:
+    """Return the name of each system and what it is, in a sentence."""
+    return tuple((SYSTEM_NAMES[each], SYSTEM_MEANINGS[each]) for each in scored_systems(result))
+
+
+def shared_words(result: RunResult) -> str:
+    """Name the shared memory under it, without the folder that it is in; `none` without one."""
+    return "none" if result.shared is None else PurePath(result.shared).name
+
+
+def signed(interval: Interval) -> str:
+    """Write a difference of losses and its interval; a star where it excludes zero."""
+    star = " *" if interval.excludes_zero else ""
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]{star}"
+
+
+def personal_rows(result: RunResult) -> tuple[tuple[str, str, str], ...]:
+    """Return what is the person's own: a name, a number, and what it says."""
+    found, without = result.personal, SYSTEM_NAMES[reference(result)]
+    rows = [
+        (
+            f"own less {without}",
+            signed(found.own_less_shared),
+            f"what the memory adds to {without}, in loss; below 0 it helps",
+        )
+    ]
+    if found.gain is not None:
+        said = "by how much other people's memories read the same replies worse"
+        rows.append(("personal gain", signed(found.gain), said))
+    if found.rank is not None and found.of is not None:
+        said = "the place of the own memory among everyone's, by loss"
+        rows.append(("rank", f"{found.rank} of {found.of}", said))
+    if found.auc is not None:
+        said = "of single replies prefer the own memory to another's; half would be chance"
+        rows.append(("replies", f"{found.auc:.0%}", said))
+    if (picked := found.which_of_eight) is not None:
+        n = round(1 / picked.chance)
+        by_chance = f"{picked.of * picked.chance:.1f} by chance"
+        said = f"times the true reply was told from {n - 1} of other people's ({by_chance})"
+        rows.append(("which is theirs", f"{picked.right} of {picked.of}", said))
+    return tuple(rows)
+
+
+def factor_words(result: RunResult) -> str:
+    """Say what the memory was multiplied by; 0 is to say that nothing of the person was found."""
+    if result.factor == 0:
+        return "0: on the validation part nothing personal helped, so the memory adds nothing"
+    return f"{result.factor:g}, by which validation multiplied it"
+
+
+def drawn_words(result: RunResult) -> str:
+    """Say how the replies that are shown were decoded."""
+    options = ", ".join(f"{plain(name)} {value:g}" for name, value in result.drawn.items())
+    return f"Replies are drawn ({options}), the same draws for all; metrics are of the likeliest."
+
+
+def sentence(text: str) -> str:
+    """Begin a text with a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def counted(n: int, noun: str) -> str:
@@ -77,7 +162,7 @@ def further_factors(result: RunResult) -> tuple[Factor, ...]:
 
 def counts_parameters(result: RunResult) -> bool:
     """Whether the front has few parameters as a third objective."""
-    return len(result.hypervolume.reference) > 2  # noqa: PLR2004 - loss and ROUGE-L
+    return bool(result.hypervolume and len(result.hypervolume.reference) > 2)  # noqa: PLR2004 - loss and ROUGE-L
 
 
 def final(result: RunResult) -> str:
