@@ -69,7 +69,7 @@ class LanguageModel:
 
     Attributes:
         weights_hash: Hash of the weights as they were shipped.
-        shared: The shared memory that is merged into them, if one is (`lorecall.lm.merge`).
+        shared: The shared memory that is merged into them, if one is (`lorecall.lm.merging`).
         max_rank: The largest rank a module can have on the family's default linears.
         format_reason: Why its number format was taken; empty where it was not loaded.
         has_fast_path: Whether this family has a fast path; else transformers' own forward pass does

@@ -22,7 +22,7 @@ from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseAt, LanguageModel, SharedName
 from lorecall.lm.device import DTypeName
-from lorecall.lm.merge import merge
+from lorecall.lm.merging import merge
 from lorecall.memory.artefact import (
     MANIFEST_FILE,
     Artefact,
@@ -152,7 +152,7 @@ class SharedMemory(Artefact[SharedManifest]):
         what is learnt is in few directions.
 
         Args:
-            rank: What is left of each pair; where it has no more, it stays as it is.
+            rank: What is left of each module; where it has no more, it stays as it is.
 
         Examples:
             >>> from lorecall.memory import SharedMemory
@@ -162,15 +162,16 @@ class SharedMemory(Artefact[SharedManifest]):
         """
         if rank >= self.config.rank:
             return self
+        theta = replace(self.config, rank=rank)
         tensors: dict[str, Tensor] = {}
         for key in (name.removesuffix(".down") for name in self.tensors if name.endswith(".down")):
+            kept = theta.ranks()[int(key.split(".")[1])]
             down, up = (self.tensors[f"{key}.{half}"].float() for half in ("down", "up"))
             across, triangle = torch.linalg.qr(down.T)
             left, sizes, right = torch.linalg.svd(up @ triangle.T, full_matrices=False)
-            root = sizes[:rank].sqrt()
-            tensors[f"{key}.down"] = root[:, None] * (right @ across.T)[:rank]
-            tensors[f"{key}.up"] = left[:, :rank] * root
-        theta = replace(self.config, rank=rank)
+            root = sizes[:kept].sqrt()
+            tensors[f"{key}.down"] = root[:, None] * (right @ across.T)[:kept]
+            tensors[f"{key}.up"] = left[:, :kept] * root
         return self.of(self.manifest.model_copy(update={"theta": theta}), tensors)
 
     def merge_into(self, base: LanguageModel, *, name: str) -> None:
