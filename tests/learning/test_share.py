@@ -70,13 +70,25 @@ def test_it_is_stored_as_it_is_returned(crowd: Path, tmp_path: Path) -> None:
 
 def test_theta_is_that_of_the_settings(crowd: Path, tmp_path: Path) -> None:
     """Every layer; no more rank than the base has."""
-    settings = ShareSettings(replies=40, valid=8, rank=96, scaling=2.0)
+    settings = ShareSettings(replies=40, valid=8, rank=96, kept_rank=96, scaling=2.0)
     shared = share_learn(
         str(crowd), out=tmp_path / "s", consent=CONSENT, base=tiny_base, settings=settings
     )
     assert shared.config.layers == (0, 1, 2)
     assert (shared.config.rank, shared.config.scaling) == (tiny_base().max_rank, 2.0)
     assert shared.manifest.recipe.settings == settings.train
+
+
+def test_it_is_cut_to_what_is_kept(crowd: Path, tmp_path: Path) -> None:
+    """The recipe has the rank that was trained, the memory the one that is left."""
+    settings = ShareSettings(replies=40, valid=8, rank=4, kept_rank=1)
+    shared = share_learn(
+        str(crowd), out=tmp_path / "s", consent=CONSENT, base=tiny_base, settings=settings
+    )
+    assert (shared.config.rank, shared.manifest.recipe.thetas[0].rank) == (1, 4)
+    kept = SharedMemory.load(tmp_path / "s")
+    kept.merge_into(tiny_base(), name="s")
+    assert kept.sha256 == shared.sha256
 
 
 def test_someone_is_told(crowd: Path, tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +16,7 @@ from safetensors.torch import load_file
 
 from lorecall.core.files import sha256_of
 from lorecall.errors import ArtefactError, ModelError
+from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseAt, LanguageModel, SharedName
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory import shared as module
@@ -147,6 +150,52 @@ class TestRoundTrip:
         with pytest.raises(OSError, match="File too large"):
             made.save(tmp_path / "m")
         assert list(tmp_path.iterdir()) == []
+
+
+class TestCut:
+    """The nearest of a lower rank."""
+
+    @pytest.mark.parametrize("rank", [1, 3])
+    @pytest.mark.parametrize("n_loras", [3, 5], ids=["one each", "two in some"])
+    def test_it_is_the_largest_singular_values(
+        self, make_shared: MakeShared, fill: Callable[..., object], rank: int, n_loras: int
+    ) -> None:
+        """Numpy's, of each update, to what bf16 rounds; where a layer has two modules, of both."""
+        base, one = tiny_base(), make_shared(tiny_base())
+        theta = replace(one.config, n_loras=n_loras)
+        injection = Injection(base, theta)
+        fill(injection)
+        whole = SharedMemory.of(
+            one.manifest.model_copy(update={"theta": theta}), injection.tensors()
+        )
+        cut = whole.cut(rank)
+        assert cut.config == replace(theta, rank=rank)
+        Injection.of(base, cut)  # the pairs are theta's
+        for key in {name.rpartition(".")[0] for name in whole.tensors}:
+            update, nearest = (
+                (m.tensors[f"{key}.up"].float() @ m.tensors[f"{key}.down"].float()).numpy()
+                for m in (whole, cut)
+            )
+            left, sizes, right = np.linalg.svd(update)
+            n = cut.config.ranks()[int(key.split(".")[1])]
+            expected = (left[:, :n] * sizes[:n]) @ right[:n]
+            assert np.abs(nearest - expected).max() <= 0.02 * np.abs(expected).max()
+
+    @pytest.mark.parametrize("rank", [4, 32])
+    def test_no_more_than_there_is(
+        self, bare: LanguageModel, make_shared: MakeShared, rank: int
+    ) -> None:
+        """It stays as it is."""
+        one = make_shared(bare)
+        assert one.cut(rank) is one
+
+    def test_it_is_another_one(self, bare: LanguageModel, make_shared: MakeShared) -> None:
+        """Of another hash, with the same donors."""
+        one = make_shared(bare)
+        cut = one.cut(2)
+        assert cut.sha256 != one.sha256
+        assert cut.manifest.donors == one.manifest.donors
+        assert cut.n_parameters == one.n_parameters / 2
 
 
 class TestRefusals:

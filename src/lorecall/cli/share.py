@@ -169,7 +169,7 @@ def _naming_lines(people: Mapping[str, str]) -> Generator[None]:
 
 
 def _facts(shared: "SharedMemory") -> dict[str, object]:
-    value = shared.manifest.model_dump(mode="json")
+    value: dict[str, object] = shared.manifest.model_dump(mode="json")
     donors = shared.manifest.donors
     value["donors"] = {"people": len(donors.people), "samples": len(donors.samples)}
     return value | {"n_parameters": shared.n_parameters, "bytes": shared.n_bytes}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lorecall.lm.device import DTypeName, choose_compute, cpu_name, machine_name, set_threads
     from lorecall.lm.families.family import linear_shape
     from lorecall.lm.families.tiny import tiny_base
-    from lorecall.lm.merge import merge
+    from lorecall.lm.merging import merge
     from lorecall.lm.prompts import Encoded, PromptFormat, format_for
     from lorecall.lm.sampling import GreedyChooser
 

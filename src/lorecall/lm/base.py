@@ -72,7 +72,7 @@ class LanguageModel:
 
     Attributes:
         weights_hash: Hash of the weights as they were shipped.
-        shared: The shared memory that is merged into them, if one is (`lorecall.lm.merge`).
+        shared: The shared memory that is merged into them, if one is (`lorecall.lm.merging`).
         directions: What it taught in which directions, `layers.{layer}.{linear}` -> those of the
             inputs and of the outputs, the largest first: what a core mixes. Empty without one.
         max_rank: The largest rank a module can have on the family's default linears.

@@ -22,7 +22,7 @@ from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import BaseAt, LanguageModel, SharedName
 from lorecall.lm.device import DTypeName
-from lorecall.lm.merge import merge
+from lorecall.lm.merging import merge
 from lorecall.memory.artefact import (
     MANIFEST_FILE,
     Artefact,
@@ -153,7 +153,7 @@ class SharedMemory(Artefact[SharedManifest]):
         the columns of B at right angles, the largest first.
 
         Args:
-            rank: What is left of each pair, where it has more.
+            rank: What is left of each module, where it has more.
 
         Examples:
             >>> from lorecall.memory import SharedMemory
@@ -161,15 +161,16 @@ class SharedMemory(Artefact[SharedManifest]):
             >>> shared.config.rank, shared.cut(1).config.rank
             (2, 1)
         """
+        theta = replace(self.config, rank=min(rank, self.config.rank))
         tensors: dict[str, Tensor] = {}
         for key in (name.removesuffix(".down") for name in self.tensors if name.endswith(".down")):
+            kept = theta.ranks()[int(key.split(".")[1])]
             down, up = (self.tensors[f"{key}.{half}"].float() for half in ("down", "up"))
             across, triangle = torch.linalg.qr(down.T)
             left, sizes, right = torch.linalg.svd(up @ triangle.T, full_matrices=False)
-            root = sizes[:rank].sqrt()
-            tensors[f"{key}.down"] = root[:, None] * (right @ across.T)[:rank]
-            tensors[f"{key}.up"] = left[:, :rank] * root
-        theta = replace(self.config, rank=min(rank, self.config.rank))
+            root = sizes[:kept].sqrt()
+            tensors[f"{key}.down"] = root[:, None] * (right @ across.T)[:kept]
+            tensors[f"{key}.up"] = left[:, :kept] * root
         return self.of(self.manifest.model_copy(update={"theta": theta}), tensors)
 
     def merge_into(self, base: LanguageModel, *, name: str) -> None:

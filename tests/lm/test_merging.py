@@ -15,7 +15,7 @@ from lorecall.lm.base import BaseAt, LanguageModel, SharedName
 from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.hooks import acting
-from lorecall.lm.merge import merge
+from lorecall.lm.merging import merge
 from lorecall.lm.prompts import Encoded
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import export_peft
