@@ -66,7 +66,7 @@ def test_every_token_has_the_kind_of_its_word(layout: PromptFormat) -> None:
 
 
 def test_a_word_is_judged_whole(layout: PromptFormat) -> None:
-    """ "Theatre" holds a stop word and is none; a curly apostrophe is one; case does not count."""
+    """A word that holds a stop word is none; a curly apostrophe is one; case does not count."""
     assert {*token_kinds(layout, "theatre")} == {"content", "end"}
     assert {*token_kinds(layout, "DON\u2019T")} == {"function", "end"}
     assert {*token_kinds(layout, "?!... :)")} == {"mark", "end"}
