@@ -47,6 +47,11 @@ class About:
         """Whether it searches only a part of the space: a row of Table 5."""
         return self.searches not in (None, "none", "paper")
 
+    @property
+    def is_swappable(self) -> bool:
+        """Whether all it knows of a person is a memory, which another person's can stand for."""
+        return self.trains and not self.notes
+
     def with_retrieval(self) -> "About":
         """Return what this system is together with retrieval, its memory the same."""
         return replace(
