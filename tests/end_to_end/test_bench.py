@@ -14,8 +14,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lorecall.cli.app import app
+from lorecall.data.donors import draw_donors
 from lorecall.errors import ConfigError, DataError, LorecallError, RunError
 from lorecall.lm.device import cpu_name
+from lorecall.memory.shared import SharedMemory, load_base
+from lorecall.records import default_lora
+from lorecall.settings import TrainSettings
+from lorecall.train.fit import fit_shared
+from made_up import write_crowd
 
 Command = Callable[..., list[str]]
 SYSTEMS = ("vanilla", "retrieval", "default-lora", "personal", "memory", "memory-with-retrieval")
@@ -258,6 +264,46 @@ def test_a_bench_needs_a_folder() -> None:
     result = invoke("bench", "--preset", "smoke")
     assert isinstance(result.exception, ConfigError)
     assert "--out DIR" in str(result.exception)
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
+    """Return a shared memory of a crowd, for the base of these tests."""
+    folder = tmp_path_factory.mktemp("shared")
+    base = load_base(str(model_folder), shared="none", device="cpu")
+    shared = fit_shared(
+        default_lora(base.n_layers),
+        draw_donors(str(write_crowd(folder / "crowd.jsonl")), n_replies=40, n_valid=8),
+        base,
+        settings=TrainSettings(max_epochs=1, learning_rate=1e-2, max_response_tokens=16),
+        consent="they were made up",
+    )
+    shared.save(folder / "crowd")
+    return folder / "crowd"
+
+
+def test_all_systems_stand_on_the_shared_memory(
+    tmp_path: Path, bench_command: Command, shared_folder: Path, finished: Path
+) -> None:
+    """The tables name it; the bare base's losses are kept beside; on another it is another bench."""
+    out = tmp_path / "on-shared"
+    given = ("--systems", "vanilla,personal", "--workers", "2")
+    on_it = ("--set", f"base.shared={shared_folder}")
+    result = invoke(*bench_command(out, *given, *on_it))
+    assert result.exit_code == 0, result.output
+    shared = json.loads((out / "run.json").read_text())["shared"]
+    assert shared == {"name": "crowd", "sha256": SharedMemory.load(shared_folder).sha256}
+    assert f"Shared memory: crowd ({shared['sha256'][:12]})" in (out / "bench.md").read_text()
+    bare, ours = losses(finished), losses(out)
+    assert ours["ada", "vanilla"] != pytest.approx(bare["ada", "vanilla"], abs=0.1)
+    for line in (out / "swaps.jsonl").read_text().splitlines():
+        swap = json.loads(line)
+        alone = swap["cell"]["user"], "vanilla"
+        assert swap["losses"]["shared"] == pytest.approx(ours[alone], abs=0.03)
+        assert swap["losses"]["base"] == pytest.approx(bare[alone], abs=0.03)
+    again = invoke(*bench_command(out, *given))
+    assert isinstance(again.exception, RunError)
+    assert "base_fingerprint" in str(again.exception)
 
 
 def memory_of(bench: Path, user: str) -> Path:
