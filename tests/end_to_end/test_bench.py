@@ -285,7 +285,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) 
 def test_all_systems_stand_on_the_shared_memory(
     tmp_path: Path, bench_command: Command, shared_folder: Path, finished: Path
 ) -> None:
-    """The tables name it; the bare base's losses are kept beside; on another it is another bench."""
+    """The tables name it, the bare base is read beside it, and another is another bench."""
     out = tmp_path / "on-shared"
     given = ("--systems", "vanilla,personal", "--workers", "2")
     on_it = ("--set", f"base.shared={shared_folder}")
