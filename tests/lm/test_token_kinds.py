@@ -11,9 +11,9 @@ from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.token_kinds import KINDS, token_kinds
 from lorecall.records import Sample
 
-TEXT = "I don't like the sea, Bob! \N{WAVING HAND SIGN} caf\u00e9s"
+TEXT = "I don't sail the sea, Bob! \N{WAVING HAND SIGN} caf\u00e9s"
 PIECES = (
-    *("\u2581I", "\u2581don", "'", "t", "\u2581", "like", "\u2581the", "\u2581sea", ",", "\u2581B"),
+    *("\u2581I", "\u2581don", "'", "t", "\u2581", "sail", "\u2581the", "\u2581sea", ",", "\u2581B"),
     *("ob", "!", "\u2581caf", "\u00e9", "s", "<unk>", "</s>"),
 )
 
@@ -59,7 +59,7 @@ def test_every_token_has_the_kind_of_its_word(layout: PromptFormat) -> None:
     counted = {kind: kinds.count(kind) for kind in KINDS}
     spaces = str.maketrans({"\u2581": "", "\u0120": ""})
     assert said["function"].translate(spaces) == "Idon'tthe"
-    assert said["content"].translate(spaces).startswith("likeseaBobcaf")
+    assert said["content"].translate(spaces).startswith("sailseaBobcaf")
     assert said["mark"].translate(spaces).startswith(",!")
     assert counted["end"] == 1
     assert min(counted.values()) > 0
