@@ -2,7 +2,7 @@
 
 Every system of `lorecall bench` is made for every person from a short history (the newest
 samples), trained as a bench trains it; the memory after a search of two trials. What is looked for
-is told in `lorecall.systems.canaries` and `lorecall.systems.isolation`.
+is told in `lorecall.systems.canary` and `lorecall.systems.isolation`.
 
 With `--share-replies N` a shared memory of N replies of other people is learnt first, with secrets
 planted in twenty of them, and stands under everyone's systems; it is asked for all secrets itself,

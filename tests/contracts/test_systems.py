@@ -22,7 +22,7 @@ from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings, preset
 from lorecall.systems.about import About
-from lorecall.systems.canaries import canaries, plant, plant_in_donors
+from lorecall.systems.canary import canaries, plant, plant_in_donors
 from lorecall.systems.catalog import make_system, system_names
 from lorecall.systems.contract import Budget, Fitted, Person, System
 from lorecall.systems.fitting import MatchingRecall, fitted

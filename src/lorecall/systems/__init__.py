@@ -12,7 +12,7 @@ from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lorecall.systems.about import About
-    from lorecall.systems.canaries import Donated, canaries, plant_in_donors
+    from lorecall.systems.canary import Donated, canaries, plant_in_donors
     from lorecall.systems.catalog import Entry, make_system, system_names, systems
     from lorecall.systems.contract import Budget, Fitted, Person, System
     from lorecall.systems.isolation import (

@@ -30,7 +30,7 @@ from lorecall.metrics.intervals import bootstrap_mean
 from lorecall.records import History, Interval, Sample
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
-from lorecall.systems.canaries import (
+from lorecall.systems.canary import (
     CONVERSATION,
     QUESTION,
     Donated,
