@@ -110,7 +110,7 @@ def fingerprint(fit: Fitted, person: Person) -> str:
     for sample in probes(person):
         digest.update(repr(responder.encode(sample).prompt).encode())
     for name, tensor in sorted((responder.memory.tensors if responder.memory else {}).items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
+        digest.update(name.encode() + tensor.float().numpy().tobytes())
     return digest.hexdigest()
 
 
