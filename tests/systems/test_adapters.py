@@ -66,8 +66,8 @@ def test_the_personal_one_is_of_the_settings_design(
     assert memory.manifest.recipe.thetas == (memory.config,)
     whole = PersonalMemory(settings=preset("laptop"))
     assert len(memory_of(whole, person, base).config.layers) == base.n_layers
-    assert PersonalMemory.about.is_memory
-    assert not PersonalMemory.about.is_ablation
+    assert whole.about.is_memory
+    assert not whole.about.is_ablation
 
 
 def test_the_largest_is_all_that_a_search_may_take(make_person: MakePerson) -> None:

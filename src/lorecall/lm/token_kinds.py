@@ -14,8 +14,11 @@ from lorecall.metrics.overlap import stop_words
 TokenKind = Literal["content", "function", "mark", "end"]
 """Words that say something; function words; punctuation, emoji and the like; the end of a reply."""
 KINDS: tuple[TokenKind, ...] = get_args(TokenKind)
+MARK: TokenKind = "mark"
 
 _WORD = re.compile(r"\w(?:[\w']*\w)?")
+_Word = tuple[int, int, TokenKind]
+"""Where a word begins and ends, and its kind."""
 _APOSTROPHES = str.maketrans("\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}", "''")
 
 
@@ -34,24 +37,26 @@ def token_kinds(layout: PromptFormat, response: str) -> tuple[TokenKind, ...]:
         return ()
     text = layout.plain(response)
     spans = layout.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    words = [
+    words: list[_Word] = [
         (*found.span(), _kind_of(found.group()))
         for found in _WORD.finditer(text.translate(_APOSTROPHES))
     ]
     kinds = [_kind_at(start, end, text, words) for start, end in spans["offset_mapping"]]
-    return (*kinds, "end")[: layout.max_response_tokens]
+    kinds.append("end")
+    return tuple(kinds[: layout.max_response_tokens])
 
 
 def _kind_of(word: str) -> TokenKind:
     return "function" if word.lower() in stop_words() else "content"
 
 
-def _kind_at(
-    start: int, end: int, text: str, words: Sequence[tuple[int, int, TokenKind]]
-) -> TokenKind:
+def _kind_at(start: int, end: int, text: str, words: Sequence[_Word]) -> TokenKind:
     """Return the kind of the word that most of a span is of; a space is of the word it precedes."""
     if start < end and not text[start:end].strip():
         start, end = end, end + 1
-    shared = [(min(end, last) - max(start, first), kind) for first, last, kind in words]
-    most = max(shared, key=lambda each: each[0], default=(0, "mark"))
-    return most[1] if most[0] > 0 else "mark"
+    most, found = 0, MARK
+    for first, last, kind in words:
+        shared = min(end, last) - max(start, first)
+        if shared > most:
+            most, found = shared, kind
+    return found

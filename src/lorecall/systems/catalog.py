@@ -17,7 +17,7 @@ from lorecall.records import Searched
 from lorecall.settings import LearnSettings
 from lorecall.systems.about import About
 from lorecall.systems.contract import System
-from lorecall.systems.personal import PersonalMemory
+from lorecall.systems.personal import ABOUT, PersonalMemory
 from lorecall.systems.retrieval import WithRetrieval
 from lorecall.systems.searched import SearchedMemory, about_memory
 
@@ -137,9 +137,7 @@ def _fixed(system: System) -> Entry:
 
 
 def _personal() -> Entry:
-    return Entry(
-        about=PersonalMemory.about, make=lambda settings, _folder: PersonalMemory(settings=settings)
-    )
+    return Entry(about=ABOUT, make=lambda settings, _folder: PersonalMemory(settings=settings))
 
 
 def _memory(space: Searched) -> Entry:

@@ -4,7 +4,6 @@ The design is the settings' (`design.rank`, `design.scaling`, `design.layers`).
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from lorecall.lm.base import LanguageModel
 from lorecall.settings import LearnSettings
@@ -12,18 +11,24 @@ from lorecall.systems.about import PERSONAL, About
 from lorecall.systems.contract import Budget, Fitted, Person
 from lorecall.systems.fitting import trained
 
+ABOUT = About(
+    name=PERSONAL,
+    title="what `lorecall learn` makes: a memory of one design, without a search",
+    trains=True,
+    searches="none",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalMemory:
     """A memory of the design, on whatever base there is."""
 
-    about: ClassVar[About] = About(
-        name=PERSONAL,
-        title="what `lorecall learn` makes: a memory of one design, without a search",
-        trains=True,
-        searches="none",
-    )
     settings: LearnSettings
+
+    @property
+    def about(self) -> About:
+        """What it is."""
+        return ABOUT
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Train it on the person's own pairs."""
