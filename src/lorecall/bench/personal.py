@@ -133,7 +133,9 @@ def _row(
     }
     parts["met"] = part(lambda reading: _to_partner(reading, new=False))
     parts["new"] = part(lambda reading: _to_partner(reading, new=True))
-    known = {name: each for name, each in parts.items() if each is not None}
+    known: dict[Part, PersonalPart] = {
+        name: each for name, each in parts.items() if each is not None
+    }
     return None if whole is None else PersonalRow(system=system, whole=whole, parts=known)
 
 

@@ -132,7 +132,10 @@ class Swapping:
         losses = self._read(cell, samples)
         form = format_for(self.base, settings.learn.train)
         kinds = [token_kinds(form, sample.response) for sample in samples]
-        places = {kind: [_places(each, kind) for each in kinds] for kind in KINDS}
+        by_kind: dict[TokenKind, SwappedLosses] = {}
+        for kind in KINDS:
+            if any(places := [_places(each, kind) for each in kinds]):
+                by_kind[kind] = losses.at(places)
         person = load_person(self.plan.source(cell.dataset), cell.user, settings.history_samples)
         met = {sample.partner for sample in person.split.train}
         return SwapReading(
@@ -142,7 +145,7 @@ class Swapping:
                 None if sample.partner is None else sample.partner not in met for sample in samples
             ),
             losses=losses.at([range(len(each)) for each in losses.own]),
-            kinds={kind: losses.at(where) for kind, where in places.items() if any(where)},
+            kinds=by_kind,
         )
 
     def _read(self, cell: Cell, samples: Sequence[Sample]) -> "_TokenLosses":

@@ -41,8 +41,10 @@ def token_kinds(layout: PromptFormat, response: str) -> tuple[TokenKind, ...]:
         (*found.span(), _kind_of(found.group()))
         for found in _WORD.finditer(text.translate(_APOSTROPHES))
     ]
-    kinds = [_kind_at(start, end, text, words) for start, end in spans["offset_mapping"]]
-    kinds.append("end")
+    kinds: list[TokenKind] = [
+        *(_kind_at(start, end, text, words) for start, end in spans["offset_mapping"]),
+        "end",
+    ]
     return tuple(kinds[: layout.max_response_tokens])
 
 
