@@ -169,7 +169,13 @@ def study_of(histories: Sequence[History], share_replies: int) -> Study:
             scaling=share.scaling,
         )
         shared = fit_shared(
-            theta, donors, bare, settings=share.train, consent=donors.licence, seed=share.seed
+            theta,
+            donors,
+            bare,
+            settings=share.train,
+            consent=donors.licence,
+            kept_rank=share.kept_rank,
+            seed=share.seed,
         )
         shared.save(folder)
     base = load_base(shared=str(folder))
