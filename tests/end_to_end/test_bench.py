@@ -275,7 +275,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) 
         default_lora(base.n_layers),
         draw_donors(str(write_crowd(folder / "crowd.jsonl")), n_replies=40, n_valid=8),
         base,
-        settings=TrainSettings(max_epochs=1, learning_rate=1e-2, max_response_tokens=16),
+        settings=TrainSettings(max_epochs=10, learning_rate=3e-2, max_response_tokens=16),
         consent="they were made up",
     )
     shared.save(folder / "crowd")
