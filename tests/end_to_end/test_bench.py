@@ -295,12 +295,12 @@ def test_all_systems_stand_on_the_shared_memory(
     assert shared == {"name": "crowd", "sha256": SharedMemory.load(shared_folder).sha256}
     assert f"Shared memory: crowd ({shared['sha256'][:12]})" in (out / "bench.md").read_text()
     bare, ours = losses(finished), losses(out)
-    assert ours["ada", "vanilla"] != pytest.approx(bare["ada", "vanilla"], abs=0.1)
+    assert ours["ada", "vanilla"] != pytest.approx(bare["ada", "vanilla"], abs=0.05)
     for line in (out / "swaps.jsonl").read_text().splitlines():
         swap = json.loads(line)
         alone = swap["cell"]["user"], "vanilla"
-        assert swap["losses"]["shared"] == pytest.approx(ours[alone], abs=0.03)
-        assert swap["losses"]["base"] == pytest.approx(bare[alone], abs=0.03)
+        assert swap["losses"]["shared"] == pytest.approx(ours[alone], abs=0.02)
+        assert swap["losses"]["base"] == pytest.approx(bare[alone], abs=0.02)
     again = invoke(*bench_command(out, *given))
     assert isinstance(again.exception, RunError)
     assert "base_fingerprint" in str(again.exception)
