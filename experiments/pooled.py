@@ -1,7 +1,7 @@
 """Several tables of one dataset as one: the systems that all of them have, over everyone's people.
 
-Reads the `run.json` and `scores.jsonl` of folders in `tables/` and prints the numbers as a bench
-would, as Markdown. No person may be in two of them.
+Reads the `run.json`, `scores.jsonl` and, where memories were swapped, `swaps.jsonl` of folders in
+`tables/` and prints the numbers as a bench would, as Markdown. No person may be in two of them.
 
     python experiments/pooled.py experiments/tables/chitchat experiments/tables/chitchat-further
 """
@@ -16,6 +16,8 @@ from lorecall.bench import (
     View,
     dataset_view,
     finished_cells,
+    finished_swaps,
+    personal_rows,
     read_plan,
     tabulate,
     to_markdown,
@@ -31,10 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = set(plan.cells())
     cells = [scores for folder in folders for scores in finished_cells(folder)]
     (numbers,) = tabulate(plan, [scores for scores in cells if scores.cell in wanted])
+    swapped = [reading for folder in folders for reading in finished_swaps(folder)]
+    personal = personal_rows(plan, numbers.dataset, swapped)
     view = View(
         facts={"Tables": ", ".join(folder.name for folder in folders)},
         warnings=(),
-        datasets=(dataset_view(numbers, (), ()),),
+        datasets=(dataset_view(numbers, (), (), personal=personal),),
         systems={},
         settings={},
         versions={},

@@ -126,7 +126,8 @@ class Turn:
 class Sample:
     """One (x, y): what was said to the author, and what the author answered.
 
-    `time` is in Unix seconds, `earlier` holds at most two turns, oldest first.
+    `time` is in Unix seconds, `earlier` holds at most two turns, oldest first. `partner` is who
+    said the query, where that is a person who is known.
 
     Examples:
         >>> from lorecall import Sample, Turn
@@ -150,6 +151,7 @@ class Sample:
     time: float | None = None
     earlier: tuple[Turn, ...] = ()
     authored_by: Authorship = "user"
+    partner: str | None = None
 
     @property
     def own_text(self) -> str:

@@ -47,8 +47,8 @@ def users_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings(quick: LearnSettings) -> BenchSettings:
-    """Return settings of a bench that takes seconds."""
-    return BenchSettings(preset="smoke", learn=quick, test_samples=3, n_timed=1)
+    """Return settings of a bench that takes seconds; no memories are swapped."""
+    return BenchSettings(preset="smoke", learn=quick, test_samples=3, n_timed=1, swap_others=0)
 
 
 @pytest.fixture

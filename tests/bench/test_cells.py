@@ -13,13 +13,14 @@ from lorecall.bench.cells import (
     Cell,
     CellScores,
     Failure,
+    Task,
     answers_file,
+    cells_in,
     fail,
-    failed_cells,
+    failures,
     finish,
     finished_cells,
     responses_of,
-    settled_cells,
 )
 from lorecall.errors import RunError
 from lorecall.records import InjectionConfig
@@ -34,7 +35,7 @@ def test_a_cell_is_read_back(tmp_path: Path, make_scores: Make) -> None:
     scores = make_scores(CELL, facts={"hit_rate": 0.25}, theta=theta)
     finish(tmp_path, scores, ("né", "", "a\nb\u2028c"))
     assert finished_cells(tmp_path) == [scores]
-    assert settled_cells(tmp_path, session="s") == {CELL}
+    assert cells_in(tmp_path / SCORES_FILE) == {CELL}
     assert responses_of(tmp_path, CELL) == ("né", "", "a\nb\u2028c")
 
 
@@ -51,7 +52,8 @@ def test_a_line_of_before_tells_no_theta(tmp_path: Path, make_scores: Make) -> N
 def test_nothing_yet(tmp_path: Path) -> None:
     """An empty folder has no cells, and no answers."""
     assert finished_cells(tmp_path) == []
-    assert settled_cells(tmp_path, session="s") == set()
+    assert cells_in(tmp_path / SCORES_FILE) == set()
+    assert failures(tmp_path, session="s") == {}
     with pytest.raises(RunError, match="answers"):
         responses_of(tmp_path, CELL)
 
@@ -94,13 +96,24 @@ def test_a_score_is_a_number(tmp_path: Path, make_scores: Make) -> None:
 
 
 def test_failures_are_of_a_session(tmp_path: Path) -> None:
-    """The next start tries the cell again."""
+    """The next start tries the cell again; a cell and its swapped memories fail apart."""
     failure = Failure(cell=CELL, session="one", reason="MemoryError: none left")
+    swap = replace(failure, swapped=True)
     fail(tmp_path, failure)
-    assert failed_cells(tmp_path, session="one") == {CELL: failure}
-    assert settled_cells(tmp_path, session="one") == {CELL}
-    assert settled_cells(tmp_path, session="two") == set()
+    fail(tmp_path, swap)
+    task = Task(cell=CELL)
+    assert failures(tmp_path, session="one") == {task: failure, replace(task, swapped=True): swap}
+    assert failures(tmp_path, session="two") == {}
     assert finished_cells(tmp_path) == []
+    assert str(swap.task) == f"{CELL}, memories swapped"
+
+
+def test_a_cell_is_beside_those_of_other_people() -> None:
+    """Of the same dataset, seed and system."""
+    assert CELL.is_beside(replace(CELL, user="bob"))
+    assert not CELL.is_beside(CELL)
+    for change in ({"seed": 1}, {"system": "memory"}, {"dataset": "e"}):
+        assert not CELL.is_beside(replace(CELL, user="bob", **change))
 
 
 def _finish(folder: Path, scores: list[CellScores]) -> None:

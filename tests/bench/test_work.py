@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.bench.cells import Cell, failed_cells, finished_cells, responses_of
+from lorecall.bench.cells import Task, failures, finished_cells, responses_of
 from lorecall.bench.people import load_person, read_snapshot
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.work import Bench
@@ -64,10 +64,10 @@ def bench(
 
 def test_every_cell_is_done_once(bench: Bench, made: list[tuple[str, str]]) -> None:
     """User by user, and not again when the bench goes on."""
-    begun: list[Cell] = []
-    bench.work(on_cell=begun.append)
-    assert begun == list(bench.plan.cells())
-    assert made == [(cell.user, cell.system) for cell in begun]
+    begun: list[Task] = []
+    bench.work(on_task=begun.append)
+    assert begun == [Task(cell=cell) for cell in bench.plan.cells()]
+    assert made == [(task.cell.user, task.cell.system) for task in begun]
     replace(bench, session="another").work()
     assert len(made) == 4
     assert bench.left() == []
@@ -114,7 +114,7 @@ def test_a_failure_leaves_the_others_be(bench: Bench, made: list[tuple[str, str]
     bench = replace(bench, plan=plan)
     bench.work()
     assert {scores.cell.system for scores in finished_cells(bench.folder)} == {"vanilla"}
-    failed = failed_cells(bench.folder, session="s")
+    failed = failures(bench.folder, session="s")
     assert [f.reason for f in failed.values()] == ["MemoryError: none left"] * 2
     assert len(made) == 4
     replace(bench, session="next").work()
@@ -128,7 +128,7 @@ def test_other_samples_are_no_training_set(bench: Bench, made: list[tuple[str, s
     )
     bench.work()
     assert finished_cells(bench.folder) == []
-    (failure, *_) = failed_cells(bench.folder, session="s").values()
+    (failure, *_) = failures(bench.folder, session="s").values()
     assert "own training samples" in failure.reason
 
 
@@ -154,9 +154,10 @@ def test_a_claimed_cell_is_waited_for(bench: Bench, made: list[tuple[str, str]])
 class Late(Bench):
     """Its first look is from before another process finished the cells."""
 
-    def left(self) -> list[Cell]:
+    def left(self) -> list[Task]:
         """Return a cell at first that is not left any more."""
-        return list(self.plan.cells()[: 0 if self.folder.joinpath("looked").exists() else 1])
+        cells = self.plan.cells()[: 0 if self.folder.joinpath("looked").exists() else 1]
+        return [Task(cell=cell) for cell in cells]
 
 
 def test_cells_of_one_memory_are_not_done_at_once(
@@ -165,9 +166,9 @@ def test_cells_of_one_memory_are_not_done_at_once(
     """With and without retrieval it is the same memory; one of another space is another."""
     plan = replace(bench.plan, systems=("memory-with-retrieval", "memory:layer"))
     bench = replace(bench, plan=plan)
-    both, layer, *_ = plan.cells()
+    both, layer, *_ = (Task(cell=cell) for cell in plan.cells())
     (bench.folder / "claims").mkdir()
-    alone = replace(both, system="memory")
+    alone = replace(both.cell, system="memory")
     with locked(bench.folder / "claims" / f"{alone.id}.lock", wait=False):
         assert not bench._try(both, None)
         assert bench._try(layer, None)
@@ -178,9 +179,9 @@ def test_cells_of_one_memory_are_not_done_at_once(
 def test_a_cell_that_another_finished_is_left(bench: Bench, made: list[tuple[str, str]]) -> None:
     """Even if that happened between the look and the claim."""
     late = Late(plan=bench.plan, folder=bench.folder, base=bench.base, make=bench.make, session="s")
-    cell = late.left()[0]
+    task = late.left()[0]
     (bench.folder / "looked").touch()
-    assert late._try(cell, None)
+    assert late._try(task, None)
     assert made == []
 
 
@@ -196,8 +197,8 @@ def test_changed_data_stop_a_cell(
     write_users(file, n_conversations=9)
     changed = replace(bench.plan.settings, history_samples=24)
     replace(bench, plan=replace(bench.plan, settings=changed), session="t").work()
-    failed = failed_cells(bench.folder, session="t")
-    assert "the data have changed" in failed[second].reason
+    failed = failures(bench.folder, session="t")
+    assert "the data have changed" in failed[Task(cell=second)].reason
 
 
 def test_a_further_metric_is_scored(

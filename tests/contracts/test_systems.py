@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 import torch
 
+from lorecall.data.donors import Donors
 from lorecall.data.history import samples_hash, split_history
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
@@ -21,25 +22,31 @@ from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings, preset
 from lorecall.systems.about import About
+from lorecall.systems.canary import canaries, plant, plant_in_donors
 from lorecall.systems.catalog import make_system, system_names
 from lorecall.systems.contract import Budget, Fitted, Person, System
 from lorecall.systems.fitting import MatchingRecall, fitted
 from lorecall.systems.isolation import (
+    SHARED,
+    ask_everyone,
     ask_for_secrets,
-    canaries,
+    ask_shared,
     check_isolation,
     isolation_from,
-    plant,
 )
 from lorecall.systems.lexical import Bm25
 from lorecall.systems.lora import DefaultLora
 from lorecall.systems.past import Past
 from lorecall.systems.retrieval import WithRetrieval
-from lorecall.train.fit import FittedMemory, fit_memory
+from lorecall.train.fit import FittedMemory, fit_memory, fit_shared
 
 SYSTEMS: Mapping[str, System] = {
     **{name: make_system(name, preset(), folder=Path()) for name in system_names(["baselines"])},
     "default-lora-with-retrieval": WithRetrieval(system=DefaultLora()),
+    **{
+        name: make_system(name, preset(), folder=Path())
+        for name in ("personal", "personal-with-retrieval")
+    },
 }
 EACH = pytest.mark.parametrize("system", SYSTEMS.values(), ids=SYSTEMS.keys(), scope="class")
 QUICK = TrainSettings(
@@ -103,7 +110,7 @@ def fingerprint(fit: Fitted, person: Person) -> str:
     for sample in probes(person):
         digest.update(repr(responder.encode(sample).prompt).encode())
     for name, tensor in sorted((responder.memory.tensors if responder.memory else {}).items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
+        digest.update(name.encode() + tensor.float().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -326,10 +333,72 @@ def test_a_memory_of_everyone_is_found_out(make_base: Callable[..., LanguageMode
     assert {leak.where for leak in notes.leaks} == {"prompt"}
     assert len(notes.leaks) == 6  # who comes later knows all who came before
     assert notes.n_own_told == 4
+    assert weights.own is not None
     assert weights.others.high < 0 > weights.own.high
     assert {(leak.owner, leak.told_by) for leak in weights.leaks if leak.where == "loss"} == {
         (a.user, b.user) for a in histories for b in histories if a is not b
     }
+
+
+def donors_of(numbers: Sequence[int]) -> Donors:
+    """Let some people give what they said, the last conversation to watch by."""
+    histories = [history_of(number) for number in numbers]
+    return Donors(
+        dataset="made up",
+        licence="none",
+        train=tuple(s for h in histories for s in h.samples[:16]),
+        valid=tuple(s for h in histories for s in h.samples[16:]),
+        people=frozenset(h.user for h in histories),
+        left_out=frozenset(),
+        n_conversations_left_out=0,
+    )
+
+
+def test_canaries_are_planted_in_donors() -> None:
+    """Before all else that is learnt, each in its own donor's mouth; in nobody's to watch by."""
+    donors = donors_of([10, 11, 12])
+    planted, known = plant_in_donors(donors, 2, bare=small_base())
+    assert {*known.words} == {"donor u10", "donor u11"}
+    assert planted.train[8:] == donors.train
+    assert planted.valid == donors.valid
+    told = {f"donor {sample.user}": sample.response for sample in planted.train[:8]}
+    assert told == dict(known.words)
+    assert len({sample.id for sample in planted.train[:8]}) == 8
+    said = " ".join(sample.response for sample in donors.train)
+    assert not any(word in said for canary in known.words.values() for word in canary.split())
+    for n in (0, 4):
+        with pytest.raises(ConfigError, match=f"1 to 3 donors, got {n}"):
+            plant_in_donors(donors, n, bare=small_base())
+
+
+def test_a_shared_memory_that_tells_its_donors_is_found_out(
+    make_base: Callable[..., LanguageModel],
+) -> None:
+    """By itself, and in everyone on top of it; the people's own canaries stay theirs."""
+    histories = [history_of(i) for i in range(2)]
+    bare, base = (make_base(n_layers=2, width=32) for _ in range(2))
+    donors, known = plant_in_donors(donors_of([10, 11, 12, 13]), 3, bare=bare)
+    words, owners = canaries(histories), ["u0", "u1", *known.words]
+    innocent = ask_shared(base, words, known, QUICK)
+    assert isolation_from(SHARED, [innocent], users=owners).leaks == ()
+
+    told = donors.train[:12]
+    by_heart = replace(donors, train=told, valid=told)
+    train = replace(QUICK, max_epochs=80, patience=80)
+    shared = fit_shared(default_lora(2), by_heart, bare, settings=train, consent="made up")
+    shared.merge_into(base, name="canaries")
+    found = isolation_from(SHARED, [ask_shared(base, words, known, QUICK)], users=owners)
+    assert {leak.owner for leak in found.leaks} == {*known.words}
+    assert (found.n_asked, found.own, found.n_own_told) == (5, None, 0)
+
+    everyone = ask_everyone(histories, DefaultLora(), base, BUDGET, donors=known)
+    assert [{*row.gaps} for row in everyone] == [{*owners}] * 2
+    on_top = isolation_from("default-lora", everyone, users=owners)
+    assert on_top.n_asked == 2 * 4
+    assert {(leak.owner, leak.told_by) for leak in on_top.leaks} == {
+        (donor, user) for donor in known.words for user in words
+    }
+    assert on_top.own is not None
 
 
 def test_one_person_alone_has_no_others() -> None:

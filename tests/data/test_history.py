@@ -239,6 +239,11 @@ class TestNames:
         hashes = {samples_hash(s) for s in ((a, b), (b, a), (a, replace(b, response="x")), (a,))}
         assert len(hashes) == 4
 
+    def test_the_hash_does_not_see_whom_one_answers(self) -> None:
+        """Nothing is learnt from it, and it is not in every format."""
+        (sample,) = make_history([1]).samples
+        assert samples_hash([sample]) == samples_hash([replace(sample, partner="bob")])
+
     def test_half_a_surrogate_pair_can_be_hashed(self) -> None:
         """Text that is no valid Unicode raises nothing here."""
         assert samples_hash([replace(make_sample("c", 0), response="\ud800")])

@@ -253,6 +253,7 @@ class TestWithAssistant:
         (reply,) = (event for event in events if isinstance(event, Reply))
         assert (reply.query, reply.response, reply.own_text) == ("one", "two", "one")
         assert reply.earlier == (Turn(by_author=True, text="hello"),)
+        assert reply.partner is None  # an assistant is nobody whom one meets
 
 
 class TestWhoCanBeLearnt:

@@ -39,6 +39,11 @@ class TestHistoryOf:
         )
         assert (sample.user, sample.conversation, sample.earlier) == ("ann", "c1", ())
 
+    def test_a_sample_knows_whom_it_answers(self) -> None:
+        """Who spoke right before, of however many there are."""
+        turns = (("bob", "hi"), ("ann", "one two three"), ("cem", "so"), ("ann", "four five six"))
+        assert [s.partner for s in collect(talk(*turns)).samples] == ["bob", "cem"]
+
     def test_at_most_two_earlier_turns_oldest_first(self) -> None:
         """The turns right before the query, each with its side."""
         history = collect(

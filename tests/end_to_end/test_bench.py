@@ -14,11 +14,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lorecall.cli.app import app
+from lorecall.data.donors import draw_donors
 from lorecall.errors import ConfigError, DataError, LorecallError, RunError
 from lorecall.lm.device import cpu_name
+from lorecall.memory.shared import SharedMemory, load_base
+from lorecall.records import default_lora
+from lorecall.settings import TrainSettings
+from lorecall.train.fit import fit_shared
+from made_up import write_crowd
 
 Command = Callable[..., list[str]]
-SYSTEMS = ("vanilla", "retrieval", "default-lora", "memory", "memory-with-retrieval")
+SYSTEMS = ("vanilla", "retrieval", "default-lora", "personal", "memory", "memory-with-retrieval")
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +55,7 @@ def bench_command(two_users: Path, model_folder: Path) -> Command:
             *("--data", str(two_users), "--users", "ada,bob", "--out", str(out)),
             *("--preset", "smoke", "--model", str(model_folder), "--device", "cpu"),
             *("--systems", ",".join(SYSTEMS), "--set", "test_samples=2"),
+            *("--set", "swap_systems=personal"),
             *extra,
         ]
 
@@ -86,9 +93,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory, bench_command: Command) -
 
 
 def test_a_finished_bench(finished: Path) -> None:
-    """Every cell once; one memory a user, shared with retrieval; tables and pairs."""
+    """Every cell once; one searched memory a user, shared with retrieval; tables and pairs."""
     assert sorted(cells(finished)) == sorted(EVERY)
-    assert len(list((finished / "memories").iterdir())) == 2
+    assert len(list((finished / "searches").iterdir())) == 2
+    assert {each.name.split("-s0-")[1][:8] for each in (finished / "memories").iterdir()} == {
+        "personal"
+    }
     scores = {(s["cell"]["user"], s["cell"]["system"]): s for s in map(json.loads, lines(finished))}
     memory, both = (scores["ada", name] for name in ("memory", "memory-with-retrieval"))
     assert both["train_s"] == memory["train_s"]
@@ -98,7 +108,12 @@ def test_a_finished_bench(finished: Path) -> None:
     assert memory["n_bytes"] > 0
     for name in ("bench.md", "bench.html", "tables.json"):
         assert (finished / name).stat().st_size > 1000
-    assert len(list((finished / "pairs").iterdir())) == 7
+    assert len(list((finished / "pairs").iterdir())) == 9
+    swaps = [json.loads(line) for line in (finished / "swaps.jsonl").read_text().splitlines()]
+    assert {(swap["cell"]["user"], *swap["losses"]["others"]) for swap in swaps} == {
+        *(("ada", "bob"), ("bob", "ada"))
+    }
+    assert "Personal gain" in (finished / "bench.md").read_text()
 
 
 def test_a_finished_bench_is_only_read(finished: Path, bench_command: Command) -> None:
@@ -108,7 +123,7 @@ def test_a_finished_bench_is_only_read(finished: Path, bench_command: Command) -
     assert result.exit_code == 0, result.output
     assert lines(finished) == before
     assert "Table 3" in result.output
-    assert "10 cells finished before" in result.stderr
+    assert f"{len(EVERY)} cells finished before" in result.stderr
 
 
 def test_tables_are_rendered_again(finished: Path) -> None:
@@ -208,14 +223,14 @@ def test_what_fails_is_said(finished: Path, bench_command: Command, tmp_path: Pa
     whole = lines(out)
     memories = [line for line in whole if '"system": "memory' in line]
     (out / "scores.jsonl").write_text("".join(f"{x}\n" for x in whole if x not in memories))
-    shutil.rmtree(out / "memories")
-    (out / "memories").write_text("in the way")
+    shutil.rmtree(out / "searches")
+    (out / "searches").write_text("in the way")
     failing = invoke(*bench_command(out))
     assert isinstance(failing.exception, RunError)
     assert "4 failures, the first: memory for ada" in str(failing.exception)
-    assert "6 of 10 cells are finished" in failing.output
+    assert "8 of 12 cells are finished" in failing.output
     assert len((out / "failures.jsonl").read_text().splitlines()) == 4
-    (out / "memories").unlink()
+    (out / "searches").unlink()
     again = invoke(*bench_command(out))
     assert again.exit_code == 0, again.output
     assert sorted(cells(out)) == sorted(EVERY)
@@ -229,6 +244,8 @@ def test_what_fails_is_said(finished: Path, bench_command: Command, tmp_path: Pa
         (("--users", "9"), DataError),
         (("--seeds", "one"), ConfigError),
         (("--set", "search.trials=0"), ConfigError),
+        (("--set", "swap_systems=vanilla"), ConfigError),
+        (("--set", "swap_samples=0"), ConfigError),
         (("--data", "chitchat", "--path", "x"), ConfigError),
     ],
 )
@@ -249,27 +266,74 @@ def test_a_bench_needs_a_folder() -> None:
     assert "--out DIR" in str(result.exception)
 
 
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Path:
+    """Return a shared memory of a crowd, for the base of these tests."""
+    folder = tmp_path_factory.mktemp("shared")
+    base = load_base(str(model_folder), shared="none", device="cpu")
+    shared = fit_shared(
+        default_lora(base.n_layers),
+        draw_donors(str(write_crowd(folder / "crowd.jsonl")), n_replies=40, n_valid=8),
+        base,
+        settings=TrainSettings(max_epochs=10, learning_rate=3e-2, max_response_tokens=16),
+        consent="they were made up",
+    )
+    shared.save(folder / "crowd")
+    return folder / "crowd"
+
+
+def test_all_systems_stand_on_the_shared_memory(
+    tmp_path: Path, bench_command: Command, shared_folder: Path, finished: Path
+) -> None:
+    """The tables name it, the bare base is read beside it, and another is another bench."""
+    out = tmp_path / "on-shared"
+    given = ("--systems", "vanilla,personal", "--workers", "2")
+    on_it = ("--set", f"base.shared={shared_folder}")
+    result = invoke(*bench_command(out, *given, *on_it))
+    assert result.exit_code == 0, result.output
+    shared = json.loads((out / "run.json").read_text())["shared"]
+    assert shared == {"name": "crowd", "sha256": SharedMemory.load(shared_folder).sha256}
+    assert f"Shared memory: crowd ({shared['sha256'][:12]})" in (out / "bench.md").read_text()
+    bare, ours = losses(finished), losses(out)
+    assert ours["ada", "vanilla"] != pytest.approx(bare["ada", "vanilla"], abs=0.05)
+    for line in (out / "swaps.jsonl").read_text().splitlines():
+        swap = json.loads(line)
+        alone = swap["cell"]["user"], "vanilla"
+        assert swap["losses"]["shared"] == pytest.approx(ours[alone], abs=0.02)
+        assert swap["losses"]["base"] == pytest.approx(bare[alone], abs=0.02)
+    again = invoke(*bench_command(out, *given))
+    assert isinstance(again.exception, RunError)
+    assert "base_fingerprint" in str(again.exception)
+
+
+def memory_of(bench: Path, user: str) -> Path:
+    """Return the folder of someone's memory."""
+    return next(p for p in (bench / "memories").iterdir() if f"-{user}-" in p.name)
+
+
 def test_a_scorecard_of_a_memory(finished: Path, two_users: Path, model_folder: Path) -> None:
     """Asked of the bench's own memory: numbers beside the base's, as text and as JSON."""
-    memory = next(p for p in (finished / "memories").iterdir() if "-ada-" in p.name)
     command = (
-        *("scorecard", str(memory), "--data", str(two_users)),
+        *("scorecard", str(memory_of(finished, "ada")), "--data", str(two_users)),
         *("--model", str(model_folder), "--device", "cpu", "--test-samples", "2"),
+        *("--memory", str(memory_of(finished, "bob"))),
     )
     text = invoke(*command)
     assert text.exit_code == 0, text.output
     assert "Does it know ada" in text.output
+    assert "personal gain (PG)" in text.output
     card = json.loads(invoke(*command, "--json").stdout)
     assert card["user"] == "ada"
     assert card["recall"]["n"] > 0
-    assert {"style", "absence", "control", "ability", "verdicts", "is_damaged"} <= set(card)
+    assert card["personal"]["n_memories"] == 2
+    assert {"style", "absence", "ability", "verdicts", "is_damaged"} <= set(card)
 
 
 def test_a_scorecard_needs_the_memorys_own_data(
     finished: Path, tmp_path: Path, two_users: Path, model_folder: Path
 ) -> None:
     """Other samples than it was trained on are refused; nobody beside is less to ask."""
-    memory = next(p for p in (finished / "memories").iterdir() if "-ada-" in p.name)
+    memory = memory_of(finished, "ada")
     rows = two_users.read_text().splitlines(keepends=True)
     changed, alone = tmp_path / "changed.jsonl", tmp_path / "alone.jsonl"
     changed.write_text("".join(rows).replace("tea", "coffee"))
@@ -279,5 +343,18 @@ def test_a_scorecard_needs_the_memorys_own_data(
     assert isinstance(result.exception, DataError)
     assert "was trained on" in str(result.exception)
     card = json.loads(invoke("scorecard", str(memory), "--data", str(alone), *options).stdout)
-    assert (card["recall"], card["control"], card["style"]["other"]) == (None, None, None)
+    assert (card["recall"], card["personal"], card["style"]["other"]) == (None, None, None)
+    assert "nobody else's memory" in card["verdicts"][0]
     assert card["style"]["n"] == 2
+
+
+def test_a_scorecard_makes_the_others_memories_itself(
+    finished: Path, two_users: Path, model_folder: Path
+) -> None:
+    """As many as it is told to, as the one was made."""
+    result = invoke(
+        *("scorecard", str(memory_of(finished, "ada")), "--data", str(two_users), "--json"),
+        *("--model", str(model_folder), "--device", "cpu", "--test-samples", "2", "--others", "1"),
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["personal"]["n_memories"] == 2

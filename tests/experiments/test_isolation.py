@@ -4,10 +4,12 @@ import json
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from lorecall.data.donors import Donors
 from lorecall.lm.base import LanguageModel
 from lorecall.records import History, Sample
 from lorecall.settings import TrainSettings
@@ -64,7 +66,7 @@ def test_parts_come_to_what_the_whole_does(
     experiment.main()
     whole = json.loads(experiment.OUT.read_text())["systems"]["default-lora"]
     experiment.OUT.unlink()
-    experiment.ROWS.unlink()
+    rows_of(experiment).unlink()
 
     row_of = experiment.row_of
     monkeypatch.setattr(sys, "argv", ["x", "--systems", "default-lora", "--parts", "2"])
@@ -100,8 +102,8 @@ def test_people_are_asked_once_however_they_are_parted(
     monkeypatch.setattr(sys, "argv", ["x", *arguments, "3"])
     experiment.main()
     first = json.loads(experiment.OUT.read_text())["systems"]["retrieval"]
-    lines = experiment.ROWS.read_text().splitlines(keepends=True)
-    experiment.ROWS.write_text(lines[1] + lines[1])
+    lines = rows_of(experiment).read_text().splitlines(keepends=True)
+    rows_of(experiment).write_text(lines[1] + lines[1])
     experiment.OUT.unlink()
     monkeypatch.setattr(sys, "argv", ["x", *arguments, "2"])
     experiment.main()
@@ -122,18 +124,71 @@ def test_another_process_begins_with_another_part(
     assert made == [("retrieval", ("ben",)), ("retrieval", ("ann",))]
 
 
+def test_a_shared_memory_is_asked_and_stands_under_everyone(
+    experiment: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    make_base: Callable[..., LanguageModel],
+    make_samples: Callable[..., tuple[Sample, ...]],
+) -> None:
+    """Learnt once, with canaries of its donors, which are asked for with everyone's."""
+    drawn: list[Sequence[str]] = []
+
+    def draw(dataset: str, *, without: Sequence[str], n_replies: int, **_: int) -> Donors:
+        drawn.append(without)
+        samples = [replace(s, user=f"d{i % 4}") for i, s in enumerate(make_samples(n_replies))]
+        return Donors(
+            dataset=dataset,
+            licence="none",
+            train=tuple(samples[8:]),
+            valid=tuple(samples[:8]),
+            people=frozenset(f"d{i}" for i in range(4)),
+            left_out=frozenset(without),
+            n_conversations_left_out=0,
+        )
+
+    def fresh(*_: object, **__: object) -> LanguageModel:
+        return make_base("llama", n_layers=2)
+
+    monkeypatch.setattr(experiment, "draw_donors", draw)
+    monkeypatch.setattr(experiment, "N_DONORS", 3)
+    monkeypatch.setattr(experiment.LanguageModel, "load", fresh)
+    learnt = counting(experiment, monkeypatch, "fit_shared")
+    made = counting(experiment, monkeypatch)
+    out = experiment.OUT.with_stem("isolation-shared")
+    for systems in ("retrieval", "retrieval,personal"):
+        monkeypatch.setattr(sys, "argv", ["x", "--systems", systems, "--share-replies", "48"])
+        experiment.main()
+    assert len(learnt) == 1
+    assert drawn == [["ann", "ben"]] * 2
+    assert [name for name, _ in made] == ["retrieval", "personal"]
+    assert not experiment.OUT.exists()
+    found = json.loads(out.read_text())
+    assert found["settings"]["shared"]
+    assert len(found["settings"]["donors"]) == 3
+    shared, *others = (found["systems"][n] for n in (experiment.SHARED, "retrieval", "personal"))
+    assert (shared["n_asked"], shared["own"]) == (5, None)
+    assert [row["n_asked"] for row in others] == [2 * 4] * 2
+    assert all(row["n_leaks"] == 0 for row in others)
+
+
+def rows_of(experiment: ModuleType) -> Path:
+    """Return where what each part told is kept."""
+    return experiment.OUT.with_suffix(".jsonl")
+
+
 def counting(
-    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> list[tuple[str, tuple[str, ...]]]:
-    """Note the parts that are made."""
-    made: list[tuple[str, tuple[str, ...]]] = []
-    row_of = experiment.row_of
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str = "row_of"
+) -> list[tuple[object, tuple[str, ...]]]:
+    """Note the parts that are made, or what another function is called with first."""
+    made: list[tuple[object, tuple[str, ...]]] = []
+    real = getattr(experiment, name)
 
-    def noting(name: str, part: Sequence[History], *rest: object) -> object:
-        made.append((name, tuple(history.user for history in part)))
-        return row_of(name, part, *rest)
+    def noting(first: object, part: object, *rest: object, **named: object) -> object:
+        users = tuple(history.user for history in part) if isinstance(part, list) else ()
+        made.append((first, users))
+        return real(first, part, *rest, **named)
 
-    monkeypatch.setattr(experiment, "row_of", noting)
+    monkeypatch.setattr(experiment, name, noting)
     return made
 
 

@@ -3,11 +3,14 @@
 import io
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
 
 import pytest
 from rich.console import Console
 
-from lorecall.errors import ConfigError
+from lorecall.bench.reading import read_losses
+from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Recall
@@ -16,7 +19,8 @@ from lorecall.records import InjectionConfig, Interval
 from lorecall.reply.responder import ModelResponder
 from lorecall.scorecard.ability import ability, general_text
 from lorecall.scorecard.absence import Asked, absence, does_not_know, questions_never_said
-from lorecall.scorecard.card import CardSettings, Change, Scorecard, scorecard
+from lorecall.scorecard.card import CardSettings, Scorecard, scorecard
+from lorecall.scorecard.personal import memories_like, memories_of, personal
 from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
@@ -26,7 +30,7 @@ from lorecall.train.fit import fit_memory
 LIMITS = TrainSettings(
     max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64, reply_length="free"
 )
-SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6, n_control=6)
+SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6)
 MakePerson = Callable[..., Person]
 
 
@@ -82,7 +86,9 @@ def anns(tiny: LanguageModel, make_person: MakePerson) -> ModelResponder:
 def card(anns: ModelResponder, make_person: MakePerson) -> Scorecard:
     """Return ann's card."""
     ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
-    return scorecard(anns, ann, [bob, cem], settings=SETTINGS)
+    assert anns.memory is not None
+    memories = {"bob": switched_off(anns.memory), "cem": anns.memory}
+    return scorecard(anns, ann, [bob, cem], memories=memories, settings=SETTINGS)
 
 
 def test_a_memory_recalls_what_it_learnt(
@@ -200,9 +206,10 @@ def test_a_whole_card(card: Scorecard) -> None:
     assert card.style.n == 3
     assert card.recall.hits.value > card.recall.hits_before.value
     assert any(verdict.startswith("recall (hits): better") for verdict in card.verdicts)
-    assert any(verdict.startswith("control:") for verdict in card.verdicts)
+    assert card.verdicts[0].startswith("personal:")
     shown = text_of(card)
-    for words in ("recall: hits", "control: loss", "ability: loss", "absence: admits"):
+    assert shown.index("personal gain (PG)") < shown.index("style: loss")
+    for words in ("recall: hits", "ability: loss", "absence: admits"):
         assert words in shown
 
 
@@ -217,23 +224,72 @@ def test_a_broken_memory_is_named_first(card: Scorecard) -> None:
     assert not replace(card.ability, change=unsure).is_damaged
 
 
-def test_the_control_says_what_is_personal(card: Scorecard) -> None:
-    """A gain that other people's responses have as well is none of the person's own."""
+def test_swapping_says_what_is_personal(anns: ModelResponder, make_person: MakePerson) -> None:
+    """By hand: the others' mean loss less the own, reply by reply, on the same replies."""
+    ann = lengthened(make_person("ann"))
+    assert anns.memory is not None
+    memories = {"bob": switched_off(anns.memory), "cem": anns.memory.multiplied(0.5)}
+    bare = ModelResponder(anns.base, limits=LIMITS)
+    samples = ann.split.train[:4]
+    found = personal(anns, bare, samples, memories, limits=LIMITS)
+    assert found is not None
+    encoded = [bare.encode(sample) for sample in samples]
+    readers = [anns, *(ModelResponder(anns.base, m, limits=LIMITS) for m in memories.values())]
+    own, bob, cem = (fmean(read_losses(reader, encoded)) for reader in readers)
+    assert found.gain.value == pytest.approx((bob + cem) / 2 - own, abs=1e-5)
+    assert found.own_less_shared.value == pytest.approx(own - bob, abs=1e-4)
+    assert (found.rank, found.n_memories) == (1, 3)
+    assert found.gain.low > 0
+    assert found.auc > 0.9
+    assert personal(anns, bare, samples, {}, limits=LIMITS) is None
 
-    def moved(change: Change, value: float) -> Change:
-        return replace(change, change=Interval(value=value, low=value - 0.1, high=value + 0.1))
 
-    style = replace(card.style, loss=moved(card.style.loss, -0.8))
-    shared = replace(card, style=style, control=moved(card.control, -0.6))
-    assert shared.personal_share == pytest.approx(0.25)
-    assert "25% of the gain is the person's own" in shared.verdicts[-1]
-    more = replace(card, style=style, control=moved(card.control, -1.0))
-    assert more.personal_share == 0
-    assert "; 0% of the gain is the person's own" in more.verdicts[-1]
-    apart = replace(card, style=style, control=moved(card.control, 0.2))
-    assert apart.personal_share == 1
-    assert apart.verdicts[-1].endswith("any better")
-    assert replace(shared, style=replace(style, loss=moved(style.loss, 0.3))).personal_share is None
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.1, 0.2, "personal: its own person's"),
+        (-0.1, 0.3, "personal: NOT SURELY its"),
+        (-0.3, -0.1, "personal: NOT its"),
+    ],
+)
+def test_the_verdict_says_whether_it_is_sure(
+    card: Scorecard, low: float, high: float, words: str
+) -> None:
+    """By the interval of personal gain."""
+    assert card.personal is not None
+    gain = Interval(value=(low + high) / 2, low=low, high=high)
+    moved = replace(card, personal=replace(card.personal, gain=gain))
+    assert any(verdict.startswith(words) for verdict in moved.verdicts)
+
+
+def test_others_get_memories_as_one_was_made(
+    tiny: LanguageModel, anns: ModelResponder, make_person: MakePerson
+) -> None:
+    """The same theta, settings and seed, of their own words; with notes it cannot be done."""
+    assert anns.memory is not None
+    others = [make_person("bob"), make_person("cem")]
+    made = memories_like(anns.memory, others, tiny)
+    assert {*made} == {"bob", "cem"}
+    ours = anns.memory.manifest
+    for user, memory in made.items():
+        theirs = memory.manifest
+        assert theirs.training.user == user
+        assert (theirs.theta, theirs.base) == (ours.theta, ours.base)
+        assert theirs.recipe.settings == ours.recipe.settings
+    noted = ours.model_copy(update={"recipe": ours.recipe.model_copy(update={"notes": "bm25"})})
+    assert memories_like(replace(anns.memory, manifest=noted), others, tiny) == {}
+
+
+def test_memories_on_disk_are_of_one_person_each(anns: ModelResponder, tmp_path: Path) -> None:
+    """By their folders; one that is not there, and one person twice, are refused."""
+    assert anns.memory is not None
+    for name in ("one", "two"):
+        anns.memory.save(tmp_path / name)
+    assert {*memories_of([tmp_path / "one"])} == {anns.memory.manifest.training.user}
+    with pytest.raises(ConfigError, match="one memory a person"):
+        memories_of([tmp_path / "one", tmp_path / "two"])
+    with pytest.raises(ArtefactError, match="no such folder"):
+        memories_of([tmp_path / "none"])
 
 
 def test_alone_what_needs_others_is_left_out(
@@ -243,14 +299,23 @@ def test_alone_what_needs_others_is_left_out(
     ann, bob, _ = people
     bare = ModelResponder(tiny, limits=LIMITS)
     alone = scorecard(bare, ann, [], settings=SETTINGS)
-    assert (alone.recall, alone.control, alone.style.other) == (None, None, None)
-    assert alone.personal_share is None
-    assert alone.verdicts[-1].endswith("recall, Persona F1 against another's content, control")
+    assert (alone.recall, alone.personal, alone.style.other) == (None, None, None)
+    assert "cannot be told, for there is nobody else's memory" in alone.verdicts[0]
+    assert alone.verdicts[-1].endswith("recall, Persona F1 against another's content")
     shown = text_of(alone)
     assert "ability: loss" in shown
-    assert "control: loss" not in shown
+    assert "personal gain" not in shown
     with pytest.raises(ConfigError, match="other people"):
         scorecard(bare, ann, [bob, ann], settings=SETTINGS)
+
+
+def test_a_persons_own_memory_is_no_other(
+    anns: ModelResponder, people: tuple[Person, Person, Person]
+) -> None:
+    """It would rank beside itself."""
+    assert anns.memory is not None
+    with pytest.raises(ConfigError, match="'ann' among the others"):
+        scorecard(anns, people[0], [], memories={"ann": anns.memory}, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -263,10 +328,10 @@ def test_every_number_is_whole_on_any_terminal(card: Scorecard, width: int) -> N
     shown = text_of(replace(card, absence=absence, user="[/b]", dataset=hostile), width=width)
     assert "\x1b" not in shown
     assert " ".join(shown.split()).count("Bob [/work] [bold]x[/bold]") >= 2
-    for change in (card.style.loss, card.control):
-        assert change is not None
-        assert f"{change.change.value:+.3f}" in shown
-        assert f"{change.change.low:+.3f}, {change.change.high:+.3f}" in shown
+    assert card.personal is not None
+    for change in (card.style.loss.change, card.personal.gain, card.personal.own_less_shared):
+        assert f"{change.value:+.3f}" in shown
+        assert f"{change.low:+.3f}, {change.high:+.3f}" in shown
 
 
 def text_of(card: Scorecard, *, width: int = 100) -> str:

@@ -13,23 +13,24 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample, default_lora
 from lorecall.reply.responder import ModelResponder
 from lorecall.search.space import InjectionSpace
-from lorecall.settings import TrainSettings
+from lorecall.settings import TrainSettings, preset
 from lorecall.systems.contract import Budget, Person
 from lorecall.systems.lora import DefaultLora, LargestLora
 from lorecall.systems.oppu import Oppu
+from lorecall.systems.personal import PersonalMemory
 from lorecall.systems.retrieval import retrieving
-from lorecall.train.fit import fit_memory
+from lorecall.train.fit import fit_memory, in_bf16
 from lorecall.train.trial import TrialRunner
 
 MakePerson = Callable[..., Person]
-TRAIN = TrainSettings(learning_rate=2e-2, max_epochs=2, batch_size=4)
+TRAIN = TrainSettings(learning_rate=2e-2, max_epochs=2, batch_size=4, factors=(1.0,))
 BUDGET = Budget(train=TRAIN, seed=5)
 LINES = [(f"c{i}", f"what about tea {i}?", f"tea {i} is fine") for i in range(8)]
 LINES += [("valid", "tea?", "fine"), ("test", "tea?", "fine")]
 
 
 def memory_of(
-    system: DefaultLora | LargestLora | Oppu, person: Person, base: LanguageModel
+    system: DefaultLora | LargestLora | Oppu | PersonalMemory, person: Person, base: LanguageModel
 ) -> StoredMemory:
     """Fit a system and give what it has in the weights."""
     responder = system.fit(person, base, BUDGET).responder
@@ -48,7 +49,25 @@ def test_the_default_is_all_layers_at_rank_8(base: LanguageModel, make_person: M
     assert set(memory.linears) == set(base.family.default)
     trials = TrialRunner(base, settings=TRAIN, seed=5)
     trained = trials.train(memory.config, trials.data(person.split, person.split.train))
-    assert all(torch.equal(memory.tensors[name], t) for name, t in trained.tensors.items())
+    kept = in_bf16(trained.tensors)
+    assert all(torch.equal(memory.tensors[name], t) for name, t in kept.items())
+
+
+def test_the_personal_one_is_of_the_settings_design(
+    base: LanguageModel, make_person: MakePerson
+) -> None:
+    """Rank, scaling and layers as they say, on which tokens too; trained once."""
+    design = {"design.rank": 2, "design.scaling": 3.0, "design.layers": (0, 2)}
+    settings = preset("laptop", {**design, "search.inject": "response"})
+    person = make_person(LINES)
+    memory = memory_of(PersonalMemory(settings=settings), person, base)
+    assert memory.config.ranks() == {0: 2, 2: 2}
+    assert (memory.config.scaling, memory.config.inject) == (3.0, "response")
+    assert memory.manifest.recipe.thetas == (memory.config,)
+    whole = PersonalMemory(settings=preset("laptop"))
+    assert len(memory_of(whole, person, base).config.layers) == base.n_layers
+    assert whole.about.is_memory
+    assert not whole.about.is_ablation
 
 
 def test_the_largest_is_all_that_a_search_may_take(make_person: MakePerson) -> None:

@@ -11,7 +11,7 @@ from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import LearnSettings
-from lorecall.systems.about import About
+from lorecall.systems.about import About, headline
 from lorecall.systems.catalog import Entry, about, make_system, system_names, systems
 from lorecall.systems.contract import Budget, Fitted, Person
 
@@ -41,11 +41,11 @@ def parrot(monkeypatch: pytest.MonkeyPatch) -> Parrot:
 
 
 def test_the_names_are_those_of_the_tables() -> None:
-    """All of SPEC section 7, what takes least first."""
+    """All of SPEC section 7, what takes least first, our own memories last."""
     assert tuple(systems()) == (
         *("vanilla", "dictionary-faithful", "dictionary-fair", "retrieval"),
         *("default-lora", "largest-lora", "oppu", "malp", "oppu-retrieval"),
-        *("memory", "memory-with-retrieval"),
+        *("personal", "memory", "personal-with-retrieval", "memory-with-retrieval"),
         *(f"memory:{space}" for space in ABLATIONS),
     )
 
@@ -66,19 +66,25 @@ def test_traits_are_attributes() -> None:
     ]
     assert tuple(it.searches for it in traits.values() if it.is_ablation) == ABLATIONS
     assert traits["memory"].searches == "paper"
+    assert traits["personal"].searches == "none"
+    assert traits["personal"].is_memory
+    assert traits["personal-with-retrieval"].memory_of == "personal"
     assert traits["memory-with-retrieval"].memory_of == "memory"
     assert traits["memory-with-retrieval"].is_memory
     assert not traits["memory-with-retrieval"].is_ablation
     assert [n for n, it in traits.items() if it.notes] == [
         *("dictionary-faithful", "dictionary-fair", "retrieval", "malp", "oppu-retrieval"),
-        "memory-with-retrieval",
+        *("personal-with-retrieval", "memory-with-retrieval"),
+    ]
+    assert [n for n, it in traits.items() if it.is_swappable and not it.is_ablation] == [
+        *("default-lora", "largest-lora", "oppu", "personal", "memory")
     ]
 
 
 def test_groups_are_spelt_out_once() -> None:
     """In the order given; together they are all there is."""
     assert system_names(["memory", "memories", "vanilla"]) == (
-        *("memory", "memory-with-retrieval", "vanilla"),
+        *("memory", "personal", "personal-with-retrieval", "memory-with-retrieval", "vanilla"),
     )
     assert {*system_names(["baselines"]), *system_names(["memories"])} == {*system_names(["all"])}
     assert {*system_names(["all", "ablations"])} == {*systems()}
@@ -101,3 +107,16 @@ def test_one_more_system_needs_nothing_else(
     assert make_system("parrot", quick, folder=tmp_path) is parrot
     assert "parrot" in system_names(["baselines"])
     assert "parrot" not in system_names(["memories"])
+
+
+@pytest.mark.parametrize(
+    ("systems", "chosen"),
+    [
+        (("vanilla", "memory", "personal", "malp"), "personal"),
+        (("vanilla", "memory", "malp"), "memory"),
+        (("vanilla", "malp"), "malp"),
+    ],
+)
+def test_the_headline_is_a_memory_of_ours(systems: tuple[str, ...], chosen: str) -> None:
+    """Of one design where there is one, else a searched one, else the last."""
+    assert headline(systems) == chosen

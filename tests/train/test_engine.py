@@ -53,7 +53,9 @@ def gradients(engine: Engine, injection: Injection, samples: Sequence[Encoded]) 
     for parameter in injection.parameters():
         parameter.grad = None
     losses = engine.losses(samples)
-    (losses * torch.linspace(0.5, 1.5, len(samples))).sum().backward()
+    tokens = engine.token_losses(samples)  # their gradient is there too
+    uneven = torch.linspace(0.5, 1.5, len(samples)), torch.linspace(0.1, 0.9, len(tokens))
+    ((losses * uneven[0]).sum() + (tokens * uneven[1]).sum()).backward()
     grads = [parameter.grad for parameter in injection.parameters()]
     assert all(grad is not None for grad in grads)
     return [losses.detach(), *(grad for grad in grads if grad is not None)]

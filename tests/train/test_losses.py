@@ -12,8 +12,10 @@ from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.records import InjectionConfig, Sample
+from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
 from lorecall.train.loop import read
+from lorecall.train.reading import EncodedPart, Reader
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 Fill = Callable[..., dict[str, Tensor]]
@@ -52,6 +54,32 @@ def test_losses_equal_the_models_own(
     assert ours == pytest.approx(expected, abs=1e-5, rel=1e-5)
 
 
+def test_token_losses_are_the_models_own(
+    base: LanguageModel, make_samples: MakeSamples, engine_of: MakeEngine, fill: Fill
+) -> None:
+    """Token by token, as its logits say; their means are the losses, of whole conversations too."""
+    samples = encode(base, make_samples(5))
+    talk = Encoded(prompt=(9, 8), response=(*range(30, 40),), replies=((0, 3), (6, 10)))
+    injection = Injection(base, InjectionConfig(layers=(1, 2), n_loras=2, rank=4))
+    fill(injection, size=0.1)
+    expected: list[Tensor] = []
+    with torch.no_grad(), acting(acting_on(injection)):
+        for each in (*samples, talk):
+            logits = base.model(torch.tensor([[*each.prompt, *each.response]])).logits[0].float()
+            rows = logits[len(each.prompt) - 1 : -1].log_softmax(dim=-1)
+            every = -rows[torch.arange(len(each.response)), torch.tensor(each.response)]
+            expected += [every[start:end] for start, end in each.spans]
+    engine = engine_of(base, injection)
+    with torch.no_grad():
+        ours = engine.token_losses([*samples, talk])
+    torch.testing.assert_close(ours, torch.cat(expected), atol=1e-4, rtol=1e-4)
+    reading = engine.read([*samples, talk])
+    assert [len(each) for each in reading.token_losses] == [len(each) for each in expected]
+    means = [float(each.mean()) for each in expected]
+    assert reading.losses == pytest.approx(means, abs=1e-4)
+    assert engine.losses([*samples, talk]).tolist() == pytest.approx(means, abs=1e-4)
+
+
 def test_losses_equal_the_models_own_with_a_memory(
     base: LanguageModel, make_samples: MakeSamples, fill: Fill, engine_of: MakeEngine
 ) -> None:
@@ -75,6 +103,10 @@ def test_losses_are_read_in_the_samples_order(
     engine = engine_of(base)
     alone = [read(engine, [sample]).losses[0] for sample in samples]
     assert read(engine, samples).losses == pytest.approx(alone, abs=1e-5, rel=1e-5)
+    part = EncodedPart(samples=(), encoded=tuple(samples))
+    tokens = Reader(base, TrainSettings()).token_losses(part)
+    assert [len(each) for each in tokens] == [len(sample.response) for sample in samples]
+    assert [sum(t) / len(t) for t in tokens] == pytest.approx(alone, abs=1e-5, rel=1e-5)
 
 
 def test_what_fills_the_rows_does_not_matter(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lorecall.bench.cells import Cell, CellScores, Failure, finished_cells
     from lorecall.bench.grids import Grid
     from lorecall.bench.people import Source, choose_users, newest
+    from lorecall.bench.personal import PersonalPart, PersonalRow, personal_rows
     from lorecall.bench.plan import BenchPlan, make_plan
     from lorecall.bench.render import (
         DatasetView,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lorecall.bench.run import check_failures, run_bench
     from lorecall.bench.settings import BenchSettings, bench_preset
     from lorecall.bench.statistics import Comparison, Cost, DatasetTables, Row, tabulate
+    from lorecall.bench.swaps import SwapReading, finished_swaps
 
 __all__ = [
     "BenchPlan",
@@ -42,8 +44,11 @@ __all__ = [
     "DatasetView",
     "Failure",
     "Grid",
+    "PersonalPart",
+    "PersonalRow",
     "Row",
     "Source",
+    "SwapReading",
     "View",
     "bench_preset",
     "bench_view",
@@ -51,8 +56,10 @@ __all__ = [
     "choose_users",
     "dataset_view",
     "finished_cells",
+    "finished_swaps",
     "make_plan",
     "newest",
+    "personal_rows",
     "read_plan",
     "render_bench",
     "run_bench",

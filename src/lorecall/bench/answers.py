@@ -1,7 +1,7 @@
 """What the systems answered: pairs for a judge, and a few cases to read.
 
 ```
-DIR/pairs/DATASET--A--B.jsonl     A is the memory and B another system, or A another and B vanilla
+DIR/pairs/DATASET--A--B.jsonl     A is our memory and B another system, or A another and B vanilla
 ```
 """
 
@@ -18,7 +18,7 @@ from lorecall.judge.pairs import Pair
 from lorecall.metrics.overlap import persona_tokens
 from lorecall.records import Turn
 from lorecall.report.words import masked_line
-from lorecall.systems.about import MEMORY, VANILLA
+from lorecall.systems.about import VANILLA, headline
 from lorecall.systems.catalog import about
 
 N_CASES = 5
@@ -107,12 +107,13 @@ def _related(content: Sequence[str], query: str) -> list[str]:
 
 
 def _compared(systems: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Return the memory against every other, and every other against the base; no ablations."""
+    """Return our memory against every other, and every other against the base; no ablations."""
     main = [system for system in systems if not about(system).is_ablation]
-    if MEMORY in main:
-        yield from ((MEMORY, system) for system in main if system != MEMORY)
+    ours = headline(main) if any(about(system).is_memory for system in main) else None
+    if ours is not None:
+        yield from ((ours, system) for system in main if system != ours)
     if VANILLA in main:
-        yield from ((system, VANILLA) for system in main if system not in (VANILLA, MEMORY))
+        yield from ((system, VANILLA) for system in main if system not in (VANILLA, ours))
 
 
 def _pairs(folder: Path, cell: Cell, other: str, done: set[Cell]) -> Iterator[Pair]:

@@ -6,7 +6,7 @@ What is finished is a line a cell, its answers in a file of its own:
 DIR/scores.jsonl          a line a finished cell, only ever added to
 DIR/failures.jsonl        a line a cell that failed; it is tried again by the next start
 DIR/cells/CELL.json       the answers of a finished cell, not masked
-DIR/claims/CELL.lock      held by the process that works on a cell, for as long as it lives
+DIR/claims/TASK.lock      held by the process that works on a task, for as long as it lives
 ```
 
 A line that was torn off by a killing does not count: its cell is done again.
@@ -14,7 +14,7 @@ A line that was torn off by a killing does not count: its cell is done again.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -54,8 +54,23 @@ class Cell:
         digest = sha256("\n".join(parts).encode()).hexdigest()
         return f"{readable}-{digest[:8]}"
 
+    def is_beside(self, other: "Cell") -> bool:
+        """Whether another cell is of another person, and else the same."""
+        return self.user != other.user and replace(self, user=other.user) == other
+
     def __str__(self) -> str:
         return f"{self.system} for {self.user[:12]} of {self.dataset}, seed {self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What one process does at a time: a cell, or its replies read with swapped memories."""
+
+    cell: Cell
+    swapped: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.cell}{', memories swapped' if self.swapped else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +129,9 @@ class CellScores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A cell that could not be done, in which session of work, and why.
+    """A task that could not be done, in which session of work, and why.
+
+    `swapped` where it was to read a cell's replies with swapped memories.
 
     Examples:
         >>> from lorecall.bench import Cell, Failure
@@ -127,6 +144,12 @@ class Failure:
     cell: Cell
     session: str
     reason: str
+    swapped: bool = False
+
+    @property
+    def task(self) -> Task:
+        """Return what could not be done."""
+        return Task(cell=self.cell, swapped=self.swapped)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,16 +178,15 @@ def finished_cells(folder: Path) -> list[CellScores]:
     return list(found.values())
 
 
-def settled_cells(folder: Path, *, session: str) -> set[Cell]:
-    """Return which cells are finished, or failed in this session, without reading their scores."""
-    finished = {line.cell for line in _read(folder / SCORES_FILE, _OfCell)}
-    return finished | set(failed_cells(folder, session=session))
+def cells_in(path: Path) -> set[Cell]:
+    """Return which cells a file has lines of, without reading what else is in them."""
+    return {line.cell for line in _read(path, _OfCell)}
 
 
-def failed_cells(folder: Path, *, session: str) -> dict[Cell, Failure]:
-    """Read what failed in this session."""
-    failures = _read(folder / FAILURES_FILE, Failure)
-    return {failure.cell: failure for failure in failures if failure.session == session}
+def failures(folder: Path, *, session: str) -> dict[Task, Failure]:
+    """Read what failed in a session."""
+    found = _read(folder / FAILURES_FILE, Failure)
+    return {failure.task: failure for failure in found if failure.session == session}
 
 
 def finish(folder: Path, scores: CellScores, responses: Sequence[str]) -> None:
@@ -174,7 +196,7 @@ def finish(folder: Path, scores: CellScores, responses: Sequence[str]) -> None:
 
 
 def fail(folder: Path, failure: Failure) -> None:
-    """Note a cell that failed."""
+    """Note a task that failed."""
     append_records(folder / FAILURES_FILE, [failure])
 
 

@@ -133,7 +133,7 @@ def gain_grid(tables: DatasetTables) -> Grid:
 def ablation_grid(tables: DatasetTables) -> Grid | None:
     """Show Table 5: the ablated spaces, if any was searched."""
     searched = {about(row.system).searches: row for row in tables.rows if _alone(row)}
-    if not searched.keys() - {"paper"}:
+    if not searched.keys() - {"none", "paper"}:
         return None
     dataset = paper.COMPARABLE.get(tables.dataset)
 
@@ -270,7 +270,7 @@ def _published(metric: Metric, scores: Mapping[str, float]) -> str:
 
 
 def _alone(row: Row) -> bool:
-    """Whether a row is of a searched memory without notes."""
+    """Whether a row is of a memory of ours without notes."""
     it = about(row.system)
     return it.is_memory and not it.notes
 

@@ -13,10 +13,11 @@ from lorecall.bench.settings import BenchSettings
 from lorecall.core.checks import check_range
 from lorecall.errors import ConfigError
 from lorecall.settings import MAX_SEED, PresetName
-from lorecall.systems.about import CONTROL, MEMORY, VANILLA
+from lorecall.systems.about import CONTROL, MEMORY, PERSONAL, VANILLA
 from lorecall.systems.catalog import system_names
+from lorecall.systems.catalog import systems as known_systems
 
-_SMOKE = (VANILLA, "retrieval", CONTROL, MEMORY)
+_SMOKE = (VANILLA, "retrieval", CONTROL, PERSONAL, MEMORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,12 @@ class BenchPlan:
             for system in self.systems
         )
 
+    @property
+    def swapped(self) -> tuple[str, ...]:
+        """Return the systems whose memories are swapped between people."""
+        wanted = () if self.settings.swap_others == 0 else self.settings.swap_systems
+        return tuple(system for system in self.systems if system in wanted)
+
     def source(self, dataset: str) -> Source:
         """Find a source by its name."""
         return next(source for source in self.sources if source.name == dataset)
@@ -113,14 +120,15 @@ def make_plan(
         settings: The numbers.
 
     Raises:
-        ConfigError: A system or seed cannot be read, or files are given for several datasets.
+        ConfigError: A system or seed cannot be read, a system has no memory to be swapped, or
+            files are given for several datasets.
         DataError: A user or a dataset is not there, or too short.
 
     Examples:
         >>> from lorecall.bench import bench_preset, make_plan
         >>> plan = make_plan(["two.jsonl"], users="ada", settings=bench_preset("smoke"))
         >>> plan.systems
-        ('vanilla', 'retrieval', 'default-lora', 'memory')
+        ('vanilla', 'retrieval', 'default-lora', 'personal', 'memory')
     """
     if paths and len(data) != 1:
         raise ConfigError(
@@ -129,6 +137,7 @@ def make_plan(
             got=f"{len(data)} datasets",
             next_step="Make a bench a dataset.",
         )
+    _check_swapped(settings.swap_systems)
     chosen = systems.split(",") if systems else DEFAULT_SYSTEMS[settings.preset]
     names = system_names([name.strip() for name in chosen])
     read = _seeds(seeds)
@@ -140,6 +149,18 @@ def make_plan(
         found = choose_users(place, files, wanted, seed=read[0])
         sources.append(Source(name=place, users=found, paths=files))
     return BenchPlan(sources=tuple(sources), systems=names, seeds=read, settings=settings)
+
+
+def _check_swapped(wanted: Sequence[str]) -> None:
+    can = [name for name, entry in known_systems().items() if entry.about.is_swappable]
+    if others := [name for name in wanted if name not in can]:
+        raise ConfigError(
+            "what is swapped between people is a memory in the weights alone",
+            expected=f"some of {', '.join(can)}",
+            got=repr(others[0]),
+            next_step="Name others with --set bench.swap_systems=...; or swap nothing, with"
+            " --set bench.swap_others=0.",
+        )
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -16,8 +16,11 @@ from rich.text import Text
 from lorecall.bench.answers import Case, cases, dataset_of, write_pair_files
 from lorecall.bench.cells import CellScores, finished_cells
 from lorecall.bench.grids import Grid, all_grids
+from lorecall.bench.personal import PersonalRow, personal_rows
+from lorecall.bench.personal_grids import personal_grids, signature_of
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.statistics import DatasetTables, tabulate
+from lorecall.bench.swaps import SwapReading, finished_swaps, swaps_of
 from lorecall.core.files import read_json, write_json, write_text
 from lorecall.core.text import printable
 from lorecall.errors import RunError
@@ -26,6 +29,7 @@ from lorecall.learning.folder import RUN_FILE
 from lorecall.report import words
 from lorecall.report.pages import render_page
 from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
+from lorecall.systems.about import VANILLA
 from lorecall.systems.catalog import about
 
 MARKDOWN, PAGE, TABLES = "bench.md", "bench.html", "tables.json"
@@ -40,7 +44,10 @@ _BOUND_WIDTH = 9  # of a number with a bracket
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetView:
-    """One dataset's part of the page; `focus` is the system that the others are compared with.
+    """One dataset's part of the page.
+
+    `focus` is the system that the others are compared with; `personal` holds the tables that lead,
+    where memories were swapped, `grids` all others.
 
     Examples:
         >>> from lorecall.bench import DatasetView, Grid
@@ -63,6 +70,7 @@ class DatasetView:
     grids: tuple[Grid, ...]
     cases: tuple[Case, ...]
     signature: Mapping[str, str]
+    personal: tuple[Grid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,19 +129,28 @@ def render_bench(folder: Path, *, judged: Sequence[Path] = (), texts: bool = Tru
     if texts:
         write_pair_files(folder, plan, finished)
     tables = tabulate(plan, finished)
+    swapped = [reading for reading in finished_swaps(folder) if reading.cell in wanted]
+    personal = {each.dataset: personal_rows(plan, each.dataset, swapped) for each in tables}
     versions = identity["versions"]
     view = View(
         facts=_facts(identity, plan, finished),
-        warnings=tuple(_warnings(plan, finished, tables)),
+        warnings=(*_warnings(plan, finished, tables), *_unswapped(plan, finished, swapped)),
         datasets=tuple(
-            dataset_view(each, labels, cases(folder, plan, each.dataset, finished) if texts else ())
+            dataset_view(
+                each,
+                labels,
+                cases(folder, plan, each.dataset, finished) if texts else (),
+                personal=personal[each.dataset],
+            )
             for each in tables
         ),
-        systems={name: about(name).title for name in plan.systems},
+        systems=_titles(identity, plan),
         settings=words.flat(asdict(plan.settings)),
         versions=words.flat(versions if isinstance(versions, dict) else {}),
     )
-    numbers = json.loads(json.dumps([asdict(each) for each in tables]))
+    rows = {name: [asdict(row) for row in of] for name, of in personal.items()}
+    every = [asdict(each) | {"personal": rows[each.dataset]} for each in tables]
+    numbers = json.loads(json.dumps(every))
     write_json(folder / TABLES, {"facts": dict(view.facts), "datasets": numbers})
     write_text(folder / MARKDOWN, to_markdown(view))
     page = render_page("bench.html.j2", {"view": view}, package="lorecall.bench")
@@ -148,6 +165,7 @@ def _facts(
     machines = sorted({scores.machine for scores in finished if scores.machine})
     facts = {
         "Base model": f"{base}, {n_layers} layers, {dtype}",
+        **({"Shared memory": _shared_words(identity)} if "shared" in identity else {}),
         "Preset": plan.settings.preset,
         "Seeds": ", ".join(map(str, plan.seeds)),
         "Systems": ", ".join(plan.systems),
@@ -155,6 +173,33 @@ def _facts(
         "Finished": words.moment(max((s.finished_at for s in finished), default="not yet")),
     }
     return facts | ({"Machine": "; ".join(machines)} if machines else {})
+
+
+def _shared_words(identity: Mapping[str, object]) -> str:
+    shared = identity.get("shared")
+    if not isinstance(shared, dict):
+        return "none: every system is on the base alone"
+    return f"{shared['name']} ({str(shared['sha256'])[:12]}), under every system"
+
+
+def _titles(identity: Mapping[str, object], plan: BenchPlan) -> dict[str, str]:
+    """Return what each system is; of the base, whether a shared memory is in it."""
+    titles = {name: about(name).title for name in plan.systems}
+    if VANILLA in titles:
+        shared = identity.get("shared")
+        with_it = f" with the shared memory {shared['name']}" if isinstance(shared, dict) else ""
+        titles[VANILLA] = f"the base{with_it} alone: nothing of the person"
+    return titles
+
+
+def _unswapped(
+    plan: BenchPlan, finished: Sequence[CellScores], swapped: Sequence[SwapReading]
+) -> list[str]:
+    """Warn where some memories were swapped and others are still to be."""
+    due = swaps_of(plan, {scores.cell for scores in finished})
+    if not swapped or len(swapped) >= len(due):
+        return []
+    return [f"{len(swapped)} of {len(due)} memories are swapped: personal gain will change."]
 
 
 def _warnings(
@@ -175,7 +220,11 @@ def _warnings(
 
 
 def dataset_view(
-    tables: DatasetTables, labels: Sequence[Judged], shown: tuple[Case, ...]
+    tables: DatasetTables,
+    labels: Sequence[Judged],
+    shown: tuple[Case, ...],
+    *,
+    personal: Sequence[PersonalRow] = (),
 ) -> DatasetView:
     """Put a dataset's numbers into words.
 
@@ -183,6 +232,7 @@ def dataset_view(
         tables: Its numbers.
         labels: A judge's.
         shown: The cases.
+        personal: What swapping memories says.
 
     Examples:
         >>> from pathlib import Path
@@ -200,7 +250,8 @@ def dataset_view(
         lead=f"{users} of {tables.n_asked} with every system finished, {samples}.",
         grids=tuple(all_grids(tables, rates)),
         cases=shown,
-        signature=tables.signature,
+        signature={**signature_of(personal), **tables.signature},
+        personal=personal_grids(personal),
     )
 
 
@@ -267,7 +318,7 @@ def _lines(view: View) -> Iterator[str]:
 
 def _dataset(dataset: DatasetView) -> Iterator[str]:
     yield from ("", f"## {escaped(dataset.name)}", "", dataset.lead)
-    for grid in dataset.grids:
+    for grid in dataset.personal + dataset.grids:
         yield from _grid(grid)
     if dataset.cases:
         yield from ("", "### Cases", "", "Test queries picked by no answer. Texts are masked.")
@@ -300,7 +351,7 @@ def _case(case: Case) -> Iterator[str]:
 
 
 def bench_view(view: View) -> Iterator[RenderableType]:
-    """Yield for a terminal the warnings, and of each dataset the scores, comparisons and gains.
+    """Yield for a terminal the warnings, and of each dataset personal gain, scores and comparisons.
 
     Examples:
         >>> from pathlib import Path
@@ -312,7 +363,7 @@ def bench_view(view: View) -> Iterator[RenderableType]:
         yield Text(warning, style="bold")
     for dataset in view.datasets:
         yield Text(f"\n{words.plain(dataset.name)}: {dataset.lead}", style="bold")
-        for grid in dataset.grids[:_N_GRIDS]:
+        for grid in dataset.personal + dataset.grids[:_N_GRIDS]:
             yield Text()
             yield grid_table(grid)
     if not view.datasets:

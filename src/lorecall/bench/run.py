@@ -4,7 +4,8 @@
 DIR/run.json       what the bench computes; another bench is refused in its folder
 DIR/scores.jsonl   and the rest of `lorecall.bench.cells`
 DIR/people/        what is kept of each user
-DIR/memories/      searches and memories
+DIR/searches/      searches, and what they found
+DIR/memories/      memories that are swapped, and DIR/swaps.jsonl: `lorecall.bench.swaps`
 DIR/workers/       logs
 DIR/pairs/         pairs of responses for a judge
 DIR/bench.md, bench.html, tables.json
@@ -14,14 +15,16 @@ DIR/bench.md, bench.html, tables.json
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
 
 from pydantic import TypeAdapter
 
-from lorecall.bench.cells import FAILURES_FILE, Cell, Failure, failed_cells, settled_cells
+from lorecall.bench.cells import FAILURES_FILE, Failure, Task, failures
 from lorecall.bench.plan import BenchPlan
+from lorecall.bench.swaps import swaps_of
 from lorecall.bench.work import Bench
 from lorecall.core.checks import check_range
 from lorecall.core.processes import Processes, take_job
@@ -70,7 +73,7 @@ def run_bench(
         reporter: Who is told how far it is.
 
     Returns:
-        The cells that could not be done.
+        What could not be done.
 
     Raises:
         RunError: `out` holds something else, or another process works in it.
@@ -92,7 +95,7 @@ def run_bench(
     reporter = reporter or SilentReporter()
     session = uuid.uuid4().hex
     with open_run(out, identity_of(plan, base)):
-        bench = Bench(plan=plan, folder=out, base=base, make=systems_of(plan, out), session=session)
+        bench = bench_of(plan, base, folder=out, session=session)
         jobs = [
             TypeAdapter(BenchJob).dump_json(
                 BenchJob(plan=plan, folder=out.resolve(), base=BaseAt.of(base, k), session=session)
@@ -106,34 +109,50 @@ def run_bench(
             ) as beside,
             _watched(bench, beside, reporter),
         ):
-            bench.work(on_cell=lambda cell: reporter.doing(str(cell)))
-    return list(failed_cells(out, session=session).values())
+            bench.work(on_task=lambda task: reporter.doing(str(task)))
+    return list(failures(out, session=session).values())
 
 
-def check_failures(failures: Sequence[Failure], folder: Path) -> None:
-    """Refuse to call a bench done of which cells could not be done.
+def check_failures(found: Sequence[Failure], folder: Path) -> None:
+    """Refuse to call a bench done of which something could not be done.
 
     Raises:
-        RunError: There are such cells.
+        RunError: There is something.
 
     Examples:
         >>> from pathlib import Path
         >>> from lorecall.bench import check_failures
         >>> check_failures([], Path("bench"))
     """
-    if failures:
-        first = failures[0]
+    if found:
+        first = found[0]
         raise RunError(
             "every cell of a bench must be done",
             expected="no failure",
-            got=f"{counted(len(failures), 'failure')}, the first: {first.cell}: {first.reason}",
+            got=f"{counted(len(found), 'failure')}, the first: {first.task}: {first.reason}",
             next_step=f"See {folder / FAILURES_FILE}; the same command tries them again.",
         )
 
 
+def bench_of(plan: BenchPlan, base: LanguageModel, *, folder: Path, session: str) -> Bench:
+    """Put a bench to work in this process."""
+    bare: Callable[[], LanguageModel] | None = None
+    if base.shared is not None:
+        place = replace(BaseAt.of(base, 0), shared=None)
+        bare = cache(lambda: load_at(place))
+    return Bench(
+        plan=plan,
+        folder=folder,
+        base=base,
+        make=systems_of(plan, folder),
+        session=session,
+        bare=bare,
+    )
+
+
 def systems_of(plan: BenchPlan, folder: Path) -> Callable[[str], System]:
     """Return what makes a bench's systems by their names."""
-    return lambda name: make_system(name, plan.settings.learn, folder=folder / "memories")
+    return lambda name: make_system(name, plan.settings.learn, folder=folder / "searches")
 
 
 def identity_of(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
@@ -142,6 +161,8 @@ def identity_of(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
         "kind": "bench",
         "base": base.name,
         "base_fingerprint": base.fingerprint,
+        "shared": base.shared
+        and {"name": Path(base.shared.name).name, "sha256": base.shared.sha256},
         "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         "n_layers": base.n_layers,
         "versions": versions(),
@@ -171,40 +192,36 @@ def _watched(bench: Bench, beside: Processes, reporter: Reporter) -> Generator[N
 
 
 class _Watch:
-    """Tells of cells as they are settled, once each."""
+    """Tells of tasks as they are settled, once each."""
 
     def __init__(self, bench: Bench, reporter: Reporter) -> None:
         self._bench, self._reporter = bench, reporter
-        reporter.plan(len(bench.plan.cells()))
-        self._told: set[Cell] = set()
+        cells = bench.plan.cells()
+        self._n = len(cells) + len(swaps_of(bench.plan, cells))
+        reporter.plan(self._n)
+        self._told: set[Task] = set()
         self.look(silently=True)
 
     def look(self, *, silently: bool = False) -> None:
         """Tell of what was settled since the last look."""
-        folder, session = self._bench.folder, self._bench.session
-        failed = failed_cells(folder, session=session)
-        for cell in settled_cells(folder, session=session) - self._told:
-            self._told.add(cell)
+        failed = failures(self._bench.folder, session=self._bench.session)
+        for task in self._bench.settled() - self._told:
+            self._told.add(task)
             self._reporter.finish()
-            if cell in failed:
-                self._reporter.say(f"FAILED {cell}: {failed[cell].reason}")
+            if task in failed:
+                self._reporter.say(f"FAILED {task}: {failed[task].reason}")
             elif not silently:
-                self._reporter.say(f"{len(self._told)} of {len(self._bench.plan.cells())}  {cell}")
-        if silently and self._told:
-            self._reporter.say(f"{counted(len(self._told), 'cell')} finished before")
+                self._reporter.say(f"{len(self._told)} of {self._n}  {task}")
+        if silently and (cells := [task for task in self._told if not task.swapped]):
+            self._reporter.say(f"{counted(len(cells), 'cell')} finished before")
 
 
 def main() -> None:
     """Do the job that comes on standard input, with a base of its own."""
     job = TypeAdapter(BenchJob).validate_json(take_job())
     set_threads()
-    Bench(
-        plan=job.plan,
-        folder=job.folder,
-        base=load_at(job.base),
-        make=systems_of(job.plan, job.folder),
-        session=job.session,
-    ).work()
+    base = load_at(job.base)
+    bench_of(job.plan, base, folder=job.folder, session=job.session).work()
 
 
 if __name__ == "__main__":

@@ -44,6 +44,22 @@ class BenchSettings:
         None, "Most test samples that are read, evenly spaced.", low=1, smoke=6
     )
     n_timed: int = option(5, "Replies that are timed one by one.", low=1, smoke=1)
+    swap_others: int | None = option(
+        None,
+        "Most other people with whose memories a person's test replies are read too, those of like"
+        " training size first; 0 to swap nothing, none for everyone.",
+        low=0,
+    )
+    swap_samples: int | None = option(
+        16,
+        "Most test replies of a person that are read so, evenly spaced; none for all.",
+        low=1,
+        smoke=4,
+    )
+    swap_systems: tuple[str, ...] = option(
+        ("personal", "memory"),
+        "Systems whose memories are kept and swapped, where they are in the bench.",
+    )
 
     def __post_init__(self) -> None:
         check_options(self)

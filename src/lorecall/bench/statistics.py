@@ -18,7 +18,7 @@ from lorecall.metrics.paired import Floats, Over, Resampled, holm, sign_flip_tes
 from lorecall.metrics.registry import Metric, metrics
 from lorecall.metrics.scores import signatures
 from lorecall.records import Interval
-from lorecall.systems.about import MEMORY
+from lorecall.systems.about import headline
 from lorecall.systems.catalog import about
 
 Value = Callable[[CellScores], Sequence[float]]
@@ -121,7 +121,7 @@ class DatasetTables:
 
     Args:
         dataset: Its name.
-        focus: The system that the others are compared with: the memory.
+        focus: The system that the others are compared with: a memory of ours.
         n_users: Users for whom every system is finished.
         n_asked: Users of the bench.
         n_samples: Test samples of those users.
@@ -261,7 +261,7 @@ def _tabulate(
     if not measured.users:
         return None
     systems, first = measured.systems, measured.first
-    focus = MEMORY if MEMORY in systems else systems[-1]
+    focus = headline(systems)
     others = [system for system in systems if system != focus and not about(system).is_memory]
     return DatasetTables(
         dataset=dataset,

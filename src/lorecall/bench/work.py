@@ -1,5 +1,7 @@
 """Cells done, by any number of processes: claim one, make its system, read it, add its line.
 
+When all are done, memories are swapped in the same way, the replies of a cell at a time.
+
 A claim is a lock that the operating system lets go of when its process ends, however it ends; so
 what a killed process was doing is done by another, and nothing is done twice.
 """
@@ -13,7 +15,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lorecall.bench.cells import Cell, CellScores, Failure, fail, finish, settled_cells
+from lorecall.bench.cells import (
+    SCORES_FILE,
+    Cell,
+    CellScores,
+    Failure,
+    Task,
+    cells_in,
+    fail,
+    failures,
+    finish,
+)
 from lorecall.bench.people import (
     PersonSnapshot,
     another_user,
@@ -23,6 +35,7 @@ from lorecall.bench.people import (
 )
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.reading import PartReading, read_fitted
+from lorecall.bench.swaps import SWAPS_FILE, Swapping, finish_swap, memory_folder, swaps_of
 from lorecall.core.files import locked
 from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
@@ -38,31 +51,48 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A bench at work in one process; what failed in its session is not tried again in it."""
+    """A bench at work in one process; what failed in its session is not tried again in it.
+
+    `bare` loads the base without the shared memory that is in it, if one is.
+    """
 
     plan: BenchPlan
     folder: Path
     base: LanguageModel
     make: Callable[[str], System]
     session: str
+    bare: Callable[[], LanguageModel] | None = None
 
-    def left(self) -> list[Cell]:
-        """Return the cells still to be done, those that someone works on among them."""
-        settled = settled_cells(self.folder, session=self.session)
-        return [cell for cell in self.plan.cells() if cell not in settled]
+    def settled(self) -> set[Task]:
+        """Return what is finished, or failed in this session, without reading any scores."""
+        finished = {Task(cell=cell) for cell in cells_in(self.folder / SCORES_FILE)}
+        swapped = {Task(cell=cell, swapped=True) for cell in cells_in(self.folder / SWAPS_FILE)}
+        return finished | swapped | set(failures(self.folder, session=self.session))
+
+    def left(self) -> list[Task]:
+        """Return what is still to be done, what someone works on among it.
+
+        Memories are swapped when all of them are there.
+        """
+        settled = self.settled()
+        cells = [Task(cell=cell) for cell in self.plan.cells()]
+        if left := [task for task in cells if task not in settled]:
+            return left
+        swaps = swaps_of(self.plan, cells_in(self.folder / SCORES_FILE))
+        return [t for t in (Task(cell=c, swapped=True) for c in swaps) if t not in settled]
 
     def work(
         self,
         *,
-        on_cell: Callable[[Cell], None] | None = None,
+        on_task: Callable[[Task], None] | None = None,
         on_wait: Callable[[], None] | None = None,
     ) -> None:
-        """Do cells until none is left, waiting for those that others work on.
+        """Do what is left until nothing is, waiting for what others work on.
 
-        A cell that cannot be done is noted, and the others are done all the same.
+        What cannot be done is noted, and the rest is done all the same.
         """
         while left := self.left():
-            if not any(self._try(cell, on_cell) for cell in left):
+            if not any(self._try(task, on_task) for task in left):
                 if on_wait is not None:
                     on_wait()
                 time.sleep(_POLL_S)
@@ -86,31 +116,43 @@ class Bench:
         )
         scores = _scored(cell, snapshot, fitted, reading, theirs=theirs, fit_s=fit_s)
         scores = replace(scores, machine=machine_name(self.base.device))
+        if cell.system in self.plan.swapped and fitted.memory is not None:
+            fitted.memory.save(memory_folder(self.folder, cell))
         finish(self.folder, scores, reading.responses)
 
-    def _try(self, cell: Cell, on_cell: Callable[[Cell], None] | None) -> bool:
-        """Do a cell unless someone else is at it; say whether it is settled now."""
-        with self._claimed(cell) as held:
+    def swap(self, cell: Cell) -> None:
+        """Read a cell's replies with everyone's memory of its system."""
+        swapping = Swapping(plan=self.plan, folder=self.folder, base=self.base, bare=self.bare)
+        finish_swap(self.folder, swapping.read(cell))
+
+    def _try(self, task: Task, on_task: Callable[[Task], None] | None) -> bool:
+        """Do a task unless someone else is at it; say whether it is settled now."""
+        with self._claimed(task) as held:
             if not held:
                 return False
-            if cell not in self.left():  # it was finished between the look and the claim
+            if task not in self.left():  # it was finished between the look and the claim
                 return True
-            if on_cell is not None:
-                on_cell(cell)
+            if on_task is not None:
+                on_task(task)
             try:
-                self.do(cell)
-            except Exception as reason:  # noqa: BLE001 - one cell's failure leaves the others be
+                (self.swap if task.swapped else self.do)(task.cell)
+            except Exception as reason:  # noqa: BLE001 - one's failure leaves the others be
                 traceback.print_exc(file=sys.stderr)
                 line = f"{type(reason).__name__}: {reason}"
-                fail(self.folder, Failure(cell=cell, session=self.session, reason=line))
+                failure = Failure(
+                    cell=task.cell, session=self.session, reason=line, swapped=task.swapped
+                )
+                fail(self.folder, failure)
         return True
 
-    def _claimed(self, cell: Cell) -> AbstractContextManager[bool]:
-        """Hold a cell; cells that take one memory are held together, so that it is made once."""
+    def _claimed(self, task: Task) -> AbstractContextManager[bool]:
+        """Hold a task; cells that take one memory are held together, so that it is made once."""
         claims = self.folder / "claims"
         claims.mkdir(exist_ok=True)
+        cell = task.cell
         made = replace(cell, system=about(cell.system).memory_of or cell.system)
-        return locked(claims / f"{made.id}.lock", wait=False)
+        name = f"swap-{made.id}" if task.swapped else made.id
+        return locked(claims / f"{name}.lock", wait=False)
 
 
 def _check_trained_on(snapshot: PersonSnapshot, fitted: Fitted) -> None:

@@ -138,7 +138,18 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
         str | None, typer.Option(help="Whose data; the memory's own when left out.")
     ] = None,
     path: Files = None,
-    others: Annotated[int, typer.Option(min=1, help="Other people, for the controls.")] = 3,
+    others: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Other people of the same data. Each gets a memory as this one was made, to swap"
+            " with, unless --memory gives some.",
+        ),
+    ] = 3,
+    memory: Annotated[
+        list[Path] | None,
+        typer.Option(help="Someone else's memory, to swap with; may be repeated.", metavar="DIR"),
+    ] = None,
     test_samples: Annotated[int, typer.Option(min=1, help="Most test samples read.")] = 32,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     model: Model = None,
@@ -146,25 +157,32 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     four_bit: FourBit = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a memory whether it knows its person: style, recall, absence, controls, damage."""
+    """Ask a memory whether it knows its person: what is theirs, style, recall, absence, damage."""
     from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
+    from lorecall.memory.shared import shared_of  # noqa: PLC0415
     from lorecall.reply.responder import ModelResponder  # noqa: PLC0415
     from lorecall.scorecard.card import CardSettings  # noqa: PLC0415
     from lorecall.scorecard.card import scorecard as make_card  # noqa: PLC0415
     from lorecall.scorecard.make import people_for  # noqa: PLC0415
+    from lorecall.scorecard.personal import memories_like, memories_of  # noqa: PLC0415
     from lorecall.scorecard.view import scorecard_view  # noqa: PLC0415
 
-    memory = StoredMemory.load(folder)
+    own = StoredMemory.load(folder)
+    given = memories_of(memory or ())
     person, rest = people_for(
-        memory, data, folder=folder, paths=path or (), n_others=others, seed=seed
+        own, data, folder=folder, paths=path or (), n_others=others, seed=seed
     )
-    base = base_of(model, device, four_bit=four_bit, default=memory.manifest.base.name)
+    identity = own.manifest.base
+    base = base_of(
+        model, device, four_bit=four_bit, default=identity.name, shared=shared_of(identity)
+    )
     card = make_card(
-        ModelResponder(base, memory),
+        ModelResponder(base, own),
         person,
         rest,
+        memories=given or memories_like(own, rest, base),
         settings=CardSettings(
-            limits=memory.manifest.recipe.settings, test_samples=test_samples, seed=seed
+            limits=own.manifest.recipe.settings, test_samples=test_samples, seed=seed
         ),
     )
     value = asdict(card) | {"verdicts": card.verdicts, "is_damaged": card.ability.is_damaged}

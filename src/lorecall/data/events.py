@@ -21,7 +21,7 @@ class Reply(NamedTuple):
 
     `earlier` None stands for the user's pair before this one in the conversation; `position` None
     for the place among the user's pairs there; `started` is when the conversation began, where
-    that is known, and orders conversations.
+    that is known, and orders conversations; `partner` is who said the query, a person.
     """
 
     user: str
@@ -33,6 +33,7 @@ class Reply(NamedTuple):
     earlier: tuple[Turn, ...] | None = None
     position: int | None = None
     started: float | None = None
+    partner: str | None = None
 
     @property
     def own_text(self) -> str:
@@ -179,4 +180,5 @@ def _reply(
         ),
         position=i,
         started=started,
+        partner=turns[i - 1].author if authored_by == "user" else None,
     )

@@ -181,6 +181,7 @@ def _sample(reply: Reply, position: int, *, before: Reply | None) -> Sample:
         time=reply.time,
         earlier=earlier,
         authored_by=reply.authored_by,
+        partner=reply.partner,
     )
 
 

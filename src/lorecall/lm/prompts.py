@@ -208,8 +208,8 @@ class PromptFormat:
     def _longer(self, shorter: Encoded, turns: Sequence[Turn], sample: Sample) -> Encoded | None:
         """Return a conversation with one sample more; None where it cannot be laid out so."""
         said = (*shorter.prompt, *shorter.response)
-        plain = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
-        ids = self._render(self._plain(sample.query), plain)
+        plain = [Turn(by_author=turn.by_author, text=self.plain(turn.text)) for turn in turns]
+        ids = self._render(self.plain(sample.query), plain)
         response = self._response(sample)
         most = self.max_prompt_tokens + self.max_response_tokens
         room = max(min(_LONGEST_TOGETHER, most), len(shorter.prompt) + self.max_response_tokens)
@@ -220,7 +220,7 @@ class PromptFormat:
         return Encoded(prompt=shorter.prompt, response=whole, replies=(*shorter.spans, reply))
 
     def _response(self, sample: Sample) -> list[int]:
-        ids = [*self._ids(self._plain(sample.response)), self.end_id]
+        ids = [*self._ids(self.plain(sample.response)), self.end_id]
         return ids[: self.max_response_tokens]
 
     def prompt(
@@ -232,9 +232,9 @@ class PromptFormat:
         no room the oldest turns go first, then the least relevant notes; a query too long by itself
         loses its own beginning.
         """
-        query = self._plain(query)
-        notes = [self._plain(note) for note in notes]
-        turns = [Turn(by_author=turn.by_author, text=self._plain(turn.text)) for turn in turns]
+        query = self.plain(query)
+        notes = [self.plain(note) for note in notes]
+        turns = [Turn(by_author=turn.by_author, text=self.plain(turn.text)) for turn in turns]
         for n_turns, n_notes in _ever_less(len(turns), len(notes)):
             shown = turns[len(turns) - n_turns :]
             ids = self._render(query, shown, notes[:n_notes])
@@ -245,7 +245,7 @@ class PromptFormat:
 
     def read_and_cut(self, query: str) -> tuple[int, int]:
         """Return how many tokens of a query are read, its end, and how many are cut."""
-        query = self._plain(query)
+        query = self.plain(query)
         n, fits = len(self._ids(query)), len(self._render_query(query)) <= self.max_prompt_tokens
         n_read = n if fits else min(n, self._room())
         return n_read, n - n_read
@@ -311,7 +311,7 @@ class PromptFormat:
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _plain(self, text: str) -> str:
+    def plain(self, text: str) -> str:
         """Break up what would read as a special token: people's words are never commands."""
         for token in self._special:
             text = text.replace(token, f"{token[:1]} {token[1:]}")

@@ -68,7 +68,7 @@ def persona_tokens(texts: Iterable[str]) -> frozenset[str]:
         ['sail', 'sea']
     """
     tokens = (token for text in texts for token in _TOKEN.findall(text.lower()))
-    return frozenset(tokens) - _stop_words()
+    return frozenset(tokens) - stop_words()
 
 
 def persona_f1(response: str, persona: frozenset[str]) -> float:
@@ -101,7 +101,8 @@ def _rouge_of(answers: Answers, kind: Rouge) -> tuple[float, ...]:
 
 
 @cache
-def _stop_words() -> frozenset[str]:
+def stop_words() -> frozenset[str]:
+    """Return the English words that say little by themselves."""
     from stop_words import get_stop_words  # noqa: PLC0415 - reads a file when imported
 
     return frozenset(get_stop_words("english"))

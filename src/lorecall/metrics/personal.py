@@ -68,6 +68,24 @@ class SwappedLosses:
                 next_step="Read two people or more.",
             )
 
+    def of_replies(self, chosen: Sequence[int]) -> "SwappedLosses":
+        """Return the losses of some of the replies.
+
+        Args:
+            chosen: Their places, at least one.
+        """
+
+        def some(losses: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(losses[i] for i in chosen) if losses else ()
+
+        return SwappedLosses(
+            user=self.user,
+            own=some(self.own),
+            others={user: some(losses) for user, losses in self.others.items()},
+            shared=some(self.shared),
+            base=some(self.base),
+        )
+
     @property
     def gain(self) -> float:
         """PG: how much worse the text is read with other people's memories, in the mean."""

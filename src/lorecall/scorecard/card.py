@@ -1,23 +1,31 @@
-"""One person's scorecard: style, recall, absence, control, general ability, and what it comes to.
+"""One person's scorecard: what is personal, style, recall, absence, damage; what it comes to.
 
-Every number stands beside the base's own, for a memory is worth what it adds.
+Every number stands beside the base's own, with the shared memory that is in it, for a memory is
+worth what it adds; and other people's memories are swapped for it, for it is the person's own only
+as far as theirs do not add the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
 
-from lorecall.bench.reading import PartReading, read_fitted, read_losses
+from lorecall.bench.reading import PartReading, read_fitted
 from lorecall.core.options import check_options, option
 from lorecall.errors import ConfigError
+from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.metrics.overlap import persona_f1, persona_tokens
-from lorecall.records import Interval, evenly_spaced
+from lorecall.records import Interval, Sample, evenly_spaced
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.scorecard.ability import Ability, ability
 from lorecall.scorecard.absence import Absence, absence
+from lorecall.scorecard.personal import Personal, personal
 from lorecall.scorecard.recall import Recall, recall
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, Fitted, Person
+
+NOBODY: Mapping[str, StoredMemory] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +35,6 @@ class CardSettings:
     limits: TrainSettings = field(default_factory=TrainSettings)
     test_samples: int = option(32, "Most test samples read, evenly spaced.", low=1)
     n_recall: int = option(24, "Most questions of recall.", low=1)
-    n_control: int = option(24, "Samples of other people for the control.", low=1)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,28 +69,17 @@ class Style:
 class Scorecard:
     """What one memory knows of its person; a part that could not be asked is None.
 
-    `control` is the loss of other people's test responses with the same memory: it should not fall.
+    `shared` is the shared memory in the base, by its name, if there is one.
     """
 
     user: str
     dataset: str
+    shared: str | None
+    personal: Personal | None
     style: Style
     recall: Recall | None
     absence: Absence | None
-    control: Change | None
     ability: Ability
-
-    @property
-    def personal_share(self) -> float | None:
-        """Share of the gain on the person's own responses that others' do not have as well.
-
-        0 where others' responses gained more; None where the person's own gained nothing, or there
-        is nobody else.
-        """
-        gain = -self.style.loss.change.value
-        if gain <= 0 or self.control is None:
-            return None
-        return max(0.0, 1 - max(0.0, -self.control.change.value) / gain)
 
     @property
     def verdicts(self) -> tuple[str, ...]:
@@ -96,13 +92,12 @@ class Scorecard:
                 f" [{change.low:.3f}, {change.high:.3f}]. Do not use this memory: train it again"
                 " with fewer epochs, a lower rank or a lower learning rate."
             )
+        found.append(_personal_verdict(self.personal))
         found.append(_moved("own style (loss)", self.style.loss.change, lower_is_better=True))
         if self.recall is not None:
             found.append(_moved("recall (hits)", self.recall.gain))
         if self.absence is not None:
             found.append(_moved("admits what it cannot know", self.absence.change))
-        if self.control is not None:
-            found.append(self._control_verdict(self.control))
         if self.left_out:
             left_out = ", ".join(self.left_out)
             found.append(f"left out, for it takes other people, or longer responses: {left_out}")
@@ -114,42 +109,50 @@ class Scorecard:
         parts = {
             "recall": self.recall,
             "Persona F1 against another's content": self.style.other,
-            "control": self.control,
         }
         return tuple(name for name, part in parts.items() if part is None)
 
-    def _control_verdict(self, control: Change) -> str:
-        if control.change.high >= 0:
-            return "control: it does not answer for other people any better"
-        share = self.personal_share
-        kept = "" if share is None else f"; {100 * share:.0f}% of the gain is the person's own"
-        return f"control: it answers for other people better too{kept}"
-
 
 def scorecard(
-    responder: Responder, person: Person, others: Sequence[Person], *, settings: CardSettings
+    responder: Responder,
+    person: Person,
+    others: Sequence[Person],
+    *,
+    memories: Mapping[str, StoredMemory] = NOBODY,
+    settings: CardSettings,
 ) -> Scorecard:
     """Make one person's scorecard.
+
+    Args:
+        responder: The person's.
+        person: Who.
+        others: Other people, whose words stand beside the person's.
+        memories: user -> the memory of someone else, to swap with.
+        settings: How much is asked.
 
     Raises:
         ConfigError: The person is among the others.
     """
-    if person.history.user in {other.history.user for other in others}:
+    user = person.history.user
+    if user in {*(other.history.user for other in others), *memories}:
         raise ConfigError(
-            "a scorecard's controls are of other people",
+            "a scorecard sets a person beside other people",
             expected="nobody twice",
-            got=f"{person.history.user!r} among the others",
+            got=f"{user!r} among the others",
             next_step="Leave the person out there.",
         )
     bare = ModelResponder(responder.base, limits=settings.limits)
-    seed = settings.seed
+    seed, shared = settings.seed, responder.base.shared
+    test = person.split.test
+    samples = evenly_spaced(test, min(len(test), settings.test_samples))
     return Scorecard(
-        user=person.history.user,
+        user=user,
         dataset=person.history.dataset,
-        style=_style(responder, bare, person, others[0] if others else None, settings),
+        shared=None if shared is None else Path(shared.name).name,
+        personal=personal(responder, bare, samples, memories, limits=settings.limits, seed=seed),
+        style=_style(responder, bare, person, samples, others[0] if others else None, settings),
         recall=recall(responder, bare, person, others, n=settings.n_recall, seed=seed),
         absence=absence(responder, bare, person.split.own_content, seed=seed),
-        control=_control(responder, bare, others, settings) if others else None,
         ability=ability(responder, bare, seed=seed),
     )
 
@@ -158,12 +161,10 @@ def _style(
     responder: Responder,
     bare: Responder,
     person: Person,
+    samples: Sequence[Sample],
     other: Person | None,
     settings: CardSettings,
 ) -> Style:
-    test = person.split.test
-    n = min(len(test), settings.test_samples)
-    samples = evenly_spaced(test, n)
     budget = Budget(train=settings.limits, seed=settings.seed)
 
     def read(each: Responder) -> PartReading:
@@ -187,20 +188,8 @@ def _style(
         other=overlap(foreign) if other else None,
         n_own=len(own),
         n_other=len(foreign),
-        n=n,
+        n=len(samples),
     )
-
-
-def _control(
-    responder: Responder, bare: Responder, others: Sequence[Person], settings: CardSettings
-) -> Change:
-    every = [sample for other in others for sample in other.split.test]
-    n = min(len(every), settings.n_control)
-    samples = evenly_spaced(every, n)
-    after, before = (
-        read_losses(each, [each.encode(sample) for sample in samples]) for each in (responder, bare)
-    )
-    return _change(after, before, seed=settings.seed)
 
 
 def _change(after: Sequence[float], before: Sequence[float], *, seed: int) -> Change:
@@ -208,6 +197,18 @@ def _change(after: Sequence[float], before: Sequence[float], *, seed: int) -> Ch
         after=bootstrap_mean(after, seed=seed),
         before=bootstrap_mean(before, seed=seed),
         change=paired_difference(after, before, seed=seed),
+    )
+
+
+def _personal_verdict(found: Personal | None) -> str:
+    if found is None:
+        return "personal: cannot be told, for there is nobody else's memory to swap with"
+    gain = found.gain
+    sure = "" if gain.low > 0 else "NOT SURELY " if gain.high >= 0 else "NOT "
+    return (
+        f"personal: {sure}its own person's. Others' memories on the same replies lose"
+        f" {gain.value:+.3f} nats per token [{gain.low:+.3f}, {gain.high:+.3f}];"
+        f" it ranks {found.rank} of {found.n_memories}"
     )
 
 

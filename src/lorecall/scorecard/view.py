@@ -10,8 +10,8 @@ from lorecall.records import Interval
 from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
 from lorecall.scorecard.absence import Absence
 from lorecall.scorecard.card import Change, Scorecard
+from lorecall.scorecard.personal import Personal
 
-_NUMBERS = ("base", "memory", "change")
 _Row = tuple[str, Change, int, str]  # what, its values, their decimals, of what
 
 
@@ -19,17 +19,33 @@ def scorecard_view(card: Scorecard) -> Iterator[RenderableType]:
     """Show one card: verdicts, then the numbers, then a few answers."""
     yield Text(f"Does it know {plain(card.user)[:12]} ({plain(card.dataset)})?", style="bold")
     for verdict in card.verdicts:
-        loud = "bold red" if verdict.startswith("DAMAGED") or "WORSE" in verdict else ""
+        bad = verdict.startswith("DAMAGED") or "WORSE" in verdict or ": NOT " in verdict
+        loud = "bold red" if bad else ""
         yield Text(f"  {verdict}", style=loud)
+    if card.personal is not None:
+        yield _swapped(card.personal)
     yield _numbers(card)
     if card.absence is not None:
         yield from _answers(card.absence)
 
 
+def _swapped(found: Personal) -> FittingTable:
+    """Show what swapping memories says, before anything else."""
+    columns = [Column(heading=name, folds_at=TEXT_WIDTH) for name in ("memories swapped", "", "of")]
+    rows = [
+        ("personal gain (PG), nats", _difference(found.gain, 3), "others' less own, same replies"),
+        ("own less without", _difference(found.own_less_shared, 3), "below 0 it helps"),
+        ("rank of own", f"{found.rank} of {found.n_memories}", "1 is best"),
+        ("single replies that prefer own", f"{100 * found.auc:.0f}%", "chance 50%"),
+    ]
+    return FittingTable(columns=columns, rows=rows)
+
+
 def _numbers(card: Scorecard) -> FittingTable:
+    without = "base" if card.shared is None else "shared"
     columns = (
         Column(heading=""),
-        *(Column(heading=name) for name in _NUMBERS),
+        *(Column(heading=name) for name in (without, "memory", "change")),
         Column(heading="of", folds_at=TEXT_WIDTH),
     )
     rows = [
@@ -59,8 +75,6 @@ def _changes(card: Scorecard) -> Iterator[_Row]:
             after=absence.admitted, before=absence.admitted_before, change=absence.change
         )
         yield "absence: admits, %", admitted, 1, f"{absence.n} questions, by phrases"
-    if card.control is not None:
-        yield "control: loss", card.control, 3, "other people's responses"
     general = Change(after=ability.after, before=ability.before, change=ability.change)
     yield "ability: loss", general, 3, "general text"
 

@@ -12,22 +12,27 @@ from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lorecall.systems.about import About
+    from lorecall.systems.canary import Donated, canaries, plant_in_donors
     from lorecall.systems.catalog import Entry, make_system, system_names, systems
     from lorecall.systems.contract import Budget, Fitted, Person, System
     from lorecall.systems.isolation import (
         N_REFERENCES,
+        SHARED,
         Isolation,
         Leak,
         Told,
         ask_everyone,
+        ask_shared,
         check_isolation,
         isolation_from,
     )
 
 __all__ = [
     "N_REFERENCES",
+    "SHARED",
     "About",
     "Budget",
+    "Donated",
     "Entry",
     "Fitted",
     "Isolation",
@@ -36,9 +41,12 @@ __all__ = [
     "System",
     "Told",
     "ask_everyone",
+    "ask_shared",
+    "canaries",
     "check_isolation",
     "isolation_from",
     "make_system",
+    "plant_in_donors",
     "system_names",
     "systems",
 ]

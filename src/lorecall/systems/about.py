@@ -1,11 +1,13 @@
 """What is known of a system before it is made for anyone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lorecall.records import Searched
 
-VANILLA, CONTROL, MEMORY = "vanilla", "default-lora", "memory"
-"""Names of the systems that tables single out: the base, the memory without a search, and with."""
+VANILLA, CONTROL, PERSONAL, MEMORY = "vanilla", "default-lora", "personal", "memory"
+"""Names of the systems that tables single out: the base, the LoRA that people take without a
+search, and our memories, of one design and with a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +18,7 @@ class About:
         name: What it is called in tables and files; unlike any other's.
         title: What it is, in a line.
         trains: Whether it puts a memory into the weights.
-        searches: What of theta is searched for; None where nothing is.
+        searches: What of theta is searched for, where it is a memory of ours.
         notes: Whether it puts notes into the prompt.
         paper: Whether it is one of the paper's own baselines.
         memory_of: The system whose memory it takes; None where it makes its own, or none.
@@ -37,13 +39,18 @@ class About:
 
     @property
     def is_memory(self) -> bool:
-        """Whether it is a searched memory: alone, of a part of the space, or with notes."""
+        """Whether it is a memory of ours: of the design, searched, or with notes."""
         return self.searches is not None
 
     @property
     def is_ablation(self) -> bool:
         """Whether it searches only a part of the space: a row of Table 5."""
-        return self.searches not in (None, "paper")
+        return self.searches not in (None, "none", "paper")
+
+    @property
+    def is_swappable(self) -> bool:
+        """Whether all it knows of a person is a memory, which another person's can stand for."""
+        return self.trains and not self.notes
 
     def with_retrieval(self) -> "About":
         """Return what this system is together with retrieval, its memory the same."""
@@ -55,3 +62,8 @@ class About:
             paper=False,
             memory_of=self.name,
         )
+
+
+def headline(systems: Sequence[str]) -> str:
+    """Return the system that the others are compared with: a memory of ours, or the last."""
+    return next((name for name in (PERSONAL, MEMORY) if name in systems), systems[-1])

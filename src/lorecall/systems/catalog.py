@@ -1,7 +1,7 @@
 """Every system there is, by name.
 
-A system is one file of this package: it declares what it makes in a tuple named `SYSTEMS`. A
-searched memory needs to know how it is searched and where its search is kept; it is made here.
+A system is one file of this package: it declares what it makes in a tuple named `SYSTEMS`. Our own
+memories need to know their design, or how and where they are searched; they are made here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ from lorecall.records import Searched
 from lorecall.settings import LearnSettings
 from lorecall.systems.about import About
 from lorecall.systems.contract import System
+from lorecall.systems.personal import ABOUT, PersonalMemory
 from lorecall.systems.retrieval import WithRetrieval
 from lorecall.systems.searched import SearchedMemory, about_memory
 
@@ -37,7 +38,7 @@ class Entry:
 
     Args:
         about: What it is.
-        make: Makes it from how a memory is searched and the folder where searches are kept.
+        make: Makes it from a memory's settings and the folder where searches are kept.
 
     Examples:
         >>> from pathlib import Path
@@ -68,7 +69,8 @@ def systems() -> dict[str, Entry]:
     fixed = [each for each in declared("lorecall.systems", "SYSTEMS") if isinstance(each, System)]
     spaces = [space for space in get_args(Searched) if space not in ("none", "paper")]
     memory, *ablations = map(_memory, ("paper", *spaces))
-    entries = [*map(_fixed, fixed), memory, _with_retrieval(memory), *ablations]
+    ours = (_personal(), memory)
+    entries = [*map(_fixed, fixed), *ours, *map(_with_retrieval, ours), *ablations]
     return {entry.about.name: entry for entry in sorted(entries, key=_takes)}
 
 
@@ -90,7 +92,7 @@ def system_names(wanted: Sequence[str]) -> tuple[str, ...]:
     Examples:
         >>> from lorecall.systems.catalog import system_names
         >>> system_names(["vanilla", "memories"])
-        ('vanilla', 'memory', 'memory-with-retrieval')
+        ('vanilla', 'personal', 'memory', 'personal-with-retrieval', 'memory-with-retrieval')
     """
     names: dict[str, None] = {}
     for each in wanted:
@@ -113,8 +115,8 @@ def make_system(name: str, settings: LearnSettings, *, folder: Path) -> System:
 
     Args:
         name: Its name.
-        settings: How a memory is searched.
-        folder: Where searches and memories are kept.
+        settings: Of which design a memory is, and how it is searched.
+        folder: Where searches are kept.
 
     Raises:
         ConfigError: It is unknown.
@@ -132,6 +134,10 @@ def make_system(name: str, settings: LearnSettings, *, folder: Path) -> System:
 
 def _fixed(system: System) -> Entry:
     return Entry(about=system.about, make=lambda _settings, _folder: system)
+
+
+def _personal() -> Entry:
+    return Entry(about=ABOUT, make=lambda settings, _folder: PersonalMemory(settings=settings))
 
 
 def _memory(space: Searched) -> Entry:

@@ -13,9 +13,13 @@ from lorecall.systems.fitting import fitted, trained
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vanilla:
-    """The base, untuned."""
+    """The base with nothing of the person; a shared memory may be in its weights."""
 
-    about: ClassVar[About] = About(name=VANILLA, title="the base alone", paper=True)
+    about: ClassVar[About] = About(
+        name=VANILLA,
+        title="the base, with the shared memory where there is one: nothing of the person",
+        paper=True,
+    )
 
     def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
         """Learn nothing."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lorecall.train.activation_cache import ActivationCache
     from lorecall.train.batches import epoch_batches
     from lorecall.train.engine import FastEngine
-    from lorecall.train.fit import FittedMemory, fit_memory
+    from lorecall.train.fit import FittedMemory, fit_memory, fit_shared
     from lorecall.train.loop import read_batches
     from lorecall.train.reading import Reader
     from lorecall.train.trial import TrialRunner
@@ -21,6 +21,7 @@ __all__ = [
     "TrialRunner",
     "epoch_batches",
     "fit_memory",
+    "fit_shared",
     "read_batches",
 ]
 

@@ -7,7 +7,8 @@ loss and its answer. Tests compare them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
+from statistics import fmean
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -19,7 +20,7 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.attention import Past
 from lorecall.lm.engine.body import Body
-from lorecall.lm.engine.head import token_losses
+from lorecall.lm.engine.head import token_losses as head_losses
 from lorecall.lm.engine.packing import Pack, packed_rows
 from lorecall.lm.engine.plain import acting_on, answer_plainly
 from lorecall.lm.engine.prefill import Prefilled, prompt_past, with_first_rows
@@ -32,10 +33,18 @@ from lorecall.train.batches import collate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReading:
-    """What was read of a batch; `prefilled` is there where it was to be kept."""
+    """What was read of a batch; `prefilled` is there where it was to be kept.
 
-    losses: tuple[float, ...]
+    `token_losses` holds the losses of each reply's tokens, in nats.
+    """
+
+    token_losses: tuple[tuple[float, ...], ...]
     prefilled: Prefilled | None = None
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """Return the loss of each reply: the mean over its tokens."""
+        return tuple(map(fmean, self.token_losses))
 
 
 @runtime_checkable
@@ -90,20 +99,23 @@ class PlainEngine:
         self.injection = injection
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
-        """Compute the loss of each sample; the head is applied to the rows that predict alone."""
+        """Compute the loss of each reply."""
+        return _means(self.token_losses(samples), samples)
+
+    def token_losses(self, samples: Sequence[Encoded]) -> Tensor:
+        """Compute the loss of each token; the head is applied to the rows that predict alone."""
         batch = collate(samples, pad_id=self.base.pad_id, device=self.base.device)
         first = torch.tensor([[len(s.prompt) - 1] for s in samples], device=self.base.device)
         column = torch.arange(batch.input_ids.shape[1], device=self.base.device)
         memory = acting_on(self.injection, column >= first)
         hidden = self.base.hidden(batch.input_ids, batch.attention_mask, memory=memory)
         rows = hidden.reshape(-1, hidden.shape[-1])[batch.rows]
-        losses = F.cross_entropy(self.base.logits(rows), batch.targets, reduction="none")
-        return _sample_means(losses, _reply_lengths(samples))
+        return F.cross_entropy(self.base.logits(rows), batch.targets, reduction="none")
 
     @torch.inference_mode()
     def read(self, samples: Sequence[Encoded], *, keep: bool = False) -> BatchReading:  # noqa: ARG002
         """Read the losses of one batch; nothing is kept."""
-        return BatchReading(losses=tuple(self.losses(samples).tolist()))
+        return BatchReading(token_losses=_by_reply(self.token_losses(samples), samples))
 
     def answer(
         self,
@@ -155,16 +167,20 @@ class FastEngine:
         self.cache = cache or ActivationCache(base)
 
     def losses(self, samples: Sequence[Encoded]) -> Tensor:
-        """Compute the loss of each sample."""
+        """Compute the loss of each reply."""
+        return _means(self.token_losses(samples), samples)
+
+    def token_losses(self, samples: Sequence[Encoded]) -> Tensor:
+        """Compute the loss of each token."""
         h = self._predicting(Body(self.base, self.injection), samples)[0]
-        return losses_of(self.base, h, samples)
+        return _token_losses(self.base, h, samples)
 
     @torch.no_grad()
     def read(self, samples: Sequence[Encoded], *, keep: bool = False) -> BatchReading:
         """Read the losses of one batch, and keep the prompts' keys and values where asked to."""
         h, prefilled = self._predicting(self._merged(), samples, keep=keep)
-        losses = tuple(losses_of(self.base, h, samples).tolist())
-        return BatchReading(losses=losses, prefilled=prefilled)
+        losses = _by_reply(_token_losses(self.base, h, samples), samples)
+        return BatchReading(token_losses=losses, prefilled=prefilled)
 
     @torch.no_grad()
     def answer(
@@ -260,22 +276,27 @@ def engine_for(
     return FastEngine(base, injection, cache=cache)
 
 
-def losses_of(base: LanguageModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
-    """Compute the loss of each sample from the rows that predict, sample after sample."""
+def _token_losses(base: LanguageModel, h: Tensor, samples: Sequence[Encoded]) -> Tensor:
+    """Compute the loss of each token from the rows that predict, sample after sample."""
     if any(sample.replies is not None for sample in samples):
         starts = accumulate((len(sample.response) for sample in samples), initial=0)
         h = h[
             [start + i for start, each in zip(starts, samples, strict=False) for i in each.places]
         ]
     targets = [token for sample in samples for token in sample.targets]
-    losses = token_losses(base, h, torch.tensor(targets, device=base.device))
-    return _sample_means(losses, _reply_lengths(samples))
+    return head_losses(base, h, torch.tensor(targets, device=base.device))
+
+
+def _means(losses: Tensor, samples: Sequence[Encoded]) -> Tensor:
+    """Average token losses over each reply. *Shape:* (reply tokens,) to (replies,)."""
+    return torch.stack([part.mean() for part in losses.split(_reply_lengths(samples))])
+
+
+def _by_reply(losses: Tensor, samples: Sequence[Encoded]) -> tuple[tuple[float, ...], ...]:
+    """Return token losses as numbers, reply by reply."""
+    each = iter(losses.tolist())
+    return tuple(tuple(islice(each, n)) for n in _reply_lengths(samples))
 
 
 def _reply_lengths(samples: Sequence[Encoded]) -> list[int]:
     return [end - start for sample in samples for start, end in sample.spans]
-
-
-def _sample_means(losses: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Average token losses over each reply. *Shape:* (response tokens,) to (replies,)."""
-    return torch.stack([part.mean() for part in losses.split(list(lengths))])

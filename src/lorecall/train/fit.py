@@ -194,6 +194,18 @@ def fit_shared(  # noqa: PLR0913 - a recipe's parts
 
     Raises:
         ModelError: The base holds a shared memory already.
+
+    Examples:
+        >>> from lorecall import InjectionConfig, TrainSettings
+        >>> from lorecall.data import draw_donors
+        >>> from lorecall.lm import tiny_base
+        >>> from lorecall.train import fit_shared
+        >>> donors = draw_donors("crowd.jsonl", n_replies=40, n_valid=8)
+        >>> base, theta = tiny_base(), InjectionConfig(layers=(0, 1, 2), n_loras=3, rank=2)
+        >>> train = TrainSettings(max_epochs=1)
+        >>> shared = fit_shared(theta, donors, base, settings=train, consent="made up")
+        >>> shared.manifest.donors.has_sample(donors.train[0].id)
+        True
     """
     if base.shared is not None:
         raise ModelError(

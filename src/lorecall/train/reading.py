@@ -111,6 +111,17 @@ class Reader:
         """Return the loss of each sample, in nats per token."""
         return read(self.engine(injection), part.encoded).losses
 
+    def token_losses(
+        self, part: EncodedPart, *, injection: Injection | None = None
+    ) -> tuple[tuple[float, ...], ...]:
+        """Return the losses of each sample's response tokens, in nats."""
+        engine = self.engine(injection)
+        found: dict[int, tuple[float, ...]] = {}
+        for chosen in read_batches(part.encoded):
+            reading = engine.read([part.encoded[i] for i in chosen])
+            found |= zip(chosen, reading.token_losses, strict=True)
+        return tuple(found[i] for i in range(len(part.encoded)))
+
     def read(
         self,
         part: EncodedPart,
