@@ -24,6 +24,7 @@ from lorecall.core.lazy import lazy_names
 if TYPE_CHECKING:
     from lorecall.core.progress import Reporter
     from lorecall.data.catalog import list_users, load_history
+    from lorecall.decoding import Decoding
     from lorecall.errors import (
         ArtefactError,
         ConfigError,
@@ -44,15 +45,7 @@ if TYPE_CHECKING:
     from lorecall.memory.memory import StoredMemory
     from lorecall.memory.peft import export_peft
     from lorecall.memory.shared import load_base
-    from lorecall.records import (
-        Decoding,
-        History,
-        InjectionConfig,
-        Interval,
-        Sample,
-        Statement,
-        Turn,
-    )
+    from lorecall.records import History, InjectionConfig, Interval, Sample, Statement, Turn
     from lorecall.reply.memory import Memory
     from lorecall.reply.responder import ModelResponder, Responder
     from lorecall.report.html import write_report

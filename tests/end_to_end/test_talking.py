@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 from lorecall.cli.app import app
 from lorecall.cli.output import printable
 from lorecall.data.privacy import mask
+from lorecall.decoding import READABLE
 from lorecall.errors import ConfigError, ModelError
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import READABLE
 from lorecall.reply.memory import Memory
 from lorecall.reply.messages import with_earlier
 

@@ -11,6 +11,7 @@ import torch
 
 from lorecall.core.progress import SilentReporter
 from lorecall.data.history import split_history
+from lorecall.decoding import READABLE
 from lorecall.errors import ConfigError, DataError, ModelError, RunError
 from lorecall.learning.others import candidates_of
 from lorecall.learning.pipeline import learn
@@ -20,7 +21,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.shared import SharedMemory, load_base
 from lorecall.metrics import SwappedLosses
-from lorecall.records import READABLE, History
+from lorecall.records import History
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import DesignSettings, LearnSettings

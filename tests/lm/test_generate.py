@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import NoRepeatNGramLogitsProcessor
 
+from lorecall.decoding import Decoding
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
@@ -17,7 +18,7 @@ from lorecall.lm.generate import continue_answers, decode, respond
 from lorecall.lm.hooks import acting
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import Chooser, GreedyChooser, MarginChooser, ends_at
-from lorecall.records import Decoding, Inject, InjectionConfig
+from lorecall.records import Inject, InjectionConfig
 
 MakeBase = Callable[..., LanguageModel]
 Reference = Callable[[LanguageModel, list[int], int], list[int]]

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseAt, LanguageModel, SharedName
+from lorecall.lm.base import LanguageModel, SharedName
+from lorecall.lm.elsewhere import BaseAt
 from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.hooks import acting

@@ -10,9 +10,9 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from lorecall.decoding import Decoding
 from lorecall.errors import ConfigError
 from lorecall.lm.sampling import GreedyChooser, SamplingChooser, chooser_for, probabilities
-from lorecall.records import Decoding
 
 N_TOKENS = 50
 

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from lorecall.core.files import sha256_of
+from lorecall.decoding import Decoding
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
@@ -16,7 +17,7 @@ from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.hooks import acting
 from lorecall.memory.memory import StoredMemory, find_memory
-from lorecall.records import Decoding, InjectionConfig
+from lorecall.records import InjectionConfig
 
 MakeMemory = Callable[..., StoredMemory]
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import GenerationConfig
 
+from lorecall.decoding import Decoding
 from lorecall.errors import ConfigError, ModelError, RunError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
@@ -25,7 +26,7 @@ from lorecall.lm.prompts import PromptFormat
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import adapter_config, adapter_tensors, export_peft
 from lorecall.memory.shared import SharedMemory
-from lorecall.records import Decoding, Form, InjectionConfig
+from lorecall.records import Form, InjectionConfig
 
 MakeMemory = Callable[..., StoredMemory]
 MakeShared = Callable[..., SharedMemory]

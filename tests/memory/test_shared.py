@@ -15,9 +15,11 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file
 
 from lorecall.core.files import sha256_of
+from lorecall.decoding import Decoding
 from lorecall.errors import ArtefactError, ModelError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseAt, LanguageModel, SharedName
+from lorecall.lm.base import LanguageModel, SharedName
+from lorecall.lm.elsewhere import BaseAt
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory import shared as module
 from lorecall.memory.memory import StoredMemory
@@ -32,7 +34,6 @@ from lorecall.memory.shared import (
     packaged,
     shared_of,
 )
-from lorecall.records import Decoding
 from lorecall.reply.memory import Memory
 from lorecall.train.fit import identity_of_base
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lorecall.decoding import Decoding
 from lorecall.errors import ArtefactError, ConfigError, ModelError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import Decoding
 from lorecall.reply.memory import Memory
 from lorecall.reply.messages import with_earlier
 from lorecall.reply.responder import ModelResponder

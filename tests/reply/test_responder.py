@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lorecall.decoding import Decoding
 from lorecall.errors import ArtefactError, InputError, ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
@@ -15,7 +16,7 @@ from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import Decoding, InjectionConfig, Turn
+from lorecall.records import InjectionConfig, Turn
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings

@@ -32,8 +32,9 @@ from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.core.provenance import versions
 from lorecall.errors import RunError
 from lorecall.learning.folder import open_run
-from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import set_threads, sharing_threads
+from lorecall.lm.elsewhere import BaseAt, check_loadable
 from lorecall.memory.shared import load_at
 from lorecall.report.words import counted
 from lorecall.systems.catalog import make_system

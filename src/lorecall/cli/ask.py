@@ -13,8 +13,8 @@ import typer
 
 from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell, to_stay
 from lorecall.core.text import printable
+from lorecall.decoding import READABLE, Decoding
 from lorecall.errors import ConfigError
-from lorecall.records import READABLE, Decoding
 
 if TYPE_CHECKING:
     from lorecall.reply.memory import Memory

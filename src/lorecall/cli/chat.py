@@ -20,7 +20,7 @@ from lorecall.cli.ask import (
 )
 from lorecall.cli.output import Device, FourBit, Json, Model, tell
 from lorecall.core.text import printable
-from lorecall.records import READABLE, Decoding
+from lorecall.decoding import READABLE, Decoding
 
 if TYPE_CHECKING:
     from lorecall.reply.messages import Message

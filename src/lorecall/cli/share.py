@@ -100,7 +100,7 @@ def share_check(
     user: Annotated[list[str], typer.Option(help="Who; may be repeated.")],
     as_json: Json = False,
 ) -> None:
-    """Say whether people's words are in a shared memory; exit code 2 where someone's are."""
+    """Tell whether people's words are in a shared memory; exit code 2 where someone's are."""
     from lorecall.data.donors import replies_of  # noqa: PLC0415
 
     donors = _loaded(folder).manifest.donors

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
+from lorecall.decoding import READABLE, Decoding
 from lorecall.learning.others import N_CANDIDATES
 from lorecall.learning.run import FitSummary
 from lorecall.lm.attach import Injection
@@ -12,7 +13,7 @@ from lorecall.lm.base import LanguageModel
 from lorecall.lm.generate import respond
 from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.personal import Picked, pick_own
-from lorecall.records import READABLE, Decoding, Sample, Split, evenly_spaced
+from lorecall.records import Sample, Split, evenly_spaced
 from lorecall.settings import TrainSettings
 from lorecall.train.reading import Reader
 

@@ -16,7 +16,7 @@ from lorecall.learning.held_out import HeldOut, PickedReading, SystemReading
 from lorecall.learning.others import candidates_of
 from lorecall.learning.result import RunSystem
 from lorecall.learning.run import FitSummary, Run
-from lorecall.lm.base import BaseAt, check_loadable
+from lorecall.lm.elsewhere import BaseAt, check_loadable
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.shared import load_at
 from lorecall.records import InjectionConfig, Split, default_lora

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from lorecall.core.provenance import versions, without_password
 from lorecall.data.privacy import mask
+from lorecall.decoding import READABLE
 from lorecall.learning.folder import STUDY_FILE
 from lorecall.learning.held_out import SystemReading, shown_of
 from lorecall.learning.readings import Readings
@@ -24,7 +25,7 @@ from lorecall.metrics.scores import (
     score_samples,
     signatures,
 )
-from lorecall.records import READABLE, History, Split
+from lorecall.records import History, Split
 from lorecall.search.records import SearchOutcome
 
 

@@ -9,8 +9,9 @@ from pydantic import TypeAdapter
 
 from lorecall.core.processes import Processes, take_job
 from lorecall.learning.search import Plan, SearchProblem
-from lorecall.lm.base import BaseAt, LanguageModel, check_loadable
+from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import set_threads, sharing_threads
+from lorecall.lm.elsewhere import BaseAt, check_loadable
 from lorecall.memory.shared import load_at
 
 MODULE = "lorecall.learning.workers"

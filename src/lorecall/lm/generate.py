@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 
 import torch
 
+from lorecall.decoding import GREEDY, Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.engine.body import Body
@@ -19,7 +20,6 @@ from lorecall.lm.engine.prefill import Prefilled, read_prompts
 from lorecall.lm.engine.steps import FixedSteps, GrowingSteps, Steps
 from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import Chooser, chooser_for
-from lorecall.records import GREEDY, Decoding
 
 BATCH_SIZE = 32
 _UNFINISHED = "\ufffd"  # what the tokeniser puts for a character whose bytes are not all there

@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from lorecall.records import GREEDY, Decoding
+from lorecall.decoding import GREEDY, Decoding
 
 
 @runtime_checkable

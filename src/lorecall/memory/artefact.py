@@ -21,8 +21,9 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from lorecall.core.files import json_bytes, new_folder, read_json, write_bytes
+from lorecall.decoding import Decoding
 from lorecall.errors import ArtefactError, ConfigError
-from lorecall.records import Decoding, InjectionConfig
+from lorecall.records import InjectionConfig
 from lorecall.settings import TrainSettings
 
 FORMAT = 1

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel as Schema
 from pydantic import ConfigDict, Field
 
+from lorecall.decoding import Decoding
 from lorecall.errors import ModelError
 from lorecall.memory.artefact import (
     MANIFEST_FILE,
@@ -16,7 +17,6 @@ from lorecall.memory.artefact import (
     read_manifest,
     read_weights,
 )
-from lorecall.records import Decoding
 
 
 class Training(Schema):

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
-from lorecall.lm.base import BaseAt, LanguageModel, SharedName
+from lorecall.lm.base import LanguageModel, SharedName
 from lorecall.lm.device import DTypeName
+from lorecall.lm.elsewhere import BaseAt
 from lorecall.lm.merging import merge
 from lorecall.memory.artefact import (
     MANIFEST_FILE,

@@ -5,11 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from lorecall.decoding import Decoding
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import layout_of
 from lorecall.memory.memory import Manifest, StoredMemory, find_memory
 from lorecall.memory.shared import load_base_of
-from lorecall.records import Decoding, InjectionConfig
+from lorecall.records import InjectionConfig
 from lorecall.reply.messages import Messages
 from lorecall.reply.responder import ModelResponder
 

@@ -7,12 +7,13 @@ and differ by nothing but what they know of the person.
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.generate import respond, stream
 from lorecall.lm.prompts import Encoded, Recall, format_for, layout_of
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import Decoding, Sample
+from lorecall.records import Sample
 from lorecall.reply.messages import Messages, parse
 from lorecall.settings import TrainSettings
 

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Recall
 from lorecall.memory.memory import StoredMemory
-from lorecall.records import Decoding, InjectionConfig, Sample
+from lorecall.records import InjectionConfig, Sample
 from lorecall.reply.responder import ModelResponder
 from lorecall.systems.contract import NO_FACTS, Budget, Fitted, Person
 from lorecall.systems.lexical import Matcher

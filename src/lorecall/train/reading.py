@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from lorecall.data.events import EARLIER_TURNS
+from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import Encoded, Recall, format_for
 from lorecall.lm.sampling import GreedyChooser, MarginChooser, ends_at
-from lorecall.records import Decoding, Sample
+from lorecall.records import Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import BatchReading, Engine, engine_for
