@@ -131,14 +131,9 @@ class Sample:
 
     Examples:
         >>> from lorecall import Sample, Turn
-        >>> sample = Sample(
-        ...     id="1",
-        ...     user="ann",
-        ...     conversation="monday",
-        ...     query="and the weather?",
-        ...     response="rain, of course",
-        ...     earlier=(Turn(by_author=True, text="I was at the sea"),),
-        ... )
+        >>> before = (Turn(by_author=True, text="I was at the sea"),)
+        >>> said = {"query": "and the weather?", "response": "rain, of course", "earlier": before}
+        >>> sample = Sample(id="1", user="ann", conversation="monday", **said)
         >>> sample.own_text
         'rain, of course'
     """
