@@ -159,10 +159,9 @@ class Statement:
     """Something the user wrote that is no usable response: an opener, a short or repeated reply.
 
     Examples:
-        >>> from lorecall import History, Statement
+        >>> from lorecall import Statement
         >>> opener = Statement(conversation="monday", text="shall we go to the sea?")
-        >>> history = History(dataset="diary", user="ann", samples=(), statements=(opener,))
-        >>> [statement.text for statement in history.statements]
+        >>> [opener.text]
         ['shall we go to the sea?']
     """
 
