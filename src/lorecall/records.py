@@ -72,14 +72,9 @@ class Sample:
 
     Examples:
         >>> from lorecall import Sample, Turn
-        >>> sample = Sample(
-        ...     id="1",
-        ...     user="ann",
-        ...     conversation="monday",
-        ...     query="and the weather?",
-        ...     response="rain, of course",
-        ...     earlier=(Turn(by_author=True, text="I was at the sea"),),
-        ... )
+        >>> before = (Turn(by_author=True, text="I was at the sea"),)
+        >>> said = {"query": "and the weather?", "response": "rain, of course", "earlier": before}
+        >>> sample = Sample(id="1", user="ann", conversation="monday", **said)
         >>> sample.own_text
         'rain, of course'
     """
@@ -105,10 +100,9 @@ class Statement:
     """Something the user wrote that is no usable response: an opener, a short or repeated reply.
 
     Examples:
-        >>> from lorecall import History, Statement
+        >>> from lorecall import Statement
         >>> opener = Statement(conversation="monday", text="shall we go to the sea?")
-        >>> history = History(dataset="diary", user="ann", samples=(), statements=(opener,))
-        >>> [statement.text for statement in history.statements]
+        >>> [opener.text]
         ['shall we go to the sea?']
     """
 
