@@ -153,7 +153,7 @@ def _people(given: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def _naming_lines(people: Mapping[str, str]) -> Generator[None]:
-    """Say where an id stands that fits nobody or several."""
+    """Name the line of an id that fits nobody or several."""
     try:
         yield
     except DataError as reason:

@@ -165,13 +165,14 @@ class Artefact(Generic[M_co]):
                 write_bytes(temporary / name, content)
 
 
-def find_manifest(folder: Path, within: str, *, what: str) -> Path:
+def find_manifest(folder: Path, within: str, *, what: str, made_by: str) -> Path:
     """Find the folder of an artefact: the one given, or a folder within it.
 
     Args:
         folder: Where to look.
         within: The name of the folder that may hold it.
         what: What is looked for.
+        made_by: The command that makes one.
 
     Raises:
         ArtefactError: There is none.
@@ -187,7 +188,7 @@ def find_manifest(folder: Path, within: str, *, what: str) -> Path:
         else "a folder without one"
         if folder.is_dir()
         else "no such folder",
-        next_step="Run `lorecall learn` (or `share learn`) to its end, or check the path.",
+        next_step=f"Run `lorecall {made_by}` to its end, or check the path.",
     )
 
 

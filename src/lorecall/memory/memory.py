@@ -130,4 +130,4 @@ def find_memory(folder: Path) -> Path:
     Raises:
         ArtefactError: There is none.
     """
-    return find_manifest(folder, "memory", what="a memory")
+    return find_manifest(folder, "memory", what="a memory", made_by="learn")

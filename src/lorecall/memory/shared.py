@@ -141,7 +141,7 @@ class SharedMemory(Artefact[SharedManifest]):
         Raises:
             ArtefactError: It is missing, corrupt, truncated or of another version.
         """
-        path = find_manifest(Path(folder), "shared", what="a shared memory")
+        path = find_manifest(Path(folder), "shared", what="a shared memory", made_by="share learn")
         manifest = read_manifest(path / MANIFEST_FILE, SharedManifest)
         tensors = read_weights(path / cls.weights_file, manifest.weights_sha256, manifest.base)
         return cls(manifest=manifest, tensors=tensors)

@@ -123,14 +123,14 @@ def personal_rows(result: RunResult) -> tuple[tuple[str, str, str], ...]:
 
 
 def factor_words(result: RunResult) -> str:
-    """Say what the memory was multiplied by; 0 is to say that nothing of the person was found."""
+    """Return in words what the memory was multiplied by; 0 where nothing personal was found."""
     if result.factor == 0:
         return "0: on the validation part nothing personal helped, so the memory adds nothing"
     return f"{result.factor:g}, by which validation multiplied it"
 
 
 def drawn_words(result: RunResult) -> str:
-    """Say how the replies that are shown were decoded."""
+    """Return in words how the replies that are shown were decoded."""
     options = ", ".join(f"{plain(name)} {value:g}" for name, value in result.drawn.items())
     return f"Replies are drawn ({options}), the same draws for all; metrics are of the likeliest."
 
