@@ -85,11 +85,13 @@ class TestSignature:
     """How a score was made, in one line."""
 
     def test_it_says_how_the_score_was_made(self) -> None:
-        """Metric, package and version, options, scale, samples, interval."""
+        """Metric, packages and versions, tokens, options, scale, samples, interval."""
         line = metrics()["rougeL"].signature(34, n_resamples=10_000, seed=0)
-        made_with = f"rouge-score {version('rouge-score')}"
+        used = ("rouge-score", "regex", "icu4py")
+        made_with = "|".join(f"{package} {version(package)}" for package in used)
+        how = "F1|words, lower-case NFC|no stemmer|x100"
         interval = "95% bootstrap, 10000 resamples, seed 0"
-        assert line == f"rougeL|{made_with}|F1|no stemmer|x100|n=34|{interval}"
+        assert line == f"rougeL|{made_with}|{how}|n=34|{interval}"
 
     def test_persona_f1_names_the_size_of_h(self) -> None:
         """It depends on it; the others do not."""

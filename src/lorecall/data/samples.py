@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from lorecall.core.words import n_words
 from lorecall.data.events import Dropped, Event, Known, Reply, Said
 from lorecall.data.history import sample_id
 from lorecall.records import Authorship, History, Sample, Statement, Turn
@@ -21,7 +22,7 @@ class Rules:
     """Which replies are usable; an empty query or response never is.
 
     Args:
-        min_words: Shortest response, in words split at white space.
+        min_words: Shortest response, in words of any script (`lorecall.core.words`).
         max_words: Longest response; None for no limit.
         repeats: Whether a response the user gave before is kept.
         fold: Whether one that differs in case and white space alone counts as a repeat.
@@ -39,14 +40,14 @@ class Rules:
 
         `is_new` is asked of what two responses have in common when one repeats the other.
         """
-        n_words = len(response.split())
-        if n_words == 0:
+        n = n_words(response)
+        if n == 0:
             return "empty response"
         if not query.strip():
             return "empty query"
-        if n_words < self.min_words:
+        if n < self.min_words:
             return f"response too short: under {self.min_words} words"
-        if self.max_words is not None and n_words > self.max_words:
+        if self.max_words is not None and n > self.max_words:
             return f"response too long: over {self.max_words} words"
         if self.repeats:
             return None

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from lorecall.core.text import plain
+from lorecall.core.words import n_words, pieces
 from lorecall.data.privacy import mask
 from lorecall.judge.pairs import Pair
 from lorecall.metrics.overlap import persona_tokens
@@ -25,7 +26,6 @@ HIGHEST = 10
 MAX_CONTENT_WORDS = 300
 MAX_TEXT_WORDS = 150
 UNPROMPTED = "none"
-_FIRST_WORDS = re.compile(rf"\s*(?:\S+\s+){{{MAX_TEXT_WORDS - 1}}}\S+(?=\s+\S)")
 
 TASKS: Mapping[Authorship, str] = MappingProxyType(
     {
@@ -142,7 +142,7 @@ def related_content(content: Sequence[str], spoken: Iterable[str]) -> tuple[str,
     kept: list[str] = []
     room = MAX_CONTENT_WORDS
     for text in ranked:
-        room -= min(len(text.split()), MAX_TEXT_WORDS)
+        room -= min(n_words(text), MAX_TEXT_WORDS)
         if room < 0:
             break
         kept.append(text)
@@ -209,8 +209,9 @@ def _score(number: str, out_of: str | None) -> float | None:
 
 def _masked(text: str) -> str:
     """Mask a text and cut it to a number of words."""
-    cut = _FIRST_WORDS.match(masked := mask(text))
-    return f"{cut[0]} ..." if cut else masked
+    masked = mask(text)
+    words = pieces(masked.rstrip())
+    return masked if len(words) <= MAX_TEXT_WORDS else f"{''.join(words[:MAX_TEXT_WORDS])} ..."
 
 
 def _overlap(item: JudgeItem, response: str) -> float:

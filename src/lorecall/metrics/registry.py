@@ -52,7 +52,7 @@ class Metric:
         decimals: How many are written.
         score: Returns one value a sample.
         made: How it is made, with its options and unit, for the signature.
-        package: The package that works it out, whose version is signed too.
+        packages: The packages that work it out, whose versions are signed too.
         of_content: Whether it depends on H, whose size is signed then.
 
     Examples:
@@ -73,7 +73,7 @@ class Metric:
     decimals: int
     score: Callable[[Answers], Sequence[float]]
     made: str
-    package: str = ""
+    packages: tuple[str, ...] = ()
     of_content: bool = False
 
     @property
@@ -111,9 +111,8 @@ class Metric:
             seed: Seed of the bootstrap.
             n_persona_tokens: The size of H, where it depends on that.
         """
-        parts = [self.key, self.made, f"n={n}"]
-        if self.package:
-            parts.insert(1, f"{self.package} {version(self.package)}")
+        versions = (f"{package} {version(package)}" for package in self.packages)
+        parts = [self.key, *versions, self.made, f"n={n}"]
         if self.of_content and n_persona_tokens is not None:
             parts.append(f"H={n_persona_tokens} tokens")
         return "|".join([*parts, f"95% bootstrap, {n_resamples} resamples, seed {seed}"])

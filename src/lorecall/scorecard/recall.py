@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lorecall.bench.reading import read_losses
+from lorecall.core.words import n_words, pieces
 from lorecall.lm.prompts import Encoded
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.records import Interval, Sample, evenly_spaced
@@ -70,8 +71,9 @@ def recall(
 
 def halves(text: str) -> tuple[str, str]:
     """Cut a text in the middle, between words."""
-    words = text.split()
-    return " ".join(words[: len(words) // 2]), " ".join(words[len(words) // 2 :])
+    words = pieces(" ".join(text.split()))
+    half = len(words) // 2
+    return "".join(words[:half]), "".join(words[half:]).lstrip()
 
 
 def _ranks(responder: Responder, questions: Sequence[tuple[Sample, list[str]]]) -> list[int]:
@@ -98,7 +100,7 @@ def _cloze(responder: Responder, sample: Sample, begin: str, end: str) -> Encode
 
 
 def _is_long(sample: Sample) -> bool:
-    return len(sample.response.split()) >= MIN_WORDS
+    return n_words(sample.response) >= MIN_WORDS
 
 
 def _mean_reciprocal(ranks: Sequence[int]) -> float:
