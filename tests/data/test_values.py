@@ -62,6 +62,13 @@ class TestValues:
             list(members(write(tmp_path, content)))
         assert "\n" not in str(raised.value)
 
+    def test_the_error_shows_nothing_of_the_text(self, tmp_path: Path) -> None:
+        """The parser quotes what stands around the fault, cut anywhere."""
+        path = write(tmp_path, '[{"text": "write to ada.lane@example.org \\x0C"}]')
+        with pytest.raises(DataError, match="no JSON") as raised:
+            list(members(path))
+        assert not any(word in str(raised.value) for word in ("write", "lane", "example"))
+
     @pytest.mark.parametrize("opener", ["[", '{"a":'])
     @pytest.mark.parametrize("depth", [0, 1, 10**9])
     def test_too_deep(self, tmp_path: Path, opener: str, depth: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any, cast
 import ijson  # pyright: ignore[reportMissingTypeStubs]
 
 from lorecall.data.lines import opened, unreadable
+from lorecall.data.privacy import mask
 
 MAX_DEPTH = 100
 Place = tuple[str | None, ...]
@@ -28,7 +29,8 @@ def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Pla
             events = cast("Iterator[_Event]", ijson.basic_parse(file, use_float=True))
             yield from _found(events, wanted)
         except (ijson.JSONError, UnicodeError) as reason:
-            got = " ".join(str(reason).split("\\n")[0].split())[:120]
+            # behind the first line stands what was read, cut anywhere
+            got = mask(str(reason).replace("\\n", "\n").partition("\n")[0])[:120].strip(" .")
             raise unreadable(path, got=f"no JSON: {got}", expected="a JSON file") from reason
         except _TooDeepError as reason:
             got = f"values nested deeper than {MAX_DEPTH}"
