@@ -132,6 +132,7 @@ class History:
     `samples` are grouped by conversation, conversations ordered by their first message.
     `dropped` counts the records that are no sample, by reason. `pooled` is None where it is one
     user's. `files` are the caller's own files that it was read from, none for an installed dataset.
+    `redacted` counts by kind what placeholders stand for; None where the texts are as written.
 
     Examples:
         >>> from lorecall import History, Sample
@@ -149,6 +150,7 @@ class History:
     dropped: Mapping[str, int] = field(default_factory=lambda: NO_DROPS)
     pooled: Pooled | None = None
     files: tuple[str, ...] = ()
+    redacted: Mapping[str, int] | None = None
 
     def with_drops(self, more: Mapping[str, int]) -> "History":
         """Return the same history with more drops counted."""
@@ -160,7 +162,8 @@ class History:
 class Split:
     """One user's samples, cut in time order at conversation boundaries.
 
-    `own_content` is H's source: what the user wrote in the training part, and the profile.
+    `own_content` is H's source: what the user wrote in the training part, and the profile;
+    `redacted` is as in the history.
 
     Examples:
         >>> from lorecall.data import load_history, split_history
@@ -174,6 +177,7 @@ class Split:
     valid: tuple[Sample, ...]
     test: tuple[Sample, ...]
     own_content: tuple[str, ...]
+    redacted: Mapping[str, int] | None = None
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -248,6 +248,10 @@ class LearnSettings:
         " own to see what is personal; each takes as long as one's own.",
         low=0,
     )
+    redact: bool = option(
+        default=False,
+        says="Learn from texts in which each address, number, handle and secret is a placeholder.",
+    )
     design: DesignSettings = field(default_factory=DesignSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     search: SearchSettings = field(default_factory=SearchSettings)

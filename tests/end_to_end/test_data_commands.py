@@ -50,6 +50,31 @@ def test_check_of_a_good_file_passes(history_file: Path) -> None:
     assert "The memory will speak as the person" in checked.stdout
 
 
+def test_check_counts_what_names_someone(tmp_path: Path) -> None:
+    """By kind, each thing once, where it is asked for; a count is no problem."""
+    said = ["call 555-010-4477", "555-010-4477 or @ann", "mail a@b.co or c@d.co", "no more"]
+    rows = [{"user": "ann", "query": f"{i}?", "response": text} for i, text in enumerate(said)]
+    file = tmp_path / "names.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    shown = " ".join(invoke("data", "check", str(file), "--pii").stdout.split())
+    assert "names people outright: 2 e-mail, 1 phone, 1 handle" in shown
+    value = json.loads(invoke("data", "check", str(file), "--pii", "--json").stdout)
+    assert value["pii"] == {"phone": 1, "handle": 1, "e-mail": 2}
+    assert "outright" not in invoke("data", "check", str(file)).stdout
+    assert json.loads(invoke("data", "check", str(file), "--json").stdout)["pii"] is None
+
+
+def test_a_reason_shows_nothing_of_a_person(tmp_path: Path) -> None:
+    """What stands in a broken row is masked in the list and in the error."""
+    row = {"user": "ann", "query": "q", "response": "r", "call 555-010-4477": 1}
+    file = tmp_path / "wrong.jsonl"
+    file.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    checked = invoke("data", "check", str(file))
+    assert checked.exit_code == 2
+    assert "[phone]" in checked.stdout
+    assert "4477" not in checked.stdout
+
+
 def test_check_says_who_cannot_be_learnt(tmp_path: Path, history_file: Path) -> None:
     """A history that `learn` refuses is no clean bill: exit code 2, the rule and the next step."""
     lines = history_file.read_text(encoding="utf-8").splitlines()

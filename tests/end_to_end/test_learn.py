@@ -88,6 +88,13 @@ def test_memory_manifest_names_its_training(finished: Path) -> None:
     assert "always" not in text
 
 
+def test_a_redacted_run_is_another_run(finished: Path, learn_command: Command) -> None:
+    """What `--redact` changes is part of the identity: the folder of another run is refused."""
+    result = invoke(*learn_command(finished, "--redact"))
+    assert isinstance(result.exception, LorecallError)
+    assert "settings.redact" in str(result.exception)
+
+
 def test_second_call_gives_the_same_result(finished: Path, learn_command: Command) -> None:
     """A finished run started again changes nothing."""
     before = (finished / "result.json").read_bytes()

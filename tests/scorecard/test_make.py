@@ -9,6 +9,7 @@ import pytest
 
 from lorecall.data.catalog import load_history
 from lorecall.data.history import samples_hash, split_history
+from lorecall.data.redact import redact
 from lorecall.errors import DataError
 from lorecall.learning.folder import open_run
 from lorecall.lm.base import LanguageModel
@@ -34,14 +35,16 @@ def write_chat(path: Path, *users: str) -> Path:
 def learnt(make_memory: MakeMemory, llama: LanguageModel, tmp_path: Path) -> Callable[..., Path]:
     """Make the folder of ann's run: a memory of a file, which the run remembers."""
 
-    def make(file: Path) -> Path:
+    def make(file: Path, *, redacted: bool = False) -> Path:
         history = load_history(file, user="ann")
+        history = redact(history) if redacted else history
         memory = make_memory(llama)
         training = memory.manifest.training.model_copy(
             update={
                 "user": "ann",
                 "dataset": history.dataset,
                 "samples_sha256": samples_hash(split_history(history).train),
+                "redacted": history.redacted and dict(history.redacted),
             }
         )
         manifest = memory.manifest.model_copy(update={"training": training})
@@ -64,6 +67,17 @@ def test_the_file_is_found_from_anywhere(
         person, others = people_for(StoredMemory.load(folder), folder=folder, n_others=1)
         assert person.history.user == "ann"
         assert [other.history.user for other in others] in (["bob"], ["cem"])
+
+
+def test_a_redacted_history_is_redacted_again(learnt: Callable[..., Path], tmp_path: Path) -> None:
+    """A memory that learnt placeholders is asked about them."""
+    file = write_chat(tmp_path / "chat.jsonl", "ann", "bob")
+    file.write_text(file.read_text().replace("had tea on", "called 555-010-4477 on"))
+    run = learnt(file, redacted=True)
+    person, (other,) = people_for(StoredMemory.load(run), folder=run)
+    assert person.split.train[0].response == "ann called [phone] on day 0"
+    assert person.history.redacted == {"phone": 24}
+    assert other.history.redacted == {"phone": 24}
 
 
 def test_one_person_is_enough(learnt: Callable[..., Path], tmp_path: Path) -> None:

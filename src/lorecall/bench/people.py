@@ -22,6 +22,7 @@ from lorecall.data.history import (
     split_history,
 )
 from lorecall.data.pool import POOLED
+from lorecall.data.redact import redact
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError, RunError
 from lorecall.records import History, Sample, evenly_spaced
@@ -107,9 +108,13 @@ def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
 
 
 @lru_cache(maxsize=4)
-def load_person(source: Source, user: str, n_samples: int | None = None) -> Person:
+def load_person(
+    source: Source, user: str, n_samples: int | None = None, *, redacted: bool = False
+) -> Person:
     """Return a user's history and its split; whoever asks again gets the same one."""
     history = load_history(source.name, user=user, path=_paths(source.paths))
+    if redacted:
+        history = redact(history)
     if n_samples is not None:
         history = newest(history, n_samples)
     return Person(history=history, split=split_history(history))

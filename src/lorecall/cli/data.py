@@ -50,12 +50,20 @@ def data_show(
 
 
 @data_app.command("check")
-def data_check(source: Source, *, path: Paths = None, as_json: Json = False) -> None:
+def data_check(
+    source: Source,
+    *,
+    path: Paths = None,
+    pii: Annotated[
+        bool, typer.Option("--pii", help="Also count addresses, numbers, handles and secrets.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check every row of a file and who can be learnt; exit code 2 for a broken row or nobody."""
     from lorecall.data.catalog import check  # noqa: PLC0415
     from lorecall.report.tables import check_view  # noqa: PLC0415
 
-    summary = check(source, path=path)
+    summary = check(source, path=path, pii=pii)
     value = {"source": source, "files": [str(file) for file in path or ()], **summary.as_json()}
     _show(value, check_view(summary), as_json=as_json)
     if summary.n_problems or summary.refusal:

@@ -64,6 +64,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
         int | None,
         typer.Option(metavar="N", help="Compare with N other people.", show_default=False),
     ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Learn [phone], [e-mail] ... in place of each.")
+    ] = False,
     seed: Seed = None,
     config: Config = None,
     sets: Set = None,
@@ -71,7 +74,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Train and store a person's memory, and measure what it changed."""
     named = {"preset": preset, "search.searched": search, "seed": seed, "others": others}
-    named |= {"base.model": model, "base.device": device}
+    named |= {"base.model": model, "base.device": device, "redact": redact or None}
     values = given_options(LEARN, config, sets, **named)
     settings = make_settings(str(values.get("preset", "laptop")), belonging(SETTINGS, values))
     run = make(RunOptions, values, section="run")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lorecall.data.loading import Problem, Summary
     from lorecall.data.privacy import mask
     from lorecall.data.purpose import purpose_of
+    from lorecall.data.redact import redact
     from lorecall.data.users import Totals, UserSummary
     from lorecall.records import History, Pooled, Sample, Split, Statement, Turn
 
@@ -52,6 +53,7 @@ __all__ = [
     "load_history",
     "mask",
     "purpose_of",
+    "redact",
     "split_history",
     "summarise",
 ]

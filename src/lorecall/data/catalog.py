@@ -125,12 +125,13 @@ def summarise(source: str | Path, *, path: Files = None, n_users: int | None = N
     return loading.summarise(*opened(source, path), n_users=n_users)
 
 
-def check(source: str | Path, *, path: Files = None) -> Summary:
+def check(source: str | Path, *, path: Files = None, pii: bool = False) -> Summary:
     """Read everything and report it, broken rows included, of which the first are named.
 
     Args:
         source: A name in `DATASETS`, or the path of a file.
         path: With a name: the files of that format; the installed one when None.
+        pii: Whether to count what names someone outright, by kind.
 
     Raises:
         DataError: The source cannot be read at all.
@@ -142,7 +143,7 @@ def check(source: str | Path, *, path: Files = None) -> Summary:
         >>> found.n_problems, found.n_learnable, str(found.refusal)[:29]
         (0, 0, 'nobody in it can be learnt: a')
     """
-    return loading.summarise(*opened(source, path), n_users=N_NAMED, strict=False)
+    return loading.summarise(*opened(source, path), n_users=N_NAMED, strict=False, pii=pii)
 
 
 def describe(source: str | Path, summary: Summary) -> dict[str, object]:

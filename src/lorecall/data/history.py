@@ -60,6 +60,7 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         valid=valid,
         test=test,
         own_content=own_content,
+        redacted=history.redacted,
     )
 
 

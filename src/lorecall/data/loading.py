@@ -15,6 +15,7 @@ from lorecall.data.events import Dropped, Event, Reply, Said
 from lorecall.data.history import LONG_ENOUGH, is_long_enough
 from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
+from lorecall.data.privacy import mask
 from lorecall.data.resolve import may_be, resolve_user
 from lorecall.data.samples import history_of
 from lorecall.data.user_filter import UserFilter
@@ -54,6 +55,7 @@ class Summary:
     all, `n_learnable` those that `learn` takes; `totals` sums over those with a sample. `dropped`
     counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
     wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
+    `pii` counts the different things that name someone outright, by kind, where that was asked for.
 
     Examples:
         >>> from lorecall.data import check
@@ -72,6 +74,7 @@ class Summary:
     dropped: Mapping[str, int]
     problems: tuple[Problem, ...]
     n_problems: int
+    pii: Mapping[str, int] | None = None
 
     @property
     def refusal(self) -> str | None:
@@ -101,6 +104,7 @@ class Summary:
             "n_problems": self.n_problems,
             "problems": [asdict(problem) for problem in self.problems],
             "dropped": dict(self.dropped),
+            "pii": None if self.pii is None else dict(self.pii),
             "users": [asdict(user) | {"learnable": user.learnable} for user in self.users],
         }
 
@@ -158,7 +162,12 @@ def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]
 
 
 def summarise(
-    loader: Loader, paths: Paths, *, n_users: int | None = None, strict: bool | None = None
+    loader: Loader,
+    paths: Paths,
+    *,
+    n_users: int | None = None,
+    strict: bool | None = None,
+    pii: bool = False,
 ) -> Summary:
     """Count what files hold.
 
@@ -167,6 +176,7 @@ def summarise(
         paths: Its files.
         n_users: How many users to name; None for all.
         strict: Whether a broken row is an error; None for as the loader says.
+        pii: Whether to count what names someone outright.
 
     Raises:
         DataError: A file cannot be used.
@@ -177,6 +187,8 @@ def summarise(
     n_replies = n_problems = 0
     with closing(Users(loader.rules)) as users:
         for event in events(loader, paths, strict=strict):
+            if pii:
+                users.names_in(event)
             if isinstance(event, Reply):
                 n_replies += 1
                 if reason := users.reply(event):
@@ -187,7 +199,7 @@ def summarise(
                 dropped[event.reason] += 1
                 n_problems += event.broken
                 if event.broken and n_problems <= MAX_PROBLEMS:
-                    reason = event.detail or event.reason
+                    reason = mask(event.detail or event.reason)
                     problems.append(Problem(line=event.place, reason=reason, file=event.file))
             elif isinstance(event, Said):
                 (users.text_once if event.again else users.text)(event.user, event.text)
@@ -203,6 +215,7 @@ def summarise(
             dropped=MappingProxyType(dict(dropped)),
             problems=tuple(problems),
             n_problems=n_problems,
+            pii=users.named if pii else None,
         )
 
 
@@ -214,7 +227,7 @@ def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Itera
             raise DataError(
                 f"each row must be {loader.record}",
                 expected=f"such rows in {', '.join(map(str, paths))}",
-                got=f"line {event.place}: {event.detail or event.reason}",
+                got=f"line {event.place}: {mask(event.detail or event.reason)}",
                 next_step="Correct it; `lorecall data check` lists every broken row.",
             )
         yield event

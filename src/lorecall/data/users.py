@@ -9,14 +9,17 @@ import errno
 import hashlib
 import sqlite3
 import unicodedata
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from lorecall.data.events import Reply
+from lorecall.core.words import n_words
+from lorecall.data.events import Event, Known, Reply, Said
 from lorecall.data.history import MIN_CONVERSATIONS, MIN_SAMPLES, is_long_enough
+from lorecall.data.privacy import found
 from lorecall.data.samples import Rules
 
 N_SHOWN = 5
@@ -91,6 +94,7 @@ class Users:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+        self.named: Counter[str] = Counter()
         self._buffer: dict[str, list[int]] = {}
         self._seen: set[int] = set()  # until there are too many
         self._seen_on_disk = False
@@ -115,15 +119,21 @@ class Users:
 
     def text(self, user: str, text: str) -> None:
         """Count something a user wrote; an empty text is nothing."""
-        if n_words := len(text.split()):
+        if n := n_words(text):
             counts = self._counts(user)
             counts[_TEXTS] += 1
-            counts[_TEXT_WORDS] += n_words
+            counts[_TEXT_WORDS] += n
 
     def text_once(self, user: str, text: str) -> None:
         """Count something a user wrote that may be given again."""
         if self._is_new("text", user, text):
             self.text(user, text)
+
+    def names_in(self, event: Event) -> None:
+        """Count by kind what names someone outright in an event's texts, each but once."""
+        for text in _texts(event):
+            for kind, start, end in found(text):
+                self.named[kind] += self._is_new(kind, "", text[start:end])
 
     def count(self, user: str, n: int = 1) -> None:
         """Count replies without looking at them."""
@@ -140,8 +150,8 @@ class Users:
             return reason
         counts[_SAMPLES] += 1
         counts[_CONVERSATIONS] += self._is_new("conversation", user, reply.conversation)
-        counts[_QUERY_WORDS] += len(query.split())
-        counts[_RESPONSE_WORDS] += len(response.split())
+        counts[_QUERY_WORDS] += n_words(query)
+        counts[_RESPONSE_WORDS] += n_words(response)
         return None
 
     def summaries(self, n: int | None = None) -> list[UserSummary]:
@@ -234,6 +244,14 @@ class Users:
 def folded(text: str) -> str:
     """Return what texts have in common that differ in case, or in how accents are written."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _texts(event: Event) -> tuple[str, ...]:
+    if isinstance(event, Reply):
+        return event.query, event.response
+    if isinstance(event, Said):
+        return (event.text,)
+    return (event.sentence,) if isinstance(event, Known) else ()
 
 
 def _summary(row: tuple[Any, ...]) -> UserSummary:

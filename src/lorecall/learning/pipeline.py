@@ -13,6 +13,7 @@ from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.history import samples_hash, split_history
 from lorecall.data.purpose import purpose_of
+from lorecall.data.redact import by_kind, redact
 from lorecall.errors import ConfigError
 from lorecall.learning.folder import identity_of, open_run
 from lorecall.learning.held_out import HeldOut
@@ -96,7 +97,10 @@ def learn(  # noqa: PLR0913 - one parameter an option
         history.jsonl. Choose a user with a longer history (or `pooled`, many users as if they were
         one), or add samples to the file.
     """
-    settings, split = settings or preset(), split_history(history)
+    settings = settings or preset()
+    if settings.redact:
+        history, others = redact(history), [redact(other) for other in others]
+    split = split_history(history)
     _check_others(history, others)
     other_splits = [split_history(other) for other in others]
     check_range("workers", workers, low=1)
@@ -124,7 +128,9 @@ def learn(  # noqa: PLR0913 - one parameter an option
         reporter.say(purpose_of(history))
         if folder.is_begun:
             reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
-        for note in (base.format_reason, *base.notes, _donor_note(base, history)):
+        counts = history.redacted
+        redacted = "" if counts is None else f"redacted: {by_kind(counts)}"
+        for note in (redacted, base.format_reason, *base.notes, _donor_note(base, history)):
             if note:
                 reporter.say(note)
         test = HeldOut(base, split, settings.train)

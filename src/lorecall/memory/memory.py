@@ -20,7 +20,10 @@ from lorecall.memory.artefact import (
 
 
 class Training(Schema):
-    """What a memory was trained on: ids and a hash, never the text."""
+    """What a memory was trained on: ids and a hash, never the text.
+
+    `redacted` counts by kind what placeholders stood for in the history; None where it was not.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,6 +34,7 @@ class Training(Schema):
     samples_sha256: str
     valid_sha256: str
     split: dict[str, int]
+    redacted: dict[str, int] | None = None
 
 
 class Manifest(PairsManifest):

@@ -17,6 +17,7 @@ from lorecall.core.text import plain, printable
 from lorecall.data.history import LONG_ENOUGH
 from lorecall.data.loading import Summary
 from lorecall.data.purpose import purpose
+from lorecall.data.redact import by_kind
 from lorecall.report.words import counted
 
 _PICTURE_COLUMNS = 96
@@ -176,6 +177,8 @@ def check_view(summary: Summary) -> RenderableType:
     if summary.n_problems > len(summary.problems):
         lines.append(f"  and {summary.n_problems - len(summary.problems)} more")
     lines += [f"  {count} dropped: {plain(reason)}" for reason, count in summary.dropped.items()]
+    if summary.pii is not None:
+        lines.append(f"names people outright: {by_kind(summary.pii)}")
     lines += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"

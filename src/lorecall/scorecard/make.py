@@ -34,7 +34,8 @@ def people_for(
     others = [u.user for u in usable_users(source, files) if u.user != training.user]
     drawn = random.Random(seed).sample(others, min(n_others, len(others)))
     everyone = Source(name=source, users=(training.user, *drawn), paths=files)
-    person, *rest = (load_person(everyone, user) for user in everyone.users)
+    redacted = training.redacted is not None
+    person, *rest = (load_person(everyone, user, redacted=redacted) for user in everyone.users)
     if samples_hash(person.split.train) != training.samples_sha256:
         raise DataError(
             "a scorecard asks about what the memory was trained on",

@@ -275,6 +275,7 @@ def training_of(split: Split, *, seed: int) -> Training:
         samples_sha256=samples_hash(split.train),
         valid_sha256=samples_hash(split.valid),
         split=split.sizes,
+        redacted=None if split.redacted is None else dict(split.redacted),
     )
 
 
