@@ -55,6 +55,7 @@ def test_what_is_masked(text: str, masked: str) -> None:
         "discord since 2018, instagram 100 times",
         "I have 3 cats, 25 fish and 365 days",
         "version 1.2.3.4, chapter 10.20.30.40",
+        "01101010101 01000101010 10010",
     ],
 )
 def test_what_stays(text: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from lorecall.data.catalog import load_history
 from lorecall.data.history import samples_hash, split_history
-from lorecall.data.redact import redact
+from lorecall.data.redaction import redact
 from lorecall.errors import DataError
 from lorecall.learning.folder import open_run
 from lorecall.lm.base import LanguageModel

@@ -22,7 +22,7 @@ from lorecall.data.history import (
     split_history,
 )
 from lorecall.data.pool import POOLED
-from lorecall.data.redact import redact
+from lorecall.data.redaction import redact
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError, RunError
 from lorecall.records import History, Sample, evenly_spaced

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lorecall.data.loading import Problem, Summary
     from lorecall.data.privacy import mask
     from lorecall.data.purpose import purpose_of
-    from lorecall.data.redact import redact
+    from lorecall.data.redaction import redact
     from lorecall.data.users import Totals, UserSummary
     from lorecall.records import History, Pooled, Sample, Split, Statement, Turn
 

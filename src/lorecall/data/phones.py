@@ -153,7 +153,7 @@ def _is_bare(digits: str) -> bool:
 
 def _is_count(number: str, groups: list[str]) -> bool:
     """Whether digits are an amount, a range, a postal code or a list, by how they are parted."""
-    if _by_thousands(groups):
+    if _by_thousands(groups) or set("".join(groups)) <= {"0", "1"}:
         return True
     if len(groups) == 1:
         return number.endswith("00000")
@@ -165,7 +165,8 @@ def _is_count(number: str, groups: list[str]) -> bool:
         return years or (low < high and low % 10 == high % 10 == 0)
     zip_code = list(map(len, groups)) == [5, 4] and "-" in number
     decimal = re.fullmatch(r"(?!0[1-9])[0-9]{1,7}\.[0-9]+|0\.[0-9].*", number) is not None
-    return zip_code or decimal or max(map(len, groups)) < 2  # noqa: PLR2004 - digit by digit
+    one_by_one = max(map(len, groups)) == 1
+    return zip_code or decimal or one_by_one
 
 
 def _by_thousands(groups: list[str]) -> bool:

@@ -13,7 +13,7 @@ from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.history import samples_hash, split_history
 from lorecall.data.purpose import purpose_of
-from lorecall.data.redact import by_kind, redact
+from lorecall.data.redaction import by_kind, redact
 from lorecall.errors import ConfigError
 from lorecall.learning.folder import identity_of, open_run
 from lorecall.learning.held_out import HeldOut

@@ -17,7 +17,7 @@ from lorecall.core.text import plain, printable
 from lorecall.data.history import LONG_ENOUGH
 from lorecall.data.loading import Summary
 from lorecall.data.purpose import purpose
-from lorecall.data.redact import by_kind
+from lorecall.data.redaction import by_kind
 from lorecall.report.words import counted
 
 _PICTURE_COLUMNS = 96

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lorecall.data.history import split_history
-from lorecall.data.redact import by_kind, redact
+from lorecall.data.redaction import by_kind, redact
 from lorecall.records import History, Statement, Turn
 from made_up import a_history
 
