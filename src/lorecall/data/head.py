@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import ijson  # pyright: ignore[reportMissingTypeStubs]
 
-from lorecall.core.jsonl import BLOCK, opened
+from lorecall.core.unpack import BLOCK, opened
 from lorecall.data.privacy import mask
 from lorecall.data.rows import parsed
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 
 from lorecall.errors import ConfigError, DataError
@@ -32,7 +32,8 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
 
     Raises:
         ConfigError: The fractions are not three positive shares of 1.
-        DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations.
+        DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations, or a
+            pair of the training part is in another part too.
 
     Examples:
         >>> from lorecall.data import load_history, split_history
@@ -48,6 +49,7 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         tuple(sample for group in part for sample in group)
         for part in (groups[:first], groups[first:second], groups[second:])
     )
+    _check_apart(history, train, valid + test)
     own_content = (
         *(sample.own_text for sample in train),
         *(s.text for s in training_statements(history, train=train, held_out=valid + test)),
@@ -193,6 +195,23 @@ def _check_size(history: History, *, n_conversations: int) -> None:
             next_step="Choose a user with a longer history (or `pooled`, many users as if they were"
             " one), or add samples to the file.",
         )
+
+
+def _check_apart(history: History, train: Sequence[Sample], held_out: Sequence[Sample]) -> None:
+    """See that nothing of the held-out parts is learnt: no conversation of theirs, and no pair."""
+    kinds: dict[str, Callable[[Sample], Hashable]] = {
+        "conversation": lambda sample: sample.conversation,
+        "pair": lambda sample: (sample.query, sample.response),
+    }
+    for what, key in kinds.items():
+        learnt = {key(sample) for sample in train}
+        if n := sum(key(sample) in learnt for sample in held_out):
+            raise DataError(
+                f"no {what} of the training part may be in another part",
+                expected=f"each {what} of {history.user!r} of {history.dataset} once",
+                got=f"{n} of {len(held_out)} held-out samples whose {what} is in the training part",
+                next_step=f"Leave out every {what} that was there before.",
+            )
 
 
 def _why(history: History) -> str:

@@ -6,7 +6,7 @@ kept.
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
 from lorecall.data.resolve import may_be, resolve_user
 from lorecall.data.samples import history_of
+from lorecall.data.seen import Seen
 from lorecall.data.user_filter import UserFilter
 from lorecall.data.users import Totals, Users, UserSummary
 from lorecall.errors import DataError
@@ -26,6 +27,7 @@ MAX_PROBLEMS = 20
 MAX_CANDIDATES = 20_000
 MAX_POOLED = 50_000
 NOT_DRAWN = "reply of a user not drawn into the pool"
+IN_ANOTHER_FILE = "message that another file has too"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +211,8 @@ def summarise(
 def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:
     """Return what the files hold; refuse a broken row where the format is strict."""
     strict = loader.strict if strict is None else strict
-    for event in loader.read(paths):
+    found = loader.read(paths) if len(paths) < 2 else _once(loader.read(paths))  # noqa: PLR2004
+    for event in found:
         if strict and isinstance(event, Dropped) and event.broken:
             raise DataError(
                 f"each row must be {loader.record}",
@@ -218,6 +221,24 @@ def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Itera
                 next_step="Correct it; `lorecall data check` lists every broken row.",
             )
         yield event
+
+
+def _once(found: Iterable[Event]) -> Iterator[Event]:
+    """Return the events of several files, those of exports that overlap once.
+
+    A conversation has one name in every export of it, and a turn one place in it.
+    """
+    with closing(Seen()) as seen:
+        for event in found:
+            key: tuple[object, ...] | None = None
+            if isinstance(event, Reply) and event.position is not None:
+                key = (event.user, event.conversation, event.position)
+            elif isinstance(event, Said) and not event.again:
+                key = (event.user, event.conversation, event.time, event.text)
+            if key is None or seen.is_new(*key):
+                yield event
+            else:
+                yield Dropped(IN_ANOTHER_FILE, 0, broken=False, user=event.user)
 
 
 @contextmanager
