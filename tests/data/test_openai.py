@@ -95,7 +95,7 @@ class TestMessages:
             {"messages": "x"},
             {},
             5,
-            {"messages": [*TALK[:1], 5, message("assistant", "two"), {"role": 7}]},
+            {"messages": [message("user", "1"), 5, message("assistant", "2"), {"role": 7}]},
             {"messages": [message("user", "\ud800")]},
         ]
         path = lines(tmp_path, *rows)

@@ -47,7 +47,7 @@ class BadLine(NamedTuple):
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
     """Return each line, or why it cannot be read."""
     with opened(path) as file:
-        offset, number = file.tell(), 0
+        offset, number = file.tell() if file.seekable() else 0, 0
         while content := file.readline(MAX_LINE_BYTES):
             number += 1
             size = len(content)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.head import head_of, looks_like
 from lorecall.data.history import LONG_ENOUGH, is_long_enough
 from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
@@ -56,6 +57,7 @@ class Summary:
     all, `n_learnable` those that `learn` takes; `totals` sums over those with a sample. `dropped`
     counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
     wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
+    Where there is no reply at all, `seems` says what the file looks like.
 
     Examples:
         >>> from lorecall.data import check
@@ -74,6 +76,7 @@ class Summary:
     dropped: Mapping[str, int]
     problems: tuple[Problem, ...]
     n_problems: int
+    seems: str = ""
 
     @property
     def refusal(self) -> str | None:
@@ -82,6 +85,8 @@ class Summary:
             return "nobody in it can be learnt: broken rows are refused. Correct them first."
         if self.n_learnable:
             return None
+        if self.seems:
+            return f"nobody in it can be learnt: no reply was found. The file is {self.seems}."
         totals = self.totals
         pooled = is_long_enough(n_samples=totals.n_samples, n_conversations=totals.n_users)
         next_step = (
@@ -135,6 +140,7 @@ def load_history(
             if isinstance(event, Reply):
                 users.count(event.user)
             wanted.add(event)
+        _check_anyone(users, loader, paths)
         full_id = resolve_user(user, users)
     if wanted.overflowed:  # many start like the one that is wanted
         wanted = _filtered(UserFilter(full_id.__eq__), loader, paths)
@@ -205,6 +211,7 @@ def summarise(
             dropped=MappingProxyType(dict(dropped)),
             problems=tuple(problems),
             n_problems=n_problems,
+            seems="" if n_replies else _seems(loader, paths),
         )
 
 
@@ -248,7 +255,30 @@ def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
         for event in events(loader, paths):
             if isinstance(event, Reply):
                 users.count(event.user)
+        _check_anyone(users, loader, paths)
         yield users
+
+
+def _check_anyone(users: Users, loader: Loader, paths: Paths) -> None:
+    """Refuse files in which nobody replies to anyone, and say what they look like."""
+    if not users.n_users() and (seems := _seems(loader, paths)):
+        raise DataError(
+            "the files must hold someone's replies",
+            expected=f"{loader.record}, in {', '.join(map(str, paths))}",
+            got=f"no reply in {seems}",
+            next_step="`lorecall data check` says what was left out. Leave the format's name out to"
+            " see whether the file is of another, or write its messages as JSONL.",
+        )
+
+
+def _seems(loader: Loader, paths: Paths) -> str:
+    """Return what the first of some files looks like; nothing where there is none."""
+    if not (paths and paths[0].is_file()):
+        return ""
+    head = head_of(paths[0])
+    if loader.recognises and loader.recognises(head):
+        return f"a file of {loader.name} where nobody answers anyone"
+    return looks_like(head)[0]
 
 
 def _filtered(wanted: UserFilter, loader: Loader, paths: Paths) -> UserFilter:

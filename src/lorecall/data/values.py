@@ -1,5 +1,6 @@
 """Values inside one big JSON file, one at a time: the file is never in memory as a whole."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -28,7 +29,7 @@ def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Pla
             events = cast("Iterator[_Event]", ijson.basic_parse(file, use_float=True))
             yield from _found(events, wanted)
         except (ijson.JSONError, UnicodeError) as reason:
-            got = " ".join(str(reason).split("\\n")[0].split())[:120]
+            got = re.split(r"\n|\\n", str(reason))[0].strip()  # the rest shows the text itself
             raise unreadable(path, got=f"no JSON: {got}", expected="a JSON file") from reason
         except _TooDeepError as reason:
             got = f"values nested deeper than {MAX_DEPTH}"

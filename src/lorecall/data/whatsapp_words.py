@@ -75,10 +75,12 @@ def own_words(text: str, *, sender: str = "", repeated: Iterable[str] = ()) -> s
     is_marked = text.lstrip().startswith(_MARK)
     if is_marked and text.strip() in repeated:
         return ""
-    first, newline, rest = _unedited(text).partition("\n")
+    first, newline, rest = text.partition("\n")
     bare = tidy(first).strip()
     if _is_attachment(bare, is_marked=is_marked):
-        return tidy(rest).strip()  # what was typed under it
+        return tidy(_unedited(rest)).strip()  # what was typed under it
+    first, newline, rest = _unedited(text).partition("\n")
+    bare = tidy(first).strip()
     if bare.endswith(":") and newline and _plain(bare[:-1]) in strings().polls:
         return ""
     if f"\n{rest}".count(f"\n{_MARK}") > 1:  # the options of a poll

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lorecall.data.chatlog import Message, dialogues, tidy
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
-from lorecall.data.head import Head
+from lorecall.data.head import Head, head_of, in_other_encoding, looks_like
 from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.samples import CHAT
@@ -88,7 +88,11 @@ def export_of(path: Path) -> Export:
     Raises:
         DataError: The file cannot be read, or no line begins with a date.
     """
-    first = [line for line in islice(lines(path), _N_LINES) if isinstance(line, Line)]
+    found = list(islice(lines(path), _N_LINES))
+    first = [line for line in found if isinstance(line, Line)]
+    if len(first) < len(found) and in_other_encoding((head := head_of(path)).content):
+        got, next_step = looks_like(head)
+        raise unreadable(path, got=got, expected="a WhatsApp export in UTF-8", next_step=next_step)
     stamps = stamps_of(s for line in first if (s := sighted(line.text)) is not None)
     if stamps is None:
         raise unreadable(
@@ -97,8 +101,7 @@ def export_of(path: Path) -> Export:
             expected="a WhatsApp export, a message a line,",
             next_step="In WhatsApp export the chat without media, and give its text file.",
         )
-    found = [stamp for line in first if (stamp := stamps.read(line.text)) is not None]
-    return _told(stamps, found)
+    return _told(stamps, [stamp for line in first if (stamp := stamps.read(line.text)) is not None])
 
 
 def _told(stamps: Stamps, found: list[Stamp]) -> Export:
