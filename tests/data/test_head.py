@@ -67,7 +67,11 @@ class TestUnknown:
         ("content", "got", "next_step"),
         [
             (b" \n", "an empty file", "Check the path"),
-            ("caf\u00e9 \u00e0 huit heures".encode("cp1252"), "not in UTF-8 but in cp1252", "UTF-8"),
+            (
+                "caf\u00e9 \u00e0 huit heures".encode("cp1252"),
+                "not in UTF-8 but in cp1252",
+                "UTF-8",
+            ),
             ("\u043f\u0440\u0438".encode("koi8-r"), "not in UTF-8", "UTF-8"),
             (b"\x7fELF\0\1", "no text file", "text or JSON file"),
             ("<!DOCTYPE html><p>hi", "an HTML page", "as JSON"),

@@ -9,11 +9,12 @@ Names of months and of the parts of a day are CLDR's, of all languages.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal, NamedTuple
 
 from lorecall.data.calendars import CALENDARS, Calendar
@@ -23,8 +24,13 @@ MARKS = "\u200e\u200f\u202a\u202b\u202c\u2066\u2067\u2068\u2069\ufeff"
 """Marks of writing direction and of the byte order, which may stand before a date."""
 
 _DAY_S = 86_400
+_MONTHS = 12
+_N_SHAPED = 1_000  # lines by which the form is known
 _FIRST_YEAR, _LAST_YEAR = 2009, 2045  # of chats; where no reading is in them, it decides nothing
 _CENTURY = 2000
+
+Date = tuple[str | None, ...]
+"""Three numbers, or two and a month's name: a, b, c, month; None for what is not there."""
 
 Order = Literal["dmy", "mdy", "ymd"]
 ORDERS: tuple[Order, ...] = ("dmy", "mdy", "ymd")
@@ -114,17 +120,41 @@ def sighted(line: str) -> Sighting | None:
     return None
 
 
-def stamps_of(sightings: Iterable[Sighting]) -> Stamps | None:
-    """Return how a file writes dates and times, by lines that may begin with some."""
+def stamps_of(first: Iterable[str], others: Iterable[str] = ()) -> Stamps | None:
+    """Return how a file writes dates and times; None where no line begins with any.
+
+    Args:
+        first: Its first lines.
+        others: Those after them, which are read as far as it takes to know day from month.
+    """
+    first = list(first)
     shapes: dict[tuple[object, ...], list[Sighting]] = {}
-    for sighting in sightings:
+    seen = (sighting for line in first[:_N_SHAPED] if (sighting := sighted(line)) is not None)
+    for sighting in seen:
         shapes.setdefault(sighting.shape(), []).append(sighting)
     for alike in sorted(shapes.values(), key=len, reverse=True):
         pattern = _pattern(alike)
-        order, calendar, n_dates = _reading(alike)
-        if n_dates:
-            return Stamps(pattern=pattern, order=order, calendar=calendar)
+        dates = _dates(pattern, first, others)
+        if dates and (reading := _reading(dates)):
+            return Stamps(pattern=pattern, order=reading[0], calendar=reading[1])
     return None
+
+
+def _dates(pattern: re.Pattern[str], first: Sequence[str], others: Iterable[str]) -> list[Date]:
+    """Return the dates of lines, those in a row that are the same once."""
+    dates: list[Date] = []
+    is_told = False  # which number is the day
+    for n, line in enumerate(chain(first, others)):
+        if n >= len(first) and is_told:
+            break
+        match = pattern.match(line.lstrip(MARKS))
+        if match is None:
+            continue
+        found = match.group("a", "b", "c", "month")
+        if not dates or found != dates[-1]:
+            dates.append(found)
+            is_told = is_told or any(text and int(text) > _MONTHS for text in found[:2])
+    return dates
 
 
 def _signs(gap: str | None) -> str | None:
@@ -173,29 +203,27 @@ def _digits(texts: Sequence[str]) -> str:
     return r"\d\d" if n_zero > n_single else r"(?:[^\D0\u0660\u06f0\u0966]\d|\d(?!\d))"
 
 
-def _reading(alike: Sequence[Sighting]) -> tuple[Order, Calendar, int]:
-    """Return the reading of dates that fits best, and how many of them exist under it."""
-    dates = [(p["a"] or "", p["b"], p["c"] or "", p["month"]) for p in (s.parts for s in alike)]
-    best: tuple[tuple[int, int, int], Order, Calendar, int] | None = None
+def _reading(dates: Sequence[Date]) -> tuple[Order, Calendar] | None:
+    """Return the reading of dates that fits best; None where none of them is a date."""
+    best: tuple[tuple[int, ...], Order, Calendar] | None = None
     for calendar in CALENDARS:
         for order in ORDERS:
-            days = [_day(order, calendar, *each) for each in dates]
-            there = [day for day in days if day is not None]
-            years = {date.fromordinal(day).year for day in there}
-            n_odd = sum(not _FIRST_YEAR <= date.fromordinal(d).year <= _LAST_YEAR for d in there)
-            n_back = sum(b < a for a, b in pairwise(there))
-            score = (len(days) - len(there) + n_odd, n_back, len(years))
-            if best is None or score < best[0]:
-                best = (score, order, calendar, len(there))
-    assert best is not None
-    return best[1:]
+            days = [day for each in dates if (day := _day(order, calendar, *each)) is not None]
+            years = Counter(date.fromordinal(day).year for day in days)
+            n_odd = sum(n for year, n in years.items() if not _FIRST_YEAR <= year <= _LAST_YEAR)
+            n_back = sum(b < a for a, b in pairwise(days))
+            n_missing = len(dates) - len(days)
+            score = (n_missing + n_odd, n_missing, n_back, len(years))
+            if days and (best is None or score < best[0]):
+                best = (score, order, calendar)
+    return best and best[1:]
 
 
-@lru_cache(maxsize=4096)
-def _day(
-    order: Order, calendar: Calendar, a: str, b: str | None, c: str, month: str | None
-) -> int | None:
+def _day(order: Order, calendar: Calendar, *texts: str | None) -> int | None:
     """Return a date's number of days (as `date.toordinal`), None where there is no such day."""
+    a, b, c, month = texts
+    if a is None or c is None:
+        return None
     if b is None:
         number = month_of(month or "")
         day, year = (c, a) if order == "ymd" else (a, c)
@@ -209,11 +237,11 @@ def _day(
     return calendar.ordinal(int(year), number, int(day), is_short=len(year) <= 2)  # noqa: PLR2004
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _seconds(order: Order, calendar: Calendar, texts: Sequence[str | None]) -> float | None:
     """Return Unix seconds, the time taken for UTC."""
-    a, b, c, month, hour, minute, second, before, after = texts
-    day = _day(order, calendar, a or "", b, c or "", month)
+    *day_texts, hour, minute, second, before, after = texts
+    day = _day(order, calendar, *day_texts)
     clock = half_of_day(int(hour or 0), before or "", after or "")
     minutes, seconds = int(minute or 0), int(second or 0)
     if day is None or clock > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's

@@ -6,7 +6,7 @@ languages there are, a message costs the same.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -14,6 +14,7 @@ from importlib.resources import files
 from lorecall.data.chatlog import tidy
 
 _KEY = 3  # characters by which the strings that may begin a text are found
+_ALONE = ("omitted", "deleted", "deleted_by", "call", "waiting", "notice", "place")
 _MAX_TEXT = 300  # of what the application writes itself, names in it included
 _MARK = "\u200e"
 _FIRST_OF_CJK = "\u2e80"
@@ -30,7 +31,7 @@ _LINK = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strings:
-    """The strings by what they stand for; `starts` and `events` by their first characters."""
+    """The strings by what they stand for; `starts` by their first characters, `heads` are those."""
 
     whole: frozenset[str]
     edited: frozenset[str]
@@ -39,6 +40,7 @@ class Strings:
     places: frozenset[str]
     starts: Mapping[str, tuple[tuple[str, str], ...]]
     events: frozenset[str]
+    heads: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -61,10 +63,11 @@ def strings() -> Strings:
         places=frozenset(of_kind["place"]),
         starts=starts,
         events=frozenset(of_kind["event"]),
+        heads=frozenset(string[:_KEY] for kind in _ALONE for string in of_kind[kind]),
     )
 
 
-def own_words(text: str, *, sender: str = "", repeated: Iterable[str] = ()) -> str:
+def own_words(text: str, *, sender: str = "", repeated: Container[str] = ()) -> str:
     """Return what the sender typed of a message, nothing where all of it is the application's.
 
     Args:
@@ -77,10 +80,11 @@ def own_words(text: str, *, sender: str = "", repeated: Iterable[str] = ()) -> s
         return ""
     first, newline, rest = text.partition("\n")
     bare = tidy(first).strip()
-    if _is_attachment(bare, is_marked=is_marked):
+    if bare.endswith((">", ")")) and _is_attachment(bare, is_marked=is_marked):
         return tidy(_unedited(rest)).strip()  # what was typed under it
-    first, newline, rest = _unedited(text).partition("\n")
-    bare = tidy(first).strip()
+    if text.rstrip().endswith(">"):
+        first, newline, rest = _unedited(text).partition("\n")
+        bare = tidy(first).strip()
     if bare.endswith(":") and newline and _plain(bare[:-1]) in strings().polls:
         return ""
     if f"\n{rest}".count(f"\n{_MARK}") > 1:  # the options of a poll
@@ -90,7 +94,7 @@ def own_words(text: str, *, sender: str = "", repeated: Iterable[str] = ()) -> s
     return tidy(f"{first}{newline}{rest}").strip()
 
 
-def is_event(sender: str, senders: Iterable[str]) -> bool:
+def is_event(sender: str, senders: Container[str]) -> bool:
     """Whether what stands before a colon is no name but what someone did to the group.
 
     Args:
@@ -99,15 +103,16 @@ def is_event(sender: str, senders: Iterable[str]) -> bool:
     """
     opening, closing = "\u201c\u201e\u00ab", "\u201d\u00bb"
     n_open, n_closed = (sum(map(sender.count, quotes)) for quotes in (opening, closing))
-    if n_open > n_closed:  # a colon within a quoted name of a group
+    if n_open > n_closed or _tells_event(sender):  # a colon within a quoted name of a group
         return True
+    blanks = (match.start() for match in re.finditer(" ", sender))
+    return any(sender[:i] in senders and _did(_plain(sender[i:])) for i in blanks)
+
+
+@lru_cache(maxsize=10_000)
+def _tells_event(sender: str) -> bool:
     plain = _plain(sender)
-    if any(event in plain for event in strings().events if _is_phrase(event)):
-        return True
-    return any(
-        sender.startswith(f"{name} ") and _did(plain, _plain(name), strings().events)
-        for name in senders
-    )
+    return any(event in plain for event in strings().events if _is_phrase(event))
 
 
 def _plain(text: str) -> str:
@@ -118,11 +123,11 @@ def _plain(text: str) -> str:
 def _unedited(text: str) -> str:
     """Return a text without the mark of one that was edited."""
     bare = text.rstrip()
-    if not bare.endswith(">"):
-        return text
     start = bare.rfind("<")
-    is_applications = start > 0 and (
-        bare[start - 1] == _MARK or _plain(bare[start + 1 : -1]) in strings().edited
+    is_applications = (
+        bare.endswith(">")
+        and start > 0
+        and (bare[start - 1] == _MARK or _plain(bare[start + 1 : -1]) in strings().edited)
     )
     return bare[:start].rstrip(f"{_MARK} ") if is_applications else text
 
@@ -147,7 +152,11 @@ def _is_attachment(first: str, *, is_marked: bool) -> bool:
 
 def _is_applications(bare: str, sender: str) -> bool:
     """Whether a line is one that the application writes."""
-    known, plain = strings(), _plain(bare)
+    known = strings()
+    is_of_sender = bool(sender) and bare.startswith(f"{sender} ")
+    if not is_of_sender and bare[:_KEY].casefold()[:_KEY] not in known.heads:
+        return False
+    plain = _plain(bare)
     if plain in known.whole or plain in known.places:
         return True
     for string, kind in known.starts.get(plain[:_KEY], ()):
@@ -162,18 +171,13 @@ def _is_applications(bare: str, sender: str) -> bool:
     place, colon, link = bare.partition(":")
     if colon and _plain(place) in known.places and _LINK.fullmatch(link.strip()):
         return True
-    name = _plain(sender)
-    return (
-        bool(name)
-        and plain.startswith(f"{name} ")
-        and _did(plain, name, filter(_is_phrase, known.events))
-    )
+    return is_of_sender and _did(_plain(bare[len(sender) :]), is_sure=True)
 
 
-def _did(plain: str, name: str, events: Iterable[str]) -> bool:
-    """Whether a line says what someone did to the group, after that one's name."""
-    after = plain[len(name) :].strip()
-    return any(after.startswith(event) for event in events)
+def _did(plain: str, *, is_sure: bool = False) -> bool:
+    """Whether a line, after a name, says what that one did to the group."""
+    events = strings().events
+    return any(plain.strip().startswith(e) for e in events if not is_sure or _is_phrase(e))
 
 
 def _is_phrase(event: str) -> bool:

@@ -8,9 +8,10 @@ application itself and messages without text (pictures, calls, polls, deleted on
 the chat has, is part of the message that it was pasted into.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from lorecall.data.whatsapp_words import is_event, own_words
 
 MAX_TEXT = 20_000  # characters of a message; the application's own limit is far lower
 
-_N_LINES = 40_000  # by which a file is known; the application exports no more messages
+_N_LINES = 4_000  # by which a file is known
 _MAX_SENDER = 100
 _N_PASTED = 5
 _MARK = "\u200e"
@@ -40,8 +41,7 @@ def read(paths: Paths) -> Iterator[Event]:
 
 def recognises(head: Head) -> bool:
     """Whether lines begin with a date and a time as WhatsApp writes them."""
-    found = [sighting for line in head.lines if (sighting := sighted(line)) is not None]
-    return not head.places and stamps_of(found) is not None
+    return not head.places and stamps_of(head.lines) is not None
 
 
 LOADER = Loader(
@@ -88,12 +88,13 @@ def export_of(path: Path) -> Export:
     Raises:
         DataError: The file cannot be read, or no line begins with a date.
     """
-    found = list(islice(lines(path), _N_LINES))
-    first = [line for line in found if isinstance(line, Line)]
+    rest = lines(path)
+    found = list(islice(rest, _N_LINES))
+    first = [line.text for line in found if isinstance(line, Line)]
     if len(first) < len(found) and in_other_encoding((head := head_of(path)).content):
         got, next_step = looks_like(head)
         raise unreadable(path, got=got, expected="a WhatsApp export in UTF-8", next_step=next_step)
-    stamps = stamps_of(s for line in first if (s := sighted(line.text)) is not None)
+    stamps = stamps_of(first, (line.text for line in rest if isinstance(line, Line)))
     if stamps is None:
         raise unreadable(
             path,
@@ -101,46 +102,44 @@ def export_of(path: Path) -> Export:
             expected="a WhatsApp export, a message a line,",
             next_step="In WhatsApp export the chat without media, and give its text file.",
         )
-    return _told(stamps, [stamp for line in first if (stamp := stamps.read(line.text)) is not None])
+    return _told(stamps, (stamp for line in first if (stamp := stamps.read(line)) is not None))
 
 
-def _told(stamps: Stamps, found: list[Stamp]) -> Export:
+def _told(stamps: Stamps, found: Iterable[Stamp]) -> Export:
     """Return what the messages tell of names, and of what is no message."""
     plain = Export(stamps=stamps, senders=Counter())
-    seconds: dict[str, set[str]] = {}
+    seconds: dict[str, set[str]] = {}  # what is before the next colon, by senders
     marked: Counter[str] = Counter()
     unmarked: set[str] = set()
     strangers: Counter[str] = Counter()  # with dates of the past
-    latest = found[0].time or 0.0
-    for stamp in found:
+    latest, first = -math.inf, ""
+    for n_before, stamp in enumerate(found):
         sender, text = plain.parted(stamp.rest)
         if not sender:
             continue
         again, colon, _ = text.partition(": ")
-        seconds.setdefault(sender, set()).add(again.strip() if colon and "\n" not in again else "")
+        seconds.setdefault(sender, set()).add(again.strip() if colon else "")
         if text.lstrip().startswith(_MARK):
             marked[text.strip()] += 1
+            first = first if n_before else sender
         else:
             unmarked.add(sender)
         if stamp.time is None or stamp.time > latest - _DAY_S:
             plain.senders[sender] += 1
-            latest = max(latest, stamp.time or latest)
+            latest = latest if stamp.time is None else max(latest, stamp.time)
         else:
             strangers[sender] += 1
-    if strangers.total() > max(_N_PASTED, len(found) // 10):  # a clock that was put back
+    if strangers.total() > max(_N_PASTED, plain.senders.total() // 10):  # a clock was put back
         plain.senders.update(strangers)
     longer = {
         sender: f"{sender}: {next(iter(parts))}"
         for sender, parts in seconds.items()
         if len(parts) == 1 and plain.senders[sender] > 1 and "" not in parts
     }
-    first, text = plain.parted(found[0].rest)
-    is_chat = text.lstrip().startswith(_MARK) and first not in unmarked
-    return Export(
-        stamps=stamps,
-        senders=plain.senders,
+    return replace(
+        plain,
         longer=longer,
-        chat=first if is_chat else "",
+        chat="" if first in unmarked else first,
         repeated=frozenset(text for text, n in marked.items() if n > 1),
     )
 
