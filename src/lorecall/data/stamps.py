@@ -135,7 +135,7 @@ def stamps_of(first: Iterable[str], others: Iterable[str] = ()) -> Stamps | None
     for alike in sorted(shapes.values(), key=len, reverse=True):
         pattern = _pattern(alike)
         dates = _dates(pattern, first, others)
-        if dates and (reading := _reading(dates)):
+        if dates and (reading := _reading(dates, _orders(alike[0]))):
             return Stamps(pattern=pattern, order=reading[0], calendar=reading[1])
     return None
 
@@ -203,11 +203,18 @@ def _digits(texts: Sequence[str]) -> str:
     return r"\d\d" if n_zero > n_single else r"(?:[^\D0\u0660\u06f0\u0966]\d|\d(?!\d))"
 
 
-def _reading(dates: Sequence[Date]) -> tuple[Order, Calendar] | None:
+def _orders(sighting: Sighting) -> tuple[Order, ...]:
+    """Return the orders from the likeliest on: `24. 6. 20.` is the year first, as in Korean."""
+    full_stops = (sighting.parts["s1"], (sighting.parts["before"] or "")[:1])
+    is_korean = full_stops == (". ", ".") and len(sighting.parts["c"] or "") <= 2  # noqa: PLR2004
+    return ORDERS[::-1] if is_korean else ORDERS
+
+
+def _reading(dates: Sequence[Date], orders: Sequence[Order]) -> tuple[Order, Calendar] | None:
     """Return the reading of dates that fits best; None where none of them is a date."""
     best: tuple[tuple[int, ...], Order, Calendar] | None = None
     for calendar in CALENDARS:
-        for order in ORDERS:
+        for order in orders:
             days = [day for each in dates if (day := _day(order, calendar, *each)) is not None]
             years = Counter(date.fromordinal(day).year for day in days)
             n_odd = sum(n for year, n in years.items() if not _FIRST_YEAR <= year <= _LAST_YEAR)
