@@ -28,7 +28,7 @@ def half_of_day(hour: int, before: str, after: str) -> int:
 @lru_cache(maxsize=512)
 def month_of(words: str) -> int | None:
     """Return the number of the month that is named among words; None where none is."""
-    for word in _candidates(words):
+    for word in sorted(_candidates(words), key=len, reverse=True):  # "de" is a month's too
         if (month := _months().get(word)) is not None:
             return month
     return None

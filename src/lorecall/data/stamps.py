@@ -220,7 +220,7 @@ def _reading(dates: Sequence[Date], orders: Sequence[Order]) -> tuple[Order, Cal
             n_odd = sum(n for year, n in years.items() if not _FIRST_YEAR <= year <= _LAST_YEAR)
             n_back = sum(b < a for a, b in pairwise(days))
             n_missing = len(dates) - len(days)
-            score = (n_missing + n_odd, n_missing, n_back, len(years))
+            score = (n_missing + n_odd + n_back, n_missing, len(years))
             if days and (best is None or score < best[0]):
                 best = (score, order, calendar)
     return best and best[1:]
