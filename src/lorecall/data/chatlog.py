@@ -142,7 +142,8 @@ def _dialogue(messages: list[Message], started: dict[str, float], *, between: st
 def _goes_on(target: int | None, answered: Sequence[int | None]) -> bool:
     """Whether a message by the sender of the last turn belongs to it, by what it answers."""
     last = len(answered) - 1
-    return target is None or target in (last, answered[last], last - 1)
+    asked = answered[last]
+    return target in (None, last, last - 1 if asked is None else asked)
 
 
 def _turn(messages: Sequence[Message], between: str, answers: int | None) -> Spoken:

@@ -191,7 +191,7 @@ def _check_size(history: History, *, n_conversations: int) -> None:
             "a history must be long enough to learn from and to test on",
             expected=LONG_ENOUGH,
             got=f"{n_samples} in {n_conversations} for user {history.user!r}"
-            f" of {history.dataset}{_why(history)}",
+            f" of {history.dataset}{f' ({dropped})' if (dropped := dropped_of(history)) else ''}",
             next_step="Choose a user with a longer history (or `pooled`, many users as if they were"
             " one), or add samples to the file.",
         )
@@ -214,7 +214,7 @@ def _check_apart(history: History, train: Sequence[Sample], held_out: Sequence[S
             )
 
 
-def _why(history: History) -> str:
+def dropped_of(history: History) -> str:
+    """Return in one line how many records were dropped, by reason; nothing where none were."""
     dropped = sorted(history.dropped.items())
-    reasons = "; ".join(f"{count} dropped: {reason}" for reason, count in dropped)
-    return f" ({reasons})" if reasons else ""
+    return "; ".join(f"{count} dropped: {reason}" for reason, count in dropped)

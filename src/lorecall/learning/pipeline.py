@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
-from lorecall.data.history import samples_hash, split_history
+from lorecall.data.history import dropped_of, samples_hash, split_history
 from lorecall.data.purpose import purpose_of
 from lorecall.errors import ConfigError
 from lorecall.learning.folder import identity_of, open_run
@@ -124,7 +124,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
         reporter.say(purpose_of(history))
         if folder.is_begun:
             reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
-        for note in (base.format_reason, *base.notes, _donor_note(base, history)):
+        notes = (dropped_of(history), base.format_reason, *base.notes, _donor_note(base, history))
+        for note in notes:
             if note:
                 reporter.say(note)
         test = HeldOut(base, split, settings.train)

@@ -149,17 +149,19 @@ def _messages(path: Path) -> Iterator[Message | Dropped]:
     export = export_of(path)
     stamp: Stamp | None = None
     texts: list[str] = []
-    number, room = 0, 0
+    number, room, is_torn = 0, 0, False
     for line in lines(path):
         if isinstance(line, Dropped):
             yield line
-            yield Message(str(path), "", "", "")  # somebody's
+            is_torn = True
             continue
         found = export.stamps.read(line.text)
         if found is not None and not _is_pasted(found, stamp, export):
             if stamp is not None:
                 yield from _message(path, number, stamp, texts, export)
-            stamp, texts, number, room = found, [], line.number, MAX_TEXT
+            if is_torn:  # somebody may have said something here
+                yield Message(str(path), "", "", "")
+            stamp, texts, number, room, is_torn = found, [], line.number, MAX_TEXT, False
         elif stamp is None:
             is_like_one = sighted(line.text) is not None
             reason = "line of the application" if is_like_one else "line before the first message"
