@@ -106,5 +106,7 @@ class TestTexts:
     def test_parts_that_are_not_wanted(self) -> None:
         """With all that is in them."""
         content = [{"type": "quote", "text": "old"}, "new", {"type": "x", "text": {"value": "er"}}]
-        found = text_of(content, between=" ", place=1, wanted=lambda part: part.get("type") != "quote")
+        found = text_of(
+            content, between=" ", place=1, wanted=lambda part: part.get("type") != "quote"
+        )
         assert found == "new er"

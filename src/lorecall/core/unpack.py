@@ -22,7 +22,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_N_SNIFFED = 64
+_N_SNIFFED, _N_ALIKE = 64, 8
 
 
 @contextmanager
@@ -99,11 +99,11 @@ def _in_utf8(stream: BufferedReader) -> BufferedReader:
 def _without_mark(start: bytes) -> str | None:
     """Return which UTF-16 it is, where every other byte is zero as in no other text."""
     even, odd = start[::2], start[1::2]
-    if len(odd) > 1 and not any(odd) and all(even):
+    if len(odd) < _N_ALIKE:
+        return None
+    if not any(odd) and all(even):
         return "utf-16-le"
-    if len(odd) > 1 and not any(even) and all(odd):
-        return "utf-16-be"
-    return None
+    return "utf-16-be" if not any(even) and all(odd) else None
 
 
 def _buffered(raw: object) -> BufferedReader:
