@@ -203,5 +203,5 @@ def _reply(
         ),
         position=i,
         started=started,
-        partner=turns[i - 1].author if authored_by == "user" else None,
+        partner=turns[asked].author if authored_by == "user" else None,
     )
