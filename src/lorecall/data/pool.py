@@ -28,12 +28,10 @@ def merged(histories: Iterable[History], *, dataset: str, seed: int) -> History:
     statements: list[Statement] = []
     dropped: Counter[str] = Counter()
     pairs: set[tuple[str, str]] = set()
-    n_users = 0
     for history in histories:
         dropped.update(history.dropped)
         if not history.samples:
             continue
-        n_users += 1
         for sample in history.samples:
             if (pair := (sample.query, sample.response)) in pairs:
                 dropped[PAIR_OF_ANOTHER] += 1
@@ -50,5 +48,5 @@ def merged(histories: Iterable[History], *, dataset: str, seed: int) -> History:
         samples=tuple(samples),
         statements=tuple(statements),
         dropped=MappingProxyType(dict(dropped)),
-        pooled=Pooled(n_users=n_users, seed=seed),
+        pooled=Pooled(n_users=len({sample.conversation for sample in samples}), seed=seed),
     )
