@@ -84,6 +84,8 @@ class TestLoading:
         rows = (row(response="b", time=9), row(response="c"), row(response="a", time=1))
         history = load_history(write(tmp_path, *rows), user="ann")
         assert [s.response for s in history.samples] == ["a", "c", "b"]
+        assert check(tmp_path / "data.jsonl").n_untimed == 1
+        assert check(write(tmp_path, row())).n_untimed == 0  # nothing has a time: nothing to order
 
     def test_only_empty_texts_are_dropped(self, tmp_path: Path) -> None:
         """Repeats and short responses stay; what the user wrote is not lost."""

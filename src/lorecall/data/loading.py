@@ -57,7 +57,8 @@ class Summary:
     all, `n_learnable` those that `learn` takes; `totals` sums over those with a sample. `dropped`
     counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
     wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
-    Where there is no reply at all, `seems` says what the file looks like.
+    Where there is no reply at all, `seems` says what the file looks like. `n_untimed` replies have
+    no time where others have one: they stay between their neighbours in the file.
 
     Examples:
         >>> from lorecall.data import check
@@ -77,6 +78,7 @@ class Summary:
     problems: tuple[Problem, ...]
     n_problems: int
     seems: str = ""
+    n_untimed: int = 0
 
     @property
     def refusal(self) -> str | None:
@@ -105,6 +107,7 @@ class Summary:
             "n_learnable": self.n_learnable,
             "refusal": self.refusal,
             "authored_by": sorted(self.authored_by),
+            "n_untimed": self.n_untimed,
             "n_problems": self.n_problems,
             "problems": [asdict(problem) for problem in self.problems],
             "dropped": dict(self.dropped),
@@ -182,11 +185,12 @@ def summarise(
     dropped: Counter[str] = Counter()
     problems: list[Problem] = []
     authors: set[Authorship] = set()
-    n_replies = n_problems = 0
+    n_replies = n_problems = n_untimed = 0
     with closing(Users(loader.rules)) as users:
         for event in events(loader, paths, strict=strict):
             if isinstance(event, Reply):
                 n_replies += 1
+                n_untimed += event.time is None
                 if reason := users.reply(event):
                     dropped[reason] += 1
                 else:
@@ -212,6 +216,7 @@ def summarise(
             problems=tuple(problems),
             n_problems=n_problems,
             seems="" if n_replies else _seems(loader, paths),
+            n_untimed=n_untimed if n_untimed < n_replies else 0,
         )
 
 

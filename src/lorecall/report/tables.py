@@ -176,6 +176,9 @@ def check_view(summary: Summary) -> RenderableType:
     if summary.n_problems > len(summary.problems):
         lines.append(f"  and {summary.n_problems - len(summary.problems)} more")
     lines += [f"  {count} dropped: {plain(reason)}" for reason, count in summary.dropped.items()]
+    if summary.n_untimed:
+        where = "they stay between their neighbours in the file"
+        lines.append(f"  {counted(summary.n_untimed, 'pair')} without a time: {where}")
     lines += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"
