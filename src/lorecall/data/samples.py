@@ -107,6 +107,8 @@ def seconds(value: object) -> float | None:
 
     In seconds, or in milli-, micro- or nanoseconds, which are told by how large they are.
     """
+    if value is None:
+        return None
     try:
         if isinstance(value, str):
             digits = value.strip()

@@ -31,7 +31,10 @@ _LINK = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strings:
-    """The strings by what they stand for; `starts` by their first characters, `heads` are those."""
+    """The strings by what they stand for; `starts` by their first characters, `heads` are those.
+
+    `phrases` are the events that nobody would write of themselves: "left" may be what one says.
+    """
 
     whole: frozenset[str]
     edited: frozenset[str]
@@ -40,6 +43,7 @@ class Strings:
     places: frozenset[str]
     starts: Mapping[str, tuple[tuple[str, str], ...]]
     events: frozenset[str]
+    phrases: frozenset[str]
     heads: frozenset[str]
 
 
@@ -63,6 +67,7 @@ def strings() -> Strings:
         places=frozenset(of_kind["place"]),
         starts=starts,
         events=frozenset(of_kind["event"]),
+        phrases=frozenset(e for e in of_kind["event"] if " " in e or max(e) > _FIRST_OF_CJK),
         heads=frozenset(string[:_KEY] for kind in _ALONE for string in of_kind[kind]),
     )
 
@@ -109,10 +114,11 @@ def is_event(sender: str, senders: Container[str]) -> bool:
     return any(sender[:i] in senders and _did(_plain(sender[i:])) for i in blanks)
 
 
-@lru_cache(maxsize=10_000)
 def _tells_event(sender: str) -> bool:
+    if sender.isascii() and " " not in sender:
+        return False
     plain = _plain(sender)
-    return any(event in plain for event in strings().events if _is_phrase(event))
+    return any(phrase in plain for phrase in strings().phrases)
 
 
 def _plain(text: str) -> str:
@@ -176,10 +182,5 @@ def _is_applications(bare: str, sender: str) -> bool:
 
 def _did(plain: str, *, is_sure: bool = False) -> bool:
     """Whether a line, after a name, says what that one did to the group."""
-    events = strings().events
-    return any(plain.strip().startswith(e) for e in events if not is_sure or _is_phrase(e))
-
-
-def _is_phrase(event: str) -> bool:
-    """Whether nobody would write it of themselves: "left" may be what someone says."""
-    return " " in event or max(event) > _FIRST_OF_CJK
+    known = strings().phrases if is_sure else strings().events
+    return any(plain.strip().startswith(event) for event in known)

@@ -195,7 +195,8 @@ def _said(sent: Sent, place: int) -> str | Dropped:
     """Return the text of a message without reasoning and marks of sources."""
     text = text_of(sent.content, between=LINES, place=place, wanted=_is_text)
     if isinstance(text, str):
-        text = _SOURCES.sub("", _REASONING.sub("", text)).strip()
+        text = _REASONING.sub("", text) if "<" in text else text
+        text = (text if text.isascii() else _SOURCES.sub("", text)).strip()
     return text or Dropped(TEXTLESS, place, broken=False)
 
 

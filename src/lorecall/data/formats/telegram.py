@@ -59,7 +59,7 @@ class Chat:
     def __init__(self, name: str) -> None:
         self.name = name
         self._threads: dict[str, str] = {}  # of the last messages, by id
-        self._offset_s = 0.0
+        self._last: tuple[float, Any] = (0.0, None)  # of a message: Unix seconds, and its date
 
     def message(self, value: object, number: int) -> Iterator[Message | Dropped]:
         """Return a message, or why there is none; one without text after its drop."""
@@ -104,12 +104,13 @@ class Chat:
 
     def _time(self, sent: Sent) -> float | None:
         """Return when it was sent, in Unix seconds; a date alone is as far from UTC as the last."""
-        time, local = seconds(sent.date_unixtime), seconds(sent.date)
-        if local is None:
+        if (time := seconds(sent.date_unixtime)) is not None:
+            self._last = time, sent.date
             return time
-        if time is not None:
-            self._offset_s = local - time
-        return local - self._offset_s
+        if (local := seconds(sent.date)) is None:
+            return None
+        time, last = self._last
+        return local - ((seconds(last) or time) - time)
 
 
 def read(paths: Paths) -> Iterator[Event]:
