@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
+_N_IN_SET = 120_000
 _N_IN_MEMORY = 1 << 20
 _N_SLOTS = 1 << 21  # of 8 bytes; with two for each key the next free one is near
 
@@ -13,26 +14,40 @@ _N_SLOTS = 1 << 21  # of 8 bytes; with two for each key the next free one is nea
 class Seen:
     """Says of things, one after another, whether they are new; 64-bit hashes stand for them.
 
-    The first million is in a table in memory, of which only what is used takes room; the others
-    are in SQLite's temporary database, which goes to disk.
+    Few are in a set, up to a million in a table, which takes less, and the others in SQLite's
+    temporary database, which goes to disk.
     """
 
     def __init__(self) -> None:
-        self._table = memoryview(mmap.mmap(-1, 8 * _N_SLOTS)).cast("q")
-        self._n_kept = 0
+        self._keys: set[int] = set()
+        self._n_keys = 0
+        self._table: memoryview | None = None
         self._db: sqlite3.Connection | None = None
 
     def is_new(self, *what: object) -> bool:
         """Whether this is the first time that it is asked of this."""
         key = hash(what) or 1  # 0 is a free slot
-        table, slot = self._table, key % _N_SLOTS
+        if self._table is not None:
+            return self._is_new_in_table(key, self._table)
+        if key in self._keys:
+            return False
+        self._keys.add(key)
+        if len(self._keys) > _N_IN_SET:
+            self._table = memoryview(mmap.mmap(-1, 8 * _N_SLOTS)).cast("q")
+            for each in self._keys:
+                self._is_new_in_table(each, self._table)
+            self._keys.clear()
+        return True
+
+    def _is_new_in_table(self, key: int, table: memoryview) -> bool:
+        slot = key % _N_SLOTS
         while kept := table[slot]:
             if kept == key:
                 return False
             slot = (slot + 1) % _N_SLOTS
-        if self._n_kept < _N_IN_MEMORY:
+        if self._n_keys < _N_IN_MEMORY:
             table[slot] = key
-            self._n_kept += 1
+            self._n_keys += 1
             return True
         if self._db is None:
             self._db = temporary("CREATE TABLE seen (key INTEGER PRIMARY KEY)")
