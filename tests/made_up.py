@@ -292,17 +292,19 @@ def make_pair() -> Callable[..., Pair]:
 def a_history(user: str = "ann", *, n_conversations: int = 8, per: int = 3) -> History:
     """Make a history; what is said differs from user to user."""
     rng = random.Random(user)
+    drawn: dict[tuple[str, ...], None] = {}  # a pair counts once
+    while len(drawn) < n_conversations * per:
+        drawn[tuple(rng.choice(TOPICS) for _ in range(3))] = None
     samples = tuple(
         Sample(
-            id=f"{user}-{c}-{i}",
+            id=f"{user}-{n // per}-{n % per}",
             user=user,
-            conversation=f"c{c}",
-            query=f"do you like {rng.choice(TOPICS)} or {rng.choice(TOPICS)}?",
-            response=f"{(topic := rng.choice(TOPICS))}, always {topic}, says {user}",
-            time=float(100 * c + i),
+            conversation=f"c{n // per}",
+            query=f"do you like {one} or {other}?",
+            response=f"{topic}, always {topic}, says {user}",
+            time=float(100 * (n // per) + n % per),
         )
-        for c in range(n_conversations)
-        for i in range(per)
+        for n, (one, other, topic) in enumerate(drawn)
     )
     return History(dataset="made-up", user=user, samples=samples)
 

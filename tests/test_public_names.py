@@ -121,7 +121,7 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bench").mkdir()
     for file in ("run.json", "scores.jsonl"):
         shutil.copy(TABLE / file, folder / "bench")
-    write_history(folder / "history.jsonl", {"ann": ("tea", 24), "bob": ("tea", 2)})
+    write_history(folder / "history.jsonl", {"ann": ("tea", 24), "bob": ("jazz", 2)})
     tells = {"ada": ("tea and rain on day {i}", 24), "bob": ("jazz on day {i}", 24)}
     write_history(folder / "two.jsonl", tells, timed=True)
     chat = "02/05/2024, 19:38 - Ann: shall we go\n02/05/2024, 19:39 - Bob: yes to the sea\n"

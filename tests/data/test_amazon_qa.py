@@ -229,12 +229,13 @@ class TestRealFiles:
         pool = load_history("amazon_qa", user="pooled", path=path)
         split = split_history(pool)
         sizes = [len(part) for part in (split.train, split.valid, split.test)]
-        assert sizes == [19_897, 2_842, 5_685]
+        assert sizes == [19_228, 2_748, 5_494]
         parts = [
             {sample.user for sample in part} for part in (split.train, split.valid, split.test)
         ]
-        assert sum(map(len, parts)) == len(set.union(*parts)) == 23_824
-        assert samples_hash(split.test)[:16] == "2757748b161cc1c8"
+        assert sum(map(len, parts)) == len(set.union(*parts)) == 23_122
+        assert samples_hash(split.test)[:16] == "b903d373aa965bd1"
+        assert pool.dropped["pair that another user has"] == 954
 
     def test_first_and_last_record(self, path: Path) -> None:
         """The first answer of the file and its last, by whose they are and by their hash."""

@@ -190,7 +190,12 @@ class TestThePublishedFile:
 
     def test_its_counts(self, dialogues: list[Dialogue]) -> None:
         """Conversations, two-party conversations, replies and repliers."""
-        repliers = [d.turns[i].author for d in dialogues for i in d.replies()]
+        repliers = [
+            d.turns[i].author
+            for d in dialogues
+            for i in range(len(d.turns))
+            if d.asked(i) is not None
+        ]
         entry = DATASETS["chitchat"]
         assert len(dialogues) == entry.n_conversations == 7_168
         assert sum(len({turn.author for turn in d.turns}) == 2 for d in dialogues) == 4_018

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.core.jsonl import BLOCK
+from lorecall.core.unpack import BLOCK
 from lorecall.data.catalog import check, load_history, recognised
 from lorecall.data.head import head_of, looks_like
 from lorecall.errors import DataError
@@ -67,11 +67,15 @@ class TestUnknown:
         ("content", "got", "next_step"),
         [
             (b" \n", "an empty file", "Check the path"),
-            (b"PK\x03\x04\x14\0", "a ZIP archive", "Unpack it"),
-            ("[".encode("utf-16"), "text in UTF-16", "UTF-8"),
+            (
+                "caf\u00e9 \u00e0 huit heures".encode("cp1252"),
+                "not in UTF-8 but in cp1252",
+                "UTF-8",
+            ),
+            ("\u043f\u0440\u0438".encode("koi8-r"), "not in UTF-8", "UTF-8"),
             (b"\x7fELF\0\1", "no text file", "text or JSON file"),
             ("<!DOCTYPE html><p>hi", "an HTML page", "as JSON"),
-            ("[2024/5/2 下午7:38:15] Ann: hi", "dates and times are written in a way", "English"),
+            ("2024/5/2/7/38 Ann: hi", "dates and times are written in a way", "English"),
             ("a,b,c\n1,2,3\n", "a CSV table with the columns a, b, c", "--data NAME"),
             ("just words\n", "plain text", "NAME --path FILE, learn --data NAME --history FILE"),
             ("[[1, 2]]", "JSON without fields", "as JSONL"),

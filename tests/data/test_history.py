@@ -84,6 +84,33 @@ class TestSplit:
         assert sum(map(len, conversations)) == len(sizes)
 
 
+class TestApart:
+    """Nothing of the held-out parts is learnt."""
+
+    @pytest.mark.parametrize("held_out", [15, 18])
+    def test_a_pair_that_is_in_two_parts_is_refused(self, held_out: int) -> None:
+        """Of the valid or the test part; the message says how many there are."""
+        history = make_history([14, 3, 4])
+        first, other = history.samples[0], history.samples[held_out]
+        again = replace(other, query=first.query, response=first.response)
+        samples = (*history.samples[:held_out], again, *history.samples[held_out + 1 :])
+        with pytest.raises(
+            DataError, match="no pair of the training part may be in another"
+        ) as error:
+            split_history(replace(history, samples=samples))
+        assert "1 of 7 held-out samples" in error.value.got
+
+    def test_within_a_part_it_may_be_there_again(self) -> None:
+        """A response to another query is another pair."""
+        history = make_history([14, 3, 4])
+        first, second, *others = history.samples
+        again = replace(second, query=first.query, response=first.response)
+        last = replace(others.pop(), response=first.response)
+        assert (
+            split_history(replace(history, samples=(first, again, *others, last))).test[-1] == last
+        )
+
+
 class TestOwnContent:
     """What counts as the user's own content: nothing of the valid or test part."""
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lorecall.data.catalog import check, list_users, load_history
+from lorecall.data.history import split_history
 from lorecall.data.loading import MAX_PROBLEMS
 from lorecall.data.samples import unix_seconds
 from lorecall.errors import DataError
@@ -39,7 +40,7 @@ class TestLoading:
 
     def test_without_conversation_each_line_stands_alone(self, tmp_path: Path) -> None:
         """No earlier turns are made up."""
-        history = load_history(write(tmp_path, row(), row()), user="ann")
+        history = load_history(write(tmp_path, row(), row(query="And?")), user="ann")
         assert len({s.conversation for s in history.samples}) == 2
         assert [s.earlier for s in history.samples] == [(), ()]
 
@@ -78,19 +79,52 @@ class TestLoading:
         assert [s.response for s in history.samples] == ["first", "third", "second", "late"]
         assert history.samples[-1].time == unix_seconds("2024-05-02T00:00:00Z")
 
-    def test_one_missing_time_keeps_the_order_of_the_file(self, tmp_path: Path) -> None:
-        """A half-timed history cannot be sorted."""
+    def test_one_missing_time_does_not_turn_the_others_round(self, tmp_path: Path) -> None:
+        """Its line stays between its neighbours."""
         rows = (row(response="b", time=9), row(response="c"), row(response="a", time=1))
         history = load_history(write(tmp_path, *rows), user="ann")
-        assert [s.response for s in history.samples] == ["b", "c", "a"]
+        assert [s.response for s in history.samples] == ["a", "c", "b"]
+        assert check(tmp_path / "data.jsonl").n_untimed == 1
+        assert check(write(tmp_path, row())).n_untimed == 0  # nothing has a time: nothing to order
 
     def test_only_empty_texts_are_dropped(self, tmp_path: Path) -> None:
         """Repeats and short responses stay; what the user wrote is not lost."""
-        rows = (row(response="ok"), row(response="ok"), row(response=" "), row(query="\t"))
+        rows = (
+            *(row(response="ok"), row(query="And?", response="ok")),
+            *(row(response=" "), row(query="\t")),
+        )
         history = load_history(write(tmp_path, *rows), user="ann")
         assert [s.response for s in history.samples] == ["ok", "ok"]
         assert history.dropped == {"empty response": 1, "empty query": 1}
         assert [s.text for s in history.statements] == ["Like so."]
+
+    def test_a_line_given_again_counts_once(self, tmp_path: Path) -> None:
+        """In the same file or in another, with or without times; it is said how many were."""
+        lines = [row(query=f"{i}?") for i in range(40)]
+        once, twice = write(tmp_path, *lines), tmp_path / "twice"
+        twice.mkdir()
+        for paths in ([once, once], [write(twice, *lines, *lines)]):
+            history = load_history("jsonl", user="ann", path=paths)
+            assert len(history.samples) == 40
+            assert history.dropped == {"pair given before": 40}
+            assert check("jsonl", path=paths).dropped == history.dropped
+            split_history(history)  # which sees that nothing of the test is learnt
+
+    def test_lines_of_two_files_stand_alone(self, tmp_path: Path) -> None:
+        """Though they have the same numbers."""
+        (tmp_path / "b").mkdir()
+        paths = [write(tmp_path, row()), write(tmp_path / "b", row(query="And?"))]
+        history = load_history("jsonl", user="ann", path=paths)
+        assert len({sample.conversation for sample in history.samples}) == 2
+
+    @pytest.mark.parametrize("indent", [None, 1])
+    def test_a_list_is_read_as_lines_are(self, tmp_path: Path, indent: int | None) -> None:
+        """However it is laid out; its places stand for lines."""
+        rows = [row(time="2024-05-02T00:00:00Z"), row(respones="x"), row(query="And?", time=7)]
+        file = write(tmp_path, json.dumps(rows, indent=indent))
+        report = check(file)
+        assert [(p.line, p.reason) for p in report.problems] == [(2, "field 'respones' is unknown")]
+        assert report.n_replies == 2
 
     def test_profiles_are_joined_without_repeats(self, tmp_path: Path) -> None:
         """A string or a list, on any line, of this user only."""
@@ -111,8 +145,8 @@ class TestLoading:
     def test_a_bom_crlf_and_blank_lines(self, tmp_path: Path) -> None:
         """What other systems write."""
         file = tmp_path / "data.jsonl"
-        line = json.dumps(row()).encode()
-        file.write_bytes(b"\xef\xbb\xbf" + line + b"\r\n\r\n  \r\n" + line)
+        first, second = (json.dumps(row(query=query)).encode() for query in ("How?", "And?"))
+        file.write_bytes(b"\xef\xbb\xbf" + first + b"\r\n\r\n  \r\n" + second)
         assert len(load_history(file, user="ann").samples) == 2
 
     def test_line_separators_inside_a_text(self, tmp_path: Path) -> None:
@@ -132,10 +166,13 @@ class TestLoading:
 
     def test_users_are_summed_up(self, tmp_path: Path) -> None:
         """Most samples first."""
-        file = write(tmp_path, row(user="bob"), row(conversation="c"), row(conversation="c"))
+        rows = (row(conversation="c"), row(conversation="c", query="And?"))
+        file = write(tmp_path, row(user="bob"), *rows)
         found = [(u.user, u.n_samples, u.n_conversations) for u in list_users(file)]
         assert found == [("ann", 2, 1), ("bob", 1, 1)]
 
+
+_PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff", b"[")
 
 BROKEN = [
     ('{"user": "ann"', r"line 2: Invalid JSON: EOF.*at column"),
@@ -225,7 +262,7 @@ class TestCheckFile:
     def test_every_broken_line_is_reported(self, tmp_path: Path) -> None:
         """All at once, each with its number; the good lines are still counted."""
         lines = [line for line, _ in BROKEN]
-        report = check(write(tmp_path, row(), *lines, row()))
+        report = check(write(tmp_path, row(), *lines, row(query="And?")))
         assert report.n_problems == len(lines)
         assert [p.line for p in report.problems] == list(range(2, 2 + len(lines)))
         assert report.users[0].n_samples == 2
@@ -244,9 +281,9 @@ class TestCheckFile:
     @settings(
         suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None
     )
-    @given(content=st.binary(max_size=200).filter(lambda it: not it.startswith(b"\x1f\x8b")))
+    @given(content=st.binary(max_size=200).filter(lambda it: not it.lstrip().startswith(_PACKED)))
     def test_no_content_breaks_it(self, tmp_path: Path, content: bytes) -> None:
-        """Any bytes (but a gzip's) give a report whose problems point into the file."""
+        """Any bytes (but of what is packed, and lists) give a report that points into the file."""
         file = tmp_path / "data.jsonl"
         file.write_bytes(content)
         report = check("jsonl", path=file)
@@ -259,6 +296,6 @@ class TestCheckFile:
     @given(texts=st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5))
     def test_texts_come_back_as_they_were(self, tmp_path: Path, texts: list[str]) -> None:
         """Each response is there but for white space at its ends."""
-        file = write(tmp_path, *(row(response=text) for text in texts))
+        file = write(tmp_path, *(row(query=f"{i}?", response=t) for i, t in enumerate(texts)))
         responses = [s.response for s in load_history(file, user="ann").samples]
         assert responses == [text.strip() for text in texts if text.strip()]

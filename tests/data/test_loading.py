@@ -15,12 +15,13 @@ from lorecall.data.events import (
     Reply,
     Said,
     Spoken,
+    among_people,
     located,
     with_assistant,
 )
 from lorecall.data.history import split_history
 from lorecall.data.loader import Dataset, Loader
-from lorecall.data.loading import NOT_DRAWN, load_history, summarise
+from lorecall.data.loading import NOT_DRAWN, events, load_history, summarise
 from lorecall.data.pool import merged
 from lorecall.data.samples import Rules
 from lorecall.data.user_filter import UserFilter
@@ -112,6 +113,41 @@ class TestLoadHistory:
         assert load_history(loader(*pairs("ann", 1), left_out, strict=True), [], user="ann")
 
 
+class TestFiles:
+    """What is told of files."""
+
+    def test_without_a_reply_it_says_what_a_file_looks_like(self, tmp_path: Path) -> None:
+        """And where more is told."""
+        (tmp_path / "x").write_text('{"prompt": "a", "completion": "b"}\n')
+        for user in ("ann", None, "pooled"):
+            with pytest.raises(DataError, match="must hold someone's replies") as error:
+                load_history(loader(Dropped("bad", 1)), [tmp_path / "x"], user=user)
+            assert "no reply in JSON objects with the fields completion, prompt" in error.value.got
+        summary = summarise(loader(Dropped("bad", 1)), [tmp_path / "x"])
+        assert "no reply was found. The file is JSON objects" in str(summary.refusal)
+
+    def test_what_two_files_have_counts_once(self) -> None:
+        """A turn by its place in a conversation, what answers nobody by its text; in order."""
+        turns = (
+            Spoken("bob", "hi", 1.0),
+            Spoken("ann", "hello to you", 2.0),
+            Spoken("bob", "so", 3.0),
+        )
+        first, longer = (tuple(among_people(Dialogue("c", turns[:n]))) for n in (2, 3))
+        both = loader(*first, *longer, Said("bob", "c", "hi", 9.0))
+        paths = [Path("none"), Path("nil")]
+        assert list(events(both, paths)) == [
+            *first,
+            *[
+                Dropped("message that another file has too", 0, broken=False, user=u)
+                for u in ("bob", "ann")
+            ],
+            longer[2],
+            Said("bob", "c", "hi", 9.0),
+        ]
+        assert list(events(both, paths[:1])) == [*first, *longer, Said("bob", "c", "hi", 9.0)]
+
+
 class TestKept:
     """What is kept of what goes by."""
 
@@ -192,6 +228,13 @@ class TestPool:
         assert [statement.text for statement in pool.statements] == ["hi", "is tall"]
         assert (pool.samples[0].user, pool.profile, pool.dropped) == ("ann", (), {"bad": 3})
         assert (pool.pooled and (pool.pooled.n_users, pool.pooled.seed)) == (1, 5)
+
+    def test_a_pair_that_two_users_have_counts_once(self) -> None:
+        """The first one's: the other may be on the other side of the cut."""
+        events = [Reply(f"u{i}", f"c{i}", "how are you?", "fine thanks") for i in range(4)]
+        pool = load_history(loader(*events, *pairs("ann", 20)), [], user="pooled")
+        assert len(pool.samples) == 21
+        assert pool.dropped == {"pair that another user has": 3}
 
     def test_the_parts_are_of_different_users(self) -> None:
         """70/10/20 of the samples; what is known of the held-out users is not in the content."""

@@ -88,6 +88,85 @@ class TestMessages:
         )
         assert history.dropped == {"message of another role": 2, "message without text": 1}
 
+    @pytest.mark.parametrize(
+        "hidden",
+        [
+            *(message("assistant", "no", weight=0), message("assistant", "no", recipient="web")),
+            message("assistant", "no", metadata={"is_visually_hidden_from_conversation": True}),
+            message("assistant", {"content_type": "thoughts", "text": "no"}),
+            message("assistant", {"content_type": "code", "text": "no"}),
+            message("assistant", [{"type": "reasoning", "text": "no"}, {"type": "tool_use"}]),
+            *(message("assistant", "<think>no</think>"), message("assistant", None)),
+        ],
+    )
+    def test_what_was_not_said_is_no_answer(
+        self, tmp_path: Path, hidden: dict[str, object]
+    ) -> None:
+        """Alone it leaves the question unanswered; before an answer it is no part of it."""
+        alone = {"messages": [message("user", "one"), hidden, message("user", "more")]}
+        then = {"messages": [message("user", "three"), hidden, message("assistant", "four")]}
+        history = load_history("openai", user="user", path=lines(tmp_path, alone, then))
+        assert [(s.query, s.response) for s in history.samples] == [("three", "four")]
+        assert [said.text for said in history.statements] == ["one", "more"]
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            *(("<think>hm\nhm</think>\nyes", "yes"), ("hm</think>yes", "yes"), ("a < b", "a < b")),
+            *(
+                ("see\ue200cite\ue202turn0\ue201 there", "see there"),
+                ("so\u30104\u2020a\u3011", "so"),
+            ),
+            ("<Thinking>hm</Thinking>yes <reasoning>no", "yes"),
+        ],
+    )
+    def test_reasoning_and_marks_are_taken_off(self, tmp_path: Path, text: str, found: str) -> None:
+        """Nobody said them."""
+        talk = {"messages": [message("user", "q"), message("assistant", text)]}
+        (sample,) = load_history("openai", user="user", path=lines(tmp_path, talk)).samples
+        assert sample.response == found
+
+    def test_other_names_of_the_roles(self, tmp_path: Path) -> None:
+        """And a user that is a number."""
+        talk = [message("human", "one"), message("gpt", "two")]
+        history = load_history("openai", path=lines(tmp_path, {"user": 42, "messages": talk}))
+        assert (history.user, len(history.samples)) == ("42", 1)
+
+    def test_a_broken_first_line_does_not_hide_the_others(self, tmp_path: Path) -> None:
+        """It is a problem, they are read."""
+        path = lines(tmp_path, {"messages": TALK})
+        path.write_text('{"messages": [{"role"\n' + path.read_text())
+        summary = check("openai", path=path)
+        assert (summary.n_problems, summary.n_replies) == (1, 1)
+
+    @pytest.mark.parametrize("time", [None, 5])
+    def test_exported_again_with_more_turns(self, tmp_path: Path, time: int | None) -> None:
+        """What was there before counts once, and it is one conversation; in either order."""
+        question = "what can I cook with leeks today"
+        talk = [
+            *(message("user", question), message("assistant", "a leek and potato soup is easy")),
+            *(message("user", "how long"), message("assistant", "forty minutes")),
+        ]
+        talk = [each | ({"create_time": time + n} if time else {}) for n, each in enumerate(talk)]
+        for name, part in (("may", talk[:2]), ("june", talk)):
+            (tmp_path / name).mkdir()
+            lines(tmp_path / name, {"messages": part})
+        paths = [tmp_path / name / "log.jsonl" for name in ("may", "june")]
+        for order in (paths, paths[::-1]):
+            history = load_history("openai", user="user", path=order)
+            assert [s.query for s in history.samples] == [question, "how long"]
+            assert len({s.conversation for s in history.samples}) == 1
+            assert history.dropped == {"message that another file has too": 1}
+
+    def test_two_accounts_stay_apart(self, tmp_path: Path) -> None:
+        """Though files and lines have the same names and numbers."""
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            lines(tmp_path / name, {"messages": [message("user", name), message("assistant", "x")]})
+        paths = [tmp_path / name / "log.jsonl" for name in "ab"]
+        samples = load_history("openai", user="user", path=paths).samples
+        assert len({s.conversation for s in samples}) == 2
+
     def test_broken_parts_are_counted_and_the_rest_is_kept(self, tmp_path: Path) -> None:
         """A line, a conversation, a message."""
         rows: list[object] = [
@@ -95,7 +174,7 @@ class TestMessages:
             {"messages": "x"},
             {},
             5,
-            {"messages": [*TALK[:1], 5, message("assistant", "two"), {"role": 7}]},
+            {"messages": [message("user", "1"), 5, message("assistant", "2"), {"role": 7}]},
             {"messages": [message("user", "\ud800")]},
         ]
         path = lines(tmp_path, *rows)
@@ -160,6 +239,18 @@ class TestExport:
         ]
         samples = load_history("openai", user="user", path=lines(tmp_path, *talks)).samples
         assert [sample.query for sample in samples] == ["q3", "q5", "q9"]
+
+    def test_a_conversation_without_times_of_messages(self, tmp_path: Path) -> None:
+        """It has its own; thousandths of seconds are seconds."""
+        talks = [
+            {"messages": [message("user", f"q{t}"), message("assistant", "a")], "create_time": t}
+            for t in (1_700_000_000_000, 1_600_000_000)
+        ]
+        samples = load_history("openai", user="user", path=lines(tmp_path, *talks)).samples
+        assert [(s.query, s.time) for s in samples] == [
+            ("q1600000000", 1.6e9),
+            ("q1700000000000", 1.7e9),
+        ]
 
 
 @pytest.mark.parametrize("content", ["", "text", "5", "[]", '"x"'])

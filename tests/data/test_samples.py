@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorecall.data.events import Dialogue, Dropped, Known, Reply, Said, Spoken, among_people
-from lorecall.data.samples import Rules, Seen, history_of, seconds, unix_seconds
+from lorecall.data.samples import Rules, history_of, seconds, unix_seconds
+from lorecall.data.seen import Seen
 from lorecall.records import History, Turn
 
 CHAT = Rules(min_words=3, max_words=6, repeats=False)
@@ -117,8 +118,8 @@ class TestHistoryOf:
         assert len(history.samples) == 1
 
     def test_ids_are_unique_and_stable(self) -> None:
-        """The same words at another place are another sample."""
-        dialogue = talk(("bob", "a"), ("ann", "yes"), ("bob", "a"), ("ann", "yes"))
+        """The same words in answer to others are another sample."""
+        dialogue = talk(("bob", "a"), ("ann", "yes"), ("bob", "b"), ("ann", "yes"))
         ids = [sample.id for sample in collect(dialogue, rules=Rules()).samples]
         assert len(set(ids)) == 2
         assert ids == [sample.id for sample in collect(dialogue, rules=Rules()).samples]
@@ -138,14 +139,41 @@ class TestEvents:
 
     def test_conversations_are_ordered_by_their_start(self) -> None:
         """Where it is known; a reply's own time does not matter then."""
-        late = Reply("ann", "late", "q", "r", time=1.0, started=9.0)
-        early = Reply("ann", "early", "q", "r", time=5.0, started=2.0)
+        late = Reply("ann", "late", "q", "r late", time=1.0, started=9.0)
+        early = Reply("ann", "early", "q", "r early", time=5.0, started=2.0)
         assert [s.conversation for s in replies(late, early).samples] == ["early", "late"]
 
-    def test_one_unknown_time_keeps_the_order_of_the_file(self) -> None:
-        """A half-timed history cannot be sorted."""
-        events = (Reply("ann", "b", "q", "r", time=9.0), Reply("ann", "a", "q", "r"))
-        assert [s.conversation for s in replies(*events).samples] == ["b", "a"]
+    @pytest.mark.parametrize(
+        ("times", "order"),
+        [
+            ((9.0, None), "ab"),
+            ((None, 9.0), "ab"),
+            ((9.0, None, 3.0), "cba"),
+            ((3.0, None, 9.0, 1.0), "dabc"),
+            ((9.0, None, None, 3.0), "dbca"),
+            ((None, None), "ab"),
+        ],
+    )
+    def test_one_unknown_time_stays_between_its_neighbours(
+        self, times: tuple[float | None, ...], order: str
+    ) -> None:
+        """Others are put in order all the same; without any the order is the file's."""
+        events = (
+            Reply("ann", name, "q", f"r {name}", time=time)
+            for name, time in zip("abcd", times, strict=False)
+        )
+        found = "".join(sample.conversation for sample in replies(*events).samples)
+        assert found == order
+
+    def test_a_pair_counts_once(self) -> None:
+        """Whenever it was given; it is no statement either. Another query makes another pair."""
+        events = (
+            *(Reply("ann", "a", "q", "r", time=1.0), Reply("ann", "b", " q", "r ", time=2.0)),
+            *(Reply("ann", "c", "q", "r"), Reply("ann", "d", "another", "r", time=3.0)),
+        )
+        history = replies(*events)
+        assert [sample.conversation for sample in history.samples] == ["a", "d"]
+        assert (history.dropped, history.statements) == ({"pair given before": 2}, ())
 
     def test_the_pair_before_is_the_earlier_turns(self) -> None:
         """Of the same conversation, in time order, where a loader gives none."""
@@ -203,11 +231,11 @@ class TestRules:
         assert found == reason
 
     def test_the_default_rules_drop_only_the_empty(self) -> None:
-        """Repeats, short and long responses stay."""
-        texts = ("a", "a", "a " * 500, " \n")
+        """Repeats, short and long responses stay, but for a pair that was given before."""
+        pairs = (("q", "a"), ("p", "a"), ("q", "a " * 500), ("q", " \n"), ("q ", "a"))
         is_new = Seen().is_new
-        reasons = [Rules().drop_reason("q", text, is_new=is_new) for text in texts]
-        assert reasons == [None, None, None, "empty response"]
+        reasons = [Rules().drop_reason(*pair, is_new=is_new) for pair in pairs]
+        assert reasons == [None, None, None, "empty response", "pair given before"]
 
     @given(st.text(), st.text())
     def test_what_is_kept_once_is_dropped_the_second_time(self, query: str, response: str) -> None:
@@ -233,7 +261,9 @@ class TestSeconds:
         [
             *((5, 5.0), (1.5, 1.5), ("5", 5.0), (" 1577872800 ", 1577872800.0)),
             *(("1970-01-01T00:00:09", 9.0), ("soon", None), ("", None), (None, None)),
-            *((True, None), (-1, None), (1e12, None), (float("nan"), None), ("9" * 40, None)),
+            *((True, None), (-1, None), (float("nan"), None), ("9" * 40, None), (1e30, None)),
+            *((1.7e12, 1.7e9), ("1700000001000", 1700000001.0), (1.7e15, 1.7e9), (1.7e18, 1.7e9)),
+            ("1700000001.5", 1700000001.5),
             *(([], None), (10**400, None), ("\u0665", None), ("0000-00-00", None)),
         ],
     )

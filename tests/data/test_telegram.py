@@ -102,6 +102,97 @@ class TestOneChat:
         assert load_history("telegram", user="Ann", path=path).samples[0].time == 60.0
 
 
+class TestWhoseWords:
+    """What was written by someone else."""
+
+    @pytest.mark.parametrize(
+        "mark",
+        [
+            *({"forwarded_from": "News"}, {"forwarded_from": None}, {"via_bot": "@gif"}),
+            {"saved_from": "Ann"},
+        ],
+    )
+    def test_a_forward_is_nobodys_reply(self, tmp_path: Path, mark: dict[str, object]) -> None:
+        """Named or hidden, or of an inline bot; what answers it is no reply either."""
+        path = write(
+            tmp_path,
+            *(sent(1, "Bob", "hi", 1), sent(2, "Ann", "one two three", 2, **mark)),
+            *(sent(3, "Bob", "four five six", 3), sent(4, "Ann", "seven eight nine", 4)),
+        )
+        summary = check("telegram", path=path)
+        assert summary.dropped == {"message that another wrote": 1}
+        history = load_history("telegram", user="Ann", path=path)
+        assert [s.response for s in history.samples] == ["seven eight nine"]
+
+    def test_a_quote_is_left_out(self, tmp_path: Path) -> None:
+        """The rest of the message is its sender's."""
+        said = [{"type": "blockquote", "text": "old words"}, "\nmy own words"]
+        path = write(tmp_path, sent(1, "Bob", "hi", 1), sent(2, "Ann", said, 2))
+        (sample,) = load_history("telegram", user="Ann", path=path).samples
+        assert sample.response == "my own words"
+
+
+class TestAnswers:
+    """What a message says it answers."""
+
+    def test_topics_are_read_apart(self, tmp_path: Path) -> None:
+        """They begin with a message that is not in the export."""
+        path = write(
+            tmp_path,
+            *(
+                sent(1, "Ann", "who has a drill", 1, reply_to_message_id=900),
+                sent(2, "Cem", "who brings the cake", 2, reply_to_message_id=901),
+                sent(3, "Bob", "I have one here", 3, reply_to_message_id=900),
+                sent(4, "Bob", "Ann brings a cake", 4, reply_to_message_id=2),
+            ),
+        )
+        samples = load_history("telegram", user="Bob", path=path).samples
+        assert [(s.query, s.response) for s in samples] == [
+            ("who has a drill", "I have one here"),
+            ("who brings the cake", "Ann brings a cake"),
+        ]
+
+    def test_an_answer_to_another_chat_answers_nobody_here(self, tmp_path: Path) -> None:
+        """Though a message of that number is here."""
+        elsewhere = {"reply_to_message_id": 1, "reply_to_peer_id": "channel5"}
+        path = write(
+            tmp_path, sent(1, "Bob", "hi", 1), sent(2, "Ann", "one two three", 2, **elsewhere)
+        )
+        assert check("telegram", path=path).n_replies == 0
+
+
+def test_ids_of_other_kinds(tmp_path: Path) -> None:
+    """Numbers or texts, as programs write them."""
+    messages = [
+        sent(1, "Bob", "hi", 1, id="a", from_id=7),
+        sent(2, "Ann", "one two three", 2, id=None),
+    ]
+    (ann,) = check("telegram", path=write(tmp_path, *messages)).users
+    assert (ann.user, ann.n_samples) == ("Ann (userAnn)", 1)
+
+
+def test_a_date_alone_is_as_far_from_utc_as_the_others(tmp_path: Path) -> None:
+    """One missing number does not move a message by hours."""
+    path = write(
+        tmp_path,
+        *(sent(1, "Bob", "hi", 3600, date="1970-01-01T03:00:00"),),
+        sent(2, "Ann", "one two three", date="1970-01-01T03:01:00", date_unixtime=None),
+    )
+    assert load_history("telegram", user="Ann", path=path).samples[0].time == 3660.0
+
+
+def test_exports_that_overlap_count_once(tmp_path: Path) -> None:
+    """Messages have the same ids in each."""
+    messages = [sent(n, "AB"[n % 2], f"message {n} of all", n) for n in range(8)]
+    for name, part in (("a", messages[:5]), ("b", messages)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, *part)
+    paths = [tmp_path / name / "result.json" for name in "ab"]
+    assert (
+        check("telegram", path=paths).n_replies == check("telegram", path=paths[1]).n_replies == 7
+    )
+
+
 def test_all_chats_of_an_account(tmp_path: Path) -> None:
     """One chat does not go on in the next; conversations are in time order."""
     chats = [

@@ -17,10 +17,12 @@ _WORDS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", 
 def write_history(path: Path, *, user: str = "ada", n_conversations: int = 8) -> Path:
     """Write a JSONL history of four samples a conversation, after what is there."""
     rng, says = random.Random(user), "" if user == "ada" else f", says {user}"
+    pairs = [(topic, other) for topic in _WORDS for other in _WORDS]
+    rng.shuffle(pairs)
     with path.open("a", encoding="utf-8") as file:
         for conversation in range(n_conversations):
             for turn in range(4):
-                topic, other = rng.choice(_WORDS), rng.choice(_WORDS)
+                topic, other = pairs[4 * conversation + turn]
                 row = {
                     "user": user,
                     "query": f"do you like {topic} or {other}?",

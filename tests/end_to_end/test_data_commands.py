@@ -120,6 +120,18 @@ def test_a_chat_export_is_taken_as_it_is(tmp_path: Path, model_folder: Path) -> 
     assert (found["user"], found["dataset"]) == ("Nora", "whatsapp")
 
 
+def test_check_says_what_cannot_be_ordered(tmp_path: Path) -> None:
+    """Pairs without a time, where others have one."""
+    file = tmp_path / "half.jsonl"
+    rows = [{"user": "a [/b]", "query": f"q{n}", "response": "r"} for n in range(3)]
+    rows[1:] = [row | {"time": 5} for row in rows[1:]]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    checked = invoke("data", "check", str(file)).stdout
+    assert "1 pair without a time: they stay between" in checked
+    assert "user a [/b]: 3 samples" in checked
+    assert "a [/b]" in invoke("data", "show", str(file)).stdout
+
+
 def test_check_names_every_broken_line(tmp_path: Path) -> None:
     """Exit code 2; each broken line is named with its reason, in text and in JSON."""
     file = tmp_path / "broken.jsonl"

@@ -1,30 +1,24 @@
 """Lines of files, and records in them: a frozen dataclass a line, its types checked when read.
 
-Files are read front to back, plain or gzip, in memory that does not grow with them (`lines`). One
+Files are read front to back, plain or packed, in memory that does not grow with them (`lines`). One
 that is only ever added to (`append_records`) is read with `whole_records`: a line counts with its
 end. One that was torn off by a killing is passed over, and cut away before the next is added.
 """
 
-import codecs
-import gzip
 import json
 import os
-import zlib
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from lorecall.core.files import locked, read_json, write_text
+from lorecall.core.unpack import BLOCK, opened
 from lorecall.errors import DataError, InputError
 
 MAX_LINE_BYTES = 8 << 20
-BLOCK = 1 << 20
-_GZIP = b"\x1f\x8b"
 _Record = TypeVar("_Record")
 _MESSAGES = {
     "missing": "is missing",
@@ -50,33 +44,10 @@ class BadLine(NamedTuple):
     detail: str
 
 
-@contextmanager
-def opened(path: Path) -> Generator[BinaryIO]:
-    """Open a plain or gzip file (its first bytes decide, not its name) behind its BOM.
-
-    Raises:
-        DataError: It cannot be opened; or, while it is read, it turns out to be damaged.
-    """
-    try:
-        file = path.open("rb")
-    except (OSError, ValueError) as reason:  # the latter for a NUL in the path
-        raise unreadable(path, got=f"{type(reason).__name__}: {reason}") from reason
-    try:
-        with file:
-            packed = file.peek(len(_GZIP)).startswith(_GZIP)
-            raw = cast("Any", gzip.GzipFile(fileobj=file))  # it reads as a raw file does
-            stream = BufferedReader(raw, BLOCK) if packed else file
-            if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
-                stream.read(len(codecs.BOM_UTF8))
-            yield stream
-    except (OSError, EOFError, zlib.error) as reason:
-        raise unreadable(path, got=f"{type(reason).__name__}: {reason}") from reason
-
-
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
     """Return each line, or why it cannot be read."""
     with opened(path) as file:
-        offset, number = file.tell(), 0
+        offset, number = file.tell() if file.seekable() else 0, 0
         while content := file.readline(MAX_LINE_BYTES):
             number += 1
             size = len(content)
@@ -86,18 +57,6 @@ def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
             elif blank or content.strip():
                 yield _decoded(content, number=number, offset=offset)
             offset += size
-
-
-def unreadable(
-    path: Path, *, got: str, expected: str = "a file", next_step: str = "Check the path."
-) -> DataError:
-    """Make the error of a file that cannot be used."""
-    return DataError(
-        "the data file must be readable",
-        expected=f"{expected} at {path}",
-        got=got,
-        next_step=next_step,
-    )
 
 
 def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:

@@ -1,30 +1,59 @@
 """Chat logs: messages of people, or of a person and an assistant, made dialogues.
 
 What the exports have in common. Messages in a row by one sender are one turn; a chat without an
-end is cut into conversations where nobody wrote for four hours.
+end is cut into conversations where nobody wrote for four hours. A message without text (a picture,
+a call, what someone forwarded) still parts what was said before it from what was said after it: who
+answers it answers something that is not known.
 """
 
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from lorecall.data.events import Dialogue, Dropped, Spoken
+from lorecall.data.events import NOBODY, TEXTLESS, Dialogue, Dropped, Spoken
+from lorecall.data.history import name_by_hash
 from lorecall.data.rows import broken, texts_in, whole
 
 GAP_S = 4 * 3600.0
 MAX_MESSAGES = 1_000  # of a conversation: a busy group never sleeps
+MAX_THREADS = 100  # of a chat at once
+
+_N_NAMING = 50  # characters: fewer are a greeting, with which many conversations begin
+# Marks of writing direction and of the byte order; joiners stay, which some scripts need.
+_INVISIBLE = dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF))
 
 
 class Message(NamedTuple):
-    """One message. `id` names it within its chat; `time` is in Unix seconds."""
+    """One message. `id` names it within its chat; `time` is in Unix seconds.
+
+    An empty `id` is for what has none: the conversation is then named by its beginning, the same
+    in every export of it. An empty text is for what has no words of its sender's. `thread` is the
+    topic of the chat that it belongs to, `answers` the id of the message that it says it answers.
+    """
 
     chat: str
     id: str
     sender: str
     text: str
     time: float | None = None
+    thread: str = ""
+    answers: str | None = None
 
 
-def text_of(content: object, *, between: str, place: int) -> str | Dropped:
+def tidy(text: str) -> str:
+    """Return a text without invisible marks of writing direction, accents in one piece (NFC)."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+
+
+def text_of(
+    content: object,
+    *,
+    between: str,
+    place: int,
+    wanted: Callable[[Mapping[str, object]], bool] = lambda part: True,  # noqa: ARG005
+) -> str | Dropped:
     """Return the text of a message, or why it has none.
 
     Args:
@@ -32,12 +61,14 @@ def text_of(content: object, *, between: str, place: int) -> str | Dropped:
             no text are left out.
         between: What joins the parts.
         place: Where the message is in the file, for the drop.
+        wanted: Whether a part that is an object holds words of the sender's.
     """
     try:
-        text = whole(between.join(texts_in(content, under=("parts", "text"))))
+        found = texts_in(content, under=("parts", "text", "value"), wanted=wanted)
+        text = tidy(whole(between.join(found)))
     except ValueError as reason:
         return broken("message", str(reason), place=place)
-    return text if text.strip() else Dropped("message without text", place, broken=False)
+    return text if text.strip() else Dropped(TEXTLESS, place, broken=False)
 
 
 def dialogues(
@@ -50,38 +81,92 @@ def dialogues(
         gap_s: The longest silence within a dialogue, in seconds.
         between: What joins messages in a row by one sender, which are one turn.
     """
-    open_: list[Message] = []
+    chat: str | None = None
+    threads: dict[str, list[Message]] = {}
+    started: dict[str, float] = {}
     for message in messages:
         if isinstance(message, Dropped):
             yield message
             continue
-        if open_ and _ends(open_, message, gap_s=gap_s):
-            yield _dialogue(open_, between=between)
-            open_ = []
-        open_.append(message)
-    if open_:
-        yield _dialogue(open_, between=between)
+        if message.chat != chat:
+            for ended in threads.values():
+                yield _dialogue(ended, started, between=between)
+            chat, threads, started = message.chat, {}, {}
+        going = threads.get(message.thread)
+        if going and _ends(going, message, gap_s=gap_s):
+            yield _dialogue(threads.pop(message.thread), started, between=between)
+            going = None
+        if going is not None:
+            going.append(message)
+            continue
+        if len(threads) >= MAX_THREADS:
+            yield _dialogue(threads.pop(next(iter(threads))), started, between=between)
+        threads[message.thread] = [message]
+    for ended in threads.values():
+        yield _dialogue(ended, started, between=between)
 
 
 def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
     """Whether a message begins another conversation."""
-    last = messages[-1]
-    gap = 0.0 if last.time is None or message.time is None else message.time - last.time
-    return message.chat != last.chat or gap > gap_s or len(messages) >= MAX_MESSAGES
+    last = messages[-1].time
+    gap = 0.0 if last is None or message.time is None else abs(message.time - last)
+    return gap > gap_s or len(messages) >= MAX_MESSAGES
 
 
-def _dialogue(messages: list[Message], *, between: str) -> Dialogue:
+def _dialogue(messages: list[Message], started: dict[str, float], *, between: str) -> Dialogue:
+    """Make turns of messages; `started` holds when the last dialogue of each thread began.
+
+    A chat is in the order in which it was written: where a clock was put back, a later dialogue
+    still does not begin before an earlier one.
+    """
     turns: list[list[Message]] = []
+    answered: list[int | None] = []  # by turns: which turn each says it answers
+    turn_of: dict[str, int] = {}
     for message in messages:
-        if turns and turns[-1][0].sender == message.sender:
+        target = None if message.answers is None else turn_of.get(message.answers, NOBODY)
+        if turns and turns[-1][0].sender == message.sender and _goes_on(target, answered):
             turns[-1].append(message)
         else:
             turns.append([message])
+            answered.append(target)
+        if message.id:
+            turn_of[message.id] = len(turns) - 1
+    first, thread = messages[0], messages[0].thread
+    start = first.time
+    if start is not None:
+        start = started[thread] = max(start, started.get(thread, start))
+    spoken = (_turn(turn, between, to) for turn, to in zip(turns, answered, strict=True))
+    return Dialogue(_name(messages), tuple(spoken), start)
+
+
+def _goes_on(target: int | None, answered: Sequence[int | None]) -> bool:
+    """Whether a message by the sender of the last turn belongs to it, by what it answers."""
+    last = len(answered) - 1
+    asked = answered[last]
+    return target in (None, last, last - 1 if asked is None else asked)
+
+
+def _turn(messages: Sequence[Message], between: str, answers: int | None) -> Spoken:
+    text = between.join([part for message in messages if (part := message.text.strip())])
+    defect = None if text else TEXTLESS
+    return Spoken(messages[0].sender, text, messages[0].time, defect, answers)
+
+
+def _name(messages: Sequence[Message]) -> str:
+    """Name a conversation by its first message's id, or by how it begins.
+
+    By as much of it as no other conversation begins with: both sides, and either the time or more
+    than a greeting. An export of it that has more turns gives it the same name.
+    """
     first = messages[0]
-    return Dialogue(
-        f"{first.chat} {first.id}",
-        tuple(
-            Spoken(turn[0].sender, between.join(part.text.strip() for part in turn), turn[0].time)
-            for turn in turns
-        ),
-    )
+    if first.id:
+        return f"{first.chat} {first.id}"
+    parts: list[str] = []
+    n_characters = 0
+    for message in messages:
+        parts += [message.sender, str(message.time), message.text]
+        n_characters += len(message.text)
+        is_known = first.time is not None or n_characters > _N_NAMING
+        if is_known and message.sender != first.sender:
+            break
+    return name_by_hash(*parts)

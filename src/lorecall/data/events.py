@@ -12,6 +12,8 @@ from typing import NamedTuple, TypeVar
 from lorecall.records import Authorship, Turn
 
 EARLIER_TURNS = 2
+NOBODY = -1
+TEXTLESS = "message without text"
 
 
 class Reply(NamedTuple):
@@ -101,36 +103,48 @@ class Spoken(NamedTuple):
     """One turn of a dialogue, `time` in Unix seconds.
 
     A turn with a `defect` (why it cannot be used) makes no pair and is nobody's earlier turn.
+    `answers` is the index of the turn it says it answers, `NOBODY` where that is not in the
+    dialogue; None stands for the turn before it.
     """
 
     author: str
     text: str
     time: float | None = None
     defect: str | None = None
+    answers: int | None = None
 
 
 class Dialogue(NamedTuple):
-    """Turns of any number of speakers, in time order."""
+    """Turns of any number of speakers, in time order; `started` None is when the first was."""
 
     id: str
     turns: tuple[Spoken, ...]
+    started: float | None = None
 
-    def replies(self) -> Iterator[int]:
-        """Return the index of each turn that comes after another speaker's turn."""
-        for i in range(1, len(self.turns)):
-            if self.turns[i].author != self.turns[i - 1].author:
-                yield i
+    def asked(self, i: int) -> int | None:
+        """Return the index of the turn that turn i answers: another speaker's; None for none."""
+        turn = self.turns[i]
+        j = i - 1 if turn.answers is None else turn.answers
+        if j < 0 or self.turns[j].author == turn.author or self.turns[j].defect is not None:
+            return None
+        return j
+
+    def start(self) -> float | None:
+        """Return when it began, in Unix seconds, where that is known."""
+        return self.turns[0].time if self.started is None and self.turns else self.started
 
 
 def among_people(dialogue: Dialogue) -> Iterator[Reply | Said]:
     """Return every speaker's replies and openers, in time order; each speaker is a user."""
-    replies = frozenset(dialogue.replies())
-    started = dialogue.turns[0].time if dialogue.turns else None
-    for i, (author, text, time, _) in enumerate(dialogue.turns):
-        if i in replies:
-            yield _reply(dialogue, i, user=author, authored_by="user", started=started)
+    started = dialogue.start()
+    for i, turn in enumerate(dialogue.turns):
+        if turn.defect is not None:
+            continue
+        if (asked := dialogue.asked(i)) is not None:
+            by = turn.author
+            yield _reply(dialogue, i, asked, user=by, authored_by="user", started=started)
         else:
-            yield Said(author, dialogue.id, text, time, started)
+            yield Said(turn.author, dialogue.id, turn.text, turn.time, started)
 
 
 def of_people(dialogues: Iterable[Dialogue | Dropped]) -> Iterator[Event]:
@@ -143,16 +157,19 @@ def with_assistant(
     dialogue: Dialogue, *, user: str, assistant: str, place: int
 ) -> Iterator[Reply | Said | Dropped]:
     """Return what an assistant answered a user, and the user's turns that got no answer."""
-    turns, started = dialogue.turns, dialogue.turns[0].time if dialogue.turns else None
+    turns, started = dialogue.turns, dialogue.start()
     for i, turn in enumerate(turns):
         if turn.author == assistant:
             continue
         answer = next((t for t in turns[i + 1 : i + 2] if t.author == assistant), None)
         defect = turn.defect or (answer.defect if answer else None)
         if answer and defect is None:
-            yield _reply(dialogue, i + 1, user=user, authored_by="assistant", started=started)
+            yield _reply(dialogue, i + 1, i, user=user, authored_by="assistant", started=started)
             continue
-        if defect is not None:
+        if defect == TEXTLESS:  # it was counted as a message
+            if answer and turn.defect:
+                yield Dropped("answer to a message without text", place, broken=False, user=user)
+        elif defect is not None:
             reason = defect if answer else f"{defect} (unanswered)"
             yield Dropped(reason, place, broken=False, user=user)
         if turn.defect is None:
@@ -160,16 +177,22 @@ def with_assistant(
 
 
 def _reply(
-    dialogue: Dialogue, i: int, *, user: str, authored_by: Authorship, started: float | None
+    dialogue: Dialogue,
+    i: int,
+    asked: int,
+    *,
+    user: str,
+    authored_by: Authorship,
+    started: float | None,
 ) -> Reply:
-    """Make the pair whose response is turn i, its query the turn before."""
+    """Make the pair whose response is turn i, its query the turn that was asked."""
     turns = dialogue.turns
-    author, response, time, _ = turns[i]
-    earlier = turns[max(0, i - 1 - EARLIER_TURNS) : i - 1]
+    author, response, time = turns[i][:3]
+    earlier = turns[max(0, asked - EARLIER_TURNS) : asked]
     return Reply(
         user=user,
         conversation=dialogue.id,
-        query=turns[i - 1].text,
+        query=turns[asked].text,
         response=response,
         time=time,
         authored_by=authored_by,
@@ -180,5 +203,5 @@ def _reply(
         ),
         position=i,
         started=started,
-        partner=turns[i - 1].author if authored_by == "user" else None,
+        partner=turns[asked].author if authored_by == "user" else None,
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import ijson  # pyright: ignore[reportMissingTypeStubs]
 
-from lorecall.core.jsonl import BLOCK, opened
+from lorecall.core.unpack import BLOCK, opened
 from lorecall.data.privacy import mask
 from lorecall.data.rows import parsed
 
@@ -18,12 +18,11 @@ N_LINES = 20
 MAX_DEPTH = 6
 MEMBER = "[]"
 _N_FIELDS, _FIELD_CHARS = 8, 40
+_LAST_OF_ASCII = 127
+_N_CUT = 3  # bytes of a letter that the end of the head may cut off
 _DATED = re.compile(r"\W{0,3}\d{1,4}\W{1,2}\d{1,2}\W{1,2}\d{1,4}\D")
 _COLUMN = re.compile(r"\s*\"?\w{1,40}\"?\s*")
 _STARTS = (
-    (b"pk\x03\x04", "a ZIP archive", "Unpack it, and give the file of messages that is in it."),
-    (codecs.BOM_UTF16_LE, "text in UTF-16", "Save it as UTF-8."),
-    (codecs.BOM_UTF16_BE, "text in UTF-16", "Save it as UTF-8."),
     (b"<!doctype html", "an HTML page", "Export the chat as JSON or as text."),
     (b"<html", "an HTML page", "Export the chat as JSON or as text."),
 )
@@ -69,6 +68,21 @@ def head_of(path: Path) -> Head:
     return Head(content, first, frozenset(places))
 
 
+def in_other_encoding(content: bytes) -> str | None:
+    """Return in what encoding a text seems to be that is not in UTF-8; None where it is.
+
+    A damaged text in UTF-8 still has letters in UTF-8; another encoding has none.
+    """
+    n_high = sum(byte > _LAST_OF_ASCII for byte in content)
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+    of_utf8 = sum(len(c.encode()) for c in decoder.decode(content) if not c.isascii())
+    if n_high - of_utf8 <= max(of_utf8, _N_CUT if len(content) >= BLOCK else 0):
+        return None
+    letters = [c for c in content.decode("cp1252", errors="replace") if not c.isascii()]
+    is_western = sum(map(str.isalpha, letters)) > len(letters) / 2
+    return "in cp1252, as it seems" if is_western else "in an older encoding"
+
+
 def looks_like(head: Head) -> tuple[str, str]:
     """Return what a file of no known format looks like, and what can be done about it."""
     content = head.content.lstrip()
@@ -77,6 +91,8 @@ def looks_like(head: Head) -> tuple[str, str]:
     for start, looks, next_step in _STARTS:
         if content[:20].lower().startswith(start):
             return looks, next_step
+    if encoding := in_other_encoding(content):
+        return f"text that is not in UTF-8 but {encoding}", "Save it as UTF-8."
     if b"\0" in content:
         return "what is no text file", "Give the text or JSON file of an export."
     if any(map(_DATED.match, head.lines)):
@@ -87,9 +103,11 @@ def looks_like(head: Head) -> tuple[str, str]:
 def _text_like(head: Head) -> str:
     if fields := head.fields():
         return f"JSON objects with the fields {_listed(fields)}"
-    members = {place.removeprefix(f"{MEMBER}.") for place in head.places}
-    if fields := {place for place in members if "." not in place and place != MEMBER}:
-        return f"a JSON list of objects with the fields {_listed(fields)}"
+    for lists in ("list", "list of lists"):
+        inside = f"{MEMBER}." * (lists.count("list"))
+        members = {place.removeprefix(inside) for place in head.places if place.startswith(inside)}
+        if fields := {place for place in members if "." not in place and place != MEMBER}:
+            return f"a JSON {lists} of objects with the fields {_listed(fields)}"
     if head.content.lstrip()[:1] in (b"[", b"{"):
         return "JSON without fields, or broken JSON"
     columns = head.lines[0].split(",") if head.lines else []

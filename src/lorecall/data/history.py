@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
 
 from lorecall.errors import ConfigError, DataError
@@ -32,7 +32,8 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
 
     Raises:
         ConfigError: The fractions are not three positive shares of 1.
-        DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations.
+        DataError: Fewer than `MIN_SAMPLES` samples or `MIN_CONVERSATIONS` conversations, or a
+            pair of the training part is in another part too.
 
     Examples:
         >>> from lorecall.data import load_history, split_history
@@ -48,6 +49,7 @@ def split_history(history: History, *, fractions: tuple[float, float, float] = F
         tuple(sample for group in part for sample in group)
         for part in (groups[:first], groups[first:second], groups[second:])
     )
+    _check_apart(history, train, valid + test)
     own_content = (
         *(sample.own_text for sample in train),
         *(s.text for s in training_statements(history, train=train, held_out=valid + test)),
@@ -190,13 +192,30 @@ def _check_size(history: History, *, n_conversations: int) -> None:
             "a history must be long enough to learn from and to test on",
             expected=LONG_ENOUGH,
             got=f"{n_samples} in {n_conversations} for user {history.user!r}"
-            f" of {history.dataset}{_why(history)}",
+            f" of {history.dataset}{f' ({dropped})' if (dropped := dropped_of(history)) else ''}",
             next_step="Choose a user with a longer history (or `pooled`, many users as if they were"
             " one), or add samples to the file.",
         )
 
 
-def _why(history: History) -> str:
+def _check_apart(history: History, train: Sequence[Sample], held_out: Sequence[Sample]) -> None:
+    """See that nothing of the held-out parts is learnt: no conversation of theirs, and no pair."""
+    kinds: dict[str, Callable[[Sample], Hashable]] = {
+        "conversation": lambda sample: sample.conversation,
+        "pair": lambda sample: (sample.query, sample.response),
+    }
+    for what, key in kinds.items():
+        learnt = {key(sample) for sample in train}
+        if n := sum(key(sample) in learnt for sample in held_out):
+            raise DataError(
+                f"no {what} of the training part may be in another part",
+                expected=f"each {what} of {history.user!r} of {history.dataset} once",
+                got=f"{n} of {len(held_out)} held-out samples whose {what} is in the training part",
+                next_step=f"Leave out every {what} that was there before.",
+            )
+
+
+def dropped_of(history: History) -> str:
+    """Return in one line how many records were dropped, by reason; nothing where none were."""
     dropped = sorted(history.dropped.items())
-    reasons = "; ".join(f"{count} dropped: {reason}" for reason, count in dropped)
-    return f" ({reasons})" if reasons else ""
+    return "; ".join(f"{count} dropped: {reason}" for reason, count in dropped)

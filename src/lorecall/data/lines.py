@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lorecall.core import jsonl
-from lorecall.core.jsonl import BLOCK, Line, opened, unreadable
+from lorecall.core.jsonl import Line
+from lorecall.core.unpack import BLOCK, opened, unreadable
 from lorecall.data.events import Dropped
 
 

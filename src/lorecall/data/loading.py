@@ -6,18 +6,20 @@ kept.
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 
 from lorecall.data.events import Dropped, Event, Reply, Said
+from lorecall.data.head import head_of, looks_like
 from lorecall.data.history import LONG_ENOUGH, is_long_enough
 from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
 from lorecall.data.privacy import mask
 from lorecall.data.resolve import may_be, resolve_user
 from lorecall.data.samples import history_of
+from lorecall.data.seen import Seen
 from lorecall.data.user_filter import UserFilter
 from lorecall.data.users import Totals, Users, UserSummary
 from lorecall.errors import DataError
@@ -27,6 +29,7 @@ MAX_PROBLEMS = 20
 MAX_CANDIDATES = 20_000
 MAX_POOLED = 50_000
 NOT_DRAWN = "reply of a user not drawn into the pool"
+IN_ANOTHER_FILE = "message that another file has too"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ class Summary:
     counts what is no sample, by reason: broken rows and unusable replies; `authored_by` says who
     wrote the usable ones. The first `MAX_PROBLEMS` of `n_problems` broken rows are in `problems`.
     `pii` counts the different things that name someone outright, by kind, where that was asked for.
+    Where there is no reply at all, `seems` says what the file looks like. `n_untimed` replies have
+    no time where others have one: they stay between their neighbours in the file.
 
     Examples:
         >>> from lorecall.data import check
@@ -75,6 +80,8 @@ class Summary:
     problems: tuple[Problem, ...]
     n_problems: int
     pii: Mapping[str, int] | None = None
+    seems: str = ""
+    n_untimed: int = 0
 
     @property
     def refusal(self) -> str | None:
@@ -83,6 +90,8 @@ class Summary:
             return "nobody in it can be learnt: broken rows are refused. Correct them first."
         if self.n_learnable:
             return None
+        if self.seems:
+            return f"nobody in it can be learnt: no reply was found. The file is {self.seems}."
         totals = self.totals
         pooled = is_long_enough(n_samples=totals.n_samples, n_conversations=totals.n_users)
         next_step = (
@@ -101,6 +110,7 @@ class Summary:
             "n_learnable": self.n_learnable,
             "refusal": self.refusal,
             "authored_by": sorted(self.authored_by),
+            "n_untimed": self.n_untimed,
             "n_problems": self.n_problems,
             "problems": [asdict(problem) for problem in self.problems],
             "dropped": dict(self.dropped),
@@ -137,6 +147,7 @@ def load_history(
             if isinstance(event, Reply):
                 users.count(event.user)
             wanted.add(event)
+        _check_anyone(users, loader, paths)
         full_id = resolve_user(user, users)
     if wanted.overflowed:  # many start like the one that is wanted
         wanted = _filtered(UserFilter(full_id.__eq__), loader, paths)
@@ -184,13 +195,14 @@ def summarise(
     dropped: Counter[str] = Counter()
     problems: list[Problem] = []
     authors: set[Authorship] = set()
-    n_replies = n_problems = 0
+    n_replies = n_problems = n_untimed = 0
     with closing(Users(loader.rules)) as users:
         for event in events(loader, paths, strict=strict):
             if pii:
                 users.names_in(event)
             if isinstance(event, Reply):
                 n_replies += 1
+                n_untimed += event.time is None
                 if reason := users.reply(event):
                     dropped[reason] += 1
                 else:
@@ -216,13 +228,16 @@ def summarise(
             problems=tuple(problems),
             n_problems=n_problems,
             pii=users.named if pii else None,
+            seems="" if n_replies else _seems(loader, paths),
+            n_untimed=n_untimed if n_untimed < n_replies else 0,
         )
 
 
 def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:
     """Return what the files hold; refuse a broken row where the format is strict."""
     strict = loader.strict if strict is None else strict
-    for event in loader.read(paths):
+    found = loader.read(paths) if len(paths) < 2 else _once(loader.read(paths))  # noqa: PLR2004
+    for event in found:
         if strict and isinstance(event, Dropped) and event.broken:
             raise DataError(
                 f"each row must be {loader.record}",
@@ -233,6 +248,24 @@ def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Itera
         yield event
 
 
+def _once(found: Iterable[Event]) -> Iterator[Event]:
+    """Return the events of several files, those of exports that overlap once.
+
+    A conversation has one name in every export of it, and a turn one place in it.
+    """
+    with closing(Seen()) as seen:
+        for event in found:
+            key: tuple[object, ...] | None = None
+            if isinstance(event, Reply) and event.position is not None:
+                key = (event.user, event.conversation, event.position)
+            elif isinstance(event, Said) and not event.again:
+                key = (event.user, event.conversation, event.time, event.text)
+            if key is None or seen.is_new(*key):
+                yield event
+            else:
+                yield Dropped(IN_ANOTHER_FILE, 0, broken=False, user=event.user)
+
+
 @contextmanager
 def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
     """Count everyone's replies."""
@@ -240,7 +273,30 @@ def _counted(loader: Loader, paths: Paths) -> Generator[Users]:
         for event in events(loader, paths):
             if isinstance(event, Reply):
                 users.count(event.user)
+        _check_anyone(users, loader, paths)
         yield users
+
+
+def _check_anyone(users: Users, loader: Loader, paths: Paths) -> None:
+    """Refuse files in which nobody replies to anyone, and say what they look like."""
+    if not users.n_users() and (seems := _seems(loader, paths)):
+        raise DataError(
+            "the files must hold someone's replies",
+            expected=f"{loader.record}, in {', '.join(map(str, paths))}",
+            got=f"no reply in {seems}",
+            next_step="`lorecall data check` says what was left out. Leave the format's name out to"
+            " see whether the file is of another, or write its messages as JSONL.",
+        )
+
+
+def _seems(loader: Loader, paths: Paths) -> str:
+    """Return what the first of some files looks like; nothing where there is none."""
+    if not (paths and paths[0].is_file()):
+        return ""
+    head = head_of(paths[0])
+    if loader.recognises and loader.recognises(head):
+        return f"a file of {loader.name} where nobody answers anyone"
+    return looks_like(head)[0]
 
 
 def _filtered(wanted: UserFilter, loader: Loader, paths: Paths) -> UserFilter:

@@ -13,25 +13,31 @@ from types import MappingProxyType
 from lorecall.records import History, Pooled, Sample, Statement
 
 POOLED = "pooled"
+PAIR_OF_ANOTHER = "pair that another user has"
 
 
 def merged(histories: Iterable[History], *, dataset: str, seed: int) -> History:
     """Merge the histories of several users, in the order given.
 
     Each user takes the place that a conversation has elsewhere, so `split_history` cuts between
-    users: nobody is in two parts. What is known of a user (the profile) becomes statements of that
-    user, so that only those of the training part count. Samples keep their user.
+    users: nobody is in two parts. Of a pair that several of them have the first is kept. What is
+    known of a user (the profile) becomes statements of that user, so that only those of the
+    training part count. Samples keep their user.
     """
     samples: list[Sample] = []
     statements: list[Statement] = []
     dropped: Counter[str] = Counter()
-    n_users = 0
+    pairs: set[tuple[str, str]] = set()
     for history in histories:
         dropped.update(history.dropped)
         if not history.samples:
             continue
-        n_users += 1
-        samples += [replace(sample, conversation=history.user) for sample in history.samples]
+        for sample in history.samples:
+            if (pair := (sample.query, sample.response)) in pairs:
+                dropped[PAIR_OF_ANOTHER] += 1
+            else:
+                pairs.add(pair)
+                samples.append(replace(sample, conversation=history.user))
         statements += [replace(said, conversation=history.user) for said in history.statements]
         statements += [
             Statement(conversation=history.user, text=sentence) for sentence in history.profile
@@ -42,5 +48,5 @@ def merged(histories: Iterable[History], *, dataset: str, seed: int) -> History:
         samples=tuple(samples),
         statements=tuple(statements),
         dropped=MappingProxyType(dict(dropped)),
-        pooled=Pooled(n_users=n_users, seed=seed),
+        pooled=Pooled(n_users=len({sample.conversation for sample in samples}), seed=seed),
     )

@@ -6,7 +6,7 @@ The only module that knows pydantic's errors; each loader describes its rows as 
 import ast
 import json
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
@@ -57,8 +57,16 @@ def broken(what: str, reason: str, *, place: int) -> Dropped:
     return Dropped(f"broken {what}", place, detail=f"broken {what}: {reason}")
 
 
-def texts_in(value: object, *, under: Collection[str] = ()) -> Iterator[str]:
-    """Return the texts in a value, in their order; of an object those under some keys, or all."""
+def texts_in(
+    value: object,
+    *,
+    under: Collection[str] = (),
+    wanted: Callable[[Mapping[str, object]], bool] = lambda part: True,  # noqa: ARG005
+) -> Iterator[str]:
+    """Return the texts in a value, in their order; of an object those under some keys, or all.
+
+    Objects that are not `wanted` are left out with all that is in them.
+    """
     left = [value]
     while left:
         part = left.pop()
@@ -66,8 +74,7 @@ def texts_in(value: object, *, under: Collection[str] = ()) -> Iterator[str]:
             yield part
         elif isinstance(part, list):
             left += reversed(cast("list[object]", part))
-        elif isinstance(part, dict):
-            fields = cast("dict[str, object]", part)
+        elif isinstance(part, dict) and wanted(fields := cast("dict[str, object]", part)):
             left += [fields[key] for key in reversed([*(under or fields)]) if key in fields]
 
 

@@ -7,6 +7,7 @@ dropped, and what becomes of it are the same for all of them.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from lorecall.core.words import n_words
 from lorecall.data.events import Dropped, Event, Known, Reply, Said
 from lorecall.data.history import sample_id
+from lorecall.data.seen import Seen
 from lorecall.records import Authorship, History, Sample, Statement, Turn
 
 
@@ -24,7 +26,7 @@ class Rules:
     Args:
         min_words: Shortest response, in words of any script (`lorecall.core.words`).
         max_words: Longest response; None for no limit.
-        repeats: Whether a response the user gave before is kept.
+        repeats: Whether a response the user gave before is kept; to the same query it never is.
         fold: Whether one that differs in case and white space alone counts as a repeat.
     """
 
@@ -33,12 +35,11 @@ class Rules:
     repeats: bool = True
     fold: bool = True
 
-    def drop_reason(
-        self, query: str, response: str, *, is_new: Callable[[str], bool]
-    ) -> str | None:
+    def drop_reason(self, query: str, response: str, *, is_new: Callable[..., bool]) -> str | None:
         """Return why a reply is not usable, None when it is.
 
-        `is_new` is asked of what two responses have in common when one repeats the other.
+        `is_new` is asked of what two replies have in common when one repeats the other: the
+        response, or the pair where responses may be repeated.
         """
         n = n_words(response)
         if n == 0:
@@ -50,7 +51,7 @@ class Rules:
         if self.max_words is not None and n > self.max_words:
             return f"response too long: over {self.max_words} words"
         if self.repeats:
-            return None
+            return None if is_new(query.strip(), response.strip()) else GIVEN_BEFORE
         key = " ".join(response.casefold().split()) if self.fold else response.strip()
         return None if is_new(key) else REPEATED
 
@@ -59,27 +60,15 @@ CHAT = Rules(min_words=3, max_words=100, repeats=False)
 """Conversations between people, where many turns are a word or two."""
 
 REPEATED = "repeated response"
+GIVEN_BEFORE = "pair given before"
 MAX_SECONDS = 1e11  # later than the year 5000: surely milliseconds
-
-
-class Seen:
-    """Says of texts, one after another, whether they are new."""
-
-    def __init__(self) -> None:
-        self._texts: set[str] = set()
-
-    def is_new(self, text: str) -> bool:
-        """Whether this is the first time that it is asked of this text."""
-        n = len(self._texts)
-        self._texts.add(text)
-        return len(self._texts) > n
 
 
 def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules) -> History:
     """Make a history of one user's events.
 
-    They are put in time order where all times are known (a conversation's events at its start,
-    where that is known), and grouped by conversation.
+    They are put in time order (a conversation's events at its start, where that is known) and
+    grouped by conversation. What has no time stays between its neighbours in the file.
     """
     profile: dict[str, None] = {}  # in order, without repeats
     dropped: Counter[str] = Counter()
@@ -93,16 +82,17 @@ def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules
             spoken.append(event)
     samples: list[Sample] = []
     statements: list[Statement] = []
-    responses, again = Seen(), Seen()
-    for event in _in_order(spoken):
-        if isinstance(event, Said):
-            if not event.again or again.is_new(event.text):
-                statements.append(_statement(event, event.text))
-        elif reason := rules.drop_reason(event.query, event.response, is_new=responses.is_new):
-            dropped[reason] += 1
-            statements.append(_statement(event, event.own_text))
-        else:
-            samples.append(event)
+    with closing(Seen()) as seen:
+        for event in _in_order(spoken):
+            if isinstance(event, Said):
+                if not event.again or seen.is_new("given again", "", event.text):
+                    statements.append(_statement(event, event.text))
+            elif reason := rules.drop_reason(event.query, event.response, is_new=seen.is_new):
+                dropped[reason] += 1
+                if reason != GIVEN_BEFORE:
+                    statements.append(_statement(event, event.own_text))
+            else:
+                samples.append(event)
     return History(
         dataset=dataset,
         user=user,
@@ -114,14 +104,23 @@ def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules
 
 
 def seconds(value: object) -> float | None:
-    """Read a time in Unix seconds, a number or its digits, or an ISO-8601 one; else None."""
+    """Read a Unix time, a number or its digits, or an ISO-8601 one; None where it is none.
+
+    In seconds, or in milli-, micro- or nanoseconds, which are told by how large they are.
+    """
+    if value is None:
+        return None
     try:
         if isinstance(value, str):
             digits = value.strip()
-            return float(digits) if re.fullmatch(r"[0-9]{1,11}", digits) else unix_seconds(digits)
+            if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", digits):
+                return unix_seconds(digits)
+            value = float(digits)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value) if 0 <= value < MAX_SECONDS else None
-    except ValueError:
+            for unit in (1, 1e3, 1e6, 1e9):
+                if 0 <= value < MAX_SECONDS * unit:
+                    return value / unit
+    except (ValueError, OverflowError):
         pass
     return None
 
@@ -143,10 +142,8 @@ def _in_order(spoken: Sequence[Reply | Said]) -> Iterator[Sample | Said]:
 
     Each is in time order; they are ordered by their first event.
     """
-    starts = [event.time if event.started is None else event.started for event in spoken]
-    order = range(len(spoken))
-    if None not in starts:
-        order = sorted(order, key=lambda i: starts[i] or 0.0)
+    starts = _known([event.time if event.started is None else event.started for event in spoken])
+    order = sorted(range(len(spoken)), key=starts.__getitem__)
     groups: dict[str, list[Reply | Said]] = {}
     for i in order:
         groups.setdefault(spoken[i].conversation, []).append(spoken[i])
@@ -159,6 +156,19 @@ def _in_order(spoken: Sequence[Reply | Said]) -> Iterator[Sample | Said]:
             else:
                 yield _sample(event, position, before=before)
                 before, position = event, position + 1
+
+
+def _known(times: Sequence[float | None]) -> list[float]:
+    """Return the times, an unknown one as the middle between its neighbours that are known."""
+    around = zip(_carried(times), _carried(times[::-1])[::-1], strict=True)
+    known = ([time for time in pair if time is not None] for pair in around)
+    return [sum(pair) / len(pair) if pair else 0.0 for pair in known]
+
+
+def _carried(times: Sequence[float | None]) -> list[float | None]:
+    """Return of each the last known time up to it."""
+    last: float | None = None
+    return [last := last if time is None else time for time in times]
 
 
 def _statement(of: Sample | Said, text: str) -> Statement:

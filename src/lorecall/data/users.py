@@ -5,13 +5,10 @@ temporary database, which goes to disk beyond a few megabytes: the memory does n
 file.
 """
 
-import errno
 import hashlib
-import sqlite3
 import unicodedata
 from collections import Counter
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -20,12 +17,11 @@ from lorecall.core.words import n_words
 from lorecall.data.events import Event, Known, Reply, Said
 from lorecall.data.history import MIN_CONVERSATIONS, MIN_SAMPLES, is_long_enough
 from lorecall.data.privacy import found
-from lorecall.data.samples import Rules
+from lorecall.data.samples import GIVEN_BEFORE, Rules
+from lorecall.data.seen import Seen, disk, temporary
 
 N_SHOWN = 5
 _N_BUFFERED = 20_000
-_N_SEEN = 200_000
-_CACHE_KIB = 16_384
 
 _REPLIES, _SAMPLES, _CONVERSATIONS, _QUERY_WORDS, _RESPONSE_WORDS, _TEXTS, _TEXT_WORDS = range(7)
 _COUNTS = (
@@ -96,26 +92,18 @@ class Users:
         self._rules = rules
         self.named: Counter[str] = Counter()
         self._buffer: dict[str, list[int]] = {}
-        self._seen: set[int] = set()  # until there are too many
-        self._seen_on_disk = False
-        self._db = sqlite3.connect("", isolation_level=None)
+        self._seen = Seen()
         zeros = ", ".join(f"{name} INTEGER NOT NULL" for name in _COUNTS)
-        for line in (
-            "PRAGMA journal_mode = OFF",
-            "PRAGMA synchronous = OFF",
-            f"PRAGMA cache_size = -{_CACHE_KIB}",
-            f"CREATE TABLE users (user TEXT PRIMARY KEY, {zeros}) WITHOUT ROWID",
-            "CREATE TABLE seen (key INTEGER PRIMARY KEY)",
-            "BEGIN",
-        ):
-            self._db.execute(line)
+        table = f"CREATE TABLE users (user TEXT PRIMARY KEY, {zeros}) WITHOUT ROWID"
+        self._db = temporary(table)
         self._db.create_function("starts", 2, str.startswith, deterministic=True)
         self._db.create_function("folded", 1, folded, deterministic=True)
         self._db.create_function("priority", 2, _hash, deterministic=True)
 
     def close(self) -> None:
-        """Close the temporary database."""
+        """Close the temporary databases."""
         self._db.close()
+        self._seen.close()
 
     def text(self, user: str, text: str) -> None:
         """Count something a user wrote; an empty text is nothing."""
@@ -126,14 +114,14 @@ class Users:
 
     def text_once(self, user: str, text: str) -> None:
         """Count something a user wrote that may be given again."""
-        if self._is_new("text", user, text):
+        if self._seen.is_new("text", user, text):
             self.text(user, text)
 
     def names_in(self, event: Event) -> None:
         """Count by kind what names someone outright in an event's texts, each but once."""
         for text in _texts(event):
             for kind, start, end in found(text):
-                self.named[kind] += self._is_new(kind, "", text[start:end])
+                self.named[kind] += self._seen.is_new(kind, "", text[start:end])
 
     def count(self, user: str, n: int = 1) -> None:
         """Count replies without looking at them."""
@@ -142,14 +130,16 @@ class Users:
     def reply(self, reply: Reply) -> str | None:
         """Count a reply and its own text; say why it is not usable, None when it is."""
         user, query, response = reply.user, reply.query, reply.response
-        self.text(user, reply.own_text)
+        is_new = partial(self._seen.is_new, "reply", user)
+        reason = self._rules.drop_reason(query, response, is_new=is_new)
+        if reason != GIVEN_BEFORE:
+            self.text(user, reply.own_text)
         counts = self._counts(user)
         counts[_REPLIES] += 1
-        is_new = partial(self._is_new, "response", user)
-        if reason := self._rules.drop_reason(query, response, is_new=is_new):
+        if reason is not None:
             return reason
         counts[_SAMPLES] += 1
-        counts[_CONVERSATIONS] += self._is_new("conversation", user, reply.conversation)
+        counts[_CONVERSATIONS] += self._seen.is_new("conversation", user, reply.conversation)
         counts[_QUERY_WORDS] += n_words(query)
         counts[_RESPONSE_WORDS] += n_words(response)
         return None
@@ -207,36 +197,17 @@ class Users:
             counts = self._buffer[user] = [0] * len(_COUNTS)
         return counts
 
-    def _is_new(self, kind: str, user: str, text: str) -> bool:
-        """Whether this was never asked before; 64-bit hashes stand for the texts."""
-        key = hash((kind, user, text))
-        if key in self._seen:
-            return False
-        if not self._seen_on_disk:
-            self._seen.add(key)
-            if len(self._seen) > _N_SEEN:
-                self._spill()
-            return True
-        with _room():
-            return self._db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (key,)).rowcount > 0
-
-    def _spill(self) -> None:
-        with _room():
-            self._db.executemany("INSERT INTO seen VALUES (?)", ((key,) for key in self._seen))
-        self._seen.clear()
-        self._seen_on_disk = True
-
     def _flush(self) -> None:
         sums = ", ".join(f"{name} = {name} + excluded.{name}" for name in _COUNTS)
         marks = ", ".join("?" * (1 + len(_COUNTS)))
         insert = f"INSERT INTO users VALUES ({marks}) ON CONFLICT DO UPDATE SET {sums}"  # noqa: S608
-        with _room():
+        with disk():
             self._db.executemany(insert, ((user, *c) for user, c in self._buffer.items()))
         self._buffer.clear()
 
     def _rows(self, select: str, *values: object) -> Iterator[tuple[Any, ...]]:
         self._flush()
-        with _room():
+        with disk():
             yield from self._db.execute(select, values)
 
 
@@ -271,12 +242,3 @@ def _hash(*parts: str) -> int:
     """Hash texts to 64 bits, signed as SQLite wants them."""
     digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
-
-
-@contextmanager
-def _room() -> Generator[None]:
-    """Raise SQLite's error for a full disk as the `OSError` that the command line reports."""
-    try:
-        yield
-    except sqlite3.OperationalError as reason:
-        raise OSError(errno.ENOSPC, f"no room for the counts of users: {reason}") from reason

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lorecall.core.checks import check_range
 from lorecall.core.progress import Reporter, SilentReporter
-from lorecall.data.history import samples_hash, split_history
+from lorecall.data.history import dropped_of, samples_hash, split_history
 from lorecall.data.purpose import purpose_of
 from lorecall.data.redaction import by_kind, redact
 from lorecall.errors import ConfigError
@@ -130,7 +130,8 @@ def learn(  # noqa: PLR0913 - one parameter an option
             reporter.say(f"going on with the run in {folder.path}; what is finished is kept")
         counts = history.redacted
         redacted = "" if counts is None else f"redacted: {by_kind(counts)}"
-        for note in (redacted, base.format_reason, *base.notes, _donor_note(base, history)):
+        notes = (dropped_of(history), redacted, base.format_reason, *base.notes)
+        for note in (*notes, _donor_note(base, history)):
             if note:
                 reporter.say(note)
         test = HeldOut(base, split, settings.train)

@@ -179,6 +179,9 @@ def check_view(summary: Summary) -> RenderableType:
     lines += [f"  {count} dropped: {plain(reason)}" for reason, count in summary.dropped.items()]
     if summary.pii is not None:
         lines.append(f"names people outright: {by_kind(summary.pii)}")
+    if summary.n_untimed:
+        where = "they stay between their neighbours in the file"
+        lines.append(f"  {counted(summary.n_untimed, 'pair')} without a time: {where}")
     lines += [
         f"  user {plain(user.user)}: {counted(user.n_samples, 'sample')}"
         f" in {counted(user.n_conversations, 'conversation')}"

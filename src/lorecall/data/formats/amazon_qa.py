@@ -5,7 +5,7 @@ Files, plain or gzip, a Python literal or a JSON object a line, told apart by th
 - questions, multi-answer (`QA_<Category>.json`): `{asin, questions: [{questionText, askerID,
   questionTime, answers: [{answerText, answererID, answerTime}]}]}`. The answerer is the user, an
   answer a response, the product the conversation. Questions are statements of who asked them.
-- reviews (`reviews_<Category>_5.json`): statements of `reviewerID`.
+- reviews (`reviews_<Category>_5.json`): statements of `reviewerID`, `user_id` in those of 2023.
 - items (`meta_<Category>.json`): title and description become the turn before the query.
 
 The single-answer file (`qa_<Category>.json`) has no user ids and is refused. Answers of the id `1`,
@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from lorecall.data.events import About, Dropped, Event, Reply, Said, located
 from lorecall.data.head import Head, head_of, looks_like
@@ -67,19 +67,24 @@ class Answer(Record):
 class Review(Record):
     """A review and whose it is."""
 
-    user: Name = Field(alias="reviewerID")
+    user: Name = Field(validation_alias=AliasChoices("reviewerID", "user_id"))
     asin: Name
-    text: Text = Field(alias="reviewText", default="")
-    summary: Text = ""
-    time: Any = Field(alias="unixReviewTime", default=None)
+    text: Text = Field(validation_alias=AliasChoices("reviewText", "text"), default="")
+    summary: Text = Field(validation_alias=AliasChoices("summary", "title"), default="")
+    time: Any = Field(validation_alias=AliasChoices("unixReviewTime", "timestamp"), default=None)
 
 
 class Item(Record):
     """What is sold."""
 
-    asin: Name
+    asin: Name = Field(validation_alias=AliasChoices("asin", "parent_asin"))
     title: Text = ""
-    description: Text = ""
+    description: Text | list[Text] = ""
+
+    def texts(self) -> list[str]:
+        """Return what is said of it."""
+        described = [self.description] if isinstance(self.description, str) else self.description
+        return [self.title, *described]
 
 
 def read(paths: Paths) -> Iterator[Event]:
@@ -93,6 +98,7 @@ _ROWS = (
     {"questions"},
     {"question", "answer"},
     {"reviewerID", "reviewText"},
+    {"user_id", "rating", "text"},
     {"title", "description"},
 )
 
@@ -136,9 +142,9 @@ def kind_of(path: Path) -> Kind:
             return "questions"
         if "question" in fields and "answer" in fields:
             raise _refused(path, got="a single-answer file (qa_...), which has no user ids")
-        if "reviewerID" in fields:
+        if "reviewerID" in fields or {"user_id", "rating"} <= fields.keys():
             return "reviews"
-        if "asin" in fields and ("title" in fields or "description" in fields):
+        if {"asin", "parent_asin"} & fields.keys() and {"title", "description"} & fields.keys():
             return "items"
     raise _refused(path, got=looks_like(head_of(path))[0])
 
@@ -194,7 +200,7 @@ def _item(row: Parsed) -> Iterator[Event]:
     if isinstance(item, Dropped):
         yield item
         return
-    parts = [part.strip() for part in (item.title, item.description) if part.strip()]
+    parts = [part.strip() for part in item.texts() if part.strip()]
     if parts:
         yield About(item.asin, " ".join(". ".join(parts).split()[:ITEM_WORDS]))
 

@@ -1,4 +1,4 @@
-"""JSONL: what a user of the package has, one object a line.
+"""JSONL: what a user of the package has, one object a line, or a JSON list of such objects.
 
     {"user": "ann", "query": "Fancy a film?", "response": "Only if it is a western.",
      "time": "2024-05-02T19:38:15Z", "conversation": "c1", "profile": ["likes westerns"]}
@@ -11,16 +11,18 @@ empty queries and responses are dropped.
 """
 
 from collections.abc import Iterator
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from lorecall.data.events import Dropped, Event, Known, Reply
 from lorecall.data.head import Head
-from lorecall.data.lines import Line, lines
+from lorecall.data.lines import Line, first_byte, lines
 from lorecall.data.loader import YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Record, Text, explain
 from lorecall.data.samples import MAX_SECONDS, Rules, unix_seconds
+from lorecall.data.values import members
 from lorecall.records import Authorship
 
 
@@ -52,17 +54,20 @@ class Row(Record):
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return each line's pair and profile."""
-    for path in paths:
-        n_lines = 0
-        for n_lines, line in enumerate(lines(path), start=1):  # noqa: B007 - used below
-            yield from [line] if isinstance(line, Dropped) else _events(line)
-        if n_lines == 0:
+    for n_before, path in enumerate(paths):
+        of_file = f" of file {n_before + 1}" if n_before else ""
+        n_rows = 0
+        for n_rows, row in enumerate(_rows(path), start=1):  # noqa: B007 - used below
+            yield from [row] if isinstance(row, Dropped) else _events(row, of_file)
+        if n_rows == 0:
             yield Dropped("an empty file", 1)
 
 
 def recognises(head: Head) -> bool:
     """Whether lines have two of the three needed fields, so that one may be mistyped."""
-    return len({"user", "query", "response"} & head.fields()) > 1
+    needed = {"user", "query", "response"}
+    members = {field for field in needed if head.has(rf"\[\]\.{field}")}
+    return len(needed & head.fields()) > 1 or len(members) > 1
 
 
 LOADER = Loader(
@@ -80,17 +85,36 @@ LOADER = Loader(
 )
 
 
-def _events(line: Line) -> Iterator[Event]:
-    try:
-        row = Row.model_validate_json(line.text)
-    except ValidationError as error:
-        yield Dropped("broken line", line.number, detail=explain(error))
-        return
+class Numbered(NamedTuple):
+    """A row and its line, or its place in a list, from 1."""
+
+    number: int
+    row: Row
+
+
+def _rows(path: Path) -> Iterator[Numbered | Dropped]:
+    """Return the rows of lines, or of a JSON list, however it is laid out."""
+    found = lines(path) if first_byte(path) != b"[" else enumerate(members(path), start=1)
+    for each in found:
+        if isinstance(each, Dropped):
+            yield each
+            continue
+        try:
+            if isinstance(each, Line):
+                yield Numbered(each.number, Row.model_validate_json(each.text))
+            else:
+                yield Numbered(each[0], Row.model_validate(each[1][1]))
+        except ValidationError as error:
+            yield Dropped("broken line", each[0], detail=explain(error))
+
+
+def _events(numbered: Numbered, of_file: str) -> Iterator[Event]:
+    row = numbered.row
     for sentence in row.sentences():
         yield Known(row.user, sentence)
     yield Reply(
         user=row.user,
-        conversation=row.conversation or f"line {line.number}",
+        conversation=row.conversation or f"line {numbered.number}{of_file}",
         query=row.query,
         response=row.response,
         time=row.time,

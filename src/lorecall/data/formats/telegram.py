@@ -3,19 +3,20 @@
 `{"name", "id", "messages": [...]}`, or `{"chats": {"list": [such, ...]}}`. A message: `{"id",
 "type": "message", "date_unixtime" or "date", "from", "from_id", "text"}`, its text a string or a
 list of strings and of `{"type", "text"}`.
-Every sender is a user, named `Name (from_id)`, so that two of
-one name stay two; `--user Name` is enough where there is one. Messages without text (pictures,
-stickers) and service messages are dropped.
+Every sender is a user, named `Name (from_id)`, so that two of one name stay two; `--user Name` is
+enough where there is one. Messages without text (pictures, stickers), what others wrote (forwards,
+inline bots, quotes) and service messages are dropped. A message that says which one it answers
+answers that one, and the topics of a group are read apart.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
@@ -29,25 +30,94 @@ _refused = partial(
     expected="a Telegram export as JSON: an object with messages, or with chats,",
     next_step="In Telegram Desktop export the chat history in the format JSON.",
 )
+_OF_OTHERS = frozenset(("forwarded_from", "forwarded_from_id", "saved_from", "via_bot"))
+_N_THREADED = 20_000
 _CHAT = (0, 3)  # how deep a chat's own fields are: it is the file, or one of a list
 
 
 class Sent(Record):
     """One message of the export."""
 
-    id: int
+    id: Text | int | None
     type: Text
     sender: Text | None = Field(alias="from", default=None)
-    sender_id: Text | None = Field(alias="from_id", default=None)
+    sender_id: Text | int | None = Field(alias="from_id", default=None)
     text: Any = ""
     date: Any = None
     date_unixtime: Any = None
+    reply_to_message_id: Any = None
+    reply_to_peer_id: Any = None
+
+
+class Chat:
+    """One chat as it is read.
+
+    Args:
+        name: What it is called in the names of its conversations.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._threads: dict[str, str] = {}  # of the last messages, by id
+        self._last: tuple[float, Any] = (0.0, None)  # of a message: Unix seconds, and its date
+
+    def message(self, value: object, number: int) -> Iterator[Message | Dropped]:
+        """Return a message, or why there is none; one without text after its drop."""
+        sent = checked(Sent, value, what="message", place=number)
+        if isinstance(sent, Dropped):
+            yield sent
+            yield Message(self.name, "", "", "")  # somebody's: it parts what is around it
+            return
+        if sent.type != "message":
+            yield Dropped("service message", number, broken=False)
+            return
+        sender = sent.sender or ""
+        sender = tidy(f"{sender} ({sent.sender_id})" if sent.sender_id else sender).strip()
+        text: str | Dropped = Dropped("message of nobody", number)
+        if sender and _OF_OTHERS & cast("dict[str, object]", value).keys():
+            text = Dropped("message that another wrote", number, broken=False)
+        elif sender:
+            text = text_of(sent.text, between="", place=number, wanted=_is_own)
+        if isinstance(text, Dropped):
+            yield text
+        thread, answers = self._place(sent)
+        said = text if isinstance(text, str) else ""
+        name = "" if sent.id is None else str(sent.id)
+        yield Message(self.name, name, sender, said, self._time(sent), thread, answers)
+
+    def _place(self, sent: Sent) -> tuple[str, str | None]:
+        """Return the thread of a message, and the id of the message it answers, if it is known.
+
+        What answers a message that is not in the export is in that one's thread: the topics of a
+        group begin with such a message.
+        """
+        if sent.reply_to_peer_id is not None:
+            return "", "of another chat"
+        target = sent.reply_to_message_id
+        answers = None if target is None else str(target)
+        thread = "" if answers is None else self._threads.get(answers, answers)
+        is_known = answers in self._threads
+        self._threads[str(sent.id)] = thread
+        if len(self._threads) > _N_THREADED:
+            del self._threads[next(iter(self._threads))]
+        return thread, answers if is_known else None
+
+    def _time(self, sent: Sent) -> float | None:
+        """Return when it was sent, in Unix seconds; a date alone is as far from UTC as the last."""
+        if (time := seconds(sent.date_unixtime)) is not None:
+            self._last = time, sent.date
+            return time
+        if (local := seconds(sent.date)) is None:
+            return None
+        time, last = self._last
+        return local - ((seconds(last) or time) - time)
 
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return every sender's replies and openers."""
-    for path in paths:
-        yield from of_people(dialogues(located(_messages(path), path)))
+    for n_before, path in enumerate(paths):
+        name = f"{path.name} of file {n_before + 1}" if n_before else path.name
+        yield from of_people(dialogues(located(_messages(path, name), path)))
 
 
 def recognises(head: Head) -> bool:
@@ -70,32 +140,20 @@ def _wanted(place: Place) -> bool:
     return messages or (place[-1:] == ("id",) and len(place) - 1 in _CHAT)
 
 
-def _messages(path: Path) -> Iterator[Message | Dropped]:
+def _messages(path: Path, name: str) -> Iterator[Message | Dropped]:
     if first_byte(path) != b"{":
         raise _refused(path, got="no object")
-    chat, number = path.name, 0
+    chat, number = Chat(name), 0
     for place, value in values(path, wanted=_wanted):
         if place[-1] == "id":
-            chat = f"chat {str(value)[:40]}"
+            chat = Chat(f"chat {str(value)[:40]}")
         else:
             number += 1
-            yield _message(value, chat=chat, number=number)
+            yield from chat.message(value, number)
     if number == 0:
         raise _refused(path, got="no messages")
 
 
-def _message(value: object, *, chat: str, number: int) -> Message | Dropped:
-    sent = checked(Sent, value, what="message", place=number)
-    if isinstance(sent, Dropped):
-        return sent
-    if sent.type != "message":
-        return Dropped("service message", number, broken=False)
-    sender = f"{sent.sender or ''} ({sent.sender_id})" if sent.sender_id else sent.sender
-    if sender is None or not sender.strip():
-        return Dropped("message of nobody", number)
-    text = text_of(sent.text, between="", place=number)
-    if isinstance(text, Dropped):
-        return text
-    time = seconds(sent.date_unixtime)
-    time = seconds(sent.date) if time is None else time
-    return Message(chat, str(sent.id), sender.strip(), text, time)
+def _is_own(part: Mapping[str, object]) -> bool:
+    """Whether a part of a text is its sender's own."""
+    return part.get("type") != "blockquote"

@@ -1,76 +1,47 @@
-"""A WhatsApp export (`_chat.txt`): a message a line, or several lines.
+"""A WhatsApp export (`_chat.txt`, or the ZIP it comes in): a message a line, or several lines.
 
 `[02/05/2024, 19:38:15] Ann: text` (iPhone) or `02/05/2024, 19:38 - Ann: text` (Android), with the
-date as the phone writes it: day or month first, or the year, parted by `/`, `.` or `-`; 12 hours or
-24. Which of day and month is first is told by the file's dates: a number above 12 is a day; where
-none is, the reading in which time runs backwards less often, and the day first if that ties. Times
-have no zone and are taken for UTC. Every sender is a user. Lines of the application itself and
-messages without text (pictures) are dropped.
+date as the phone writes it, in any language (`lorecall.data.stamps` tells how by the file itself).
+Times have no zone and are taken for UTC. Every sender is a user. Dropped are lines of the
+application itself and messages without text (pictures, calls, polls, deleted ones); marks like
+"edited" are taken off. A line of another form, or a date of the past before a name that nobody in
+the chat has, is part of the message that it was pasted into.
 """
 
-import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-from lorecall.data.chatlog import Message, dialogues
-from lorecall.data.events import Dropped, Event, located, of_people
-from lorecall.data.head import Head
+from lorecall.data.chatlog import Message, dialogues, tidy
+from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
+from lorecall.data.head import Head, head_of, in_other_encoding, looks_like
 from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.samples import CHAT
+from lorecall.data.stamps import Stamp, Stamps, sighted, stamps_of
+from lorecall.data.whatsapp_words import is_event, own_words
 
 MAX_TEXT = 20_000  # characters of a message; the application's own limit is far lower
 
-_MONTHS, _MAX_SENDER = 12, 100
-_MARKS = "\u200e\u200f\u202a\u202c\ufeff"  # direction of writing
-_STAMP = re.compile(
-    r"""\[?(?P<a>\d{1,4})[./-](?P<b>\d{1,2})[./-](?P<c>\d{1,4}),?\s
-    (?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<second>\d{2}))?
-    (?:\s?(?P<half>[ap])\.?\s?m\.?)?
-    (?:\]\s|\s-\s)(?P<rest>.*)""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
-_NO_TEXT = re.compile(
-    r"<[^<>]{1,60}>|(?:image|video|audio|sticker|gif|document|contact card|media) omitted"
-    r"|\S+ \(file attached\)|(?:this message was|you) deleted(?: this message)?\.?|null",
-    re.IGNORECASE,
-)
-
-
-class Stamp(NamedTuple):
-    """What begins a message: the three numbers of its date, its time of day, what follows."""
-
-    number: int
-    date: tuple[int, int, int]
-    clock: tuple[int, int, int]
-    rest: str
-
-    def time(self, *, day_first: bool) -> float | None:
-        """Return the time in Unix seconds, None where there is no such day."""
-        a, b, c = self.date
-        if a > 31:  # noqa: PLR2004 - the year comes first
-            year, month, day = a, b, c
-        else:
-            day, month, year = (a, b, c) if day_first else (b, a, c)
-        try:
-            year += 2000 if year < 100 else 0  # noqa: PLR2004 - two digits
-            return datetime(year, month, day, *self.clock, tzinfo=UTC).timestamp()
-        except (ValueError, OverflowError):
-            return None
+_N_LINES = 4_000  # by which a file is known
+_MAX_SENDER = 100
+_N_PASTED = 5
+_MARK = "\u200e"
+_DAY_S = 86_400
 
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return every sender's replies and openers."""
     for path in paths:
-        messages = located(_messages(path, day_first=day_first(path)), path)
-        yield from of_people(dialogues(messages))
+        yield from of_people(dialogues(located(_messages(path), path)))
 
 
 def recognises(head: Head) -> bool:
-    """Whether a line begins with a date and a time as WhatsApp writes them."""
-    return any(_matched(line) for line in head.lines)
+    """Whether lines begin with a date and a time as WhatsApp writes them."""
+    return not head.places and stamps_of(head.lines) is not None
 
 
 LOADER = Loader(
@@ -82,85 +53,154 @@ LOADER = Loader(
 )
 
 
-def day_first(path: Path) -> bool:
-    """Whether the day comes before the month in a file's dates.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What the first lines of a file tell of all.
+
+    Args:
+        stamps: How it writes dates and times.
+        senders: How often each name stands before a message.
+        longer: The names that have a colon in them, by what comes before it.
+        chat: The name of the chat itself, before lines of the application; empty for none.
+        repeated: Marked texts that it has again and again.
+    """
+
+    stamps: Stamps
+    senders: Counter[str]
+    longer: dict[str, str] = field(default_factory=dict[str, str])
+    chat: str = ""
+    repeated: frozenset[str] = frozenset()
+
+    def parted(self, rest: str) -> tuple[str, str]:
+        """Return the sender and the text of what follows a date; no sender in the application's."""
+        before, colon, text = rest.partition(":")
+        sender = tidy(before).strip(" ~\u00a0\u202f")
+        if not colon or not sender or len(sender) > _MAX_SENDER:
+            return "", rest
+        if longer := self.longer.get(sender):
+            return longer, text.partition(":")[2]
+        return sender, text
+
+
+def export_of(path: Path) -> Export:
+    """Return what the first lines of a file tell.
 
     Raises:
         DataError: The file cannot be read, or no line begins with a date.
     """
-    largest = [0, 0]
-    backwards = {True: 0, False: 0}
-    last: dict[bool, float] = {}
-    stamps = (stamp for line in lines(path) if isinstance(line, Line) and (stamp := _stamp(line)))
-    n_stamps = 0
-    for n_stamps, stamp in enumerate(stamps, start=1):  # noqa: B007 - used below
-        largest = [max(pair) for pair in zip(largest, stamp.date, strict=False)]
-        for order in backwards:
-            if (time := stamp.time(day_first=order)) is not None:
-                backwards[order] += time < last.get(order, time)
-                last[order] = time
-    if n_stamps == 0:
+    rest = lines(path)
+    found = list(islice(rest, _N_LINES))
+    first = [line.text for line in found if isinstance(line, Line)]
+    if len(first) < len(found) and in_other_encoding((head := head_of(path)).content):
+        got, next_step = looks_like(head)
+        raise unreadable(path, got=got, expected="a WhatsApp export in UTF-8", next_step=next_step)
+    stamps = stamps_of(first, (line.text for line in rest if isinstance(line, Line)))
+    if stamps is None:
         raise unreadable(
             path,
             got="no line that begins with a date and a time",
             expected="a WhatsApp export, a message a line,",
             next_step="In WhatsApp export the chat without media, and give its text file.",
         )
-    if max(largest) > _MONTHS:
-        return largest[0] > _MONTHS
-    return backwards[True] <= backwards[False]
+    return _told(stamps, (stamp for line in first if (stamp := stamps.read(line)) is not None))
 
 
-def _messages(path: Path, *, day_first: bool) -> Iterator[Message | Dropped]:
+def _told(stamps: Stamps, found: Iterable[Stamp]) -> Export:
+    """Return what the messages tell of names, and of what is no message."""
+    plain = Export(stamps=stamps, senders=Counter())
+    seconds: dict[str, set[str]] = {}  # what is before the next colon, by senders
+    marked: Counter[str] = Counter()
+    unmarked: set[str] = set()
+    strangers: Counter[str] = Counter()  # with dates of the past
+    latest, first = -math.inf, ""
+    for n_before, stamp in enumerate(found):
+        sender, text = plain.parted(stamp.rest)
+        if not sender:
+            continue
+        again, colon, _ = text.partition(": ")
+        seconds.setdefault(sender, set()).add(again.strip() if colon else "")
+        if text.lstrip().startswith(_MARK):
+            marked[text.strip()] += 1
+            first = first if n_before else sender
+        else:
+            unmarked.add(sender)
+        if stamp.time is None or stamp.time > latest - _DAY_S:
+            plain.senders[sender] += 1
+            latest = latest if stamp.time is None else max(latest, stamp.time)
+        else:
+            strangers[sender] += 1
+    if strangers.total() > max(_N_PASTED, plain.senders.total() // 10):  # a clock was put back
+        plain.senders.update(strangers)
+    longer = {
+        sender: f"{sender}: {next(iter(parts))}"
+        for sender, parts in seconds.items()
+        if len(parts) == 1 and plain.senders[sender] > 1 and "" not in parts
+    }
+    return replace(
+        plain,
+        longer=longer,
+        chat="" if first in unmarked else first,
+        repeated=frozenset(text for text, n in marked.items() if n > 1),
+    )
+
+
+def _messages(path: Path) -> Iterator[Message | Dropped]:
+    """Return the messages; one without text after its drop, to part what is around it."""
+    export = export_of(path)
     stamp: Stamp | None = None
     texts: list[str] = []
-    room = 0
+    number, room, is_torn = 0, 0, False
     for line in lines(path):
         if isinstance(line, Dropped):
             yield line
-        elif found := _stamp(line):
+            is_torn = True
+            continue
+        found = export.stamps.read(line.text)
+        if found is not None and not _is_pasted(found, stamp, export):
             if stamp is not None:
-                yield _message(path, stamp, texts, day_first=day_first)
-            stamp, texts, room = found, [], MAX_TEXT
+                yield from _message(path, number, stamp, texts, export)
+            if is_torn:  # somebody may have said something here
+                yield Message(str(path), "", "", "")
+            stamp, texts, number, room, is_torn = found, [], line.number, MAX_TEXT, False
         elif stamp is None:
-            yield Dropped("line before the first message", line.number)
+            is_like_one = sighted(line.text) is not None
+            reason = "line of the application" if is_like_one else "line before the first message"
+            yield Dropped(reason, line.number, broken=not is_like_one)
         elif len(line.text) > room:
             yield Dropped("line beyond the longest message", line.number)
         else:
             texts.append(line.text)
             room -= len(line.text)
     if stamp is not None:
-        yield _message(path, stamp, texts, day_first=day_first)
+        yield from _message(path, number, stamp, texts, export)
 
 
-def _message(path: Path, stamp: Stamp, texts: list[str], *, day_first: bool) -> Message | Dropped:
-    sender, colon, first = stamp.rest.partition(":")
-    sender = sender.strip(_MARKS + " ")
-    if not colon or not sender or len(sender) > _MAX_SENDER:
-        return Dropped("line of the application", stamp.number, broken=False)
-    bare = first.strip()
-    if bare.startswith("\u200e") or (not texts and _NO_TEXT.fullmatch(bare.strip(_MARKS))):
-        return Dropped("message without text", stamp.number, broken=False)
-    text = "\n".join([bare, *texts]).strip()
-    time = stamp.time(day_first=day_first)
-    if time is None:
-        return Dropped("no such date", stamp.number)
-    return Message(path.name, str(stamp.number), sender, text, time)
+def _is_pasted(found: Stamp, last: Stamp | None, export: Export) -> bool:
+    """Whether what begins like a message was pasted into the last: from the past, of a stranger."""
+    if last is None or last.time is None or found.time is None:
+        return False
+    if found.time >= last.time - _DAY_S:
+        return False
+    sender, _ = export.parted(found.rest)
+    return bool(sender) and sender not in export.senders
 
 
-def _matched(text: str) -> re.Match[str] | None:
-    return _STAMP.fullmatch(text.lstrip(_MARKS).replace("\u202f", " "))
+def _message(
+    path: Path, number: int, stamp: Stamp, texts: list[str], export: Export
+) -> Iterator[Message | Dropped]:
+    sender, first = export.parted(stamp.rest)
+    if not sender or sender == export.chat or _is_event(sender, export):
+        yield Dropped("line of the application", number, broken=False)
+        return
+    if stamp.time is None:
+        yield Dropped("no such date", number)
+        return
+    text = own_words("\n".join([first, *texts]), sender=sender, repeated=export.repeated)
+    if not text:
+        yield Dropped(TEXTLESS, number, broken=False)
+    yield Message(str(path), "", sender, text, stamp.time)
 
 
-def _stamp(line: Line) -> Stamp | None:
-    if (match := _matched(line.text)) is None:
-        return None
-    hour = int(match["hour"])
-    if half := match["half"]:
-        hour = hour % 12 + (12 if half.lower() == "p" else 0)
-    return Stamp(
-        line.number,
-        (int(match["a"]), int(match["b"]), int(match["c"])),
-        (hour, int(match["minute"]), int(match["second"] or 0)),
-        match["rest"],
-    )
+def _is_event(sender: str, export: Export) -> bool:
+    """Whether a name that stands there seldom is what someone did to the group."""
+    return export.senders[sender] <= 1 and is_event(sender, export.senders)
