@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lorecall.lm.merge import merge
+from lorecall.lm.merging import merge
 
 from lorecall.bench import people, swaps, work
 from lorecall.bench.cells import Cell, Task, failures, finished_cells

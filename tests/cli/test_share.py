@@ -241,7 +241,7 @@ class TestAsk:
         """Without being told which it is."""
         result = invoke("ask", "--memory", person, "--device", "cpu", "--compare", "--json", "hi")
         assert result.exit_code == 0, (result.output, result.exception)
-        assert set(json.loads(result.output)["replies"]) == {"vanilla", "memory"}
+        assert set(json.loads(result.output)["replies"]) == {"without", "memory"}
 
     def test_another_shared_memory_is_refused(
         self, person: Path, place: Path, make_shared: MakeShared

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from lorecall.cli.app import app
 from lorecall.core.options import read_options
-from lorecall.settings import LEARN
+from lorecall.settings import LEARN, SHARE
 
 
 def invoke(*arguments: str) -> Result:
@@ -99,4 +99,4 @@ def test_options_are_listed_for_people_and_for_the_docs() -> None:
     rows = [line.split(" | ") for line in tables.splitlines() if line.startswith("| `")]
     given = [f"{name.strip('| `')}={laptop}" for name, laptop, *_ in rows if "bench." not in name]
     texts = [text for text in given if not text.endswith("=")]  # none of several is no text
-    assert len(read_options(LEARN, texts=texts)) == len(texts)
+    assert len(read_options({**LEARN, **SHARE}, texts=texts)) == len(texts)

@@ -49,7 +49,8 @@ def read_result(folder: Path) -> dict[str, object]:
 def test_result_has_every_documented_field(finished: Path) -> None:
     """`result.json` holds what the README and the issue promise."""
     result = read_result(finished)
-    assert set(result["config"]) == {"layers", "n_loras", "rank", "placement", "scaling", "inject"}
+    theta = {"layers", "n_loras", "rank", "placement", "scaling", "inject", "form"}
+    assert set(result["config"]) == theta
     assert set(result["scores"]) == {"base", "own", "default-lora"}
     for scores in result["scores"].values():
         assert set(scores) == {"loss", "rouge1", "rougeL", "persona_f1"}
