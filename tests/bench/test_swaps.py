@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lorecall.lm.merging import merge
 
 from lorecall.bench import people, swaps, work
 from lorecall.bench.cells import Cell, Task, failures, finished_cells
@@ -20,6 +19,7 @@ from lorecall.core.files import locked
 from lorecall.errors import ConfigError, RunError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.merging import merge
 from lorecall.lm.prompts import format_for
 from lorecall.lm.token_kinds import token_kinds
 from lorecall.memory.memory import StoredMemory
