@@ -7,7 +7,6 @@ import typer
 
 from lorecall.cli.output import (
     Config,
-    Device,
     Json,
     Model,
     Preset,
@@ -54,7 +53,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=_PANEL)],
     model: Model = None,
-    device: Device = None,
+    device: Annotated[str | None, typer.Option(hidden=True)] = None,
     preset: Preset = None,
     search: Annotated[
         Searched | None,
@@ -65,7 +64,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
         typer.Option(metavar="N", help="Compare with N other people.", show_default=False),
     ] = None,
     redact: Annotated[
-        bool, typer.Option("--redact", help="Learn [phone], [e-mail] ... in place of each.")
+        bool, typer.Option("--redact", help="Placeholders for contact details.")
     ] = False,
     seed: Seed = None,
     config: Config = None,

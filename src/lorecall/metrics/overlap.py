@@ -140,11 +140,11 @@ def _language_of(counts: Counter[str]) -> str:
     """Return of which language's stop words there are the most."""
     from stop_words import AVAILABLE_LANGUAGES  # noqa: PLC0415 - reads a file when imported
 
-    n = counts.total()
+    n = len(counts)  # each word once: how often one is repeated says nothing
     if n < _MIN_TOKENS:
         return _ENGLISH
     found = {
-        language: sum(counts[word] for word in stop_words(language))
+        language: len(counts.keys() & stop_words(language))
         for language in (_ENGLISH, *sorted(AVAILABLE_LANGUAGES))
     }
     first = max(found, key=found.__getitem__)  # English among equals
