@@ -32,11 +32,11 @@ def test_help_of_learn_fits_a_screen() -> None:
         "history",
         "data",
         "model",
-        "device",
         "preset",
         "seed",
         "search",
         "others",
+        "redact",
     ):
         assert f"--{name} " in shown
     assert all(name in shown for name in ("--json", "--config", "--set", "smoke|laptop|paper"))
