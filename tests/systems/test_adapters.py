@@ -9,6 +9,7 @@ import torch
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
+from lorecall.memory.artefact import in_bf16
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample, default_lora
 from lorecall.reply.responder import ModelResponder
@@ -19,7 +20,7 @@ from lorecall.systems.lora import DefaultLora, LargestLora
 from lorecall.systems.oppu import Oppu
 from lorecall.systems.personal import PersonalMemory
 from lorecall.systems.retrieval import retrieving
-from lorecall.train.fit import fit_memory, in_bf16
+from lorecall.train.fit import fit_memory
 from lorecall.train.trial import TrialRunner
 
 MakePerson = Callable[..., Person]

@@ -15,10 +15,11 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.prompts import Recall
+from lorecall.memory.artefact import in_bf16
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
-from lorecall.train.fit import fit_factor, fit_memory, in_bf16
+from lorecall.train.fit import fit_factor, fit_memory
 from lorecall.train.reading import EncodedPart, Reader
 from lorecall.train.trial import TrialData, TrialRunner
 

@@ -122,11 +122,11 @@ class TestWhatIsTrainedOn:
     def part(self, base: LanguageModel, samples: tuple[Sample, ...], **options: int) -> int:
         """Return how many sequences are trained on instead of samples; 0 for none."""
         settings = TrainSettings(**options)
-        return len(Reader(base, settings).encode(samples, past=samples).together)
+        return len(Reader(base, settings).encode_to_train(samples, past=samples).together)
 
     def test_conversations_by_default(self, llama: LanguageModel, talk: tuple[Sample, ...]) -> None:
         """Five sequences for ten replies, which are read one by one all the same."""
-        part = Reader(llama, TrainSettings()).encode(talk)
+        part = Reader(llama, TrainSettings()).encode_to_train(talk)
         assert (len(part.together), len(part.encoded)) == (5, 10)
 
     @pytest.mark.parametrize("options", [{"earlier_turns": n} for n in (0, 1)])
@@ -146,7 +146,7 @@ class TestWhatIsTrainedOn:
         self, llama: LanguageModel, talk: tuple[Sample, ...], note: Recall
     ) -> None:
         """They do, too."""
-        assert Reader(llama, TrainSettings()).encode(talk, recall=note).together == ()
+        assert Reader(llama, TrainSettings()).encode_to_train(talk, recall=note).together == ()
 
 
 class TestSteps:
@@ -186,7 +186,7 @@ class TestSteps:
         self, llama: LanguageModel, talk: tuple[Sample, ...]
     ) -> None:
         """Those of the conversations, which are fewer than of each reply alone."""
-        part = Reader(llama, TrainSettings()).encode(talk)
+        part = Reader(llama, TrainSettings()).encode_to_train(talk)
         injection = Injection(llama, CONFIGS["all layers"])
         settings = TrainSettings(batch_size=4, max_epochs=2, patience=9, learning_rate=1e-2)
         report = train(

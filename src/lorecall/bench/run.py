@@ -15,7 +15,7 @@ DIR/bench.md, bench.html, tables.json
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event, Thread
@@ -35,7 +35,7 @@ from lorecall.learning.folder import open_run
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import set_threads, sharing_threads
 from lorecall.lm.elsewhere import BaseAt, check_loadable
-from lorecall.memory.shared import load_at
+from lorecall.memory.shared import load_at, load_bare
 from lorecall.report.words import counted
 from lorecall.systems.catalog import make_system
 from lorecall.systems.contract import System
@@ -139,8 +139,7 @@ def bench_of(plan: BenchPlan, base: LanguageModel, *, folder: Path, session: str
     """Put a bench to work in this process."""
     bare: Callable[[], LanguageModel] | None = None
     if base.shared is not None:
-        place = replace(BaseAt.of(base, 0), shared=None)
-        bare = cache(lambda: load_at(place))
+        bare = cache(lambda: load_bare(base))
     return Bench(
         plan=plan,
         folder=folder,

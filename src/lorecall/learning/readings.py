@@ -16,9 +16,8 @@ from lorecall.learning.held_out import HeldOut, PickedReading, SystemReading
 from lorecall.learning.others import candidates_of
 from lorecall.learning.result import RunSystem
 from lorecall.learning.run import FitSummary, Run
-from lorecall.lm.elsewhere import BaseAt, check_loadable
 from lorecall.memory.memory import StoredMemory
-from lorecall.memory.shared import load_at
+from lorecall.memory.shared import load_bare
 from lorecall.records import InjectionConfig, Split, default_lora
 from lorecall.settings import TrainSettings
 from lorecall.train.fit import FittedMemory, fit_memory
@@ -109,8 +108,7 @@ def read_picked(
 
 def _read_bare(run: Run) -> SystemReading:
     """Read the test with the base as it was before the shared memory, which is loaded for it."""
-    check_loadable(run.base)
-    bare = load_at(replace(BaseAt.of(run.base, 0), shared=None))
+    bare = load_bare(run.base)
     read = HeldOut(bare, run.split, run.settings.train).read()
     del bare
     gc.collect()  # it refers to itself, and is as large as the base that stays

@@ -1,9 +1,7 @@
 """From what each system made of the test samples to the run's result."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from statistics import fmean
 
 from lorecall.core.provenance import versions, without_password
 from lorecall.data.privacy import mask
@@ -55,9 +53,10 @@ def result_of(
         )
         for name, read in systems.items()
     }
-    if readings.others:
-        scored["other"] = {"loss": _mean_losses(readings.others)}
     reference: RunSystem = "shared" if "shared" in systems else "base"
+    swapped = _swapped(readings, reference)
+    if swapped:
+        scored["other"] = {"loss": swapped.mean_others}
     fit = systems["own"].fit
     return RunResult(
         user=history.user,
@@ -76,7 +75,7 @@ def result_of(
             for name in SYSTEMS
             if name in scored and name != reference
         },
-        personal=_personal(readings, reference, **bootstrap),
+        personal=_personal(readings, reference, swapped, **bootstrap),
         persona_tokens=len(persona),
         chosen_trial=fit.trial,
         front=tuple(trial for trial in found.trials if trial.on_front) if found else (),
@@ -102,28 +101,39 @@ def result_of(
     )
 
 
-def _personal(readings: Readings, reference: RunSystem, *, n_resamples: int, seed: int) -> Personal:
-    """Compare the own memory with what is shared and with other people's, reply by reply."""
-    own, shared = readings.systems["own"].losses, readings.systems[reference].losses
-    less = paired_difference(own, shared, n_resamples=n_resamples, seed=seed)
+def _swapped(readings: Readings, reference: RunSystem) -> SwappedLosses | None:
+    """Return the losses with everyone's memory; None where there are no others."""
     if not readings.others:
-        return Personal(own_less_shared=less)
-    others = {user: read.losses for user, read in readings.others.items()}
-    swapped = SwappedLosses(user="", own=own, others=others, shared=shared)
-    gain = paired_difference(_mean_losses(readings.others), own, n_resamples=n_resamples, seed=seed)
-    return Personal(
-        own_less_shared=less,
-        gain=gain,
-        rank=swapped.rank,
-        of=1 + len(others),
-        auc=swapped.auc,
-        which_of_eight=readings.picked and readings.picked.picked,
+        return None
+    return SwappedLosses(
+        user="",
+        own=readings.systems["own"].losses,
+        others={user: read.losses for user, read in readings.others.items()},
+        shared=readings.systems[reference].losses,
     )
 
 
-def _mean_losses(others: Mapping[str, SystemReading]) -> tuple[float, ...]:
-    """Return each reply's loss in the mean over other people's memories."""
-    return tuple(map(fmean, zip(*(read.losses for read in others.values()), strict=True)))
+def _personal(
+    readings: Readings,
+    reference: RunSystem,
+    swapped: SwappedLosses | None,
+    *,
+    n_resamples: int,
+    seed: int,
+) -> Personal:
+    """Compare the own memory with what is shared and with other people's, reply by reply."""
+    own, shared = readings.systems["own"].losses, readings.systems[reference].losses
+    less = paired_difference(own, shared, n_resamples=n_resamples, seed=seed)
+    if swapped is None:
+        return Personal(own_less_shared=less)
+    return Personal(
+        own_less_shared=less,
+        gain=paired_difference(swapped.mean_others, own, n_resamples=n_resamples, seed=seed),
+        rank=swapped.rank,
+        of=1 + len(swapped.others),
+        auc=swapped.auc,
+        which_of_eight=readings.picked and readings.picked.picked,
+    )
 
 
 def _replies(split: Split, readings: Readings) -> tuple[Reply, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import check_linears, linear_shape
-from lorecall.lm.lora import CallPairs, Core, Directions, LoraPair, kaiming_uniform
+from lorecall.lm.lora import CallPairs, Core, LoraPair, kaiming_uniform
 from lorecall.records import Form, InjectionConfig
 
 
@@ -176,10 +176,9 @@ class Injection:
         """Make what is beside a linear, as it is at the start."""
         linear, device, scaling = self._linear(key), self.base.device, self.config.scaling
         if self.config.form == "core":
-            V, U = self.base.directions[key]
-            kept = Directions(V[:rank].to(device), U[:, :rank].to(device))
+            mixed = self.base.directions[key].first(rank)  # on the base's device, as its weights
             core = torch.zeros(rank, rank, device=device)
-            return Core(linear, kept, core, scaling=scaling)
+            return Core(linear, mixed, core, scaling=scaling)
         d, k = linear_shape(linear)
         down, up = self._start(key, (rank, k)), torch.zeros(d, rank)
         return LoraPair(linear, down.to(device), up.to(device), scaling=scaling)
@@ -224,10 +223,11 @@ def _check_fits(base: LanguageModel, config: InjectionConfig, linears: tuple[str
             next_step=f"{base.name} has {base.n_layers} layers.",
         )
     if config.form == "core":
-        limit, below = _mixed_at_most(base, linears), "the shared memory's"
+        rank, limit = max(config.ranks().values()), _mixed_at_most(base, linears)
+        below = "the shared memory's"
     else:
-        limit, below = base.rank_limit(linears), "the linears' own"
-    if max(config.ranks().values() if config.form == "core" else (config.rank,)) > limit:
+        rank, limit, below = config.rank, base.rank_limit(linears), "the linears' own"
+    if rank > limit:
         raise ConfigError(
             f"the rank must be within {below}",
             expected=f"at most {limit}",

@@ -16,7 +16,7 @@ This module knows nothing of layers, families or training.
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -67,10 +67,6 @@ class Update(Protocol):
         """
         ...
 
-    def merged(self) -> Tensor:
-        """Compute W + s B A, the weight with the update in it. *Shape:* (d, k)."""
-        ...
-
 
 class LoraPair:
     """A low-rank pair and the frozen linear map that it is beside.
@@ -104,11 +100,6 @@ class LoraPair:
             return CallPair(self.down, self.up, self.scaling)
         return CallPair(self.down.detach().to(dtype), self.up.detach().to(dtype), self.scaling)
 
-    @torch.no_grad()
-    def merged(self) -> Tensor:
-        """Compute W + s B A, the weight with the pair in it. *Shape:* (d, k)."""
-        return torch.addmm(weight_of(self.linear), self.up, self.down, alpha=self.scaling)
-
 
 class Directions(NamedTuple):
     """What a core mixes.
@@ -120,6 +111,20 @@ class Directions(NamedTuple):
 
     inputs: Tensor
     outputs: Tensor
+
+    @classmethod
+    def of(cls, down: Tensor, up: Tensor) -> Self:
+        """Return those of a pair in singular form.
+
+        Args:
+            down: A, its rows at right angles. *Shape:* (R, k)
+            up: B, its columns at right angles. *Shape:* (d, R)
+        """
+        return cls(F.normalize(down, dim=1), F.normalize(up, dim=0))
+
+    def first(self, rank: int) -> Self:
+        """Return the largest so many of them."""
+        return self._replace(inputs=self.inputs[:rank], outputs=self.outputs[:, :rank])
 
 
 class Core:
@@ -154,11 +159,12 @@ class Core:
             return CallPair(V, U @ self.core, self.scaling)
         return CallPair(V.to(dtype), (U @ self.core.detach()).to(dtype), self.scaling)
 
-    @torch.no_grad()
-    def merged(self) -> Tensor:
-        """Compute W + s U C V. *Shape:* (d, k)."""
-        V, U = self.directions
-        return torch.addmm(weight_of(self.linear), U @ self.core, V, alpha=self.scaling)
+
+@torch.no_grad()
+def merged_weight(update: Update) -> Tensor:
+    """Compute W + s B A in fp32, the weight with the update in it. *Shape:* (d, k)."""
+    down, up, scaling = update.for_call(torch.float32)
+    return torch.addmm(weight_of(update.linear).float(), up, down, alpha=scaling)
 
 
 def kaiming_uniform(rank: int, k: int, generator: torch.Generator) -> Tensor:

@@ -8,13 +8,12 @@ Notation:
 from types import MappingProxyType
 
 import torch
-import torch.nn.functional as F
 
 from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import SharedName
 from lorecall.lm.families.family import weight_of
-from lorecall.lm.lora import Directions
+from lorecall.lm.lora import Directions, merged_weight
 
 
 @torch.no_grad()
@@ -56,9 +55,8 @@ def merge(injection: Injection, *, name: str, sha256: str) -> None:
         )
     directions: dict[str, Directions] = {}
     for key, pair in injection.named_pairs():
-        down, up, scaling = pair.for_call(torch.float32)
-        weight = weight_of(pair.linear)
-        weight.copy_(weight.float() + scaling * (up @ down))
-        directions[key] = Directions(F.normalize(down, dim=1), F.normalize(up, dim=0))
+        weight_of(pair.linear).copy_(merged_weight(pair))
+        down, up, _ = pair.for_call(torch.float32)
+        directions[key] = Directions.of(down, up)
     base.directions = MappingProxyType(directions)
     base.shared = SharedName(name=name, sha256=sha256)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Generic, TypeVar
 
 import safetensors
+import torch
 from pydantic import BaseModel as Schema
 from pydantic import ConfigDict, Field, ValidationError
 from safetensors.torch import load as load_safetensors
@@ -163,6 +164,11 @@ class Artefact(Generic[M_co]):
         with new_folder(folder) as temporary:
             for name, content in self.files().items():
                 write_bytes(temporary / name, content)
+
+
+def in_bf16(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as they are stored: half the bytes, and nothing that is measured is lost."""
+    return {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
 
 
 def find_manifest(folder: Path, within: str, *, what: str, made_by: str) -> Path:

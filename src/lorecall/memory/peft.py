@@ -14,12 +14,12 @@ from pathlib import Path
 from statistics import mode
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save as save_safetensors
 from torch import Tensor
 
 from lorecall.core.files import new_folder, write_bytes, write_json
 from lorecall.errors import ConfigError, RunError
+from lorecall.lm.lora import Directions
 from lorecall.memory.artefact import Artefact, PairsManifest
 from lorecall.memory.shared import SharedMemory, find_shared
 
@@ -120,7 +120,7 @@ def scaled_pairs(
             pairs[key] = tensor, scaling * memory.tensors[f"{key}.up"]
         elif part == "core" and below is not None:
             down, up = (below.tensors[f"{key}.{half}"].float() for half in ("down", "up"))
-            V, U = F.normalize(down, dim=1)[:rank], F.normalize(up, dim=0)[:, :rank]
+            V, U = Directions.of(down, up).first(rank)
             pairs[key] = V.to(tensor.dtype), (scaling * U @ tensor.float()).to(tensor.dtype)
     return pairs
 

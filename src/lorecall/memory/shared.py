@@ -22,7 +22,7 @@ from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel, SharedName
 from lorecall.lm.device import DTypeName
-from lorecall.lm.elsewhere import BaseAt
+from lorecall.lm.elsewhere import BaseAt, check_loadable
 from lorecall.lm.merging import merge
 from lorecall.memory.artefact import (
     MANIFEST_FILE,
@@ -30,6 +30,7 @@ from lorecall.memory.artefact import (
     BaseIdentity,
     PairsManifest,
     find_manifest,
+    in_bf16,
     read_manifest,
     read_weights,
 )
@@ -129,8 +130,7 @@ class SharedMemory(Artefact[SharedManifest]):
             manifest: Its manifest; the weights' hash is filled in.
             tensors: The pairs, named as `lorecall.lm.attach.Injection` names them.
         """
-        kept = {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
-        made = cls(manifest=manifest, tensors=kept)
+        made = cls(manifest=manifest, tensors=in_bf16(tensors))
         digest = hashlib.sha256(made.files()[cls.weights_file]).hexdigest()
         return replace(made, manifest=manifest.model_copy(update={"weights_sha256": digest}))
 
@@ -286,6 +286,16 @@ def load_at(place: BaseAt) -> LanguageModel:
         dtype=place.dtype,
         four_bit=place.four_bit,
     )
+
+
+def load_bare(base: LanguageModel) -> LanguageModel:
+    """Load a base again as it was before a shared memory was merged into it.
+
+    Raises:
+        ModelError: It cannot be loaded by its name, or has other weights there.
+    """
+    check_loadable(base)
+    return load_at(replace(BaseAt.of(base, 0), shared=None))
 
 
 def _fits(folder: Path, base: LanguageModel) -> bool:

@@ -87,6 +87,11 @@ class SwappedLosses:
         )
 
     @property
+    def mean_others(self) -> tuple[float, ...]:
+        """Each reply's loss in the mean over other people's memories."""
+        return tuple(map(fmean, zip(*self.others.values(), strict=True)))
+
+    @property
     def gain(self) -> float:
         """PG: how much worse the text is read with other people's memories, in the mean."""
         return fmean(map(fmean, self.others.values())) - fmean(self.own)

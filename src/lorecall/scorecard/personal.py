@@ -7,7 +7,6 @@ swapped. Where there is nobody else's memory, it cannot be told.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from lorecall.bench.reading import read_losses
 from lorecall.errors import ConfigError
@@ -82,9 +81,8 @@ def personal(
         },
         shared=read(bare),
     )
-    others = [fmean(each) for each in zip(*losses.others.values(), strict=True)]
     return Personal(
-        gain=paired_difference(others, losses.own, seed=seed),
+        gain=paired_difference(losses.mean_others, losses.own, seed=seed),
         own_less_shared=paired_difference(losses.own, losses.shared, seed=seed),
         rank=losses.rank,
         n_memories=1 + len(memories),

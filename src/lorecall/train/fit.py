@@ -5,13 +5,12 @@ one kind of machine with one number of threads (SPEC section 10). Nothing else i
 state of an earlier training is used, and the manifest says what it was made from.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from time import perf_counter
 
 import torch
-from torch import Tensor
 
 from lorecall.core.provenance import versions
 from lorecall.data.donors import Donors
@@ -21,7 +20,7 @@ from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import instruction_set
 from lorecall.lm.prompts import Recall, layout_of
-from lorecall.memory.artefact import BaseIdentity, Recipe, SharedIdentity
+from lorecall.memory.artefact import BaseIdentity, Recipe, SharedIdentity, in_bf16
 from lorecall.memory.memory import Manifest, StoredMemory, Training
 from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory, new_salt
 from lorecall.records import InjectionConfig, Split
@@ -141,8 +140,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
 def fit_factor(memory: StoredMemory, reader: Reader, data: TrialData) -> StoredMemory:
     """Multiply a memory by the factor that the validation part likes best; 0 where nothing helps.
 
-    Of equal ones the smallest is taken. What was trained to its best point is read again at each
-    other factor.
+    Of equal ones the smallest is taken. The memory is read as it is stored, at each of them but 0.
 
     Args:
         memory: The memory as it was trained.
@@ -158,11 +156,6 @@ def fit_factor(memory: StoredMemory, reader: Reader, data: TrialData) -> StoredM
             injection = Injection.of(reader.base, memory.multiplied(factor))
             losses[factor] = fmean(reader.losses(data.valid, injection=injection))
     return memory.multiplied(min(allowed, key=lambda factor: losses[factor]))
-
-
-def in_bf16(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return pairs as they are stored: half the bytes, and nothing that is measured is lost."""
-    return {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
 
 
 def fit_shared(  # noqa: PLR0913 - a recipe's parts

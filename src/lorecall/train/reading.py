@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from lorecall.data.events import EARLIER_TURNS
@@ -102,11 +102,28 @@ class Reader:
             shown = _before(sample, past)[-k:] if k else ()
             notes = recall.recall(sample.query, before=sample.id) if recall else ()
             encoded.append(self.format.encode(sample, past=shown, earlier=earlier, notes=notes))
-        together: Sequence[Encoded] = ()
+        return EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
+
+    def encode_to_train(
+        self,
+        samples: Sequence[Sample],
+        *,
+        past: Sequence[Sample] = (),
+        recall: Recall | None = None,
+    ) -> EncodedPart:
+        """Turn samples into tokens, and into conversations to train on where those say the same.
+
+        Args:
+            samples: The samples.
+            past: As `encode` takes them.
+            recall: As `encode` takes it.
+        """
+        part = self.encode(samples, past=past, recall=recall)
+        settings = self.settings
         # what a prompt shows beside its turns, or fewer of them, it shows by itself
-        if not k and recall is None and earlier == EARLIER_TURNS:
-            together = self.format.encode_together(samples)
-        return EncodedPart(samples=tuple(samples), encoded=tuple(encoded), together=tuple(together))
+        if settings.history_in_prompt or recall or settings.earlier_turns != EARLIER_TURNS:
+            return part
+        return replace(part, together=tuple(self.format.encode_together(samples)))
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Return the loss of each sample, in nats per token."""

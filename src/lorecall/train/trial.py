@@ -96,17 +96,16 @@ class TrialRunner(Reader):
             train_samples: The training samples to use: all of them, or a subset for the search.
             recall: What else of the history to show with each; nothing when None.
         """
-        train = self.encode(split.train, past=split.train, recall=recall)
         valid = self.encode(split.valid, past=split.train, recall=recall)
+        used = self.encode_to_train(train_samples, past=split.train, recall=recall)
+        whole = used
         if len(train_samples) < len(split.train):
-            used = self.encode(train_samples, past=split.train, recall=recall)
-        else:
-            used = train
+            whole = self.encode(split.train, past=split.train, recall=recall)
         return TrialData(
             train=used,
             valid=valid,
             base_losses=self.losses(valid),
-            max_new_tokens=max(train.longest_response, valid.longest_response),
+            max_new_tokens=max(whole.longest_response, valid.longest_response),
         )
 
     def train(

@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from lorecall.lm.engine.kernels import paired_linear
 from lorecall.lm.families.family import bias_of, weight_of
-from lorecall.lm.lora import CallPairs, Update
+from lorecall.lm.lora import CallPairs, Update, merged_weight
 
 FEW_ROWS = 96
 _HINT = 32  # rows that the order is chosen for
@@ -101,7 +101,9 @@ class Linears:
         self._own: dict[tuple[nn.Module, ...], ReorderedWeight] = {}
         self._merged: dict[nn.Module, Tensor] = {}
         if merge and len(memories) == 1:
-            self._merged = {p.linear: p.merged() for p in memories[0].pairs if _merges(p.linear)}
+            self._merged = {
+                p.linear: merged_weight(p) for p in memories[0].pairs if _merges(p.linear)
+            }
         self._pairs = [
             {
                 linear: pair
