@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,14 @@ def test_the_group_alone_shows_its_help() -> None:
     assert all(name in shown.output for name in ("learn", "show", "check", "export"))
 
 
+@pytest.fixture
+def _with_ctrl_c() -> Iterator[None]:
+    """Start commands that heed Ctrl-C also where this suite was started to ignore it, with `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class TestLearn:
     """`lorecall share learn`."""
 
@@ -117,6 +125,7 @@ class TestLearn:
         """The one that holds a shared memory already."""
         assert "a folder of its own" in refused(*learn(place))
 
+    @pytest.mark.usefixtures("_with_ctrl_c")
     def test_stopped_it_leaves_nothing(self, place: Path) -> None:
         """Ctrl-C while it trains: exit code 130, and what becomes of what was done."""
         command = learn(place, "--set", "share.epochs=100000", out="stopped")
