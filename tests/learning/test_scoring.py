@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lorecall.learning.held_out import SystemReading
 from lorecall.learning.readings import Readings
-from lorecall.learning.scoring import _personal, _replies
+from lorecall.learning.scoring import _personal, _replies, _swapped
 from lorecall.records import Turn
 from lorecall.systems.contract import Person
 
@@ -41,7 +41,8 @@ def test_intervals_are_over_the_replies_of_one_person() -> None:
         others={"bob": reading(3.5, 3.9), "cleo": reading(2.5, 4.3)},
         picked=None,
     )
-    found = _personal(readings, "shared", n_resamples=500, seed=0)
+    swapped = _swapped(readings, "shared")
+    found = _personal(readings, "shared", swapped, n_resamples=500, seed=0)
     assert found.gain is not None
     assert [round(x, 9) for x in (found.gain.low, found.gain.value, found.gain.high)] == [
         0.2,
