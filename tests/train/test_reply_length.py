@@ -100,3 +100,24 @@ def test_a_free_length_is_left_alone(llama: LanguageModel, make_samples: MakeSam
     trials = TrialRunner(llama, settings=replace(SETTINGS, reply_length="free"), seed=0)
     data = data_of(trials, make_samples, "well")
     assert trials.fit_length(data.valid, data.train, max_new_tokens=30).stop_bias == 0.0
+
+
+def test_a_length_is_fitted_up_to_three_times_the_persons(
+    llama: LanguageModel, make_samples: MakeSamples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base that never ends is not followed to the longest answer that is allowed."""
+    trials = TrialRunner(llama, settings=SETTINGS, seed=0)
+    data = data_of(trials, make_samples, "to bed")
+    stop_ids = trials.format.stop_ids
+    length = len([token for token in data.train.encoded[0].response if token not in stop_ids])
+    followed: list[int] = []
+    margins = trials._margins
+
+    def noted(*args: object, max_new_tokens: int) -> list[list[float]]:
+        followed.append(max_new_tokens)
+        return margins(*args, max_new_tokens=max_new_tokens)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trials, "_margins", noted)
+    trials.fit_length(data.valid, data.train, max_new_tokens=1000)
+    trials.fit_length(data.valid, data.train, max_new_tokens=2)
+    assert followed == [3 * length, 2]

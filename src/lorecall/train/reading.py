@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from statistics import fmean
 
 from lorecall.data.events import EARLIER_TURNS
@@ -17,6 +18,8 @@ from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import BatchReading, Engine, engine_for
 from lorecall.train.loop import read, read_batches
 from lorecall.train.reply_length import LOWEST, fit_stop_bias
+
+_FITTED_UP_TO = 3  # times the person's mean length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,16 +212,19 @@ class Reader:
             injection: The memory; none when None.
 
         Returns:
-            How to decode; without such a term where the settings leave the length free.
+            How to decode; without such a term where the settings leave the length free. Answers and
+            the person's own are compared up to three times their mean length, since few go on and
+            each further token is a step of decoding.
         """
         if self.settings.reply_length == "free":
             return self._decoding()
-        engine = self.engine(injection)
-        margins = self._margins(prompts, engine, max_new_tokens=max_new_tokens)
         stop_ids = self.format.stop_ids
         lengths = [len(e.response) - (e.response[-1] in stop_ids) for e in own.encoded]
+        most = min(max_new_tokens, max(1, ceil(_FITTED_UP_TO * fmean(lengths))))
+        margins = self._margins(prompts, self.engine(injection), max_new_tokens=most)
         found = fit_stop_bias(
-            lambda bias: fmean(ends_at(each, bias) for each in margins), fmean(lengths)
+            lambda bias: fmean(ends_at(each, bias) for each in margins),
+            fmean(min(length, most) for length in lengths),
         )
         return self._decoding(found)
 
