@@ -30,6 +30,7 @@ _ANY = {False: r"[\p{L}\p{N}]" + _LATER % "", True: r"[\p{L}\p{N}']" + _LATER % 
 _JOINERS = {0x200C: None, 0x200D: None}
 
 
+@lru_cache(maxsize=8)  # a query and its response are counted by rule, by user and as text
 def n_words(text: str) -> int:
     """Return how many words a text has; one of signs alone counts too, as between blanks.
 
@@ -45,7 +46,6 @@ def n_words(text: str) -> int:
     return len(parts) - len(joined) + _n_joined("\n".join(joined))
 
 
-@lru_cache(maxsize=4)  # a reply is counted, and then the next one's query
 def _n_joined(text: str) -> int:
     return max(1, sum(map(_is_word, _parted(unicodedata.normalize("NFC", text)))))
 
