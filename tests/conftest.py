@@ -58,7 +58,7 @@ def _own_cache(
         monkeypatch.setenv("LORECALL_CACHE", str(_cache))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_base() -> Callable[..., LanguageModel]:
     """Make a tiny base whose weights are large enough for its answers to vary."""
 
@@ -100,7 +100,7 @@ def state_hash() -> Callable[[LanguageModel], str]:
     return hash_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fill() -> Callable[..., dict[str, torch.Tensor]]:
     """Draw both halves of every pair, so that a memory changes what the base says."""
 
@@ -116,7 +116,7 @@ def fill() -> Callable[..., dict[str, torch.Tensor]]:
     return draw
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., StoredMemory]:
     """Make a memory for a base, with drawn pairs."""
 
@@ -151,7 +151,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., S
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_shared(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., SharedMemory]:
     """Make a shared memory for a base, with drawn pairs."""
 

@@ -354,7 +354,7 @@ def make_person() -> Callable[..., Person]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def quick() -> LearnSettings:
     """Return settings of a search that takes a second."""
     return LearnSettings(

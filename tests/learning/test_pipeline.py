@@ -1,6 +1,7 @@
 """What `learn` reads of a person's test: without them, with their memory, with other people's."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,7 @@ class Told(SilentReporter):
         self.finished += n
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(quick: LearnSettings) -> LearnSettings:
     """Return settings without a search, of a design that learns something in one epoch."""
     return replace(
@@ -72,23 +73,54 @@ def people() -> tuple[History, ...]:
     return tuple(a_history(user, n_conversations=14) for user in ("ann", "bob", "cleo"))
 
 
-@pytest.fixture
-def base_folder(llama: LanguageModel, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def base_folder(
+    make_base: Callable[..., LanguageModel], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Save a tiny base, so that it can be loaded again by its name."""
-    llama.model.save_pretrained(tmp_path / "base")
-    llama.tokenizer.save_pretrained(tmp_path / "base")
-    return tmp_path / "base"
+    folder, base = tmp_path_factory.mktemp("bases") / "base", make_base()
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
+    return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shared_base(
-    base_folder: Path, make_shared: Callable[..., SharedMemory], tmp_path: Path
+    base_folder: Path, make_shared: Callable[..., SharedMemory], _cache: Path
 ) -> LanguageModel:
     """Load it with a shared memory in its weights, of which Ann and Bob are donors."""
-    bare = LanguageModel.load(str(base_folder), device="cpu", dtype="float32")
-    make_shared(bare).save(tmp_path / "shared")
-    folder = str(tmp_path / "shared")
-    return load_base(str(base_folder), shared=folder, device="cpu", dtype="float32")
+    folder = base_folder.parent / "shared"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LORECALL_CACHE", str(_cache))
+        bare = LanguageModel.load(str(base_folder), device="cpu", dtype="float32")
+        make_shared(bare).save(folder)
+        return load_base(str(base_folder), shared=str(folder), device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def swapped_run(
+    shared_base: LanguageModel,
+    people: tuple[History, ...],
+    settings: LearnSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Learn Ann, with two others' memories beside hers; nobody changes the folder."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    learn(people[0], others=people[1:], base=shared_base, settings=settings, out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def alone_run(
+    make_base: Callable[..., LanguageModel],
+    people: tuple[History, ...],
+    settings: LearnSettings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Learn Ann on the base alone, nobody beside her; nobody changes the folder."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    learn(people[0], base=make_base(), settings=settings, out=out)
+    return out
 
 
 def losses_of(
@@ -116,19 +148,19 @@ class TestWithoutASearch:
         llama: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
-        tmp_path: Path,
+        alone_run: Path,
     ) -> None:
         """The same bytes as `fit_memory` makes of it; nothing of a search is left."""
-        result = learnt(people[:1], llama, settings, tmp_path / "run")
+        result = RunResult.load(alone_run)
         theta = settings.design.config(llama.n_layers)
         made = fit_memory(theta, split_history(people[0]), llama, settings=settings.train).memory
-        kept = StoredMemory.load(tmp_path / "run")
+        kept = StoredMemory.load(alone_run)
         assert result.config == kept.config == theta
         assert made.manifest == kept.manifest.model_copy(update={"weights_sha256": ""})
         assert all(torch.equal(made.tensors[name], x) for name, x in kept.tensors.items())
         assert (result.chosen_trial, result.hypervolume, result.storage) == (None, None, None)
         assert (result.trials, result.front, result.importance) == ((), (), {})
-        assert not (tmp_path / "run" / "study.db").exists()
+        assert not (alone_run / "study.db").exists()
         assert set(result.seconds) == {"own", "evaluate", "total"}
 
     def test_where_nothing_is_shared_the_base_takes_its_place(
@@ -136,14 +168,16 @@ class TestWithoutASearch:
         llama: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
-        tmp_path: Path,
+        alone_run: Path,
     ) -> None:
         """And where nobody else is read, nothing is said of them."""
-        result = learnt(people[:1], llama, settings, tmp_path / "run")
+        result = RunResult.load(alone_run)
         assert result.shared is None
         assert list(result.scores) == ["base", "own"]
         assert list(result.difference_to_shared) == ["own"]
-        losses = [losses_of(llama, people[0], settings, m) for m in (None, memory_in(tmp_path))]
+        losses = [
+            losses_of(llama, people[0], settings, m) for m in (None, StoredMemory.load(alone_run))
+        ]
         without, own = map(fmean, losses)
         assert result.scores["base"]["loss"].value == pytest.approx(without)
         found = result.personal
@@ -167,11 +201,6 @@ class TestWithoutASearch:
         assert not (tmp_path / "other").exists()
 
 
-def memory_in(folder: Path) -> StoredMemory:
-    """Return the memory of the run in a folder."""
-    return StoredMemory.load(folder / "run")
-
-
 class TestSwapped:
     """Everyone's memory on the same text."""
 
@@ -181,10 +210,10 @@ class TestSwapped:
         shared_base: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
-        tmp_path: Path,
+        swapped_run: Path,
     ) -> None:
         """The bare base, the shared memory, one's own, and the others' in the mean."""
-        result = learnt(people, shared_base, settings, tmp_path / "run")
+        result = RunResult.load(swapped_run)
         bare = LanguageModel.load(str(base_folder), device="cpu", dtype="float32")
         theta, split = settings.design.config(3), split_history(people[0])
         others = {
@@ -203,7 +232,7 @@ class TestSwapped:
             for on, memory in (
                 (bare, None),
                 (shared_base, None),
-                (shared_base, memory_in(tmp_path)),
+                (shared_base, StoredMemory.load(swapped_run)),
             )
         )
         found = {name: scores["loss"].value for name, scores in result.scores.items()}
@@ -220,7 +249,7 @@ class TestSwapped:
         assert (personal.rank, personal.of, personal.auc) == (swapped.rank, 3, swapped.auc)
         generic = result.difference_to_shared["base"]["loss"].value
         assert generic == pytest.approx(swapped.generic_gain)
-        assert result.shared == str((tmp_path / "shared").resolve())
+        assert result.shared == str((base_folder.parent / "shared").resolve())
         assert len(split.test) == result.split["test"]
 
     def test_the_picked_reply_gains_most(
@@ -228,11 +257,11 @@ class TestSwapped:
         shared_base: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
-        tmp_path: Path,
+        swapped_run: Path,
     ) -> None:
         """Each candidate read by itself, with the memory and without."""
-        result = learnt(people, shared_base, settings, tmp_path / "run")
-        reader, memory = Reader(shared_base, settings.train), memory_in(tmp_path)
+        result = RunResult.load(swapped_run)
+        reader, memory = Reader(shared_base, settings.train), StoredMemory.load(swapped_run)
         split, *others = map(split_history, people)
         injection, right = Injection.of(shared_base, memory), 0
         rows = candidates_of(split, others, seed=settings.seed)
@@ -252,14 +281,14 @@ class TestSwapped:
         shared_base: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
-        tmp_path: Path,
+        swapped_run: Path,
     ) -> None:
         """As the public class draws them; metrics are of greedy ones."""
-        result = learnt(people, shared_base, settings, tmp_path / "run")
+        result = RunResult.load(swapped_run)
         names = ["base", "shared", "own", "other"]
         assert [list(reply.responses) for reply in result.replies] == [names] * 5
         assert result.drawn == {"temperature": 0.7, "min_p": 0.1, "seed": 0}
-        memory = memory_in(tmp_path)
+        memory = StoredMemory.load(swapped_run)
         own = ModelResponder(shared_base, memory)
         own.max_new_tokens = longest(shared_base, people[0], settings)
         split = split_history(people[0])
@@ -268,7 +297,7 @@ class TestSwapped:
         asked = messages_of(first.query, first.earlier)
         drawn = own.reply(asked, decoding=memory.decoding.drawn_as(READABLE))
         assert said[first.query] == drawn
-        stage = json.loads((tmp_path / "run" / "stages" / "own.json").read_text())
+        stage = json.loads((swapped_run / "stages" / "own.json").read_text())
         assert stage["responses"][0] == own.reply(asked)
 
     def test_a_searched_memory_is_swapped_too(
@@ -306,11 +335,13 @@ class TestGoingOn:
         shared_base: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
+        swapped_run: Path,
         tmp_path: Path,
     ) -> None:
         """Killed while the last other person's memory was trained: that one is."""
         out, told = tmp_path / "run", Told()
-        first = learnt(people, shared_base, settings, out)
+        shutil.copytree(swapped_run, out)
+        first = RunResult.load(out)
         (out / "result.json").unlink()
         (out / "stages" / "other-2.json").unlink()
         learn(
@@ -340,7 +371,7 @@ class TestGoingOn:
             learn(who, base=shared_base, settings=settings, out=tmp_path / who.user, reporter=told)
             assert any("learnt from" in line and "too" in line for line in told.said) == is_donor
 
-    @pytest.mark.parametrize("n_others", [0, 1, 2])
+    @pytest.mark.parametrize("n_others", [0, 1])
     def test_as_many_stages_are_finished_as_were_planned(
         self,
         shared_base: LanguageModel,
@@ -362,33 +393,25 @@ class TestGoingOn:
         )
         assert told.finished == told.planned == 4 + n_others + bool(n_others)
 
-    def test_others_memories_are_not_kept(
-        self,
-        llama: LanguageModel,
-        people: tuple[History, ...],
-        settings: LearnSettings,
-        tmp_path: Path,
-    ) -> None:
+    def test_others_memories_are_not_kept(self, swapped_run: Path) -> None:
         """One memory is in the folder, and no word of theirs."""
-        learnt(people, llama, settings, tmp_path / "run")
-        files = [file for file in (tmp_path / "run").rglob("*") if file.is_file()]
+        files = [file for file in swapped_run.rglob("*") if file.is_file()]
         assert len([file for file in files if file.suffix == ".safetensors"]) == 1
         for file in files:
             assert b"says bob" not in file.read_bytes(), file
 
     def test_other_others_are_another_run(
         self,
-        llama: LanguageModel,
+        shared_base: LanguageModel,
         people: tuple[History, ...],
         settings: LearnSettings,
-        tmp_path: Path,
+        swapped_run: Path,
     ) -> None:
         """The folder is refused, whoever is missing or comes first."""
         ann, bob, cleo = people
-        learnt(people, llama, settings, tmp_path / "run")
         for other in ((ann, bob), (ann, cleo, bob)):
             with pytest.raises(RunError, match="a folder holds one run"):
-                learnt(other, llama, settings, tmp_path / "run")
+                learnt(other, shared_base, settings, swapped_run)
 
 
 class TestRefused:
