@@ -207,6 +207,67 @@ def openai_export(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "conversations.json", rows)
 
 
+def sharegpt(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a conversation a pair, as a JSON list."""
+    rows = (
+        {
+            "user": f"u{u}",
+            "system": "Be kind.",
+            "conversations": [
+                {"from": "human", "value": text("q", u, p)},
+                {"from": "gpt", "value": text("r", u, p)},
+            ],
+        }
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "sharegpt.json", rows)
+
+
+def claude(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a conversation a pair, with thinking and a tool."""
+
+    def message(sender: str, said: str, parent: str) -> dict[str, object]:
+        thinking, tool = {"type": "thinking", "thinking": "hm"}, {"type": "tool_use", "name": "f"}
+        content = [thinking, {"type": "text", "text": said}, tool]
+        more = {"uuid": sender, "parent_message_uuid": parent, "created_at": "2024-06-20T19:01:00Z"}
+        return {"sender": sender, "text": "as shown", "content": content} | more
+
+    rows = (
+        {
+            "account": {"uuid": f"u{u}"},
+            "created_at": "2024-06-20T19:01:00Z",
+            "chat_messages": [
+                message("human", text("q", u, p), "none"),
+                message("assistant", text("r", u, p), "human"),
+            ],
+        }
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "conversations.json", rows)
+
+
+def instructions(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a prompt and its completion a line."""
+    rows = (
+        {"user": f"u{u}", "prompt": text("q", u, p), "completion": text("r", u, p)}
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _lines(folder / "pairs.jsonl", map(json.dumps, rows))
+
+
+def alpaca(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write an instruction and its output a pair, as a JSON list."""
+    rows = (
+        {"user": f"u{u}", "instruction": text("q", u, p), "input": "", "output": text("r", u, p)}
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "alpaca.json", rows)
+
+
 def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, five hours between pairs, with a bot that only opens."""
 
@@ -247,7 +308,8 @@ WRITERS: dict[str, Write] = {
     maker.__name__: maker
     for maker in (
         *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
-        *(med_dialogue, openai, openai_export, telegram, whatsapp),
+        *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca),
+        *(telegram, whatsapp),
     )
 }
 

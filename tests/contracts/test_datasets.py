@@ -380,6 +380,30 @@ class TestChatGPTExport(DatasetContract):
     name, files, authored_by = "openai", "openai_export", "assistant"
 
 
+class TestShareGPT(DatasetContract):
+    """A list of conversations by who they are from."""
+
+    name, files, authored_by = "openai", "sharegpt", "assistant"
+
+
+class TestClaude(DatasetContract):
+    """A list of conversations, of several accounts."""
+
+    name, files, authored_by = "claude", "claude", "assistant"
+
+
+class TestInstructions(DatasetContract):
+    """Lines of prompts and completions."""
+
+    name, files, authored_by = "instructions", "instructions", "assistant"
+
+
+class TestAlpaca(DatasetContract):
+    """A list of instructions and outputs."""
+
+    name, files, authored_by = "instructions", "alpaca", "assistant"
+
+
 class TestTelegram(DatasetContract):
     """A chat as JSON."""
 
