@@ -289,6 +289,53 @@ def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "result.json", messages(), around=around)
 
 
+def discord(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one channel, five hours between pairs, with somebody who only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                yield {
+                    "id": str(2 * i + k),
+                    "type": "Reply" if k else "Default",
+                    "timestamp": str(_START + _APART * i + k),
+                    "content": f"> quoted\n{text(said, u, p)}",
+                    "author": {"id": name, "name": name, "isBot": False},
+                    "reference": {"messageId": str(2 * i)} if k else None,
+                }
+
+    around = '{"guild": {"id": "0"}, "channel": {"id": "5"}, "messages": [{}]}'
+    return _list(folder / "channel.json", messages(), around=around)
+
+
+def messenger(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one chat, newest first, five hours between pairs, with somebody who only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in reversed(range(n_users * n_pairs)):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in reversed(list(enumerate((("bot", "q"), (f"u{u}", "r"))))):
+                time = 1000 * (_START + _APART * i + k)
+                yield {"sender_name": name, "timestamp_ms": time, "content": text(said, u, p)}
+
+    around = '{"participants": [{"name": "us"}], "messages": [{}], "title": "us"}'
+    return _list(folder / "message_1.json", messages(), around=around)
+
+
+def slack(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one day of a channel, five hours between pairs, with somebody who only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                ts = f"{_START + _APART * i + k}.000100"
+                yield {"type": "message", "user": name, "text": text(said, u, p), "ts": ts}
+
+    return _list(folder / "2024-01-01.json", messages())
+
+
 def whatsapp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, a day between pairs, some messages of two lines."""
 
@@ -309,7 +356,7 @@ WRITERS: dict[str, Write] = {
     for maker in (
         *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
         *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca),
-        *(telegram, whatsapp),
+        *(telegram, whatsapp, discord, messenger, slack),
     )
 }
 

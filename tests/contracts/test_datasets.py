@@ -414,3 +414,21 @@ class TestWhatsApp(DatasetContract):
     """A chat as text."""
 
     name, files = "whatsapp", "whatsapp"
+
+
+class TestDiscord(DatasetContract):
+    """A channel as JSON."""
+
+    name, files = "discord", "discord"
+
+
+class TestMessenger(DatasetContract):
+    """A chat as JSON, newest first."""
+
+    name, files = "messenger", "messenger"
+
+
+class TestSlack(DatasetContract):
+    """A day of a channel."""
+
+    name, files = "slack", "slack"
