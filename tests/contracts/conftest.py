@@ -336,6 +336,22 @@ def slack(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "2024-01-01.json", messages())
 
 
+def signal(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write frames of one chat, five hours between pairs, with somebody who only opens."""
+
+    def frames() -> Iterator[object]:
+        yield {"recipient": {"id": "bot", "self": {}}}
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                sent = str(1000 * (_START + _APART * i + k))
+                body = {"text": {"body": text(said, u, p)}}
+                item = {"chatId": "5", "authorId": name, "dateSent": sent, "standardMessage": body}
+                yield {"chatItem": item}
+
+    return _lines(folder / "main.jsonl", map(json.dumps, frames()))
+
+
 def whatsapp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, a day between pairs, some messages of two lines."""
 
@@ -356,7 +372,7 @@ WRITERS: dict[str, Write] = {
     for maker in (
         *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
         *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca),
-        *(telegram, whatsapp, discord, messenger, slack),
+        *(telegram, whatsapp, discord, messenger, slack, signal),
     )
 }
 

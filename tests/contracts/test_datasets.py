@@ -432,3 +432,9 @@ class TestSlack(DatasetContract):
     """A day of a channel."""
 
     name, files = "slack", "slack"
+
+
+class TestSignal(DatasetContract):
+    """Frames of a backup."""
+
+    name, files = "signal", "signal"
