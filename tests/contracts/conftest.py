@@ -207,6 +207,67 @@ def openai_export(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "conversations.json", rows)
 
 
+def sharegpt(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a conversation a pair, as a JSON list."""
+    rows = (
+        {
+            "user": f"u{u}",
+            "system": "Be kind.",
+            "conversations": [
+                {"from": "human", "value": text("q", u, p)},
+                {"from": "gpt", "value": text("r", u, p)},
+            ],
+        }
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "sharegpt.json", rows)
+
+
+def claude(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a conversation a pair, with thinking and a tool."""
+
+    def message(sender: str, said: str, parent: str) -> dict[str, object]:
+        thinking, tool = {"type": "thinking", "thinking": "hm"}, {"type": "tool_use", "name": "f"}
+        content = [thinking, {"type": "text", "text": said}, tool]
+        more = {"uuid": sender, "parent_message_uuid": parent, "created_at": "2024-06-20T19:01:00Z"}
+        return {"sender": sender, "text": "as shown", "content": content} | more
+
+    rows = (
+        {
+            "account": {"uuid": f"u{u}"},
+            "created_at": "2024-06-20T19:01:00Z",
+            "chat_messages": [
+                message("human", text("q", u, p), "none"),
+                message("assistant", text("r", u, p), "human"),
+            ],
+        }
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "conversations.json", rows)
+
+
+def instructions(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a prompt and its completion a line."""
+    rows = (
+        {"user": f"u{u}", "prompt": text("q", u, p), "completion": text("r", u, p)}
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _lines(folder / "pairs.jsonl", map(json.dumps, rows))
+
+
+def alpaca(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write an instruction and its output a pair, as a JSON list."""
+    rows = (
+        {"user": f"u{u}", "instruction": text("q", u, p), "input": "", "output": text("r", u, p)}
+        for p in range(n_pairs)
+        for u in range(n_users)
+    )
+    return _list(folder / "alpaca.json", rows)
+
+
 def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, five hours between pairs, with a bot that only opens."""
 
@@ -228,6 +289,69 @@ def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "result.json", messages(), around=around)
 
 
+def discord(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one channel, five hours between pairs, with somebody who only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                yield {
+                    "id": str(2 * i + k),
+                    "type": "Reply" if k else "Default",
+                    "timestamp": str(_START + _APART * i + k),
+                    "content": f"> quoted\n{text(said, u, p)}",
+                    "author": {"id": name, "name": name, "isBot": False},
+                    "reference": {"messageId": str(2 * i)} if k else None,
+                }
+
+    around = '{"guild": {"id": "0"}, "channel": {"id": "5"}, "messages": [{}]}'
+    return _list(folder / "channel.json", messages(), around=around)
+
+
+def messenger(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one chat, newest first, five hours between pairs, with somebody who only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in reversed(range(n_users * n_pairs)):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in reversed(list(enumerate((("bot", "q"), (f"u{u}", "r"))))):
+                time = 1000 * (_START + _APART * i + k)
+                yield {"sender_name": name, "timestamp_ms": time, "content": text(said, u, p)}
+
+    around = '{"participants": [{"name": "us"}], "messages": [{}], "title": "us"}'
+    return _list(folder / "message_1.json", messages(), around=around)
+
+
+def slack(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write one day of a channel, five hours between pairs, with somebody who only opens."""
+
+    def messages() -> Iterator[object]:
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                ts = f"{_START + _APART * i + k}.000100"
+                yield {"type": "message", "user": name, "text": text(said, u, p), "ts": ts}
+
+    return _list(folder / "2024-01-01.json", messages())
+
+
+def signal(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write frames of one chat, five hours between pairs, with somebody who only opens."""
+
+    def frames() -> Iterator[object]:
+        yield {"recipient": {"id": "bot", "self": {}}}
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                sent = str(1000 * (_START + _APART * i + k))
+                body = {"text": {"body": text(said, u, p)}}
+                item = {"chatId": "5", "authorId": name, "dateSent": sent, "standardMessage": body}
+                yield {"chatItem": item}
+
+    return _lines(folder / "main.jsonl", map(json.dumps, frames()))
+
+
 def whatsapp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, a day between pairs, some messages of two lines."""
 
@@ -247,7 +371,8 @@ WRITERS: dict[str, Write] = {
     maker.__name__: maker
     for maker in (
         *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
-        *(med_dialogue, openai, openai_export, telegram, whatsapp),
+        *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca),
+        *(telegram, whatsapp, discord, messenger, slack, signal),
     )
 }
 

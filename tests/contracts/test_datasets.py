@@ -380,6 +380,30 @@ class TestChatGPTExport(DatasetContract):
     name, files, authored_by = "openai", "openai_export", "assistant"
 
 
+class TestShareGPT(DatasetContract):
+    """A list of conversations by who they are from."""
+
+    name, files, authored_by = "openai", "sharegpt", "assistant"
+
+
+class TestClaude(DatasetContract):
+    """A list of conversations, of several accounts."""
+
+    name, files, authored_by = "claude", "claude", "assistant"
+
+
+class TestInstructions(DatasetContract):
+    """Lines of prompts and completions."""
+
+    name, files, authored_by = "instructions", "instructions", "assistant"
+
+
+class TestAlpaca(DatasetContract):
+    """A list of instructions and outputs."""
+
+    name, files, authored_by = "instructions", "alpaca", "assistant"
+
+
 class TestTelegram(DatasetContract):
     """A chat as JSON."""
 
@@ -390,3 +414,27 @@ class TestWhatsApp(DatasetContract):
     """A chat as text."""
 
     name, files = "whatsapp", "whatsapp"
+
+
+class TestDiscord(DatasetContract):
+    """A channel as JSON."""
+
+    name, files = "discord", "discord"
+
+
+class TestMessenger(DatasetContract):
+    """A chat as JSON, newest first."""
+
+    name, files = "messenger", "messenger"
+
+
+class TestSlack(DatasetContract):
+    """A day of a channel."""
+
+    name, files = "slack", "slack"
+
+
+class TestSignal(DatasetContract):
+    """Frames of a backup."""
+
+    name, files = "signal", "signal"

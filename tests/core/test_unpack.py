@@ -2,14 +2,16 @@
 
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from lorecall.core.unpack import opened
+from lorecall.core.unpack import documents, opened
 from lorecall.errors import DataError
 
+CHATS, JSON = ["a/_chat.txt", "b/_chat.txt"], ["a.json", "c.json"]
 TEXT = "caf\u00e9\n\u5c0f\u660e\U0001f600\n" * 3
 
 
@@ -24,7 +26,7 @@ def packed(**members: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
-            archive.writestr(name.replace("__", "."), text)
+            archive.writestr(re.sub(r"(?<=\w)__(?=\w)", ".", name), text)
     return file.getvalue()
 
 
@@ -72,6 +74,45 @@ def test_other_archives_are_to_be_unpacked(tmp_path: Path, content: bytes, got: 
     with pytest.raises(DataError, match="Unpack it") as error:
         read(write(tmp_path, content))
     assert got in error.value.got
+
+
+@pytest.mark.parametrize(
+    ("members", "inside"),
+    [
+        ({"b__json": "2", "a__txt": "1", "photo__jpg": "x"}, ["a.txt", "b.json"]),
+        (
+            {"b/_chat__txt": "2", "a/_chat__txt": "1", "c__json": "3"},
+            ["a/_chat.txt", "b/_chat.txt"],
+        ),
+        ({"a__json": "1", "/etc/b__json": "x", "__MACOSX/a__json": "x", "c__json": "2"}, JSON),
+    ],
+)
+def test_files_of_an_archive_have_paths(
+    tmp_path: Path, members: dict[str, str], inside: list[str]
+) -> None:
+    """Through the archive; nothing leads out of it."""
+    path = write(tmp_path, packed(**members))
+    found = documents(path)
+    assert found == [path / name for name in inside]
+    assert [read(each) for each in found] == ["1", "2"]
+
+
+def test_one_file_is_itself(tmp_path: Path) -> None:
+    """So is the archive of one, and what is none."""
+    for content in (b"text", b"", packed(_chat__txt=TEXT, notes__txt="y"), b"PK\x03\x04 broken"):
+        path = write(tmp_path, content)
+        assert documents(path) == [path]
+    assert documents(tmp_path / "none") == [tmp_path / "none"]
+
+
+def test_no_such_file_in_an_archive(tmp_path: Path) -> None:
+    """It is said that there is none; below what is no archive there is nothing either."""
+    path = write(tmp_path, packed(a__txt="x", b__txt="y"))
+    with pytest.raises(DataError, match="no such file in the archive"):
+        read(path / "c.txt")
+    path.write_bytes(b"text")
+    with pytest.raises(DataError, match="no archive"):
+        read(path / "c.txt")
 
 
 @pytest.mark.parametrize("damage", ["utf-16", "zip"])

@@ -24,12 +24,6 @@ LEEKS = ("what can I cook with leeks", "a leek and potato soup is easy")
 LONG = ("how long does it take", "about forty minutes in all")
 OUT = ("shall we go out tonight", "yes but only after eight")
 PLACE = ("the usual place then", "see you there my friend")
-ELSEWHERE = {
-    "wa90-zh": "words of scripts without blanks",
-    "tg18-chinese": "words of scripts without blanks",
-    "om06-conversations-role": "a format of its own",
-}
-
 Expected = Callable[[History], object]
 
 
@@ -127,7 +121,7 @@ HOLDS: dict[str, Expected] = {
         pairs(LEEKS, LONG),
     ),
     **dict.fromkeys(("gp13-null-content", "om03-weight0", "om14-first-line-broken"), pairs(LONG)),
-    "om06-conversations-role": pairs(LEEKS, LONG),
+    **dict.fromkeys(("om05-sharegpt", "om06-conversations-role"), pairs(LEEKS, LONG)),
     "gp14-order-null-time": pairs(LEEKS, LONG),
     "gp17-two-accounts": both(pairs(LEEKS, LONG), apart),
     **dict.fromkeys(("gp18-reexport", "om18-assistants-api", "jl04-array"), pairs(LEEKS)),
@@ -156,7 +150,6 @@ REFUSED = {
     "ot03-slack": "fields text, ts, type, user",
     "ot06-zip": "Unpack it",
     "ot07-zip-openai": "Unpack it",
-    "om05-sharegpt": "fields conversations, system",
     "om08-listoflists": "fields content, role",
     "om09-alpaca": "fields history, input, instruction, output",
     "om10-prompt-completion": "fields completion, prompt",
@@ -176,13 +169,6 @@ def cases() -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def marked(row: dict[str, str]) -> object:
-    """Return a case, expected to fail where another part of the work will mend it."""
-    reason = ELSEWHERE.get(row["id"])
-    marks = [pytest.mark.xfail(reason=reason, strict=False)] if reason else []
-    return pytest.param(row, id=row["id"], marks=marks)
-
-
 def test_the_cases_are_there() -> None:
     """Each with something that is expected of it."""
     if not cases():
@@ -190,7 +176,7 @@ def test_the_cases_are_there() -> None:
     assert {row["id"] for row in cases()} == {*HOLDS, *TEXTLESS, *REFUSED}
 
 
-@pytest.mark.parametrize("row", [marked(row) for row in cases()])
+@pytest.mark.parametrize("row", cases(), ids=lambda row: row["id"])
 def test_a_case(row: dict[str, str]) -> None:
     """As the index expects, and a check of it ends without a traceback."""
     name, user = row["id"], row["user"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,30 @@ class TestFiles:
             file.write_text(f"post###answer {i}###before", encoding="utf-8")
         (user,) = list_users("reddit", path=[files[0], str(files[1])])
         assert user.n_samples == 2
+
+    def test_an_archive_of_several(self, tmp_path: Path) -> None:
+        """Those of the format are read, whatever else is there; what they share counts once."""
+        path = tmp_path / "all.zip"
+
+        def write(**conversations: list[str]) -> None:
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("settings.json", "{}")
+                for name, said in conversations.items():
+                    sides = zip(("user", "assistant") * 2, said, strict=False)
+                    messages = [{"role": role, "content": text} for role, text in sides]
+                    archive.writestr(f"{name}.json", json.dumps([{"messages": messages}]))
+
+        write(a=["which sea is it?", "the red one"], b=["and which hill?", "the warm one"])
+        both = load_history(path)
+        assert [s.response for s in both.samples] == ["the red one", "the warm one"]
+        assert (both.dataset, both.files) == ("openai", (str(path.resolve()),))
+        once = ["what is it that the fox and the dog had in the end?", "tea"]
+        write(may=once, june=[*once, "and then?", "bread"])
+        again = load_history("openai", path=path)
+        assert sorted(s.response for s in again.samples) == ["bread", "tea"]
+        write()
+        with pytest.raises(DataError, match="the file must be of a known format"):
+            load_history(path)
 
     def test_a_file_takes_no_further_ones(self, jsonl: Path) -> None:
         """A path belongs to a name."""

@@ -21,6 +21,12 @@ def lines(folder: Path, *rows: object) -> Path:
     return folder / "log.jsonl"
 
 
+def written(folder: Path, value: object) -> Path:
+    """Write one value over many lines."""
+    (folder / "log.jsonl").write_text(json.dumps(value, indent=1))
+    return folder / "log.jsonl"
+
+
 TALK = [message("user", "one"), message("assistant", "two"), message("user", "three")]
 
 
@@ -87,6 +93,25 @@ class TestMessages:
             Turn(by_author=True, text="it is 42"),
         )
         assert history.dropped == {"message of another role": 2, "message without text": 1}
+
+    @pytest.mark.parametrize(
+        ("role", "content", "names"),
+        [
+            *(("from", "value", ("human", "gpt")), ("from", "value", ("user", "chatgpt"))),
+            ("role", "content", ("user", "assistant")),
+        ],
+    )
+    def test_sharegpt(
+        self, tmp_path: Path, role: str, content: str, names: tuple[str, str]
+    ) -> None:
+        """Conversations, whatever role and content are called; what tools say is no text."""
+        sides = (*zip(names, ("one", "two"), strict=True), ("function_call", "f()"))
+        said = [{role: name, content: text} for name, text in sides]
+        path = lines(tmp_path, {"conversations": said, "system": "be brief", "tools": "[]"})
+        history = load_history(path)
+        assert [(s.query, s.response) for s in history.samples] == [("one", "two")]
+        assert history.dropped == {"message of another role": 1}
+        assert load_history(written(tmp_path, [{"conversations": said}])) == history
 
     @pytest.mark.parametrize(
         "hidden",

@@ -29,20 +29,24 @@ _N_SNIFFED, _N_ALIKE = 64, 8
 def opened(path: Path) -> Generator[BinaryIO]:
     """Open a plain, gzip or ZIP file (its first bytes decide, not its name) behind its BOM.
 
-    What is in UTF-16 or UTF-32 comes out in UTF-8. Of a ZIP it is the one file of messages in it.
+    What is in UTF-16 or UTF-32 comes out in UTF-8. Of a ZIP it is the one file of messages in it,
+    or the one that the path leads to.
 
     Raises:
         DataError: It cannot be opened; or, while it is read, it turns out to be damaged.
     """
+    outer = next((each for each in path.parents if each.is_file()), path)
     try:
-        file = path.open("rb")
+        file = outer.open("rb")
     except (OSError, ValueError) as reason:  # the latter for a NUL in the path
         raise unreadable(path, got=f"{type(reason).__name__}: {reason}") from reason
     try:
         with file, ExitStack() as stack:
             start = file.peek(len(_ZIP))
             if start.startswith(_ZIP):
-                stream = stack.enter_context(_member(path, file))
+                stream = stack.enter_context(_member(path, file, path.relative_to(outer)))
+            elif outer != path:
+                raise unreadable(path, got=f"{outer.name}, which is no archive")
             elif start.startswith(_GZIP):
                 stream = _buffered(gzip.GzipFile(fileobj=file))
             else:
@@ -64,19 +68,45 @@ def unreadable(
     )
 
 
-def _member(path: Path, file: BinaryIO) -> BufferedReader:
-    """Open the file of messages in an archive: the one that an export is known by, or the only."""
+def documents(path: Path) -> list[Path]:
+    """Return the files of text or JSON in a ZIP that has several, as paths into it; else the path.
+
+    Where some are called as exports call their messages, those are meant.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_ZIP)) != _ZIP:
+                return [path]
+            with zipfile.ZipFile(file) as archive:
+                names = _named(archive)
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return [path]  # whoever opens it is told why it cannot be read
+    return [path / name for name in sorted(names)] if len(names) > 1 else [path]
+
+
+def _named(archive: zipfile.ZipFile) -> list[str]:
+    """Return the files of an archive that may hold messages."""
+    names = [
+        name
+        for name in archive.namelist()
+        if name.lower().endswith(_SUFFIXES) and not name.startswith(("/", "__MACOSX/"))
+    ]
+    return [name for name in names if Path(name).name.lower() in _MAIN] or names
+
+
+def _member(path: Path, file: BinaryIO, name: Path) -> BufferedReader:
+    """Open a file in an archive: the one of this name, or the only one of messages or of text."""
     try:
         archive = zipfile.ZipFile(file)
-        names = [name for name in archive.namelist() if name.lower().endswith(_SUFFIXES)]
-        known = [name for name in names if Path(name).name.lower() in _MAIN]
-        of_text = [name for name in names if name.lower().endswith(".txt")]
-        for found in (known, names, of_text):
+        names = [name.as_posix()] if name.parts else _named(archive)
+        for found in (names, [each for each in names if each.lower().endswith(".txt")]):
             if len(found) == 1:
                 return _buffered(archive.open(found[0]))
         got = f"a ZIP archive with {len(names)} files of text or JSON in it"
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as reason:
         got = f"a ZIP archive that cannot be read: {reason}"  # it is damaged, or has a password
+    except KeyError:
+        got = "no such file in the archive"
     raise unreadable(
         path,
         got=got,

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from lorecall.core.unpack import documents
 from lorecall.data import formats, loading
-from lorecall.data.head import head_of, looks_like
+from lorecall.data.head import Head, head_of, looks_like
 from lorecall.data.loader import Dataset, Loader
 from lorecall.data.loading import Summary
 from lorecall.data.users import UserSummary
@@ -181,8 +182,8 @@ def recognised(path: Path) -> Loader:
     Raises:
         DataError: It cannot be read, or is of no known format, or may be of several.
     """
-    head = head_of(path)
-    found = [each for each in LOADERS.values() if each.recognises and each.recognises(head)]
+    fitting = (_fitting(head_of(each)) for each in documents(path))
+    found = next(filter(None, fitting), [])  # of an archive the first of a known format tells
     if len(found) == 1:
         (loader,) = found
         own = loader.name == "jsonl"  # each such file is a dataset of its own, called by its name
@@ -194,7 +195,7 @@ def recognised(path: Path) -> Loader:
             "Name the format: learn --data NAME --history FILE.",
         )
     else:
-        got, next_step = looks_like(head)
+        got, next_step = looks_like(head_of(path))
     told = ", ".join(name for name, each in LOADERS.items() if each.recognises)
     raise DataError(
         "the file must be of a known format",
@@ -202,6 +203,11 @@ def recognised(path: Path) -> Loader:
         got=got,
         next_step=next_step,
     )
+
+
+def _fitting(head: Head) -> list[Loader]:
+    """Return the loaders that take a file for one of theirs."""
+    return [each for each in LOADERS.values() if each.recognises and each.recognises(head)]
 
 
 def opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:

@@ -8,6 +8,7 @@ answers it answers something that is not known.
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from lorecall.data.events import NOBODY, TEXTLESS, Dialogue, Dropped, Spoken
@@ -71,8 +72,19 @@ def text_of(
     return text if text.strip() else Dropped(TEXTLESS, place, broken=False)
 
 
+def with_text(message: Message, text: str | Dropped) -> Iterator[Message | Dropped]:
+    """Return a message with its text; one without, after its drop, parts what is around it."""
+    if isinstance(text, Dropped):
+        yield text
+    yield message._replace(text=text if isinstance(text, str) else "")
+
+
 def dialogues(
-    messages: Iterable[Message | Dropped], *, gap_s: float = GAP_S, between: str = " "
+    messages: Iterable[Message | Dropped],
+    *,
+    gap_s: float = GAP_S,
+    between: str = " ",
+    newest_first: bool = False,
 ) -> Iterator[Dialogue | Dropped]:
     """Cut messages, chat by chat in time order, into dialogues as they come; drops pass through.
 
@@ -80,30 +92,33 @@ def dialogues(
         messages: The messages.
         gap_s: The longest silence within a dialogue, in seconds.
         between: What joins messages in a row by one sender, which are one turn.
+        newest_first: Whether each chat is from its end to its beginning.
     """
     chat: str | None = None
     threads: dict[str, list[Message]] = {}
     started: dict[str, float] = {}
+    made = partial(_reversed if newest_first else _dialogue, started, between=between)
     for message in messages:
         if isinstance(message, Dropped):
             yield message
             continue
         if message.chat != chat:
             for ended in threads.values():
-                yield _dialogue(ended, started, between=between)
-            chat, threads, started = message.chat, {}, {}
+                yield made(ended)
+            chat, threads = message.chat, {}
+            started.clear()
         going = threads.get(message.thread)
         if going and _ends(going, message, gap_s=gap_s):
-            yield _dialogue(threads.pop(message.thread), started, between=between)
+            yield made(threads.pop(message.thread))
             going = None
         if going is not None:
             going.append(message)
             continue
         if len(threads) >= MAX_THREADS:
-            yield _dialogue(threads.pop(next(iter(threads))), started, between=between)
+            yield made(threads.pop(next(iter(threads))))
         threads[message.thread] = [message]
     for ended in threads.values():
-        yield _dialogue(ended, started, between=between)
+        yield made(ended)
 
 
 def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
@@ -113,7 +128,15 @@ def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
     return gap > gap_s or len(messages) >= MAX_MESSAGES
 
 
-def _dialogue(messages: list[Message], started: dict[str, float], *, between: str) -> Dialogue:
+def _reversed(started: dict[str, float], messages: list[Message], *, between: str) -> Dialogue:
+    """Make turns of messages whose last is the first, unless their times say otherwise."""
+    started.clear()  # what comes later was written before
+    first, last = messages[0].time, messages[-1].time
+    is_so = first is None or last is None or first >= last
+    return _dialogue(started, messages[::-1] if is_so else messages, between=between)
+
+
+def _dialogue(started: dict[str, float], messages: list[Message], *, between: str) -> Dialogue:
     """Make turns of messages; `started` holds when the last dialogue of each thread began.
 
     A chat is in the order in which it was written: where a clock was put back, a later dialogue

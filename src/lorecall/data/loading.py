@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from types import MappingProxyType
 
+from lorecall.core.unpack import documents
 from lorecall.data.events import Dropped, Event, Reply, Said
 from lorecall.data.head import head_of, looks_like
 from lorecall.data.history import LONG_ENOUGH, is_long_enough
@@ -236,7 +238,8 @@ def summarise(
 def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Iterator[Event]:
     """Return what the files hold; refuse a broken row where the format is strict."""
     strict = loader.strict if strict is None else strict
-    found = loader.read(paths) if len(paths) < 2 else _once(loader.read(paths))  # noqa: PLR2004
+    inside = [each for path in paths for each in _of_format(loader, path)]
+    found = loader.read(inside) if len(inside) < 2 else _once(loader.read(inside))  # noqa: PLR2004
     for event in found:
         if strict and isinstance(event, Dropped) and event.broken:
             raise DataError(
@@ -246,6 +249,14 @@ def events(loader: Loader, paths: Paths, *, strict: bool | None = None) -> Itera
                 next_step="Correct it; `lorecall data check` lists every broken row.",
             )
         yield event
+
+
+def _of_format(loader: Loader, path: Path) -> list[Path]:
+    """Return a file, or those of the format that an archive holds."""
+    inside, is_one = documents(path), loader.recognises
+    if len(inside) == 1 or is_one is None:
+        return [path]
+    return [each for each in inside if is_one(head_of(each))] or [path]
 
 
 def _once(found: Iterable[Event]) -> Iterator[Event]:
@@ -293,7 +304,7 @@ def _seems(loader: Loader, paths: Paths) -> str:
     """Return what the first of some files looks like; nothing where there is none."""
     if not (paths and paths[0].is_file()):
         return ""
-    head = head_of(paths[0])
+    head = head_of(_of_format(loader, paths[0])[0])
     if loader.recognises and loader.recognises(head):
         return f"a file of {loader.name} where nobody answers anyone"
     return looks_like(head)[0]

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
@@ -78,12 +78,10 @@ class Chat:
             text = Dropped("message that another wrote", number, broken=False)
         elif sender:
             text = text_of(sent.text, between="", place=number, wanted=_is_own)
-        if isinstance(text, Dropped):
-            yield text
         thread, answers = self._place(sent)
-        said = text if isinstance(text, str) else ""
         name = "" if sent.id is None else str(sent.id)
-        yield Message(self.name, name, sender, said, self._time(sent), thread, answers)
+        message = Message(self.name, name, sender, "", self._time(sent), thread, answers)
+        yield from with_text(message, text)
 
     def _place(self, sent: Sent) -> tuple[str, str | None]:
         """Return the thread of a message, and the id of the message it answers, if it is known.

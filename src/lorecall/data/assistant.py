@@ -1,0 +1,185 @@
+"""Messages of a person and an assistant, by their roles: what the formats of such logs share.
+
+The person is who has the role of a user, the responses are the assistant's; other roles (system,
+tool) are dropped. Messages in a row of one role are one turn, joined by newlines, as when the
+memory is asked. What was not said to the other side is no text: calls of tools and notes for the
+memory, hidden context, reasoning, marks of sources, and messages of weight 0.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import AliasChoices, Field
+
+from lorecall.data.chatlog import Message, dialogues, text_of
+from lorecall.data.events import TEXTLESS, Dropped, Event, with_assistant
+from lorecall.data.head import N_LINES
+from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.rows import Parsed, Record, Text, checked, parsed_lines
+from lorecall.data.samples import seconds
+from lorecall.data.values import values
+
+USER, ASSISTANT = "user", "assistant"
+
+_LINES = "\n"
+_ROLES = {
+    **dict.fromkeys(("user", "human", "prompter"), USER),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), ASSISTANT),
+}
+_NAMES_OF_ROLE = ("role", "from", "sender")
+_TEXT_TYPES = (None, "text", "input_text", "output_text", "multimodal_text", "audio_transcription")
+_HIDDEN = ("is_visually_hidden_from_conversation", "is_user_system_message")
+_REASONING = re.compile(
+    r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)|\A.*?</(?:think|thinking|reasoning)>",
+    re.DOTALL | re.IGNORECASE,
+)
+_SOURCES = re.compile(
+    "\ue200[^\ue200\ue201]*\ue201|\u3010\\d+[^\u3010\u3011]*\u2020[^\u3010\u3011]*\u3011"
+)
+
+
+class Sent(Record):
+    """A message of a conversation; ChatGPT puts the role into `author`."""
+
+    role: Text | None = Field(validation_alias=AliasChoices(*_NAMES_OF_ROLE), default=None)
+    author: dict[str, Any] = Field(default_factory=dict)
+    content: Any = Field(validation_alias=AliasChoices("content", "value"), default=None)
+    text: Any = None  # of what has no content
+    create_time: Any = Field(
+        validation_alias=AliasChoices("create_time", "created_at", "timestamp"), default=None
+    )
+    weight: Any = None
+    recipient: Any = None
+    metadata: Any = None
+
+    def is_said(self) -> bool:
+        """Whether it was said to the other side, and is not marked as nothing to learn from."""
+        metadata = cast("dict[str, object]", self.metadata if _is_object(self.metadata) else {})
+        is_hidden = any(metadata.get(name) is True for name in _HIDDEN)
+        return not is_hidden and self.weight != 0 and self.recipient in (None, "all")
+
+
+def rows(path: Path, *, what: str, next_step: str) -> Iterator[Parsed | Dropped]:
+    """Return the objects of a JSON list, those of one line each, or the one of the file.
+
+    Raises:
+        DataError: The file cannot be read, or there are none.
+    """
+    root, number = first_byte(path), 0
+    found = _rows(path, root) if root in (b"[", b"{") else iter(())
+    for number, row in enumerate(found, start=1):  # noqa: B007 - used below
+        yield row
+    if number == 0:
+        got = "none" if root in (b"[", b"{") else "no list and no object"
+        expected = f"{what}, one a line or in a JSON list,"
+        raise unreadable(path, got=got, expected=expected, next_step=next_step)
+
+
+def _rows(path: Path, root: bytes) -> Iterator[Parsed | Dropped]:
+    if root == b"{" and any(map(_is_whole, islice(parsed_lines(path), N_LINES))):
+        yield from parsed_lines(path)
+        return
+    depth = 1 if root == b"[" else 0
+    whole_ones = values(path, wanted=lambda place: len(place) == depth)
+    for number, (_, value) in enumerate(whole_ones, start=1):
+        yield Parsed(number, value)
+
+
+def _is_whole(line: Parsed | Dropped) -> bool:
+    """Whether a line holds a whole conversation; a line of a larger object is none."""
+    return (
+        isinstance(line, Parsed)
+        and _is_object(line.value)
+        and not any(name in cast("Any", line.value) for name in _NAMES_OF_ROLE)
+    )
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def answers(
+    sent: Iterable[object], *, user: object, place: int, started: float | None = None
+) -> Iterator[Event]:
+    """Return what the assistant answered in one conversation, and what got no answer.
+
+    Args:
+        sent: Its messages, oldest first, as they were read.
+        user: Who the person is, where the file says so.
+        place: Where it is in the file.
+        started: When it began, in Unix seconds: the time of messages that have none.
+    """
+    name = USER if user is None else str(user)
+    messages = (message for value in sent for message in _message(value, started, place))
+    for dialogue in dialogues(messages, gap_s=math.inf, between=_LINES):
+        if isinstance(dialogue, Dropped):
+            yield dialogue
+        else:
+            yield from with_assistant(dialogue, user=name, assistant=ASSISTANT, place=place)
+
+
+def _message(value: object, started: float | None, place: int) -> Iterator[Message | Dropped]:
+    """Return a message, or why there is none; one without text after its drop, to part others."""
+    sent = checked(Sent, value, what="message", place=place)
+    if isinstance(sent, Dropped):
+        yield sent
+        return
+    role = _ROLES.get(str(sent.role or sent.author.get("role")).lower())
+    if role is None:
+        yield Dropped("message of another role", place, broken=False)
+        return
+    text = (
+        _said(sent, place) if sent.is_said() else Dropped("message to nobody", place, broken=False)
+    )
+    if isinstance(text, Dropped):
+        yield text
+    if isinstance(text, str) or not text.broken:
+        time = seconds(sent.create_time)
+        said = text if isinstance(text, str) else ""
+        yield Message("", "", role, said, started if time is None else time)
+
+
+def _said(sent: Sent, place: int) -> str | Dropped:
+    """Return the text of a message without reasoning and marks of sources."""
+    text = text_of(sent.content or sent.text, between=_LINES, place=place, wanted=_is_text)
+    if isinstance(text, str):
+        text = _REASONING.sub("", text) if "<" in text else text
+        text = (text if text.isascii() else _SOURCES.sub("", text)).strip()
+    return text or Dropped(TEXTLESS, place, broken=False)
+
+
+def _is_text(part: Mapping[str, object]) -> bool:
+    """Whether a part of a content is text that was said."""
+    return part.get("type") in _TEXT_TYPES and part.get("content_type") in _TEXT_TYPES
+
+
+class _Node(Record):
+    """A message and the name of the one before it."""
+
+    parent: Text | None = None
+    message: Any = None
+
+
+def branch(tree: Mapping[str, object], last: str | None) -> list[object]:
+    """Return the messages from the root to the one named last, or the last there is; oldest first.
+
+    A broken node ends the way to the root; it stands among them, to be counted.
+
+    Args:
+        tree: By name: `{"parent": name, "message": object}`.
+        last: The name of the last message.
+    """
+    nodes = {name: checked(_Node, value, what="node", place=0) for name, value in tree.items()}
+    name = last if last in nodes else next(reversed(nodes), None)
+    found: list[object] = []
+    while node := nodes.pop(name or "", None):
+        if isinstance(node, Dropped):
+            found.append(node)
+            break
+        found += [] if node.message is None else [node.message]
+        name = node.parent
+    return found[::-1]

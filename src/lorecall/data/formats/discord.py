@@ -1,0 +1,121 @@
+"""A Discord channel as DiscordChatExporter writes it in JSON.
+
+`{"guild", "channel": {"id"}, "messages": [{"id", "type", "timestamp", "content", "author": {"id",
+"name", "isBot"}, "reference": {"messageId"}}]}`. Every author is a user, named `name (id)`.
+Messages without text (files, stickers), what others wrote (bots, forwards, quotes) and service
+messages are dropped. A message that says which one it answers answers that one.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.events import Dropped, Event, located, of_people
+from lorecall.data.head import Head
+from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
+from lorecall.data.rows import Name, Record, Text, checked
+from lorecall.data.samples import CHAT, seconds
+from lorecall.data.values import values
+
+_refused = partial(
+    unreadable,
+    expected="a Discord channel as JSON: an object with messages",
+    next_step="Export the channel with DiscordChatExporter in the format JSON.",
+)
+_WRITTEN = ("Default", "Reply")
+_CHANNEL = ("channel", "id")
+_QUOTE = re.compile(r"^>>> [\s\S]*|^> .*\n?", re.MULTILINE)
+
+
+class _Author(Record):
+    """Who wrote a message."""
+
+    id: Name
+    name: Text
+    is_bot: bool = Field(alias="isBot", default=False)
+
+
+class _Reference(Record):
+    """Which message is answered, or forwarded."""
+
+    message: Text | None = Field(alias="messageId", default=None)
+    type: Any = None
+
+
+class Sent(Record):
+    """One message of the export."""
+
+    id: Name
+    type: Text
+    author: _Author
+    content: Text = ""
+    timestamp: Any = None
+    reference: _Reference | None = None
+    forwarded: Any = Field(alias="forwardedMessage", default=None)
+
+    def is_of_another(self) -> bool:
+        """Whether a bot or somebody elsewhere wrote it."""
+        is_forward = self.reference is not None and self.reference.type == "Forward"
+        return self.author.is_bot or is_forward or self.forwarded is not None
+
+
+def read(paths: Paths) -> Iterator[Event]:
+    """Return every author's replies and openers."""
+    for path in paths:
+        yield from of_people(dialogues(located(_messages(path), path)))
+
+
+def recognises(head: Head) -> bool:
+    """Whether there is a channel of a guild, with messages."""
+    of_author = head.has(r"messages\.\[\]\.author\.(discriminator|isBot)")
+    return of_author or {"guild", "channel", "messages"} <= head.fields()
+
+
+LOADER = Loader(
+    dataset=Dataset(
+        name="discord", title="Discord: DiscordChatExporter's JSON", licence=YOURS, origin=EXPORT
+    ),
+    record="a message with id, type, author and content",
+    rules=CHAT,
+    read=read,
+    recognises=recognises,
+)
+
+
+def _messages(path: Path) -> Iterator[Message | Dropped]:
+    if first_byte(path) != b"{":
+        raise _refused(path, got="no object")
+    chat, number = path.name, 0
+    for place, value in values(path, wanted=lambda at: at in (_CHANNEL, ("messages", None))):
+        if place == _CHANNEL:
+            chat = f"channel {str(value)[:40]}"
+        else:
+            number += 1
+            yield from _message(chat, value, number)
+    if number == 0:
+        raise _refused(path, got="no messages")
+
+
+def _message(chat: str, value: object, number: int) -> Iterator[Message | Dropped]:
+    """Return a message, or why there is none; one without text after its drop."""
+    sent = checked(Sent, value, what="message", place=number)
+    if isinstance(sent, Dropped):
+        yield from with_text(Message(chat, "", "", ""), sent)
+        return
+    if sent.type not in _WRITTEN:
+        yield Dropped("service message", number, broken=False)
+        return
+    if sent.is_of_another():
+        text: str | Dropped = Dropped("message that another wrote", number, broken=False)
+    else:
+        text = text_of(_QUOTE.sub("", sent.content), between="", place=number)
+    sender = tidy(f"{sent.author.name} ({sent.author.id})").strip()
+    answers = sent.reference and sent.reference.message
+    time = seconds(sent.timestamp)
+    yield from with_text(Message(chat, sent.id, sender, "", time, "", answers), text)

@@ -1,0 +1,105 @@
+"""Messenger and Instagram: `message_1.json` of one's information, or the ZIP with all chats.
+
+`{"participants", "messages": [{"sender_name", "timestamp_ms", "content"}]}`, newest first; texts
+are UTF-8 that was written as Latin-1. The export of encrypted chats has `senderName`, `timestamp`
+and `text`. Every sender is a user. Dropped are reactions, and messages without text: pictures,
+links, calls, what was taken back, and what the application says of them, which begins with the
+sender's name.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field
+
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
+from lorecall.data.head import Head
+from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
+from lorecall.data.rows import Name, Record, Text, checked
+from lorecall.data.samples import CHAT, seconds
+from lorecall.data.values import values
+
+_refused = partial(
+    unreadable,
+    expected="a chat of Messenger or Instagram as JSON: an object with messages",
+    next_step="Download your information in the format JSON, and give the ZIP or a message_1.json.",
+)
+_SENDERS = ("sender_name", "senderName")
+_REACTION = re.compile(r"Reacted .{1,20} to your message\s*|Liked a message")
+_OWN_EVENT = re.compile(
+    r"You (sent (an? (attachment|photo|video|voice message|GIF|sticker|link|post|reel|"
+    r"(live )?location)|\d+ (photos|videos))|called .+|missed an? .*call.*|unsent a message)\."
+)
+
+
+class Sent(Record):
+    """One message of the export."""
+
+    sender: Name = Field(validation_alias=AliasChoices(*_SENDERS))
+    content: Text | None = Field(validation_alias=AliasChoices("content", "text"), default=None)
+    time: Any = Field(validation_alias=AliasChoices("timestamp_ms", "timestamp"), default=None)
+    is_unsent: Any = Field(validation_alias=AliasChoices("is_unsent", "isUnsent"), default=None)
+    call_duration: Any = None
+
+
+def read(paths: Paths) -> Iterator[Event]:
+    """Return every sender's replies and openers."""
+    for path in paths:
+        yield from of_people(dialogues(located(_messages(path), path), newest_first=True))
+
+
+def recognises(head: Head) -> bool:
+    """Whether there are messages with names of senders as these applications write them."""
+    return head.has(rf"messages\.\[\]\.({'|'.join(_SENDERS)})")
+
+
+LOADER = Loader(
+    dataset=Dataset(
+        name="messenger", title="Messenger, Instagram: message_1.json", licence=YOURS, origin=EXPORT
+    ),
+    record="a message with a sender's name, a time and content",
+    rules=CHAT,
+    read=read,
+    recognises=recognises,
+)
+
+
+def _messages(path: Path) -> Iterator[Message | Dropped]:
+    if first_byte(path) != b"{":
+        raise _refused(path, got="no object")
+    number = 0
+    found = values(path, wanted=lambda place: place == ("messages", None))
+    for number, (_, value) in enumerate(found, start=1):
+        yield from _message(str(path), value, number)
+    if number == 0:
+        raise _refused(path, got="no messages")
+
+
+def _message(chat: str, value: object, number: int) -> Iterator[Message | Dropped]:
+    """Return a message, or why there is none; one without text after its drop."""
+    sent = checked(Sent, value, what="message", place=number)
+    if isinstance(sent, Dropped):
+        yield from with_text(Message(chat, "", "", ""), sent)
+        return
+    sender, said = tidy(_decoded(sent.sender)).strip(), _decoded(sent.content or "")
+    if _REACTION.fullmatch(said):
+        yield Dropped("service message", number, broken=False)
+        return
+    is_event = (said.startswith(f"{sender} ") and said.endswith(".")) or _OWN_EVENT.fullmatch(said)
+    text: str | Dropped = Dropped(TEXTLESS, number, broken=False)
+    if not (is_event or sent.is_unsent or sent.call_duration is not None):
+        text = text_of(said, between="", place=number)
+    yield from with_text(Message(chat, "", sender, "", seconds(sent.time)), text)
+
+
+def _decoded(text: str) -> str:
+    """Return a text as it was before its bytes of UTF-8 were taken for Latin-1."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text

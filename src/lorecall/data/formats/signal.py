@@ -1,0 +1,164 @@
+"""Signal: the messages of a backup, decrypted, as JSON: a frame a line.
+
+    {"recipient": {"id": "2", "contact": {"profileGivenName": "Ann"}}}
+    {"chatItem": {"chatId": "5", "authorId": "2", "dateSent": "1718910000000",
+                  "standardMessage": {"text": {"body": "hi"}, "quote": {"targetSentTimestamp"}}}}
+
+Frames of recipients come before those of messages, which are of all chats by turns. Every author is
+a user, named `name (id)`. Messages without text (pictures, stickers, calls, deleted ones) and lines
+of the application are dropped; of an edited message the last form counts. A message that quotes
+another answers that one.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
+from lorecall.data.head import Head
+from lorecall.data.lines import unreadable
+from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
+from lorecall.data.rows import Name, Parsed, Record, Text, checked, parsed_lines
+from lorecall.data.samples import CHAT, seconds
+
+# 64 bits: some write them as a number, others as its digits
+_Id = Annotated[Name, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+
+
+class _Called(Record):
+    """What someone is called: by the owner's phone, or by themselves."""
+
+    system_given: Text = Field(alias="systemGivenName", default="")
+    system_family: Text = Field(alias="systemFamilyName", default="")
+    given: Text = Field(alias="profileGivenName", default="")
+    family: Text = Field(alias="profileFamilyName", default="")
+
+    def name(self) -> str:
+        """Return it, empty where nothing is known."""
+        system = f"{self.system_given} {self.system_family}".strip()
+        return system or f"{self.given} {self.family}".strip()
+
+
+class _Account(Record):
+    """Who owns the backup."""
+
+    given: Text = Field(alias="givenName", default="")
+    family: Text = Field(alias="familyName", default="")
+
+
+class _Recipient(Record):
+    """Someone, or a group; the owner is `self`."""
+
+    id: _Id
+    contact: _Called | None = None
+    owner: Any = Field(alias="self", default=None)
+
+
+class _Text(Record):
+    body: Text = ""
+
+
+class _Quote(Record):
+    target: _Id | None = Field(alias="targetSentTimestamp", default=None)
+
+
+class _Standard(Record):
+    text: _Text | None = None
+    quote: _Quote | None = None
+
+
+class _Item(Record):
+    """One message, or what happened in a chat."""
+
+    chat: _Id = Field(alias="chatId")
+    author: _Id = Field(alias="authorId")
+    sent: _Id = Field(alias="dateSent")
+    standard: _Standard | None = Field(alias="standardMessage", default=None)
+    update: Any = Field(alias="updateMessage", default=None)
+
+
+class Frame(Record):
+    """One line, of which the kinds that are read."""
+
+    account: _Account | None = None
+    recipient: _Recipient | None = None
+    item: _Item | None = Field(alias="chatItem", default=None)
+
+
+def read(paths: Paths) -> Iterator[Event]:
+    """Return every author's replies and openers."""
+    for path in paths:
+        yield from of_people(dialogues(located(_messages(path), path)))
+
+
+def recognises(head: Head) -> bool:
+    """Whether lines hold frames of a backup."""
+    return head.has(r"recipient\.(contact|self|group)|chatItem\.chatId")
+
+
+LOADER = Loader(
+    dataset=Dataset(
+        name="signal", title="Signal: a decrypted backup as JSON", licence=YOURS, origin=EXPORT
+    ),
+    record="a frame of a backup",
+    rules=CHAT,
+    read=read,
+    recognises=recognises,
+)
+
+
+def _messages(path: Path) -> Iterator[Message | Dropped]:
+    names: dict[str, str] = {}
+    owner, number = "me", 0
+    for number, line in enumerate(parsed_lines(path), start=1):
+        frame = _frame(line)
+        if isinstance(frame, Dropped):
+            yield frame
+            continue
+        if frame.account is not None:
+            owner = f"{frame.account.given} {frame.account.family}".strip() or owner
+        if (known := frame.recipient) is not None:
+            name = known.contact.name() if known.contact else ""
+            names[known.id] = owner if known.owner is not None else name
+        if frame.item is not None:
+            yield from _message(frame.item, number, names)
+    if number == 0:
+        raise unreadable(
+            path,
+            got="none",
+            expected="frames of a decrypted backup of Signal, one a line,",
+            next_step="Export the chats in Signal's settings, or decrypt a backup to JSON.",
+        )
+
+
+def _frame(line: Parsed | Dropped) -> Frame | Dropped:
+    if isinstance(line, Dropped):
+        return line
+    return checked(Frame, line.value, what="frame", place=line.number)
+
+
+def _message(item: _Item, number: int, names: Mapping[str, str]) -> Iterator[Message | Dropped]:
+    """Return a message, or why there is none; one without text after its drop."""
+    if item.update is not None:
+        yield Dropped("service message", number, broken=False)
+        return
+    name = names.get(item.author)
+    sender = tidy(f"{name} ({item.author})" if name else item.author).strip()
+    text: str | Dropped = Dropped(TEXTLESS, number, broken=False)
+    answers: str | None = None
+    if (said := item.standard) is not None:
+        text = text_of(said.text.body if said.text else "", between="", place=number)
+        answers = said.quote and f"{item.chat} {said.quote.target}"
+    found = Message(
+        chat="chat",
+        id=f"{item.chat} {item.sent}",
+        sender=sender,
+        text="",
+        time=seconds(item.sent),
+        thread=item.chat,
+        answers=answers,
+    )
+    yield from with_text(found, text)
