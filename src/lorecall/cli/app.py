@@ -73,14 +73,14 @@ for name, group in _GROUPS:
 
 
 def main() -> NoReturn:
-    """Run the command line; turn every expected error into one line and exit code 2."""
+    """Run the command line; turn every expected error into one line and its exit code."""
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
         said = error.format_message().replace("Value error, ", "")
         _fail(f"the command must be as its --help says: {said}")
     except LorecallError as error:
-        _fail(str(error))
+        _fail(str(error), code=error.exit_code)
     except UnicodeError:
         _fail(
             "what is given must be text: expected UTF-8, got other bytes."
@@ -95,6 +95,6 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _fail(line: str) -> NoReturn:
+def _fail(line: str, *, code: int = 2) -> NoReturn:
     print(f"error: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
-    sys.exit(2)
+    sys.exit(code)
