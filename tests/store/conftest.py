@@ -1,49 +1,14 @@
-"""A store in a folder, and who builds in it: a function, or a process with a tiny base."""
+"""A store in a folder, and a tiny base in another."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save
 
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.store import Store
-from lorecall.store.builder import Built
-from lorecall.store.recipe import BuildRequest, Packed, canonical
 from lorecall.store.rows import Row
-
-ENOUGH = 20
-
-
-class FakeBuilder:
-    """Builds at once: weights are a function of what it is given, and it keeps what that was."""
-
-    def __init__(self) -> None:
-        self.requests: list[BuildRequest] = []
-        self.machine = "m" * 64
-
-    def __call__(self, request: BuildRequest, **_: object) -> Built:
-        """Build, unless the recipe is known or there is too little."""
-        self.requests.append(request)
-        if len(request.rows) < ENOUGH:
-            return Built(short=f"{len(request.rows)} in 1")
-        recipe = canonical({"records": request.commitments, "seed": request.settings.seed})
-        digest = hashlib.sha256(recipe.encode()).hexdigest()
-        if digest == request.known:
-            return Built(recipe=digest, machine=self.machine)
-        seen = hashlib.sha256("".join(map(repr, request.rows)).encode()).digest()
-        manifest = {"theta": {}, "stop_bias": 0.5, "stop_ids": [1], "no_repeat": 3, "factor": 1.0}
-        again = {"settings": {"seed": request.settings.seed}, "n_threads": request.n_threads}
-        packed = Packed(
-            recipe=recipe,
-            again=json.dumps(again),
-            manifest=json.dumps(manifest),
-            weights=save({"layers.0.up.down": np.frombuffer(seen * 4, dtype=np.float32)}),
-        )
-        return Built(recipe=digest, machine=self.machine, packed=packed)
+from stores import FakeBuilder, write_days
 
 
 @pytest.fixture
@@ -57,22 +22,6 @@ def store(tmp_path: Path, builder: FakeBuilder) -> Iterator[Store]:
     """Return an empty store."""
     with Store.open(tmp_path / "people", builder=builder) as opened:
         yield opened
-
-
-def write_days(path: Path, days: range, *, user: str = "ann", what: str = "tea") -> Path:
-    """Write what someone answered on some days, three to a conversation."""
-    rows = (
-        {
-            "user": user,
-            "query": f"and what was it on day {i}?",
-            "response": f"{what} and rain on day number {i}",
-            "conversation": f"week {i // 3}",
-            "time": 1000.0 * i,
-        }
-        for i in days
-    )
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Select, Table, delete, select, update
 
 from lorecall.errors import IntegrityError
 from lorecall.store import audit
@@ -101,11 +101,13 @@ def withdraw(
     return plan, Traces.of((each.row for each in gone), packed.values())
 
 
-def head_of(person: str):
+def head_of(person: str) -> Select[int | None]:
+    """Return the query for a person's head."""
     return select(person_table.c.head).where(person_table.c.uid == person)
 
 
 def set_state(connection: Connection, person: str, n: int, state: str) -> None:
+    """Set what a version is; one that is destroyed has no blob any more."""
     values = {"state": state} | ({"blob": None} if state == DESTROYED else {})
     of_version = (version.c.person == person, version.c.n == n)
     connection.execute(update(version).where(*of_version).values(**values))
