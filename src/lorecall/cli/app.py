@@ -19,10 +19,12 @@ from lorecall.cli.judge import judge_app
 from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
 from lorecall.cli.share import share_app
+from lorecall.cli.store import forget, log, remember, rollback, update, verify
 from lorecall.errors import LorecallError
 
 _ORDER = (
     *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
+    *("remember", "update", "log", "rollback", "forget", "verify"),
     *("share", "bench", "judge", "options"),
 )
 
@@ -66,7 +68,9 @@ def _lorecall(
 
 
 _GROUPS = (("data", data_app), ("share", share_app), ("bench", bench_app), ("judge", judge_app))
-for command in (learn, ask, chat, show, report, export, scorecard, options):
+_COMMANDS = (learn, ask, chat, show, report, export, scorecard, options)
+_OF_STORES = (remember, update, log, rollback, forget, verify)
+for command in (*_COMMANDS, *_OF_STORES):
     app.command()(command)
 for name, group in _GROUPS:
     app.add_typer(group, name=name)

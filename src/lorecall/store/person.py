@@ -210,6 +210,19 @@ class Person:
         manifest = Manifest.model_validate_json(packed.manifest)
         return StoredMemory(manifest=manifest, tensors=load(packed.weights))
 
+    def check(self, n: int | None = None) -> tuple[int, str]:
+        """Decrypt a version and compute its digest again; return its number and that.
+
+        Args:
+            n: Which; the head when None.
+
+        Raises:
+            MissingError: It is not there.
+            IntegrityError: It is not what was published.
+        """
+        n, packed = self._read(n)
+        return n, packed.digest
+
     def memory(self, n: int | None = None, *, base: "LanguageModel | None" = None) -> "Memory":
         """Return a version, ready to reply.
 
