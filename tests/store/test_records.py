@@ -22,6 +22,8 @@ EVERYTHING = Choice(everything=True)
 def test_the_same_file_twice_adds_nothing(store: Store, days: Path) -> None:
     """Nor do other files that overlap with it add what is there."""
     ada = store.person("ada")
+    assert ada.remember(days, dry_run=True) == Remembered(added=30, known=0)
+    assert store.people() == []
     assert ada.remember(days) == Remembered(added=30, known=0)
     assert ada.remember(days) == Remembered(added=0, known=30)
     more = write_days(days.with_name("more.jsonl"), range(25, 35))

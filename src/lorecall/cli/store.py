@@ -78,7 +78,7 @@ def remember(  # noqa: PLR0913 - one parameter an option
     as_json: Json = False,
 ) -> None:
     """Add what a file holds of someone to the store; what is there is not added again."""
-    with opened(store, keys, create=True) as site:
+    with opened(store, keys, create=not dry_run) as site:
         done = site.person(person).remember(
             source, path=history, user=user, redact=redact, dry_run=dry_run
         )

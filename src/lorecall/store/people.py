@@ -62,6 +62,12 @@ def find(site: Site, connection: Connection, name: str) -> Known:
     return found
 
 
+def is_there(site: Site, name: str) -> bool:
+    """Whether a person is in the store."""
+    with site.engine.connect() as connection:
+        return _found(site, connection, name) is not None
+
+
 def find_or_add(site: Site, name: str) -> Known:
     """Return a person, who is added if they are not there.
 

@@ -84,7 +84,7 @@ class Store:
 
         Examples:
             >>> import lorecall
-            >>> store = lorecall.Store.open("people", keys="elsewhere")
+            >>> store = lorecall.Store.open("others", keys="elsewhere")
             >>> store.people()
             []
             >>> store.close()
@@ -183,7 +183,7 @@ class Store:
 
         Examples:
             >>> import lorecall
-            >>> with lorecall.Store.open("people") as store:
+            >>> with lorecall.Store.open("logged") as store:
             ...     _ = store.person("ada").remember("history.jsonl", user="ann")
             ...     store.check_log().seq  # added, and remembered
             2
