@@ -1,7 +1,7 @@
 """The verbs of a store: remember, update, log, rollback, forget, verify."""
 
 import sys
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -365,7 +365,7 @@ def _reporting(then: str) -> Generator["Reporter"]:
         yield reporter
 
 
-def _show_what_would_go(who: "Person", chosen: dict[str, object], *, as_json: bool) -> None:
+def _show_what_would_go(who: "Person", chosen: Mapping[str, object], *, as_json: bool) -> None:
     from lorecall.store.choose import Choice  # noqa: PLC0415
 
     found = who.find(Choice(**chosen))  # pyright: ignore[reportArgumentType]
