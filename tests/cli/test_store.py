@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lorecall.cli.app import app
-from lorecall.cli.store import person_at
+from lorecall.cli.store_place import person_at
 from lorecall.errors import (
     ConfigError,
     ConflictError,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell, to_stay
-from lorecall.cli.store import At, Keys, PersonAt, opened, person_at
+from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 from lorecall.errors import ConfigError

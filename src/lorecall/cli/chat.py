@@ -20,7 +20,7 @@ from lorecall.cli.ask import (
     as_text,
 )
 from lorecall.cli.output import Device, FourBit, Json, Model, tell
-from lorecall.cli.store import At, Keys, PersonAt
+from lorecall.cli.store_place import At, Keys, PersonAt
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 

@@ -19,7 +19,8 @@ from lorecall.cli.output import (
     tell,
 )
 from lorecall.cli.output import show as _show
-from lorecall.cli.store import At, Keys, PersonAt, opened, person_at, show_version
+from lorecall.cli.store import show_version
+from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
 from lorecall.core.options import belonging, make
 from lorecall.errors import ConfigError
 from lorecall.records import Searched

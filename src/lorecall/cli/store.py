@@ -4,7 +4,6 @@ import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +22,8 @@ from lorecall.cli.output import (
     going_on,
     show,
 )
-from lorecall.errors import ConfigError, MissingError, MissingExtraError, PendingError
+from lorecall.cli.store_place import At, Keys, check_extra, opened, person_at
+from lorecall.errors import ConfigError, MissingError, PendingError
 from lorecall.settings import SETTINGS, BaseOptions, LearnSettings
 from lorecall.settings import preset as preset_of
 
@@ -32,30 +32,8 @@ if TYPE_CHECKING:
     from lorecall.store.certificate import Certificate
     from lorecall.store.person import Person
     from lorecall.store.records import Record
-    from lorecall.store.store import Store
 
 Who = Annotated[str, typer.Argument(help="Whose.", metavar="PERSON")]
-At = Annotated[
-    Path | None,
-    typer.Option(
-        "--store", envvar="LORECALL_STORE", help="The store's folder.", show_default=False
-    ),
-]
-Keys = Annotated[
-    Path | None,
-    typer.Option(
-        "--keys",
-        envvar="LORECALL_KEYS",
-        help="The folder of its keys; STORE-keys beside it otherwise.",
-        show_default=False,
-    ),
-]
-PersonAt = Annotated[
-    str | None,
-    typer.Option(
-        "--person", help="Someone in the store, or a version of theirs.", metavar="PERSON[@N]"
-    ),
-]
 _SHOWN = 60
 
 
@@ -304,46 +282,6 @@ def show_version(person: str, store: Path | None, keys: Path | None, *, as_json:
     value = {"schema": "lorecall.show/1", "person": name, "version": asdict(found)}
     lines = [f"{key:<9}{fact}" for key, fact in facts.items()]
     show(value | {"manifest": manifest.model_dump(mode="json")}, *lines, as_json=as_json)
-
-
-@contextmanager
-def opened(store: Path | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
-    """Open the store that a command names.
-
-    Raises:
-        ConfigError: None is named.
-        MissingExtraError: The extra is not installed.
-    """
-    if store is None:
-        raise ConfigError(
-            "the store must be named",
-            expected="--store FOLDER, or LORECALL_STORE",
-            got="neither",
-            next_step="For example: --store people",
-        )
-    check_extra()
-    from lorecall.store.store import Store  # noqa: PLC0415
-
-    with Store.open(store, keys=keys, create=create) as site:
-        yield site
-
-
-def check_extra() -> None:
-    """Refuse to go on without what encrypts.
-
-    Raises:
-        MissingExtraError: It is not installed.
-    """
-    for package in ("cryptography", "rfc8785"):
-        if find_spec(package) is None:
-            install = "pip install lorecall[store]"
-            raise MissingExtraError("a store", package=package, install=install)
-
-
-def person_at(text: str) -> tuple[str, int | None]:
-    """Return a name and a version's number, of `PERSON` or `PERSON@N`."""
-    name, at, n = text.rpartition("@")
-    return (name, int(n)) if at and name and n.isdecimal() else (text, None)
 
 
 def _settings(values: dict[str, object]) -> LearnSettings | None:

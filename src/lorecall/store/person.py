@@ -4,9 +4,9 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
@@ -19,73 +19,19 @@ from lorecall.store import audit, forget, people, records, updates, versions
 from lorecall.store.builder import request_again
 from lorecall.store.certificate import Certificate
 from lorecall.store.choose import Choice, alike
+from lorecall.store.found import Outcome, PersonLog, Rebuilt, ToForget
 from lorecall.store.recipe import BasePlace, Packed
-from lorecall.store.records import Record, Remembered
+from lorecall.store.records import Remembered
 from lorecall.store.rows import rows_of
 from lorecall.store.schema import certificate as certificate_table
 from lorecall.store.schema import writing
 from lorecall.store.site import Site
 from lorecall.store.updates import Updated, Wanted
-from lorecall.store.versions import Version
 
 if TYPE_CHECKING:
     from lorecall.lm.base import LanguageModel
     from lorecall.memory.memory import StoredMemory
     from lorecall.reply.memory import Memory
-
-Outcome = Literal["identical", "other-class", "differs", "unverifiable"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonLog:
-    """A person's versions, and how far the head is behind.
-
-    Args:
-        head: Which version answers; None where the base does.
-        versions: All there ever were, the first first.
-        n_records: How many records there are.
-        n_behind: How many of them the head was not built from.
-        certificates: What was forgotten, the first first.
-    """
-
-    head: int | None
-    versions: tuple[Version, ...]
-    n_records: int
-    n_behind: int
-    certificates: tuple[Certificate, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
-    """What building a version again came to.
-
-    Args:
-        n: Which version.
-        outcome: `identical`; `other-class`, the bytes differ and so does the machine;
-            `unverifiable`, it cannot be built here as it was; or `differs`, which alone accuses.
-        digest: Of what was published.
-        found: Of what was built now; empty where nothing was.
-    """
-
-    n: int
-    outcome: Outcome
-    digest: str
-    found: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToForget:
-    """What would go, and what else says the same.
-
-    Args:
-        gone: The records.
-        alike: Records that would stay though they hold one of the same texts.
-        versions: The versions that would be destroyed.
-    """
-
-    gone: tuple[Record, ...]
-    alike: tuple[Record, ...]
-    versions: tuple[int, ...]
 
 
 class Person:
