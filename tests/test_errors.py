@@ -13,6 +13,10 @@ INPUT_ERRORS = [
     errors.RunError,
     errors.StorageError,
     errors.JudgeError,
+    errors.MissingError,
+    errors.ConflictError,
+    errors.IntegrityError,
+    errors.PendingError,
 ]
 
 

@@ -26,6 +26,7 @@ PACKAGES = (
     "lorecall.memory",
     "lorecall.metrics",
     "lorecall.search",
+    "lorecall.store",
     "lorecall.systems",
     "lorecall.train",
 )

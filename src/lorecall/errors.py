@@ -9,7 +9,11 @@ LorecallError
 │   ├── ArtefactError       a memory on disk that is missing, corrupt or of another version
 │   ├── RunError            a run directory that holds something else or is in use
 │   ├── StorageError        an Optuna storage that cannot be reached
-│   └── JudgeError          a judge that fails its probe, or that does not answer
+│   ├── JudgeError          a judge that fails its probe, or that does not answer
+│   ├── MissingError        a person, a version or a record that is not in a store (exit code 3)
+│   ├── ConflictError       someone else works on a person, or did so in between (exit code 4)
+│   ├── IntegrityError      a store holds what it did not write, or the keys differ (exit code 5)
+│   └── PendingError        what was begun in a store is not finished (exit code 1)
 ├── SpaceExhaustedError     every configuration of a search space has been tried
 └── MissingExtraError       an optional dependency is not installed (exit code 2)
 ```
@@ -17,6 +21,8 @@ LorecallError
 Each message is one line: the rule that was broken, what was expected, what was found, and what
 to do next.
 """
+
+from typing import ClassVar
 
 
 class LorecallError(Exception):
@@ -29,7 +35,12 @@ class LorecallError(Exception):
         ... except lorecall.LorecallError as error:
         ...     print(error)
         the preset must be known: expected smoke or laptop or paper, got 'best'. Choose one of them.
+
+    Attributes:
+        exit_code: What a command ends with that raises it.
     """
+
+    exit_code: ClassVar[int] = 2
 
 
 class InputError(LorecallError):
@@ -164,6 +175,68 @@ class JudgeError(InputError):
         lorecall.errors.JudgeError: a judge must answer with a score: expected 0 to 10, got 'fine'.
         Take another judge.
     """
+
+
+class MissingError(InputError):
+    """A person, a version or a record that a store does not have.
+
+    Examples:
+        >>> import lorecall
+        >>> with lorecall.Store.open("people") as store:
+        ...     store.person("ada").log()
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.MissingError: the person must be in the store: expected someone it has, got
+        'ada'. Check the spelling, or remember something of theirs first.
+    """
+
+    exit_code: ClassVar[int] = 3
+
+
+class ConflictError(InputError):
+    """Someone else works on a person, or has changed what was expected, or a name is too alike.
+
+    Examples:
+        >>> import lorecall
+        >>> with lorecall.Store.open("people") as store:
+        ...     _ = store.person("ada").remember("history.jsonl", user="ann")
+        ...     _ = store.person("ADA").remember("history.jsonl", user="ann")
+        Traceback (most recent call last):
+            ...
+        lorecall.errors.ConflictError: a person's name must not look like another's: expected a name
+        of its own, got 'ADA', which looks like 'ada'. Use that one, or choose another name.
+    """
+
+    exit_code: ClassVar[int] = 4
+
+
+class IntegrityError(InputError):
+    """What a store holds is not what it wrote, or its keys are another's.
+
+    Examples:
+        >>> import lorecall
+        >>> lorecall.Store.open("one").close()
+        >>> lorecall.Store.open("two").close()
+        >>> try:
+        ...     lorecall.Store.open("one", keys="two-keys")
+        ... except lorecall.IntegrityError as error:
+        ...     print(error.rule)
+        a store is opened with its own keys
+    """
+
+    exit_code: ClassVar[int] = 5
+
+
+class PendingError(InputError):
+    """What was begun in a store is not finished; the message says how to finish it.
+
+    Examples:
+        >>> from lorecall import PendingError
+        >>> PendingError.exit_code
+        1
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class SpaceExhaustedError(LorecallError):

@@ -14,9 +14,9 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
+from lorecall.core.processes import is_running
 from lorecall.records import InjectionConfig, TrialOutcome
-from lorecall.search import claims
-from lorecall.search.claims import WORKER, claim, lost_in
+from lorecall.search.claims import GRACE_S, WORKER, claim, heartbeat, lost_in
 from lorecall.search.loop import Search
 from lorecall.search.observations import RETRY_OF
 from lorecall.search.study import WITHDRAWN, ask
@@ -186,10 +186,10 @@ def test_without_heartbeats_a_trial_elsewhere_is_lost(tmp_path: Path) -> None:
     search = slow_worker.open_search(f"sqlite:///{tmp_path / 'study.db'}", trials=2)
     trial = ask(search.study, slow_worker.SPACE.distributions())
     trial.set_user_attr(WORKER, ["elsewhere", 1])
-    with claims.heartbeat(search.study, trial):
+    with heartbeat(search.study, trial):
         time.sleep(0.2)
     assert not lost_in(search.study)(search.study.trials[0])
-    age_heartbeats(search, seconds=claims.GRACE_S + 5)
+    age_heartbeats(search, seconds=GRACE_S + 5)
     assert lost_in(search.study)(search.study.trials[0])
 
 
@@ -210,5 +210,5 @@ def test_a_dead_parents_child_is_no_zombie_in_the_books() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
         time.sleep(0.05)
-    assert not claims._is_running(process.pid)
+    assert not is_running(process.pid)
     process.wait()

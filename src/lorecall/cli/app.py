@@ -19,10 +19,12 @@ from lorecall.cli.judge import judge_app
 from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
 from lorecall.cli.share import share_app
+from lorecall.cli.store import forget, log, remember, rollback, update, verify
 from lorecall.errors import LorecallError
 
 _ORDER = (
     *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
+    *("remember", "update", "log", "rollback", "forget", "verify"),
     *("share", "bench", "judge", "options"),
 )
 
@@ -66,21 +68,23 @@ def _lorecall(
 
 
 _GROUPS = (("data", data_app), ("share", share_app), ("bench", bench_app), ("judge", judge_app))
-for command in (learn, ask, chat, show, report, export, scorecard, options):
+_COMMANDS = (learn, ask, chat, show, report, export, scorecard, options)
+_OF_STORES = (remember, update, log, rollback, forget, verify)
+for command in (*_COMMANDS, *_OF_STORES):
     app.command()(command)
 for name, group in _GROUPS:
     app.add_typer(group, name=name)
 
 
 def main() -> NoReturn:
-    """Run the command line; turn every expected error into one line and exit code 2."""
+    """Run the command line; turn every expected error into one line and its exit code."""
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
         said = error.format_message().replace("Value error, ", "")
         _fail(f"the command must be as its --help says: {said}")
     except LorecallError as error:
-        _fail(str(error))
+        _fail(str(error), code=error.exit_code)
     except UnicodeError:
         _fail(
             "what is given must be text: expected UTF-8, got other bytes."
@@ -95,6 +99,6 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def _fail(line: str) -> NoReturn:
+def _fail(line: str, *, code: int = 2) -> NoReturn:
     print(f"error: {' '.join(line.split())}", file=sys.stderr)  # noqa: T201
-    sys.exit(2)
+    sys.exit(code)

@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell, to_stay
+from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 from lorecall.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lorecall.memory.memory import StoredMemory
     from lorecall.reply.memory import Memory
     from lorecall.reply.messages import Messages
     from lorecall.reply.responder import ModelResponder
 
-MemoryDir = Annotated[Path, typer.Option(help="A run's folder, or the memory in it.")]
+MemoryDir = Annotated[
+    Path | None, typer.Option(help="A run's folder, or the memory in it.", show_default=False)
+]
 Temperature = Annotated[
     float,
     typer.Option(help="Draw tokens: 0 the likeliest, 1 as likely as they are."),
@@ -38,42 +42,90 @@ DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.", show_default=F
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a memory is: a folder, or someone's in a store."""
+
+    folder: Path | None = None
+    person: str | None = None
+    store: Path | None = None
+    keys: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """What it is called."""
+        return self.folder or Path(str(self.person))
+
+    def check(self) -> None:
+        """Refuse both, and neither.
+
+        Raises:
+            ConfigError: Not one of them is given.
+        """
+        if (self.folder is None) == (self.person is None):
+            raise ConfigError(
+                "a memory must be named",
+                expected="--memory DIR, or --person PERSON[@N] with --store",
+                got="neither" if self.folder is None else "both",
+                next_step="For example: --memory runs/ann",
+            )
+
+    def stored(self) -> "StoredMemory | None":
+        """Read it; None where someone in a store has none now."""
+        from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
+
+        if self.folder is not None:
+            return StoredMemory.load(self.folder)
+        name, n = person_at(str(self.person))
+        with opened(self.store, self.keys) as site:
+            person = site.person(name)
+            return None if n is None and person.log().head is None else person.stored(n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
     """Who answers: a memory with its base, and that base without it; and how tokens are drawn."""
 
-    memory: "Memory"
+    memory: "Memory | ModelResponder"
     without: "ModelResponder"
     sampling: Decoding
 
     @classmethod
     def load(
         cls,
-        folder: Path,
+        source: "Source",
         sampling: Decoding,
         *,
         model: str | None,
         device: str | None,
         four_bit: bool,
     ) -> "Sides":
-        """Load both, on the base that the memory names unless another is given."""
+        """Load both, on the base that the memory names unless another is given.
+
+        Where someone in a store has no memory, the base answers.
+        """
         from lorecall.lm.reach import check_name  # noqa: PLC0415
 
+        source.check()
         if model is not None:
             check_name(model)  # before what takes seconds
         # a thread that waits for another gives its core away at once: one that something else keeps
         # busy makes a short reply take many times as long otherwise. Read when torch is imported
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
         with to_stay():
-            from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
-            from lorecall.memory.shared import shared_of  # noqa: PLC0415
+            from lorecall.memory.shared import AUTO, shared_of  # noqa: PLC0415
             from lorecall.reply.memory import Memory  # noqa: PLC0415
             from lorecall.reply.responder import ModelResponder  # noqa: PLC0415
 
-        identity = StoredMemory.load(folder).manifest.base
+        stored = source.stored()
+        if stored is None:
+            tell(f"{source.person} has no memory now: the base answers")
+            answers = ModelResponder(base_of(model, device, four_bit=four_bit, shared=AUTO))
+            return cls(memory=answers, without=answers, sampling=sampling)
+        identity = stored.manifest.base
         shared = shared_of(identity)
         base = base_of(model, device, four_bit=four_bit, default=identity.name, shared=shared)
-        memory = Memory.load(folder, base)
-        without = ModelResponder(base, limits=memory.manifest.recipe.settings)
+        without = ModelResponder(base, limits=stored.manifest.recipe.settings)
+        memory = Memory(stored, base, path=source.path)
         return cls(memory=memory, without=without, sampling=sampling)
 
     def decoding_of(self, responder: "Memory | ModelResponder") -> Decoding:
@@ -100,7 +152,10 @@ class Sides:
 def ask(  # noqa: PLR0913 - one parameter an option
     query: Annotated[str, typer.Argument(help="What to say; - reads standard input.")],
     *,
-    memory: MemoryDir,
+    memory: MemoryDir = None,
+    person: PersonAt = None,
+    store: At = None,
+    keys: Keys = None,
     earlier: Annotated[
         list[str] | None,
         typer.Option(
@@ -139,7 +194,8 @@ def ask(  # noqa: PLR0913 - one parameter an option
         )
     messages = with_earlier(said, earlier or ())
     parse(messages)
-    sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
+    source = Source(folder=memory, person=person, store=store, keys=keys)
+    sides = Sides.load(source, sampling, model=model, device=device, four_bit=four_bit)
     sides.tell_cut(messages)
     replies: dict[str, str] = {}
     if without or compare:

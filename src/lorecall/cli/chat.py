@@ -14,11 +14,13 @@ from lorecall.cli.ask import (
     MemoryDir,
     MinP,
     Sides,
+    Source,
     Temperature,
     TopP,
     as_text,
 )
 from lorecall.cli.output import Device, FourBit, Json, Model, tell
+from lorecall.cli.store_place import At, Keys, PersonAt
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 
@@ -36,7 +38,10 @@ _HELP = {
 
 def chat(  # noqa: PLR0913 - one parameter an option
     *,
-    memory: MemoryDir,
+    memory: MemoryDir = None,
+    person: PersonAt = None,
+    store: At = None,
+    keys: Keys = None,
     temperature: Temperature = READABLE.temperature,
     top_p: TopP = READABLE.top_p,
     min_p: MinP = READABLE.min_p,
@@ -48,7 +53,8 @@ def chat(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Talk with someone who knows the person; `/help` lists what else it takes."""
     sampling = Decoding(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
-    sides = Sides.load(memory, sampling, model=model, device=device, four_bit=four_bit)
+    source = Source(folder=memory, person=person, store=store, keys=keys)
+    sides = Sides.load(source, sampling, model=model, device=device, four_bit=four_bit)
     conversation = _Conversation(sides, as_json=as_json, piped=not sys.stdin.isatty())
     try:
         for line in _lines():

@@ -19,6 +19,8 @@ from lorecall.cli.output import (
     tell,
 )
 from lorecall.cli.output import show as _show
+from lorecall.cli.store import show_version
+from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
 from lorecall.core.options import belonging, make
 from lorecall.errors import ConfigError
 from lorecall.records import Searched
@@ -116,12 +118,30 @@ def learn(  # noqa: PLR0913 - one parameter an option
 
 
 def show(
-    folder: RunDir,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run's folder, made by `lorecall learn`.", metavar="FOLDER", show_default=False
+        ),
+    ] = None,
     *,
     svg: Annotated[Path | None, typer.Option(help="Also write the view as a picture.")] = None,
+    person: PersonAt = None,
+    store: At = None,
+    keys: Keys = None,
     as_json: Json = False,
 ) -> None:
-    """Show the scores, what is the person's own, replies, sizes and settings of a finished run."""
+    """Show a finished run: scores, what is one's own, replies, sizes; or someone's version."""
+    if person is not None:
+        show_version(person, store, keys, as_json=as_json)
+        return
+    if folder is None:
+        raise ConfigError(
+            "what is shown must be named",
+            expected="a run's folder, or --person PERSON[@N] with --store",
+            got="neither",
+            next_step="For example: lorecall show runs/ann",
+        )
     from lorecall.learning.result import RunResult  # noqa: PLC0415
     from lorecall.report.tables import save_picture  # noqa: PLC0415
     from lorecall.report.terminal import summary  # noqa: PLC0415
@@ -151,17 +171,56 @@ def report(
 
 
 def export(
-    folder: RunDir,
+    folder: Annotated[
+        Path | None, typer.Argument(help="The run's folder.", metavar="FOLDER", show_default=False)
+    ] = None,
     *,
-    peft: Annotated[Path, typer.Option(help="Folder for a standard PEFT adapter.")],
+    peft: Annotated[
+        Path | None, typer.Option(help="Folder for a standard PEFT adapter.", show_default=False)
+    ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--zip",
+            help="File for someone's records and memory, to be read by anyone.",
+            show_default=False,
+        ),
+    ] = None,
+    person: PersonAt = None,
+    store: At = None,
+    keys: Keys = None,
     as_json: Json = False,
 ) -> None:
-    """Write the memory as a PEFT adapter, which peft and vLLM load."""
-    from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
-    from lorecall.memory.peft import export_peft  # noqa: PLC0415
+    """Write a memory as a PEFT adapter, which peft and vLLM load, or all that is someone's."""
+    if (folder is None) == (person is None) or (peft is None) == (archive is None):
+        raise ConfigError(
+            "an export is of one memory, to one place",
+            expected="a run's folder or --person, and --peft or --zip",
+            got="something else",
+            next_step="For example: lorecall export runs/ann --peft adapter",
+        )
+    if person is not None:
+        name, n = person_at(person)
+        with opened(store, keys) as site:
+            someone = site.person(name)
+            if peft is not None:
+                someone.export_peft(peft, n)
+            elif archive is not None:
+                someone.export(archive, n)
+    elif peft is not None and folder is not None:
+        from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
+        from lorecall.memory.peft import export_peft  # noqa: PLC0415
 
-    export_peft(StoredMemory.load(folder), peft)
-    _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
+        export_peft(StoredMemory.load(folder), peft)
+    else:
+        raise ConfigError(
+            "an archive is of someone in a store",
+            expected="--person PERSON with --zip",
+            got="a run's folder",
+            next_step="Copy the folder: it is all there is.",
+        )
+    kind, out = ("zip", archive) if peft is None else ("peft", peft)
+    _show({kind: str(out)}, f"wrote {out}", as_json=as_json)
 
 
 def _source(data: str | None, history: list[Path] | None) -> tuple[str | Path, list[Path] | None]:

@@ -6,6 +6,7 @@ parent lives; a process ends when it closes.
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -98,3 +99,33 @@ def _end_with_parent() -> None:
     while os.read(sys.stdin.fileno(), 1):  # nothing more is sent: it ends with the parent
         pass
     os._exit(1)  # nothing is half-written: files are renamed into place, lines end with a newline
+
+
+def machine_id() -> str:
+    """Name the machine, and the container in it: where process numbers mean something."""
+    try:
+        space = Path("/proc/self/ns/pid").readlink().name
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # not Linux
+        space = boot = ""
+    return f"{socket.gethostname()}:{boot}:{space}"
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this machine is at work."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # someone else's, and so alive
+        return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether a process has ended but its parent has not been told."""
+    try:
+        after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return after_name[:1] == ["Z"]

@@ -143,6 +143,24 @@ def load_history(
     """
     if user == POOLED:
         return _load_pool(loader, paths, seed=seed, max_pooled=max_pooled)
+    full_id, wanted = load_events(loader, paths, user=user)
+    history = history_of(
+        wanted.events_of(full_id), user=full_id, dataset=loader.name, rules=loader.rules
+    )
+    return history.with_drops(wanted.lost)
+
+
+def load_events(loader: Loader, paths: Paths, *, user: str | None) -> tuple[str, UserFilter]:
+    """Return a user's full id, and what of the files is theirs.
+
+    Args:
+        loader: The format.
+        paths: Its files.
+        user: The user's id, or the start of it; None for the only user there is.
+
+    Raises:
+        DataError: A file cannot be used, or the user is not in it.
+    """
     wanted = UserFilter(lambda known: may_be(user, known), room=MAX_CANDIDATES)
     with closing(Users(loader.rules)) as users:
         for event in events(loader, paths):
@@ -153,10 +171,7 @@ def load_history(
         full_id = resolve_user(user, users)
     if wanted.overflowed:  # many start like the one that is wanted
         wanted = _filtered(UserFilter(full_id.__eq__), loader, paths)
-    history = history_of(
-        wanted.events_of(full_id), user=full_id, dataset=loader.name, rules=loader.rules
-    )
-    return history.with_drops(wanted.lost)
+    return full_id, wanted
 
 
 def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:

@@ -9,11 +9,9 @@ between the two would lose it; `study.recover` queues first.
 """
 
 import os
-import socket
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import cast
 
 import optuna
@@ -25,6 +23,8 @@ from optuna.storages._heartbeat import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
+from lorecall.core.processes import is_running, machine_id
+
 HEARTBEAT_S = 10
 GRACE_S = 120  # without a heartbeat: long enough for a slow database or a paused laptop
 WORKER = "worker"
@@ -35,7 +35,7 @@ Lost = Callable[[FrozenTrial], bool]
 
 def claim(trial: optuna.Trial) -> None:
     """Record that this process works on a trial."""
-    trial.set_user_attr(WORKER, [_machine(), os.getpid()])
+    trial.set_user_attr(WORKER, [machine_id(), os.getpid()])
 
 
 def heartbeat(study: optuna.Study, trial: optuna.Trial) -> AbstractContextManager[None]:
@@ -58,7 +58,7 @@ def lost_in(study: optuna.Study) -> Lost:
             waited = timedelta(0) if started is None else datetime.now(started.tzinfo) - started
             return waited > timedelta(seconds=GRACE_S)
         machine, process = worker
-        return machine == _machine() and not _is_running(int(process))
+        return machine == machine_id() and not is_running(int(process))
 
     return lost
 
@@ -75,32 +75,3 @@ def _stale(study: optuna.Study) -> Collection[int]:
         return ()
     known = cast("BaseHeartbeat", storage)
     return known._get_stale_trial_ids(study._study_id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-
-
-def _machine() -> str:
-    """Name the machine, and the container in it: where process numbers mean something."""
-    try:
-        space = Path("/proc/self/ns/pid").readlink().name
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:  # not Linux
-        space = boot = ""
-    return f"{socket.gethostname()}:{boot}:{space}"
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # someone else's, and so alive
-        return True
-    return not _is_zombie(process)
-
-
-def _is_zombie(process: int) -> bool:
-    """Whether a process has ended but its parent has not been told."""
-    try:
-        after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return after_name[:1] == ["Z"]

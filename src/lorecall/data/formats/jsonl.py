@@ -33,6 +33,10 @@ def _seconds(value: object) -> object:
 _Number = Annotated[float, Field(allow_inf_nan=False, lt=MAX_SECONDS)]
 
 
+BY_LINE = "line "
+"""How the conversation of a row begins that names none."""
+
+
 class Row(Record):
     """One line of the file, with its types checked."""
 
@@ -114,7 +118,7 @@ def _events(numbered: Numbered, of_file: str) -> Iterator[Event]:
         yield Known(row.user, sentence)
     yield Reply(
         user=row.user,
-        conversation=row.conversation or f"line {numbered.number}{of_file}",
+        conversation=row.conversation or f"{BY_LINE}{numbered.number}{of_file}",
         query=row.query,
         response=row.response,
         time=row.time,

@@ -1,0 +1,76 @@
+"""Which store a command means, and whom in it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lorecall.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from lorecall.store.store import Store
+
+At = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", envvar="LORECALL_STORE", help="The store's folder.", show_default=False
+    ),
+]
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        envvar="LORECALL_KEYS",
+        help="The folder of its keys; STORE-keys beside it otherwise.",
+        show_default=False,
+    ),
+]
+PersonAt = Annotated[
+    str | None,
+    typer.Option(
+        "--person", help="Someone in the store, or a version of theirs.", metavar="PERSON[@N]"
+    ),
+]
+
+
+@contextmanager
+def opened(store: Path | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
+    """Open the store that a command names.
+
+    Raises:
+        ConfigError: None is named.
+        MissingExtraError: The extra is not installed.
+    """
+    if store is None:
+        raise ConfigError(
+            "the store must be named",
+            expected="--store FOLDER, or LORECALL_STORE",
+            got="neither",
+            next_step="For example: --store people",
+        )
+    check_extra()
+    from lorecall.store.store import Store  # noqa: PLC0415
+
+    with Store.open(store, keys=keys, create=create) as site:
+        yield site
+
+
+def check_extra() -> None:
+    """Refuse to go on without what encrypts.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    for package in ("cryptography", "rfc8785"):
+        if find_spec(package) is None:
+            install = "pip install lorecall[store]"
+            raise MissingExtraError("a store", package=package, install=install)
+
+
+def person_at(text: str) -> tuple[str, int | None]:
+    """Return a name and a version's number, of `PERSON` or `PERSON@N`."""
+    name, at, n = text.rpartition("@")
+    return (name, int(n)) if at and name and n.isdecimal() else (text, None)

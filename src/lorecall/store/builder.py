@@ -1,0 +1,181 @@
+"""Starts a build in a process of its own, with nothing of this one's but what the recipe names."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import IO, Protocol
+
+from pydantic import TypeAdapter
+
+from lorecall import errors
+from lorecall.core.processes import THREADS_VARIABLE
+from lorecall.errors import ConflictError, RunError
+from lorecall.store.recipe import BuildRequest, Packed
+
+_MODULE = "lorecall.store.build"
+_PASSED = (
+    *("HOME", "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV"),
+    *("LORECALL_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES"),
+)
+"""What a build may know of this process's environment: where things are, never how to compute."""
+_TAIL = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build came to.
+
+    Args:
+        recipe: The recipe's digest.
+        machine: The class of the machine.
+        packed: The version; None where the recipe is the one that was known, or `short` says why.
+        short: What there is, where that is too little to learn from.
+    """
+
+    recipe: str = ""
+    machine: str = ""
+    packed: Packed | None = None
+    short: str = ""
+
+
+class Builder(Protocol):
+    """Who builds versions: a process of its own, or, in tests, a function."""
+
+    def __call__(
+        self, request: BuildRequest, *, on_step: Callable[[float], None], cancelled: Event
+    ) -> Built:
+        """Build a version.
+
+        Raises:
+            ConflictError: It was cancelled.
+        """
+        ...
+
+
+def build(request: BuildRequest, *, on_step: Callable[[float], None], cancelled: Event) -> Built:
+    """Build a version in a new process: cold, on pinned threads.
+
+    Args:
+        request: All that it gets.
+        on_step: Called with the share of the training that each step is.
+        cancelled: Set by another thread to end it.
+
+    Raises:
+        ConflictError: It was cancelled.
+        RunError: It did not end well.
+    """
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(  # noqa: S603 - a module of this package
+            [sys.executable, "-m", _MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=_environment(request.n_threads),
+        ) as process,
+    ):
+        over = Event()
+        Thread(target=_kill_when, args=(process, cancelled, over), daemon=True).start()
+        try:
+            said, content = _talk(process, request, on_step)
+        finally:
+            over.set()
+            process.kill()
+            process.wait()
+        if said is None:
+            if cancelled.is_set():
+                raise _cancelled()
+            raise _died(log, process.returncode)
+    return _result(said, content)
+
+
+def _environment(n_threads: int) -> dict[str, str]:
+    n = str(n_threads)
+    return {name: os.environ[name] for name in _PASSED if name in os.environ} | {
+        THREADS_VARIABLE: n,
+        "OMP_NUM_THREADS": n,
+        "MKL_NUM_THREADS": n,
+        "OMP_DYNAMIC": "FALSE",
+        "MKL_DYNAMIC": "FALSE",
+        "PYTHONHASHSEED": "0",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "TZ": "UTC",
+    }
+
+
+def _talk(
+    process: subprocess.Popen[bytes], request: BuildRequest, on_step: Callable[[float], None]
+) -> tuple[dict[str, str] | None, bytes]:
+    """Give it the request; return its answer and what follows, or nothing where it ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(TypeAdapter(BuildRequest).dump_json(request) + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return None, b""
+    for line in process.stdout:
+        word, _, value = line.partition(b" ")
+        if word == b"step":
+            on_step(float(value))
+        elif word == b"done":
+            said = json.loads(value)
+            content = process.stdout.read(int(said.get("size", 0)))
+            return (said, content) if len(content) == said.get("size", 0) else (None, b"")
+    return None, b""
+
+
+def _kill_when(process: subprocess.Popen[bytes], cancelled: Event, over: Event) -> None:
+    while not over.wait(0.2):
+        if cancelled.is_set():
+            process.kill()
+            return
+
+
+def _result(said: dict[str, str], content: bytes) -> Built:
+    match said["status"]:
+        case "refused":
+            kind = getattr(errors, said["kind"])
+            told = {name: said[name] for name in ("expected", "got", "next_step")}
+            raise kind(said["rule"], **told)
+        case "short":
+            return Built(short=said["got"])
+        case status:
+            packed = Packed.of_content(content) if status == "built" else None
+            return Built(recipe=said["recipe"], machine=said["machine"], packed=packed)
+
+
+def _cancelled() -> ConflictError:
+    return ConflictError(
+        "one works on a person at a time",
+        expected="to go on to the end",
+        got="someone who took over in between: something of theirs is forgotten, or this one slept",
+        next_step="Look at the log; give the command again if it is still wanted.",
+    )
+
+
+def _died(log: IO[bytes], code: int) -> RunError:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines() or ["nothing said"]
+    return RunError(
+        "a build must come to its end",
+        expected="a version, or why there is none",
+        got=f"exit code {code}: {lines[-1][:_TAIL]}",
+        next_step="Nothing was changed. Free some memory, or look at the message.",
+    )
+
+
+def request_again(packed: Packed, request: BuildRequest) -> BuildRequest:
+    """Return a request for the same base, settings and threads as a version's, with other rows.
+
+    Args:
+        packed: The version.
+        request: Has the rows.
+    """
+    values = TypeAdapter(BuildRequest).dump_python(request, mode="json")
+    return TypeAdapter(BuildRequest).validate_python(values | json.loads(packed.again))

@@ -1,0 +1,277 @@
+"""Forgetting: the head withdrawn at once, what held the record destroyed, the rest rebuilt.
+
+Each step can be done again, and a plan in the database says what is left to be done, so that one
+killed at any moment is finished by the same command:
+
+1. In one transaction the records go, every version built from one of them is withdrawn, and the
+   plan is written: from then on the base answers.
+2. The keys of records and versions are destroyed, with the person's key; the others get a new one.
+3. The blobs go, and the database's log is emptied.
+4. The version is built again from the head's other records, in a process that is given nothing
+   else; or none is, where too little is left.
+5. What was forgotten is searched for, and a certificate is signed.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version as version_of
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, delete, insert, select
+
+from lorecall.errors import InputError, MissingError, PendingError
+from lorecall.store import audit
+from lorecall.store.builder import request_again
+from lorecall.store.certificate import (
+    FORGOTTEN,
+    NOT_COVERED,
+    RESIDUES,
+    UNSEARCHED,
+    Certificate,
+)
+from lorecall.store.keys import new_uid
+from lorecall.store.leases import FORGET, Lease, claim
+from lorecall.store.people import Known
+from lorecall.store.plan import Destroyed, Plan, head_of, set_state, withdraw
+from lorecall.store.recipe import Packed
+from lorecall.store.records import Record, records_of
+from lorecall.store.residues import Traces, search
+from lorecall.store.schema import audit as audit_table
+from lorecall.store.schema import certificate as certificate_table
+from lorecall.store.schema import holds, job, record, scrub, version, writing
+from lorecall.store.schema import person as person_table
+from lorecall.store.site import Site
+from lorecall.store.updates import request_for
+from lorecall.store.versions import DESTROYED, Draft, publish, sweep
+
+OnStep = Callable[[float], None]
+
+
+def forget(
+    site: Site,
+    who: Known,
+    name: str,
+    *,
+    asked: str,
+    chosen: Callable[[Sequence[Record]], list[Record]],
+    on_step: OnStep,
+) -> Certificate:
+    """Forget records; finish first what was begun before.
+
+    Args:
+        site: The store.
+        who: The person.
+        name: What they are called.
+        asked: By what the records are chosen: `records`, `everything` and so on.
+        chosen: Chooses them.
+        on_step: Called with the share of the training that each step is.
+
+    Raises:
+        MissingError: None is chosen.
+        ConflictError: Another forgets something of theirs at this moment.
+        PendingError: It is forgotten, but the rest could not be rebuilt yet.
+    """
+    finished = resume(site, who, name, on_step=on_step)
+    if finished is not None and finished.payload["asked"] == "everything":
+        return finished
+    lease = claim(site.engine, who.uid, FORGET)
+    try:
+        sweep(site, lease)
+        with site.engine.connect() as connection:
+            gone = chosen(records_of(site, connection, who.uid))
+        if not gone and asked != "everything":
+            if finished is not None:
+                return finished
+            raise _nothing()
+        plan, traces = withdraw(site, lease, gone, asked=asked)
+        return _finish(site, lease, plan, name, traces=traces, on_step=on_step)
+    finally:
+        lease.release()
+
+
+def resume(site: Site, who: Known, name: str, *, on_step: OnStep) -> Certificate | None:
+    """Finish a forgetting that was begun; return its certificate, or nothing where there is none.
+
+    Args:
+        site: The store.
+        who: The person.
+        name: What they are called.
+        on_step: Called with the share of the training that each step is.
+    """
+    with site.engine.connect() as connection:
+        query = select(job.c.payload).where(job.c.person == who.uid)
+        if connection.execute(query).scalar() is None:
+            return None
+    lease = claim(site.engine, who.uid, FORGET)
+    try:
+        if lease.pending is None:
+            return None
+        plan = TypeAdapter(Plan).validate_json(lease.pending)
+        return _finish(site, lease, plan, name, traces=None, on_step=on_step)
+    finally:
+        lease.release()
+
+
+def _finish(
+    site: Site,
+    lease: Lease,
+    plan: Plan,
+    name: str,
+    *,
+    traces: Traces | None,
+    on_step: OnStep,
+) -> Certificate:
+    """Do what is left to be done."""
+    person = lease.person
+    blobs = [each.blob for each in plan.versions]
+    if plan.everything:
+        site.keys.destroy_person(person)
+    else:
+        site.keys.destroy(person, [*plan.records, *blobs])
+    for blob in blobs:
+        site.blob(person, blob).unlink(missing_ok=True)
+    with writing(site.engine) as connection:
+        lease.check(connection)
+        for each in plan.versions:
+            set_state(connection, person, each.n, DESTROYED)
+        details = {"records": len(plan.records), "versions": [v.n for v in plan.versions]}
+        audit.append(connection, person=person, action="erased", details=details)
+    scrub(site.engine)
+    rebuilt = _rebuilt(site, lease, plan, name, on_step=on_step)
+    found = None if traces is None else search(site, person, traces, since=plan.since)
+    return _certified(site, lease, plan, rebuilt=rebuilt, found=found, traces=traces)
+
+
+def _rebuilt(
+    site: Site, lease: Lease, plan: Plan, name: str, *, on_step: OnStep
+) -> dict[str, object] | None:
+    """Build the head again without what is forgotten; return what the certificate says of it."""
+    if plan.head is None or plan.packed is None or plan.everything:
+        return None
+    person = lease.person
+    with site.engine.connect() as connection:
+        if (head := connection.execute(head_of(person)).scalar_one()) is not None:
+            return _told(connection, person, head)  # it was, before this was stopped
+        kept = records_of(site, connection, person, uids=plan.kept)
+    nothing = Packed(recipe="", again=plan.packed, manifest="", weights=b"")
+    request = replace(request_again(nothing, request_for(name, kept)), known=None)
+    try:
+        with lease.kept() as cancelled:
+            built = site.builder(request, on_step=on_step, cancelled=cancelled)
+    except InputError as reason:
+        raise PendingError(
+            "what is left must be built again",
+            expected="the base and the machine to be there",
+            got=str(reason),
+            next_step="It is forgotten, and the base answers. `lorecall forget PERSON --resume`"
+            " builds the rest and signs the certificate.",
+        ) from reason
+    if built.packed is None:
+        return None
+    draft = Draft(
+        packed=built.packed,
+        recipe=built.recipe,
+        machine=built.machine,
+        records=[each.uid for each in kept],
+        action="rebuilt",
+    )
+    n = publish(site, lease, draft, head=None, ends=False)
+    with site.engine.connect() as connection:
+        return _told(connection, person, n)
+
+
+def _certified(
+    site: Site,
+    lease: Lease,
+    plan: Plan,
+    *,
+    rebuilt: dict[str, object] | None,
+    found: list[dict[str, object]] | None,
+    traces: Traces | None,
+) -> Certificate:
+    """Sign what was done, and end the lease with it."""
+    person = lease.person
+    verdict = UNSEARCHED if found is None else FORGOTTEN
+    if found is not None and any(place["hits"] for place in found):
+        verdict = RESIDUES
+    with writing(site.engine) as connection:
+        lease.check(connection)
+        payload: dict[str, object] = {
+            "format": 1,
+            "verdict": verdict,
+            "statement": _statement(plan, rebuilt),
+            "asked": plan.asked,
+            "made": audit.now(),
+            "lorecall": version_of("lorecall"),
+            "store": site.uid,
+            "person": person,
+            "records": plan.records,
+            "destroyed": [_named(each) for each in plan.versions],
+            "rebuilt": rebuilt,
+            "theta_source": "policy",
+            "residues": found,
+            "too_short_to_search": None if traces is None else traces.n_too_short,
+            "exports": _exports(connection, person, [each.n for each in plan.versions]),
+            "not_covered": NOT_COVERED,
+            "audit": asdict(audit.audit_head(connection)),
+        }
+        made = Certificate.signed(payload, site.keys)
+        connection.execute(
+            insert(certificate_table).values(
+                uid=new_uid(), person=person, made=audit.now(), envelope=made.envelope
+            )
+        )
+        details = {"certificate": made.sha256, "records": len(plan.records)}
+        audit.append(connection, person=person, action="forgotten", details=details)
+        lease.end(connection)
+        if plan.everything:
+            _delete_person(connection, person)
+    scrub(site.engine)
+    return made
+
+
+def _statement(plan: Plan, rebuilt: dict[str, object] | None) -> str:
+    gone = f"{len(plan.records)} records and {len(plan.versions)} versions built from them are"
+    if rebuilt is None:
+        return f"{gone} destroyed. No memory was built in their place."
+    return (
+        f"{gone} destroyed. Version {rebuilt['n']} was built from {rebuilt['records']} other"
+        " records, on the machine class named, in a process that was not given the forgotten ones."
+        " Who holds those records and such a machine can build it again and compare."
+    )
+
+
+def _told(connection: Connection, person: str, n: int) -> dict[str, object]:
+    query = select(version).where(version.c.person == person, version.c.n == n)
+    row = connection.execute(query).one()
+    hashes = {"recipe": row.recipe, "machine": row.machine, "digest": row.digest}
+    return {"n": row.n, "records": row.n_records, **hashes}
+
+
+def _named(each: Destroyed) -> dict[str, object]:
+    return {"n": each.n, "recipe": each.recipe, "machine": each.machine, "digest": each.digest}
+
+
+def _exports(connection: Connection, person: str, numbers: Sequence[int]) -> list[object]:
+    """Return when versions that are destroyed were given away; who has them must be told."""
+    query = select(audit_table.c.at, audit_table.c.details).where(
+        audit_table.c.person == person, audit_table.c.action == "exported"
+    )
+    given = [{"at": at, **json.loads(details)} for at, details in connection.execute(query)]
+    return [each for each in given if each["n"] in numbers]
+
+
+def _delete_person(connection: Connection, person: str) -> None:
+    for table in (holds, version, record):
+        connection.execute(delete(table).where(table.c.person == person))
+    connection.execute(delete(person_table).where(person_table.c.uid == person))
+
+
+def _nothing() -> MissingError:
+    return MissingError(
+        "what is to be forgotten must be there",
+        expected="a record that fits",
+        got="none",
+        next_step="List them with `lorecall forget PERSON --like TEXT --dry-run`.",
+    )

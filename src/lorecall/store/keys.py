@@ -1,0 +1,323 @@
+"""What a store is encrypted with: a key of its own for each record and blob.
+
+notation    what                                  kept
+root key    wraps what is below it                with its holder: a file, or a key service
+person key  wraps the keys of one person's data   wrapped by the root key; a new one at each forget
+data key    encrypts one record or one blob       wrapped by the person's key (RFC 3394)
+
+A data key is used once (AES-256-GCM), for one content in one place: store, person, kind and name go
+into what is authenticated, so that nothing opens under another's name. Who destroys the data key
+has destroyed the content, wherever else a copy of its ciphertext lies. A person's key cannot forget
+one record, which is why each has its own.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import Connection, delete, insert, select, update
+
+from lorecall.core.files import write_bytes
+from lorecall.errors import IntegrityError
+from lorecall.store.schema import data_key, keys, open_database, person_key, scrub, secret, writing
+
+_BYTES = 32
+_NONCE_BYTES = 12
+_FORMAT = 1
+_INDEX, _SIGNING, _CHECK = "index", "signing", "check"
+
+
+class RootKey(Protocol):
+    """Who holds the key above all others: a file, or a key service that never gives it away.
+
+    Examples:
+        >>> from lorecall.store import FileRootKey, RootKey
+        >>> class Counted:
+        ...     def __init__(self, inner: RootKey) -> None:
+        ...         self.inner, self.n_opened = inner, 0
+        ...     def wrap(self, key: bytes) -> bytes:
+        ...         return self.inner.wrap(key)
+        ...     def unwrap(self, wrapped: bytes) -> bytes:
+        ...         self.n_opened += 1
+        ...         return self.inner.unwrap(wrapped)
+        >>> root = Counted(FileRootKey("root.key"))
+        >>> root.unwrap(root.wrap(bytes(32))) == bytes(32), root.n_opened
+        (True, 1)
+    """
+
+    def wrap(self, key: bytes) -> bytes:
+        """Return a key encrypted."""
+        ...
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """Return a key that `wrap` encrypted.
+
+        Raises:
+            IntegrityError: This holder did not encrypt it.
+        """
+        ...
+
+
+class FileRootKey:
+    """A root key in a file that its owner alone may read; it is made if it is not there.
+
+    Args:
+        path: The file. Who loses it loses all that the store holds: keep a copy elsewhere.
+
+    Raises:
+        IntegrityError: It is no key, or others may read it.
+
+    Examples:
+        >>> from lorecall.store import FileRootKey
+        >>> root = FileRootKey("root.key")
+        >>> FileRootKey("root.key").unwrap(root.wrap(b"k" * 32)) == b"k" * 32
+        True
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        path = Path(path)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _create(path, os.urandom(_BYTES))
+        content, mode = path.read_bytes(), path.stat().st_mode & 0o077
+        if len(content) != _BYTES or mode:
+            raise IntegrityError(
+                "a root key is read by its owner alone",
+                expected=f"{_BYTES} bytes with mode 600 at {path}",
+                got=f"{len(content)} bytes with mode {path.stat().st_mode & 0o777:o}",
+                next_step=f"Run chmod 600 {path}, or restore the key from its copy.",
+            )
+        self._key = content
+
+    def wrap(self, key: bytes) -> bytes:
+        """Return a key encrypted (RFC 3394)."""
+        return aes_key_wrap(self._key, key)
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """Return a key that `wrap` encrypted.
+
+        Raises:
+            IntegrityError: Another key encrypted it, or it was changed.
+        """
+        try:
+            return aes_key_unwrap(self._key, wrapped)
+        except InvalidUnwrap:
+            raise _not_its_own("a root key that opens nothing here") from None
+
+
+class KeyStore:
+    """The keys of one store, in a folder of their own.
+
+    Args:
+        folder: Where they are.
+        store: The store's name: what another store encrypted does not open.
+        root: Who holds the root key.
+        new: Whether the store is new.
+
+    Raises:
+        IntegrityError: They are another store's, or the root key is another.
+    """
+
+    def __init__(self, folder: Path, *, store: str, root: RootKey, new: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._store, self._root = store, root
+        self._engine = open_database(folder / "keys.db", keys)
+        with writing(self._engine) as connection:
+            if new:
+                _begin(connection, root, store)
+            found = dict(connection.execute(select(secret.c.name, secret.c.wrapped)).all())
+        try:
+            if found.get(_CHECK) != store.encode():
+                raise _not_its_own("another's" if found else "none")
+            self._index = root.unwrap(found[_INDEX])
+            self._signing = Ed25519PrivateKey.from_private_bytes(root.unwrap(found[_SIGNING]))
+        except IntegrityError:
+            self._engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    @property
+    def public_key(self) -> bytes:
+        """What the store's signatures are checked with: Ed25519, 32 bytes."""
+        return self._signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def sign(self, content: bytes) -> bytes:
+        """Sign something in the store's name."""
+        return self._signing.sign(content)
+
+    def index(self, text: str) -> bytes:
+        """Return what a name is found by: it tells nobody else the name."""
+        return hmac.digest(self._index, text.encode(), hashlib.sha256)
+
+    def add_person(self, person: str) -> None:
+        """Make a person's first key, unless there is one."""
+        with writing(self._engine) as connection:
+            if connection.execute(_row_of(person)).first() is None:
+                values = {"person": person, "generation": 1}
+                fresh = {name: self._root.wrap(os.urandom(_BYTES)) for name in ("wrapped", "salt")}
+                connection.execute(insert(person_key).values(**values, **fresh))
+
+    def commitments(self, person: str, contents: Iterable[bytes]) -> list[bytes]:
+        """Return what records are known again by: nobody without the person's salt can guess."""
+        with self._engine.connect() as connection:
+            salt = self._root.unwrap(self._person(connection, person).salt)
+        return [hmac.digest(salt, content, hashlib.sha256) for content in contents]
+
+    def seal(self, person: str, kind: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Encrypt contents, by their names, each under a key of its own that is now kept."""
+        sealed: dict[str, bytes] = {}
+        with writing(self._engine) as connection:
+            own = self._root.unwrap(self._person(connection, person).wrapped)
+            for uid, content in contents.items():
+                key, nonce = AESGCM.generate_key(8 * _BYTES), os.urandom(_NONCE_BYTES)
+                connection.execute(
+                    insert(data_key).values(uid=uid, person=person, wrapped=aes_key_wrap(own, key))
+                )
+                place = self._place(person, kind, uid)
+                sealed[uid] = nonce + AESGCM(key).encrypt(nonce, content, place)
+        return sealed
+
+    def open(self, person: str, kind: str, sealed: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Decrypt contents, by their names.
+
+        Raises:
+            IntegrityError: A key was destroyed, or what it is to open is not what it encrypted.
+        """
+        rows = select(data_key.c.uid, data_key.c.wrapped).where(data_key.c.person == person)
+        if len(sealed) == 1:
+            rows = rows.where(data_key.c.uid.in_(sealed))
+        with self._engine.connect() as connection:
+            own = self._root.unwrap(self._person(connection, person).wrapped)
+            wrapped = dict(connection.execute(rows).all())
+        opened: dict[str, bytes] = {}
+        for uid, content in sealed.items():
+            if uid not in wrapped:
+                raise _unopened(kind, "its key is not there: it was destroyed, or is another's")
+            nonce, rest = content[:_NONCE_BYTES], content[_NONCE_BYTES:]
+            try:
+                key = aes_key_unwrap(own, wrapped[uid])
+                opened[uid] = AESGCM(key).decrypt(nonce, rest, self._place(person, kind, uid))
+            except (InvalidTag, InvalidUnwrap, ValueError):
+                raise _unopened(kind, "another content, or one that was changed") from None
+        return opened
+
+    def destroy(self, person: str, uids: Iterable[str]) -> int:
+        """Destroy the keys of contents, and the person's key that wrapped them.
+
+        The others are wrapped by a new one, and the old bytes are overwritten.
+
+        Returns:
+            The generation of the person's key from now on.
+        """
+        gone = set(uids)
+        with writing(self._engine) as connection:
+            before = self._person(connection, person)
+            old, new = self._root.unwrap(before.wrapped), os.urandom(_BYTES)
+            mine = select(data_key.c.uid, data_key.c.wrapped).where(data_key.c.person == person)
+            kept = {
+                uid: aes_key_wrap(new, aes_key_unwrap(old, wrapped))
+                for uid, wrapped in connection.execute(mine)
+                if uid not in gone
+            }
+            connection.execute(delete(data_key).where(data_key.c.person == person))
+            rows = [{"uid": uid, "person": person, "wrapped": it} for uid, it in kept.items()]
+            if rows:
+                connection.execute(insert(data_key), rows)
+            generation = int(before.generation) + 1
+            connection.execute(
+                update(person_key)
+                .where(person_key.c.person == person)
+                .values(generation=generation, wrapped=self._root.wrap(new))
+            )
+        scrub(self._engine)
+        return generation
+
+    def drop(self, uids: Iterable[str]) -> None:
+        """Drop the keys of contents that were never published."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(data_key).where(data_key.c.uid.in_([*uids])))
+
+    def destroy_person(self, person: str) -> None:
+        """Destroy every key of a person."""
+        with writing(self._engine) as connection:
+            for table in (data_key, person_key):
+                connection.execute(delete(table).where(table.c.person == person))
+        scrub(self._engine)
+
+    def _person(self, connection: Connection, person: str):  # noqa: ANN202 - a row
+        found = connection.execute(_row_of(person)).first()
+        if found is None:
+            raise _unopened("person", "the keys of nobody: they were destroyed, or are another's")
+        return found
+
+    def _place(self, person: str, kind: str, uid: str) -> bytes:
+        return f"{self._store}|{person}|{kind}|{uid}|{_FORMAT}".encode()
+
+
+def new_uid() -> str:
+    """Return a name that says nothing: 128 random bits."""
+    return uuid4().hex
+
+
+def store_of(folder: Path) -> str | None:
+    """Return the store that keys in a folder were made for; None where there are none."""
+    if not (folder / "keys.db").exists():
+        return None
+    engine = open_database(folder / "keys.db", keys)
+    with engine.connect() as connection:
+        found = connection.execute(select(secret.c.wrapped).where(secret.c.name == _CHECK)).scalar()
+    engine.dispose()
+    return None if found is None else bytes(found).decode()
+
+
+def _begin(connection: Connection, root: RootKey, store: str) -> None:
+    if connection.execute(select(secret.c.name)).first() is not None:
+        return  # they were made by one that did not come to its end
+    made = {name: root.wrap(os.urandom(_BYTES)) for name in (_INDEX, _SIGNING)}
+    made[_CHECK] = store.encode()
+    rows = [{"name": name, "wrapped": wrapped} for name, wrapped in made.items()]
+    connection.execute(insert(secret), rows)
+
+
+def _row_of(person: str):  # noqa: ANN202 - a query
+    return select(person_key).where(person_key.c.person == person)
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Write a file that nobody else can read at any moment."""
+    before = os.umask(0o077)
+    try:
+        write_bytes(path, content)
+        path.chmod(0o600)
+    finally:
+        os.umask(before)
+
+
+def _not_its_own(got: str) -> IntegrityError:
+    return IntegrityError(
+        "a store is opened with its own keys",
+        expected="the keys that were made with it",
+        got=got,
+        next_step="Name the folder of its keys (--keys), or restore the root key from its copy.",
+    )
+
+
+def _unopened(kind: str, got: str) -> IntegrityError:
+    return IntegrityError(
+        f"a {kind} must be what the store wrote there",
+        expected="what was encrypted under this name, and its key",
+        got=got,
+        next_step="Restore the store from a copy, or forget this and remember it again.",
+    )

@@ -1,0 +1,152 @@
+"""What a forgetting is to do, written down in the transaction that withdraws what held a record."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, Select, Table, delete, select, update
+
+from lorecall.errors import IntegrityError
+from lorecall.store import audit
+from lorecall.store.leases import Lease
+from lorecall.store.recipe import Packed
+from lorecall.store.records import Record
+from lorecall.store.residues import Traces
+from lorecall.store.schema import audit as audit_table
+from lorecall.store.schema import holds, job, record, version, writing
+from lorecall.store.schema import person as person_table
+from lorecall.store.site import Site
+from lorecall.store.versions import DESTROYED, PUBLISHED, WITHDRAWN, read
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destroyed:
+    """A version that held what is forgotten."""
+
+    n: int
+    blob: str
+    recipe: str
+    machine: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a forgetting is to do; it is kept until all of it is done.
+
+    Args:
+        asked: By what the records were chosen.
+        records: Their names.
+        versions: The versions that were built from one of them.
+        head: The head that was withdrawn; None where it held none of them, or there was none.
+        kept: The names of the head's other records, in their order.
+        packed: How the head was built; None where there was none, or it could not be read.
+        since: When the person was added, in Unix seconds.
+        everything: Whether the person goes, too.
+    """
+
+    asked: str
+    records: tuple[str, ...]
+    versions: tuple[Destroyed, ...]
+    head: int | None
+    kept: tuple[str, ...]
+    packed: str | None
+    since: float
+    everything: bool
+
+
+def withdraw(
+    site: Site, lease: Lease, gone: Sequence[Record], *, asked: str
+) -> tuple[Plan, Traces]:
+    """Withdraw what held the records, and write down what is to be done."""
+    person, uids = lease.person, {each.uid for each in gone}
+    with site.engine.connect() as connection:
+        versions = _holding(connection, person, uids, everything=asked == "everything")
+        packed = dict(_readable(site, connection, person, versions))
+        head = connection.execute(head_of(person)).scalar_one()
+        head = head if head in {each.n for each in versions} else None
+        kept = _kept(connection, person, head, uids) if head is not None else ()
+        since = connection.execute(
+            select(audit_table.c.at).where(audit_table.c.person == person).limit(1)
+        ).scalar_one()
+    plan = Plan(
+        asked=asked,
+        records=tuple(each.uid for each in gone),
+        versions=versions,
+        head=head,
+        kept=kept,
+        packed=packed[head].again if head in packed else None,
+        since=datetime.fromisoformat(since).timestamp(),
+        everything=asked == "everything",
+    )
+    with writing(site.engine) as connection:
+        lease.check(connection)
+        for some in _chunks(plan.records):
+            connection.execute(delete(record).where(record.c.uid.in_(some)))
+        for each in versions:
+            set_state(connection, person, each.n, WITHDRAWN)
+        _delete_all(connection, holds, person, [each.n for each in versions])
+        if head is not None:
+            connection.execute(
+                update(person_table).where(person_table.c.uid == person).values(head=None)
+            )
+        payload = TypeAdapter(Plan).dump_json(plan).decode()
+        connection.execute(update(job).where(job.c.person == person).values(payload=payload))
+        counts = {"records": len(uids), "versions": [each.n for each in versions]}
+        audit.append(connection, person=person, action="withdrawn", details=counts)
+    return plan, Traces.of((each.row for each in gone), packed.values())
+
+
+def head_of(person: str) -> Select[int | None]:
+    """Return the query for a person's head."""
+    return select(person_table.c.head).where(person_table.c.uid == person)
+
+
+def set_state(connection: Connection, person: str, n: int, state: str) -> None:
+    """Set what a version is; one that is destroyed has no blob any more."""
+    values = {"state": state} | ({"blob": None} if state == DESTROYED else {})
+    of_version = (version.c.person == person, version.c.n == n)
+    connection.execute(update(version).where(*of_version).values(**values))
+
+
+def _holding(
+    connection: Connection, person: str, uids: Iterable[str], *, everything: bool
+) -> tuple[Destroyed, ...]:
+    """Return the versions that were built from one of some records, or all of them."""
+    numbers: set[int] = set()
+    for some in _chunks([*uids]):
+        query = select(holds.c.n).where(holds.c.person == person, holds.c.event.in_(some))
+        numbers |= set(connection.scalars(query))
+    query = select(version).where(version.c.person == person, version.c.state == PUBLISHED)
+    return tuple(
+        Destroyed(n=r.n, blob=r.blob, recipe=r.recipe, machine=r.machine, digest=r.digest)
+        for r in connection.execute(query.order_by(version.c.n))
+        if everything or r.n in numbers
+    )
+
+
+def _readable(
+    site: Site, connection: Connection, person: str, versions: Iterable[Destroyed]
+) -> Iterator[tuple[int, Packed]]:
+    """Return the versions that can be read; one that cannot is forgotten all the same."""
+    for each in versions:
+        with contextlib.suppress(IntegrityError):
+            yield each.n, read(site, connection, person, each.n)
+
+
+def _kept(connection: Connection, person: str, head: int, gone: set[str]) -> tuple[str, ...]:
+    query = select(holds.c.event).where(holds.c.person == person, holds.c.n == head)
+    return tuple(uid for uid in connection.scalars(query) if uid not in gone)
+
+
+def _delete_all(connection: Connection, table: Table, person: str, numbers: Sequence[int]) -> None:
+    for n in numbers:
+        connection.execute(delete(table).where(table.c.person == person, table.c.n == n))
+
+
+def _chunks(uids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (uids[i : i + _CHUNK] for i in range(0, len(uids), _CHUNK))

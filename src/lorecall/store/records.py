@@ -1,0 +1,120 @@
+"""What is remembered of a person: added once, in order, each under a key of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from lorecall.store import audit
+from lorecall.store.keys import new_uid
+from lorecall.store.rows import Row, told_apart
+from lorecall.store.schema import person as person_table
+from lorecall.store.schema import record, writing
+from lorecall.store.site import Site
+
+_RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What came of remembering.
+
+    Args:
+        added: How many records are new.
+        known: How many were there already.
+
+    Examples:
+        >>> import lorecall
+        >>> with lorecall.Store.open("people") as store:
+        ...     store.person("ada").remember("history.jsonl", user="ann")
+        Remembered(added=24, known=0)
+    """
+
+    added: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record of a person: its random name, and what it holds."""
+
+    uid: str
+    row: Row
+    commitment: str
+
+
+def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) -> Remembered:
+    """Add records that are not there yet; all of them, or none.
+
+    Args:
+        site: The store.
+        person: Whose.
+        rows: What, in its order.
+        dry_run: Whether only to count.
+    """
+    marks = site.keys.commitments(person, told_apart(rows))
+    known = select(record.c.commitment).where(record.c.person == person)
+    with site.engine.connect() as connection:
+        there = set(connection.scalars(known))
+    new = [(i, new_uid()) for i, mark in enumerate(marks) if mark not in there]
+    if dry_run or not new:
+        return Remembered(added=len(new), known=len(rows) - len(new))
+    sealed = site.keys.seal(person, _RECORD, {uid: rows[i].content() for i, uid in new})
+    with writing(site.engine) as connection:
+        there = set(connection.scalars(known))  # another process may have added some
+        late = [uid for i, uid in new if marks[i] in there]
+        new = [(i, uid) for i, uid in new if marks[i] not in there]
+        if new:
+            source = _next_source(connection, person)
+            values = [
+                {"uid": uid, "person": person, "source": source, "place": i}
+                | {"commitment": marks[i], "content": sealed[uid]}
+                for i, uid in new
+            ]
+            connection.execute(insert(record), values)
+            audit.append(
+                connection, person=person, action="remembered", details={"records": len(new)}
+            )
+    if late:
+        site.keys.drop(late)
+    return Remembered(added=len(new), known=len(rows) - len(new))
+
+
+def records_of(
+    site: Site, connection: Connection, person: str, *, uids: Sequence[str] | None = None
+) -> list[Record]:
+    """Return a person's records in their order.
+
+    Args:
+        site: The store.
+        connection: What reads.
+        person: Whose.
+        uids: Which of them; all when None.
+    """
+    query = (
+        select(record.c.uid, record.c.content, record.c.commitment)
+        .where(record.c.person == person)
+        .order_by(record.c.source, record.c.place)
+    )
+    wanted = None if uids is None else set(uids)
+    found = [r for r in connection.execute(query) if wanted is None or r.uid in wanted]
+    opened = site.keys.open(person, _RECORD, {r.uid: r.content for r in found}) if found else {}
+    return [
+        Record(uid=r.uid, row=Row.of_content(opened[r.uid]), commitment=r.commitment.hex())
+        for r in found
+    ]
+
+
+def n_records(connection: Connection, person: str) -> int:
+    """Return how many records a person has."""
+    query = select(func.count()).select_from(record).where(record.c.person == person)
+    return int(connection.execute(query).scalar_one())
+
+
+def _next_source(connection: Connection, person: str) -> int:
+    of_person = person_table.c.uid == person
+    connection.execute(
+        update(person_table).where(of_person).values(last_source=person_table.c.last_source + 1)
+    )
+    query = select(person_table.c.last_source).where(of_person)
+    return int(connection.execute(query).scalar_one())

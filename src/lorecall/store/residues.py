@@ -1,0 +1,87 @@
+"""Looking for what was forgotten in every file where the store could have left it."""
+
+import json
+import mmap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorecall.core.files import cache_folder
+from lorecall.store.recipe import Packed, tensors_in
+from lorecall.store.rows import Row
+from lorecall.store.site import Site
+
+_SHORTEST = 12
+_PIECE = 32  # a longer text may lie in two pages of a database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traces:
+    """What would be found if it were still somewhere.
+
+    Args:
+        pieces: Parts of texts and of weights.
+        n_too_short: How many texts are too short to be told from chance.
+    """
+
+    pieces: frozenset[bytes]
+    n_too_short: int
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], versions: Iterable[Packed]) -> "Traces":
+        """Return the traces of records and of versions that held them."""
+        texts = {text for row in rows for text in (row.text, row.query) if text}
+        pieces: set[bytes] = set()
+        n_too_short = 0
+        for text in texts:
+            if len(text.encode()) < _SHORTEST:
+                n_too_short += 1
+                continue
+            for form in (text, json.dumps(text)[1:-1]):
+                content = form.encode()
+                pieces |= {content[:_PIECE], content[-_PIECE:]}
+        for packed in versions:
+            for _, _, content in tensors_in(packed.weights).values():
+                middle = len(content) // 2
+                piece = content[middle : middle + _PIECE]
+                if len(piece) >= _SHORTEST and any(piece):
+                    pieces.add(piece)
+        return cls(pieces=frozenset(pieces), n_too_short=n_too_short)
+
+
+def search(site: Site, person: str, traces: Traces, *, since: float) -> list[dict[str, object]]:
+    """Look for traces; return each place with what was searched and how much was found.
+
+    Args:
+        site: The store.
+        person: Whose blobs are searched; others' are theirs alone.
+        traces: What is looked for.
+        since: Files of the cache that were last changed before are left out, in Unix seconds.
+    """
+    cached = (path for path in _files(cache_folder()) if path.stat().st_mtime >= since)
+    places: Mapping[str, Iterable[Path]] = {
+        "database, its log and its free pages": site.folder.glob("store.db*"),
+        "blobs": _files(site.blob(person, "x").parent),
+        "keys": _files(site.keys_folder),
+        "cache": cached,
+    }
+    found: list[dict[str, object]] = []
+    for place, paths in places.items():
+        n_files = n_bytes = n_hits = 0
+        for path in paths:
+            n_files += 1
+            n_bytes += path.stat().st_size
+            n_hits += _hits(path, traces.pieces)
+        found.append({"place": place, "files": n_files, "bytes": n_bytes, "hits": n_hits})
+    return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _hits(path: Path, pieces: frozenset[bytes]) -> int:
+    if not path.stat().st_size:
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return sum(content.find(piece) >= 0 for piece in pieces)

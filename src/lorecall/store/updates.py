@@ -1,0 +1,191 @@
+"""A new version: built from all records there are, or an earlier one taken up again."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+
+from lorecall.errors import DataError
+from lorecall.settings import LearnSettings, preset
+from lorecall.store.builder import Built, request_again
+from lorecall.store.leases import UPDATE, Lease, claim
+from lorecall.store.people import Known
+from lorecall.store.recipe import BasePlace, BuildRequest, BuildSettings
+from lorecall.store.records import Record, records_of
+from lorecall.store.schema import person as person_table
+from lorecall.store.site import Site
+from lorecall.store.versions import (
+    Draft,
+    check_head,
+    find_version,
+    publish,
+    read,
+    records_in,
+    sweep,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    """What came of an update.
+
+    Args:
+        n: The head from now on.
+        n_records: How many records it was built from.
+        is_new: Whether it was built now; the same recipe is never built twice in a row.
+    """
+
+    n: int
+    n_records: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How a version is to be built; what is None is as it was in the head.
+
+    Args:
+        base: On which base.
+        settings: How it is trained.
+        n_threads: On how many threads; all there are where there is no head.
+        if_version: The head that is expected; None for whichever it is.
+    """
+
+    base: BasePlace | None = None
+    settings: LearnSettings | None = None
+    n_threads: int | None = None
+    if_version: int | None = None
+
+
+def update(
+    site: Site, who: Known, name: str, *, wanted: Wanted, on_step: Callable[[float], None]
+) -> Updated:
+    """Build a version from all records there are, and publish it.
+
+    Args:
+        site: The store.
+        who: The person.
+        name: What they are called.
+        wanted: How.
+        on_step: Called with the share of the training that each step is.
+
+    Raises:
+        ConflictError: Another works on them, or has moved the head.
+        DataError: There is too little to learn from.
+    """
+    lease = claim(site.engine, who.uid, UPDATE)
+    try:
+        sweep(site, lease)
+        head, records = _there(site, who.uid)
+        if wanted.if_version is not None:
+            check_head(head, wanted.if_version)
+        request = _request(site, who.uid, name, head=head, records=records, wanted=wanted)
+        with lease.kept() as cancelled:
+            built = site.builder(request, on_step=on_step, cancelled=cancelled)
+        return _published(site, lease, built, head=head, records=records)
+    finally:
+        lease.release()
+
+
+def roll_back(site: Site, who: Known, n: int) -> int:
+    """Publish an earlier version's content as a new one.
+
+    Args:
+        site: The store.
+        who: The person.
+        n: Which; the head itself stays as it is.
+
+    Returns:
+        The new head's number.
+
+    Raises:
+        MissingError: There is none, or it held what was forgotten.
+    """
+    lease = claim(site.engine, who.uid, UPDATE)
+    try:
+        sweep(site, lease)
+        with site.engine.connect() as connection:
+            query = select(person_table.c.head).where(person_table.c.uid == who.uid)
+            head = connection.execute(query).scalar_one()
+            old = find_version(connection, who.uid, n)
+            packed = read(site, connection, who.uid, n)
+            records = records_in(connection, who.uid, n)
+        if n == head:
+            return n
+        draft = Draft(
+            packed=packed,
+            recipe=old.recipe,
+            machine=old.machine,
+            records=records,
+            action="rolled back",
+        )
+        return publish(site, lease, draft, head=head)
+    finally:
+        lease.release()
+
+
+def request_for(name: str, records: Sequence[Record]) -> BuildRequest:
+    """Return a request for a build from records, with everything else as a new person has it."""
+    return BuildRequest(
+        user=name,
+        rows=tuple(each.row for each in records),
+        commitments=tuple(each.commitment for each in records),
+        settings=BuildSettings.of(preset()),
+        base=BasePlace(),
+        n_threads=len(os.sched_getaffinity(0)),
+    )
+
+
+def _there(site: Site, person: str) -> tuple[int | None, list[Record]]:
+    with site.engine.connect() as connection:
+        query = select(person_table.c.head).where(person_table.c.uid == person)
+        return connection.execute(query).scalar_one(), records_of(site, connection, person)
+
+
+def _request(
+    site: Site,
+    person: str,
+    name: str,
+    *,
+    head: int | None,
+    records: Sequence[Record],
+    wanted: Wanted,
+) -> BuildRequest:
+    request = request_for(name, records)
+    if head is not None:
+        with site.engine.connect() as connection:
+            packed = read(site, connection, person, head)
+            known = find_version(connection, person, head).recipe
+        request = replace(request_again(packed, request), known=known)
+    settings = None if wanted.settings is None else BuildSettings.of(wanted.settings)
+    return replace(
+        request,
+        base=wanted.base or request.base,
+        settings=settings or request.settings,
+        n_threads=wanted.n_threads or request.n_threads,
+    )
+
+
+def _published(
+    site: Site, lease: Lease, built: Built, *, head: int | None, records: Sequence[Record]
+) -> Updated:
+    if built.short:
+        raise DataError(
+            "there must be enough to learn from",
+            expected="at least 20 usable samples in 3 conversations",
+            got=built.short,
+            next_step="Remember more of theirs; until then the base answers.",
+        )
+    if built.packed is None:
+        assert head is not None
+        return Updated(n=head, n_records=len(records), is_new=False)
+    draft = Draft(
+        packed=built.packed,
+        recipe=built.recipe,
+        machine=built.machine,
+        records=[each.uid for each in records],
+        action="updated",
+    )
+    n = publish(site, lease, draft, head=head)
+    return Updated(n=n, n_records=len(records), is_new=True)
