@@ -39,9 +39,9 @@ def read(path: Path) -> str:
 @pytest.mark.parametrize(
     "content",
     [
-        *(TEXT.encode(), TEXT.encode("utf-8-sig"), gzip.compress(TEXT.encode())),
+        *(TEXT.encode(), TEXT.encode("utf-8-sig"), gzip.compress(TEXT.encode(), mtime=0)),
         *(TEXT.encode("utf-16"), TEXT.encode("utf-32"), b"\xfe\xff" + TEXT.encode("utf-16-be")),
-        gzip.compress(TEXT.encode("utf-16")),
+        gzip.compress(TEXT.encode("utf-16"), mtime=0),
         packed(_chat__txt=TEXT),
         packed(_chat__txt=TEXT, photo__jpg="x", notes__txt="y"),
         packed(export__json=TEXT, photo__jpg="x"),
