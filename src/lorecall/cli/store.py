@@ -23,7 +23,7 @@ from lorecall.cli.output import (
     show,
 )
 from lorecall.cli.store_place import At, Keys, check_extra, opened, person_at
-from lorecall.errors import ConfigError, MissingError, PendingError
+from lorecall.errors import ConfigError, IntegrityError, MissingError, PendingError
 from lorecall.settings import SETTINGS, BaseOptions, LearnSettings
 from lorecall.settings import preset as preset_of
 
@@ -244,7 +244,7 @@ def verify(
             told = {"own_key": checked.own_key, "in_log": checked.in_log}
         _show_certificate(made, "lorecall.verify/1", as_json=as_json, **told)
         if told["own_key"] is False or told["in_log"] is False:
-            sys.exit(5)
+            sys.exit(IntegrityError.exit_code)
         return
     name, n = person_at(what)
     with opened(store, keys) as site:

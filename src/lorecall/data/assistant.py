@@ -8,7 +8,7 @@ memory, hidden context, reasoning, marks of sources, and messages of weight 0.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +16,11 @@ from typing import Any, cast
 from pydantic import AliasChoices, Field
 
 from lorecall.data.chatlog import Message, dialogues, text_of
-from lorecall.data.events import TEXTLESS, Dropped, Event, with_assistant
+from lorecall.data.events import TEXTLESS, Dropped, Event, located, with_assistant
 from lorecall.data.head import N_LINES
 from lorecall.data.lines import first_byte, unreadable
-from lorecall.data.rows import Parsed, Record, Text, checked, parsed_lines
+from lorecall.data.loader import Paths
+from lorecall.data.rows import Parsed, R, Record, Text, checked, parsed_lines
 from lorecall.data.samples import seconds
 from lorecall.data.values import values
 
@@ -63,7 +64,40 @@ class Sent(Record):
         return not is_hidden and self.weight != 0 and self.recipient in (None, "all")
 
 
-def rows(path: Path, *, what: str, next_step: str) -> Iterator[Parsed | Dropped]:
+def logs(
+    paths: Paths,
+    model: type[R],
+    events: Callable[[R, int], Iterator[Event]],
+    *,
+    what: str,
+    next_step: str,
+) -> Iterator[Event]:
+    """Return the events of every object of some files.
+
+    Args:
+        paths: The files.
+        model: What an object is to be, and is called; one that does not fit is dropped.
+        events: From an object and its place in the file to its events.
+        what: What a file without any was expected to hold.
+        next_step: What is to be done about such a file.
+
+    Raises:
+        DataError: A file cannot be read, or holds none.
+    """
+
+    def of_file(path: Path) -> Iterator[Event]:
+        for row in _objects(path, what=what, next_step=next_step):
+            if isinstance(row, Dropped):
+                yield row
+                continue
+            found = checked(model, row.value, what=model.__name__.lower(), place=row.number)
+            yield from [found] if isinstance(found, Dropped) else events(found, row.number)
+
+    for path in paths:
+        yield from located(of_file(path), path)
+
+
+def _objects(path: Path, *, what: str, next_step: str) -> Iterator[Parsed | Dropped]:
     """Return the objects of a JSON list, those of one line each, or the one of the file.
 
     Raises:

@@ -9,11 +9,15 @@ answers it answers something that is not known.
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from lorecall.data.events import NOBODY, TEXTLESS, Dialogue, Dropped, Spoken
 from lorecall.data.history import name_by_hash
+from lorecall.data.lines import first_byte
 from lorecall.data.rows import broken, texts_in, whole
+from lorecall.data.values import Place, values
+from lorecall.errors import DataError
 
 GAP_S = 4 * 3600.0
 MAX_MESSAGES = 1_000  # of a conversation: a busy group never sleeps
@@ -77,6 +81,34 @@ def with_text(message: Message, text: str | Dropped) -> Iterator[Message | Dropp
     if isinstance(text, Dropped):
         yield text
     yield message._replace(text=text if isinstance(text, str) else "")
+
+
+def named(name: str | None, uid: str) -> str:
+    """Return what a sender is called: by name and id, so that two of one name stay two."""
+    return tidy(f"{name} ({uid})" if name else uid).strip()
+
+
+def values_of_chat(
+    path: Path, *, wanted: Callable[[Place], bool], refused: Callable[..., DataError]
+) -> Iterator[tuple[Place, object, int]]:
+    """Return the wanted values of an object with messages, and how many messages there were.
+
+    Args:
+        path: The file.
+        wanted: Which places; those that are members of lists are messages.
+        refused: Makes the error of a file that is not of the format, from what was `got`.
+
+    Raises:
+        DataError: It is no object, or has no messages.
+    """
+    if first_byte(path) != b"{":
+        raise refused(path, got="no object")
+    number = 0
+    for place, value in values(path, wanted=wanted):
+        number += place[-1] is None
+        yield place, value, number
+    if number == 0:
+        raise refused(path, got="no messages")
 
 
 def dialogues(

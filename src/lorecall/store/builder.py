@@ -170,12 +170,12 @@ def _died(log: IO[bytes], code: int) -> RunError:
     )
 
 
-def request_again(packed: Packed, request: BuildRequest) -> BuildRequest:
+def request_again(again: str, request: BuildRequest) -> BuildRequest:
     """Return a request for the same base, settings and threads as a version's, with other rows.
 
     Args:
-        packed: The version.
+        again: How to ask for that version again (`Packed.again`).
         request: Has the rows.
     """
     values = TypeAdapter(BuildRequest).dump_python(request, mode="json")
-    return TypeAdapter(BuildRequest).validate_python(values | json.loads(packed.again))
+    return TypeAdapter(BuildRequest).validate_python(values | json.loads(again))

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from lorecall.data.samples import unix_seconds
 from lorecall.errors import ConfigError, MissingError
 from lorecall.store.records import Record
 
@@ -64,7 +64,7 @@ class Choice:
         if self.records is not None:
             uids = {_named(start, records) for start in self.records}
             return [each for each in records if each.uid in uids]
-        return [each for each in records if self._fits()(each)]
+        return [*filter(self._fits(), records)]
 
     def _fits(self) -> Callable[[Record], bool]:
         if self.conversation is not None:
@@ -103,7 +103,7 @@ def _seconds(value: float | str) -> float:
     if not isinstance(value, str):
         return float(value)
     try:
-        time = datetime.fromisoformat(value)
+        return unix_seconds(value)
     except ValueError as reason:
         raise ConfigError(
             "a time must be one",
@@ -111,7 +111,6 @@ def _seconds(value: float | str) -> float:
             got=repr(value),
             next_step="Write year, month and day; without an offset it is UTC.",
         ) from reason
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _folded(text: str) -> str:

@@ -14,7 +14,7 @@ killed at any moment is finished by the same command:
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import version as version_of
 
 from pydantic import TypeAdapter
@@ -33,8 +33,7 @@ from lorecall.store.certificate import (
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import FORGET, Lease, claim
 from lorecall.store.people import Known
-from lorecall.store.plan import Destroyed, Plan, head_of, set_state, withdraw
-from lorecall.store.recipe import Packed
+from lorecall.store.plan import Destroyed, Plan, set_state, withdraw
 from lorecall.store.records import Record, records_of
 from lorecall.store.residues import Traces, search
 from lorecall.store.schema import audit as audit_table
@@ -43,7 +42,7 @@ from lorecall.store.schema import holds, job, record, scrub, version, writing
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 from lorecall.store.updates import request_for
-from lorecall.store.versions import DESTROYED, Draft, publish, sweep
+from lorecall.store.versions import DESTROYED, Draft, head_of, publish, sweep
 
 OnStep = Callable[[float], None]
 
@@ -151,11 +150,10 @@ def _rebuilt(
         return None
     person = lease.person
     with site.engine.connect() as connection:
-        if (head := connection.execute(head_of(person)).scalar_one()) is not None:
+        if (head := head_of(connection, person)) is not None:
             return _told(connection, person, head)  # it was, before this was stopped
         kept = records_of(site, connection, person, uids=plan.kept)
-    nothing = Packed(recipe="", again=plan.packed, manifest="", weights=b"")
-    request = replace(request_again(nothing, request_for(name, kept)), known=None)
+    request = request_again(plan.packed, request_for(name, kept))
     try:
         with lease.kept() as cancelled:
             built = site.builder(request, on_step=on_step, cancelled=cancelled)

@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -278,11 +278,9 @@ class Person:
             known = versions.find_version(connection, who.uid, n)
             uids = versions.records_in(connection, who.uid, n)
             held = records.records_of(self._site, connection, who.uid, uids=uids)
-        request = request_again(packed, updates.request_for(self.name, held))
+        request = request_again(packed.again, updates.request_for(self.name, held))
         try:
-            built = self._site.builder(
-                replace(request, known=None), on_step=lambda _: None, cancelled=Event()
-            )
+            built = self._site.builder(request, on_step=lambda _: None, cancelled=Event())
         except InputError:
             return Rebuilt(n=n, outcome="unverifiable", digest=known.digest)
         if built.packed is None or built.recipe != known.recipe:

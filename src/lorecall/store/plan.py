@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, Table, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from lorecall.errors import IntegrityError
 from lorecall.store import audit
@@ -18,7 +18,7 @@ from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import holds, job, record, version, writing
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
-from lorecall.store.versions import DESTROYED, PUBLISHED, WITHDRAWN, read
+from lorecall.store.versions import DESTROYED, PUBLISHED, WITHDRAWN, head_of, read, records_in
 
 _CHUNK = 500
 
@@ -67,9 +67,9 @@ def withdraw(
     with site.engine.connect() as connection:
         versions = _holding(connection, person, uids, everything=asked == "everything")
         packed = dict(_readable(site, connection, person, versions))
-        head = connection.execute(head_of(person)).scalar_one()
+        head = head_of(connection, person)
         head = head if head in {each.n for each in versions} else None
-        kept = _kept(connection, person, head, uids) if head is not None else ()
+        held = [] if head is None else records_in(connection, person, head)
         since = connection.execute(
             select(audit_table.c.at).where(audit_table.c.person == person).limit(1)
         ).scalar_one()
@@ -78,7 +78,7 @@ def withdraw(
         records=tuple(each.uid for each in gone),
         versions=versions,
         head=head,
-        kept=kept,
+        kept=tuple(uid for uid in held if uid not in uids),
         packed=packed[head].again if head in packed else None,
         since=datetime.fromisoformat(since).timestamp(),
         everything=asked == "everything",
@@ -89,7 +89,7 @@ def withdraw(
             connection.execute(delete(record).where(record.c.uid.in_(some)))
         for each in versions:
             set_state(connection, person, each.n, WITHDRAWN)
-        _delete_all(connection, holds, person, [each.n for each in versions])
+            connection.execute(delete(holds).where(holds.c.person == person, holds.c.n == each.n))
         if head is not None:
             connection.execute(
                 update(person_table).where(person_table.c.uid == person).values(head=None)
@@ -99,11 +99,6 @@ def withdraw(
         counts = {"records": len(uids), "versions": [each.n for each in versions]}
         audit.append(connection, person=person, action="withdrawn", details=counts)
     return plan, Traces.of((each.row for each in gone), packed.values())
-
-
-def head_of(person: str) -> Select[int | None]:
-    """Return the query for a person's head."""
-    return select(person_table.c.head).where(person_table.c.uid == person)
 
 
 def set_state(connection: Connection, person: str, n: int, state: str) -> None:
@@ -136,16 +131,6 @@ def _readable(
     for each in versions:
         with contextlib.suppress(IntegrityError):
             yield each.n, read(site, connection, person, each.n)
-
-
-def _kept(connection: Connection, person: str, head: int, gone: set[str]) -> tuple[str, ...]:
-    query = select(holds.c.event).where(holds.c.person == person, holds.c.n == head)
-    return tuple(uid for uid in connection.scalars(query) if uid not in gone)
-
-
-def _delete_all(connection: Connection, table: Table, person: str, numbers: Sequence[int]) -> None:
-    for n in numbers:
-        connection.execute(delete(table).where(table.c.person == person, table.c.n == n))
 
 
 def _chunks(uids: Sequence[str]) -> Iterator[Sequence[str]]:

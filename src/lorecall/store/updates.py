@@ -4,8 +4,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
-
 from lorecall.errors import DataError
 from lorecall.settings import LearnSettings, preset
 from lorecall.store.builder import Built, request_again
@@ -13,12 +11,12 @@ from lorecall.store.leases import UPDATE, Lease, claim
 from lorecall.store.people import Known
 from lorecall.store.recipe import BasePlace, BuildRequest, BuildSettings
 from lorecall.store.records import Record, records_of
-from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 from lorecall.store.versions import (
     Draft,
     check_head,
     find_version,
+    head_of,
     publish,
     read,
     records_in,
@@ -106,8 +104,7 @@ def roll_back(site: Site, who: Known, n: int) -> int:
     try:
         sweep(site, lease)
         with site.engine.connect() as connection:
-            query = select(person_table.c.head).where(person_table.c.uid == who.uid)
-            head = connection.execute(query).scalar_one()
+            head = head_of(connection, who.uid)
             old = find_version(connection, who.uid, n)
             packed = read(site, connection, who.uid, n)
             records = records_in(connection, who.uid, n)
@@ -139,8 +136,7 @@ def request_for(name: str, records: Sequence[Record]) -> BuildRequest:
 
 def _there(site: Site, person: str) -> tuple[int | None, list[Record]]:
     with site.engine.connect() as connection:
-        query = select(person_table.c.head).where(person_table.c.uid == person)
-        return connection.execute(query).scalar_one(), records_of(site, connection, person)
+        return head_of(connection, person), records_of(site, connection, person)
 
 
 def _request(
@@ -157,7 +153,7 @@ def _request(
         with site.engine.connect() as connection:
             packed = read(site, connection, person, head)
             known = find_version(connection, person, head).recipe
-        request = replace(request_again(packed, request), known=known)
+        request = replace(request_again(packed.again, request), known=known)
     settings = None if wanted.settings is None else BuildSettings.of(wanted.settings)
     return replace(
         request,

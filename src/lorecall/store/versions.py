@@ -62,6 +62,12 @@ class Version:
         return self.state == PUBLISHED
 
 
+def head_of(connection: Connection, person: str) -> int | None:
+    """Return which version of a person's answers; None where the base does."""
+    query = select(person_table.c.head).where(person_table.c.uid == person)
+    return connection.execute(query).scalar_one()
+
+
 def versions_of(connection: Connection, person: str) -> list[Version]:
     """Return a person's versions, the first first."""
     rows = connection.execute(

@@ -8,14 +8,13 @@ one before them (`parent_message_uuid`), the branch that ends at the last is rea
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
-from lorecall.data.assistant import answers, branch, rows
-from lorecall.data.events import Dropped, Event, located
+from lorecall.data.assistant import answers, branch, logs
+from lorecall.data.events import Event
 from lorecall.data.head import Head
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
-from lorecall.data.rows import Name, Parsed, Record, checked
+from lorecall.data.rows import Name, Record
 from lorecall.data.samples import Rules, seconds
 
 
@@ -36,8 +35,9 @@ class Conversation(Record):
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return what the assistant answered, and what got no answer."""
-    for path in paths:
-        yield from located(_events(path), path)
+    what = "conversations with chat_messages"
+    next_step = "Export your data in Claude's settings, and give the ZIP or its conversations.json."
+    yield from logs(paths, Conversation, _events, what=what, next_step=next_step)
 
 
 def recognises(head: Head) -> bool:
@@ -56,19 +56,9 @@ LOADER = Loader(
 )
 
 
-def _events(path: Path) -> Iterator[Event]:
-    next_step = "Export your data in Claude's settings, and give the ZIP or its conversations.json."
-    for row in rows(path, what="conversations with chat_messages", next_step=next_step):
-        yield from [row] if isinstance(row, Dropped) else _conversation(row)
-
-
-def _conversation(row: Parsed) -> Iterator[Event]:
-    found = checked(Conversation, row.value, what="conversation", place=row.number)
-    if isinstance(found, Dropped):
-        yield found
-        return
+def _events(found: Conversation, place: int) -> Iterator[Event]:
     user, started = found.account and found.account.uuid, seconds(found.created_at)
-    yield from answers(_branch(found), user=user, place=row.number, started=started)
+    yield from answers(_branch(found), user=user, place=place, started=started)
 
 
 def _branch(found: Conversation) -> list[object]:

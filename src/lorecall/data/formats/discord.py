@@ -14,14 +14,13 @@ from typing import Any
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, values_of_chat, with_text
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
-from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.lines import unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Record, Text, checked
 from lorecall.data.samples import CHAT, seconds
-from lorecall.data.values import values
 
 _refused = partial(
     unreadable,
@@ -89,17 +88,14 @@ LOADER = Loader(
 
 
 def _messages(path: Path) -> Iterator[Message | Dropped]:
-    if first_byte(path) != b"{":
-        raise _refused(path, got="no object")
-    chat, number = path.name, 0
-    for place, value in values(path, wanted=lambda at: at in (_CHANNEL, ("messages", None))):
+    chat = path.name
+    wanted = (_CHANNEL, ("messages", None))
+    found = values_of_chat(path, wanted=lambda at: at in wanted, refused=_refused)
+    for place, value, number in found:
         if place == _CHANNEL:
             chat = f"channel {str(value)[:40]}"
         else:
-            number += 1
             yield from _message(chat, value, number)
-    if number == 0:
-        raise _refused(path, got="no messages")
 
 
 def _message(chat: str, value: object, number: int) -> Iterator[Message | Dropped]:

@@ -6,16 +6,15 @@ The answers are the assistant's; the person's id is the row's `user`, where it h
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from lorecall.data.assistant import ASSISTANT, USER, answers, rows
-from lorecall.data.events import Dropped, Event, located
+from lorecall.data.assistant import ASSISTANT, USER, answers, logs
+from lorecall.data.events import Event
 from lorecall.data.head import Head
 from lorecall.data.loader import YOURS, Dataset, Loader, Paths
-from lorecall.data.rows import Name, Parsed, Record, Text, checked
+from lorecall.data.rows import Name, Record, Text
 from lorecall.data.samples import Rules
 
 _PAIRS = (("instruction", "output"), ("prompt", "completion"))
@@ -46,8 +45,9 @@ class Row(Record):
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return each row's pair, and those of its history."""
-    for path in paths:
-        yield from located(_events(path), path)
+    what = "pairs of prompt and completion"
+    next_step = "Give rows of Alpaca, or of prompt and completion."
+    yield from logs(paths, Row, _events, what=what, next_step=next_step)
 
 
 def recognises(head: Head) -> bool:
@@ -69,15 +69,5 @@ LOADER = Loader(
 )
 
 
-def _events(path: Path) -> Iterator[Event]:
-    next_step = "Give rows of Alpaca, or of prompt and completion."
-    for row in rows(path, what="pairs of prompt and completion", next_step=next_step):
-        yield from [row] if isinstance(row, Dropped) else _pairs(row)
-
-
-def _pairs(row: Parsed) -> Iterator[Event]:
-    found = checked(Row, row.value, what="row", place=row.number)
-    if isinstance(found, Dropped):
-        yield found
-    else:
-        yield from answers(found.sent(), user=found.user, place=row.number)
+def _events(row: Row, place: int) -> Iterator[Event]:
+    yield from answers(row.sent(), user=row.user, place=place)

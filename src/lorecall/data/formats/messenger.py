@@ -15,14 +15,13 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, values_of_chat, with_text
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
 from lorecall.data.head import Head
-from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.lines import unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Record, Text, checked
 from lorecall.data.samples import CHAT, seconds
-from lorecall.data.values import values
 
 _refused = partial(
     unreadable,
@@ -70,14 +69,9 @@ LOADER = Loader(
 
 
 def _messages(path: Path) -> Iterator[Message | Dropped]:
-    if first_byte(path) != b"{":
-        raise _refused(path, got="no object")
-    number = 0
-    found = values(path, wanted=lambda place: place == ("messages", None))
-    for number, (_, value) in enumerate(found, start=1):
+    found = values_of_chat(path, wanted=lambda at: at == ("messages", None), refused=_refused)
+    for _, value, number in found:
         yield from _message(str(path), value, number)
-    if number == 0:
-        raise _refused(path, got="no messages")
 
 
 def _message(chat: str, value: object, number: int) -> Iterator[Message | Dropped]:

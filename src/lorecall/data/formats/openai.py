@@ -11,16 +11,15 @@ conversation's `user`, where it has that field, else `user`.
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from lorecall.data.assistant import answers, branch, rows
-from lorecall.data.events import Dropped, Event, located
+from lorecall.data.assistant import answers, branch, logs
+from lorecall.data.events import Event
 from lorecall.data.head import Head
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
-from lorecall.data.rows import Name, Parsed, Record, Text, broken, checked
+from lorecall.data.rows import Name, Record, Text, broken
 from lorecall.data.samples import Rules, seconds
 
 
@@ -38,8 +37,9 @@ class Conversation(Record):
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return what the assistant answered each person, and what got no answer."""
-    for path in paths:
-        yield from located(_events(path), path)
+    what = "conversations with messages"
+    next_step = "Give a log of OpenAI messages, or the conversations.json of a ChatGPT export."
+    yield from logs(paths, Conversation, _events, what=what, next_step=next_step)
 
 
 def recognises(head: Head) -> bool:
@@ -62,23 +62,13 @@ LOADER = Loader(
 )
 
 
-def _events(path: Path) -> Iterator[Event]:
-    next_step = "Give a log of OpenAI messages, or the conversations.json of a ChatGPT export."
-    for row in rows(path, what="conversations with messages", next_step=next_step):
-        yield from [row] if isinstance(row, Dropped) else _conversation(row)
-
-
-def _conversation(row: Parsed) -> Iterator[Event]:
-    found = checked(Conversation, row.value, what="conversation", place=row.number)
-    if isinstance(found, Dropped):
-        yield found
-        return
+def _events(found: Conversation, place: int) -> Iterator[Event]:
     if found.messages is not None:
         sent: Iterable[object] = found.messages
     elif found.mapping is not None:
         sent = branch(found.mapping, found.current_node)
     else:
-        yield broken("conversation", "no messages", place=row.number)
+        yield broken("conversation", "no messages", place=place)
         return
     started = seconds(found.create_time)
-    yield from answers(sent, user=found.user, place=row.number, started=started)
+    yield from answers(sent, user=found.user, place=place, started=started)

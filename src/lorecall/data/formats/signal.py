@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.chatlog import Message, dialogues, named, text_of, with_text
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import unreadable
@@ -145,8 +145,7 @@ def _message(item: _Item, number: int, names: Mapping[str, str]) -> Iterator[Mes
     if item.update is not None:
         yield Dropped("service message", number, broken=False)
         return
-    name = names.get(item.author)
-    sender = tidy(f"{name} ({item.author})" if name else item.author).strip()
+    sender = named(names.get(item.author), item.author)
     text: str | Dropped = Dropped(TEXTLESS, number, broken=False)
     answers: str | None = None
     if (said := item.standard) is not None:

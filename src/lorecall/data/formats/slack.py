@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.chatlog import Message, dialogues, named, text_of, with_text
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
@@ -128,8 +128,7 @@ def _message(
         yield from with_text(Message(chat, "", "", ""), sent)
         return
     user = sent.user or ""
-    name = names.get(user)
-    sender, text = tidy(f"{name} ({user})" if name else user).strip(), ""
+    sender, text = named(names.get(user), user), ""
     if sent.is_of_bot():
         text = Dropped("message that another wrote", number, broken=False)
     elif sent.type != "message" or sent.subtype not in _WRITTEN:

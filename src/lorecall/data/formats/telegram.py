@@ -16,14 +16,14 @@ from typing import Any, cast
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, with_text
+from lorecall.data.chatlog import Message, dialogues, text_of, tidy, values_of_chat, with_text
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
-from lorecall.data.lines import first_byte, unreadable
+from lorecall.data.lines import unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Record, Text, checked
 from lorecall.data.samples import CHAT, seconds
-from lorecall.data.values import Place, values
+from lorecall.data.values import Place
 
 _refused = partial(
     unreadable,
@@ -65,8 +65,7 @@ class Chat:
         """Return a message, or why there is none; one without text after its drop."""
         sent = checked(Sent, value, what="message", place=number)
         if isinstance(sent, Dropped):
-            yield sent
-            yield Message(self.name, "", "", "")  # somebody's: it parts what is around it
+            yield from with_text(Message(self.name, "", "", ""), sent)
             return
         if sent.type != "message":
             yield Dropped("service message", number, broken=False)
@@ -139,17 +138,12 @@ def _wanted(place: Place) -> bool:
 
 
 def _messages(path: Path, name: str) -> Iterator[Message | Dropped]:
-    if first_byte(path) != b"{":
-        raise _refused(path, got="no object")
-    chat, number = Chat(name), 0
-    for place, value in values(path, wanted=_wanted):
+    chat = Chat(name)
+    for place, value, number in values_of_chat(path, wanted=_wanted, refused=_refused):
         if place[-1] == "id":
             chat = Chat(f"chat {str(value)[:40]}")
         else:
-            number += 1
             yield from chat.message(value, number)
-    if number == 0:
-        raise _refused(path, got="no messages")
 
 
 def _is_own(part: Mapping[str, object]) -> bool:
