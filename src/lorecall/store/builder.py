@@ -111,7 +111,7 @@ def _environment(n_threads: int) -> dict[str, str]:
 def _talk(
     process: subprocess.Popen[bytes], request: BuildRequest, on_step: Callable[[float], None]
 ) -> tuple[dict[str, str] | None, bytes]:
-    """Give it the request; return its answer and what follows, or nothing where it ended."""
+    """Return a build's answer to a request and what follows, or nothing where it ended."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
