@@ -54,11 +54,11 @@ class Lease:
             )
 
     def end(self, connection: Connection) -> None:
-        """Give the lease back, with whatever it left to be done."""
+        """End the lease, with whatever it left to be done."""
         connection.execute(delete(job).where(*self._mine()))
 
     def release(self) -> None:
-        """Give the lease back; what a forgetting left to be done stays."""
+        """End the lease; what a forgetting left to be done stays."""
         with writing(self.engine) as connection:
             connection.execute(delete(job).where(*self._mine(), job.c.payload.is_(None)))
             connection.execute(update(job).where(*self._mine()).values(until=0))
