@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from lorecall.store.builder import Built
-from lorecall.store.recipe import BuildRequest, Packed, canonical
+from lorecall.store import BuildRequest, Built, Gate, Measured, Packed
+from lorecall.store.recipe import canonical
 
 ENOUGH = 20
+HARMLESS = Measured(general=3.5, general_before=3.5, valid=4.0, valid_before=4.2, n_valid=3)
 
 
 class FakeBuilder:
@@ -21,16 +22,19 @@ class FakeBuilder:
 
     def __init__(self) -> None:
         self.requests: list[BuildRequest] = []
+        self.gates: list[Gate | None] = []
         self.machine = "m" * 64
+        self.measured = HARMLESS
 
-    def __call__(self, request: BuildRequest, **_: object) -> Built:
+    def __call__(self, request: BuildRequest, *, gate: Gate | None = None, **_: object) -> Built:
         """Build, unless the recipe is known or there is too little."""
         self.requests.append(request)
+        self.gates.append(gate)
         if len(request.rows) < ENOUGH:
             return Built(short=f"{len(request.rows)} in 1")
         recipe = canonical({"records": request.commitments, "seed": request.settings.seed})
         digest = hashlib.sha256(recipe.encode()).hexdigest()
-        if digest == request.known:
+        if digest in request.known:
             return Built(recipe=digest, machine=self.machine)
         seen = hashlib.sha256("".join(map(repr, request.rows)).encode()).digest()
         manifest = {"theta": {}, "stop_bias": 0.5, "stop_ids": [1], "no_repeat": 3, "factor": 1.0}
@@ -41,7 +45,12 @@ class FakeBuilder:
             manifest=json.dumps(manifest),
             weights=save({"layers.0.up.down": np.frombuffer(seen * 4, dtype=np.float32)}),
         )
-        return Built(recipe=digest, machine=self.machine, packed=packed)
+        return Built(
+            recipe=digest,
+            machine=self.machine,
+            packed=packed,
+            measured=None if gate is None else self.measured,
+        )
 
 
 def write_days(path: Path, days: range, *, user: str = "ann", what: str = "tea") -> Path:

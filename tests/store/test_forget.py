@@ -115,7 +115,7 @@ def test_the_base_answers_while_it_is_rebuilt(
     assert [version.state for version in ada.log().versions] == ["destroyed"] * 2 + ["published"]
     with pytest.raises(MissingError, match="which held what was forgotten"):
         ada.rollback(1)
-    assert builder.requests[-1].known is None
+    assert builder.requests[-1].known == ()
 
 
 def test_a_version_that_never_held_it_stays(ada: Person, days: Path) -> None:

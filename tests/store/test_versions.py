@@ -78,7 +78,7 @@ def test_a_rollback_is_a_new_version(store: Store, days: Path) -> None:
     first, _, third = ada.log().versions
     assert (third.digest, third.recipe, third.parent) == (first.digest, first.recipe, 2)
     assert ada.log().n_behind == 10
-    with pytest.raises(MissingError, match="expected for example 3, got 9, which was never made"):
+    with pytest.raises(MissingError, match="nearest that is there, 3, got 9, which was never made"):
         ada.rollback(9)
     assert ada.update().n == 4
 

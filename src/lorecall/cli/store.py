@@ -83,7 +83,10 @@ def update(  # noqa: PLR0913 - one parameter an option
     keys: Keys = None,
     as_json: Json = False,
 ) -> None:
-    """Build a new version of someone's memory from all that is remembered of them."""
+    """Build a version of someone's memory from all that is remembered of them.
+
+    One that would harm stays a candidate: exit code 1, and the head answers as before.
+    """
     check_extra()
     from lorecall.store.recipe import BasePlace  # noqa: PLC0415
 
@@ -105,8 +108,12 @@ def update(  # noqa: PLR0913 - one parameter an option
             reporter=reporter,
         )
     value = {"schema": "lorecall.update/1", "person": person, **asdict(done)}
-    told = f"v{done.n} from {done.n_records} records"
-    show(value, told if done.is_new else f"nothing new: {told}", as_json=as_json)
+    told = f"{'' if done.is_new else 'nothing new: '}v{done.n} from {done.n_records} records"
+    if done.held_back:
+        told += f" stays a candidate: {done.held_back}"
+    show(value | {"is_head": done.is_head}, told, as_json=as_json)
+    if done.held_back:
+        sys.exit(PendingError.exit_code)
 
 
 def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
@@ -116,7 +123,8 @@ def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = Fal
     lines = [
         f"{'*' if each.n == found.head else ' '} v{each.n}  {each.made[:19]}Z"
         f"  {each.n_records} records  {each.digest[:12]}"
-        f"{'' if each.is_there else f'  {each.state}'}"
+        f"{'' if each.state == 'published' else f'  {each.state}'}"
+        f"{f': {why}' if (why := found.held_back.get(each.n)) else ''}"
         for each in found.versions
     ]
     lines += [
@@ -126,14 +134,17 @@ def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = Fal
         if (made := str(each.payload["made"]))
     ]
     head = "none: the base answers" if found.head is None else f"v{found.head}"
-    lines.append(f"head {head}; {found.n_records} records, {found.n_behind} of them after it")
+    behind = f"stale: {found.n_behind} of them came after it" if found.n_behind else "all in it"
+    lines.append(f"head {head}; {found.n_records} records, {behind}")
     value = {
         "schema": "lorecall.log/1",
         "person": person,
         "head": found.head,
         "n_records": found.n_records,
         "n_behind": found.n_behind,
-        "versions": [asdict(each) for each in found.versions],
+        "versions": [
+            asdict(each) | {"held_back": found.held_back.get(each.n, "")} for each in found.versions
+        ],
         "certificates": [each.payload for each in found.certificates],
     }
     show(value, *lines, as_json=as_json)
@@ -269,7 +280,9 @@ def show_version(person: str, store: Path | None, keys: Path | None, *, as_json:
     with opened(store, keys) as site:
         someone = site.person(name)
         number, _ = someone.check(n)
-        found = next(each for each in someone.log().versions if each.n == number)
+        log = someone.log()
+        found = next(each for each in log.versions if each.n == number)
+        measured = someone.measured(number)
         manifest = someone.stored(number).manifest
     facts = {
         "version": f"v{number}, made {found.made[:19]}Z from {found.n_records} records",
@@ -279,8 +292,19 @@ def show_version(person: str, store: Path | None, keys: Path | None, *, as_json:
         "size": f"{found.n_bytes / 1e6:.2f} MB in the store",
         "digest": found.digest[:16],
     }
-    value = {"schema": "lorecall.show/1", "person": name, "version": asdict(found)}
-    lines = [f"{key:<9}{fact}" for key, fact in facts.items()]
+    if measured is not None:
+        rise = measured.general - measured.general_before
+        facts["loss"] = (
+            f"{measured.valid:.3f} on {measured.n_valid} validation replies"
+            f" ({measured.valid_before:.3f} without it); {rise:+.3f} on general text"
+        )
+    held_back = log.held_back.get(number, "")
+    if held_back:
+        facts["candidate"] = held_back
+    value = {"schema": "lorecall.show/1", "person": name}
+    value["version"] = asdict(found) | {"held_back": held_back}
+    value["measured"] = None if measured is None else asdict(measured)
+    lines = [f"{key:<11}{fact}" for key, fact in facts.items()]
     show(value | {"manifest": manifest.model_dump(mode="json")}, *lines, as_json=as_json)
 
 

@@ -46,16 +46,20 @@ def ability(responder: Responder, bare: Responder, *, seed: int = 0) -> Ability:
     Each sentence is read by itself, from the token that begins or ends a text, without any chat
     template.
     """
-    sentences = [_encoded(text, responder.base) for text in general_text()]
-    before, after = (read_losses(each, sentences) for each in (bare, responder))
+    before, after = general_losses(bare), general_losses(responder)
     digest = hashlib.sha256(_file()).hexdigest()[:12]
     return Ability(
         before=bootstrap_mean(before, seed=seed),
         after=bootstrap_mean(after, seed=seed),
         change=paired_difference(after, before, seed=seed),
-        signature=f"general loss|text {digest}|n={len(sentences)} sentences|nats per token"
+        signature=f"general loss|text {digest}|n={len(before)} sentences|nats per token"
         f"|damage above {DAMAGE}",
     )
+
+
+def general_losses(responder: Responder) -> tuple[float, ...]:
+    """Read the general text; return each sentence's loss, in nats per token."""
+    return read_losses(responder, [_encoded(text, responder.base) for text in general_text()])
 
 
 def _encoded(text: str, base: LanguageModel) -> Encoded:

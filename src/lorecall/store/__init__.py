@@ -5,19 +5,27 @@ from typing import TYPE_CHECKING
 from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from lorecall.store.builder import Builder, Built
     from lorecall.store.certificate import Certificate
+    from lorecall.store.gate import Gate, Measured
     from lorecall.store.keys import FileRootKey, RootKey
     from lorecall.store.person import Person
-    from lorecall.store.recipe import BasePlace, BuildSettings
+    from lorecall.store.recipe import BasePlace, BuildRequest, BuildSettings, Packed
     from lorecall.store.records import Remembered
     from lorecall.store.store import Store
     from lorecall.store.versions import Version
 
 __all__ = [
     "BasePlace",
+    "BuildRequest",
     "BuildSettings",
+    "Builder",
+    "Built",
     "Certificate",
     "FileRootKey",
+    "Gate",
+    "Measured",
+    "Packed",
     "Person",
     "Remembered",
     "RootKey",

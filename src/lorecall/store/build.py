@@ -1,7 +1,8 @@
 """A build, in a process of its own: it is given a request on its standard input, and nothing else.
 
 What it answers goes to standard output: `step SHARE` lines, then one `done {...}` line and the
-packed version, if one was made. Nothing is written to a disk.
+packed version, if one was made. Only then comes, through a pipe of its own, what the version is to
+be measured beside; the answer is a `measured {...}` line. Nothing is written to a disk.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import torch
 from pydantic import TypeAdapter
@@ -29,6 +30,8 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.memory.shared import load_base
 from lorecall.records import InjectionConfig
 from lorecall.store.derive import RULES, derived
+from lorecall.store.gate import Gate, Head
+from lorecall.store.measure import measured
 from lorecall.store.recipe import FORMAT, BuildRequest, Packed, canonical, digest_of
 from lorecall.train.fit import fit_memory
 
@@ -38,10 +41,18 @@ _PACKAGES = ("lorecall", "torch", "transformers", "tokenizers", "safetensors", "
 _PROBE_STEPS = 8
 
 
-def built(
-    request: BuildRequest, *, on_step: Callable[[float], None]
-) -> tuple[dict[str, object], bytes]:
-    """Build a version; return what is said of it, and its packed bytes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a build came to: what is said of it, and the version with its base, if one was made."""
+
+    said: dict[str, object]
+    content: bytes = b""
+    base: LanguageModel | None = None
+    memory: StoredMemory | None = None
+
+
+def built(request: BuildRequest, *, on_step: Callable[[float], None]) -> Done:
+    """Build a version.
 
     Args:
         request: All that it is built from.
@@ -51,7 +62,7 @@ def built(
     n_conversations = len(by_conversation(history.samples))
     if not is_long_enough(n_samples=len(history.samples), n_conversations=n_conversations):
         found = f"{len(history.samples)} in {n_conversations}"
-        return {"status": "short", "got": found}, b""
+        return Done(said={"status": "short", "got": found})
     set_threads(request.n_threads)
     dtype: DTypeName = TypeAdapter(DTypeName).validate_python(request.base.dtype)
     base = load_base(
@@ -61,8 +72,8 @@ def built(
     recipe = canonical(recipe_of(request, base, theta))
     machine = machine_class(base)
     said: dict[str, object] = {"recipe": digest_of(recipe), "machine": machine}
-    if request.known == said["recipe"]:
-        return said | {"status": "same"}, b""
+    if said["recipe"] in request.known:
+        return Done(said=said | {"status": "same"})
     settings = request.settings
     fitted = fit_memory(
         theta,
@@ -74,7 +85,8 @@ def built(
     )
     packed = _packed(request, base, recipe, fitted.memory)
     content = packed.content()
-    return said | {"status": "built", "digest": packed.digest, "size": len(content)}, content
+    said |= {"status": "built", "digest": packed.digest, "size": len(content)}
+    return Done(said=said, content=content, base=base, memory=fitted.memory)
 
 
 def recipe_of(
@@ -158,6 +170,20 @@ def _packed(
     )
 
 
+def _gate(descriptor: int) -> Gate | None:
+    """Return what a version is to be measured beside; None where it is not to be."""
+    with os.fdopen(descriptor, "rb") as more:
+        line = more.readline()
+        if not line:
+            return None
+        told = json.loads(line)
+        content = more.read(told["size"])
+    if not content:
+        return Gate()
+    packed = Packed.of_content(content)
+    return Gate(head=Head(n=told["n"], packed=packed, held=tuple(told["held"])))
+
+
 def main() -> None:
     """Build what comes on standard input."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -169,7 +195,7 @@ def main() -> None:
 
     request = TypeAdapter(BuildRequest).validate_json(take_job())
     try:
-        said, content = built(request, on_step=lambda share: tell("step", share))
+        done = built(request, on_step=lambda share: tell("step", share))
     except InputError as error:
         fields = {"expected": error.expected, "got": error.got, "next_step": error.next_step}
         kind = type(error).__name__
@@ -177,7 +203,10 @@ def main() -> None:
     except LorecallError as error:
         sys.exit(str(error))
     else:
-        tell("done", said, content)
+        tell("done", done.said, done.content)
+        if done.base and done.memory and (gate := _gate(int(sys.argv[1]))):
+            found = measured(request, done.base, done.memory, gate)
+            tell("measured", asdict(found))
     answers.close()
     os._exit(0)  # the thread that watches the parent would be waited for
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 from typing import IO, Protocol
 
@@ -15,11 +15,12 @@ from pydantic import TypeAdapter
 from lorecall import errors
 from lorecall.core.processes import THREADS_VARIABLE
 from lorecall.errors import ConflictError, RunError
+from lorecall.store.gate import Gate, Measured
 from lorecall.store.recipe import BuildRequest, Packed
 
 _MODULE = "lorecall.store.build"
 _PASSED = (
-    *("HOME", "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV"),
+    *("HOME", "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
     *("LORECALL_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_OFFLINE", "CUDA_VISIBLE_DEVICES"),
 )
 """What a build may know of this process's environment: where things are, never how to compute."""
@@ -35,19 +36,47 @@ class Built:
         machine: The class of the machine.
         packed: The version; None where the recipe is the one that was known, or `short` says why.
         short: What there is, where that is too little to learn from.
+        measured: What the gate measured of it; None where it was not asked.
+
+    Examples:
+        >>> from lorecall.store import Built
+        >>> Built(short="3 in 1").packed is None
+        True
     """
 
     recipe: str = ""
     machine: str = ""
     packed: Packed | None = None
     short: str = ""
+    measured: Measured | None = None
 
 
 class Builder(Protocol):
-    """Who builds versions: a process of its own, or, in tests, a function."""
+    """Who builds versions: a process of its own, or, in tests, a function.
+
+    Examples:
+        >>> import lorecall
+        >>> from lorecall.store import Builder, Built
+        >>> def lazy(request, *, on_step, cancelled, gate=None) -> Built:
+        ...     return Built(short="no time")
+        >>> builder: Builder = lazy
+        >>> with lorecall.Store.open("people", builder=builder) as store:
+        ...     ada = store.person("ada")
+        ...     _ = ada.remember("history.jsonl", user="ann")
+        ...     try:
+        ...         ada.update()
+        ...     except lorecall.DataError as error:
+        ...         print(error.got)
+        no time
+    """
 
     def __call__(
-        self, request: BuildRequest, *, on_step: Callable[[float], None], cancelled: Event
+        self,
+        request: BuildRequest,
+        *,
+        on_step: Callable[[float], None],
+        cancelled: Event,
+        gate: Gate | None = None,
     ) -> Built:
         """Build a version.
 
@@ -57,41 +86,57 @@ class Builder(Protocol):
         ...
 
 
-def build(request: BuildRequest, *, on_step: Callable[[float], None], cancelled: Event) -> Built:
+def build(
+    request: BuildRequest,
+    *,
+    on_step: Callable[[float], None],
+    cancelled: Event,
+    gate: Gate | None = None,
+) -> Built:
     """Build a version in a new process: cold, on pinned threads.
+
+    What it is measured beside is sent to the process once the version has come out of it, through a
+    pipe of its own: nothing of an earlier version is there while it is built.
 
     Args:
         request: All that it gets.
         on_step: Called with the share of the training that each step is.
         cancelled: Set by another thread to end it.
+        gate: What it is measured beside; it is not measured when None.
 
     Raises:
         ConflictError: It was cancelled.
         RunError: It did not end well.
     """
+    later, sends = os.pipe()
     with (
+        os.fdopen(sends, "wb") as more,
         tempfile.TemporaryFile() as log,
+        tempfile.TemporaryDirectory(prefix="lorecall-build-") as scratch,
         subprocess.Popen(  # noqa: S603 - a module of this package
-            [sys.executable, "-m", _MODULE],
+            [sys.executable, "-m", _MODULE, str(later)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=_environment(request.n_threads),
+            env=_environment(request.n_threads) | {"TMPDIR": scratch},
+            pass_fds=(later,),
         ) as process,
     ):
+        os.close(later)
         over = Event()
         Thread(target=_kill_when, args=(process, cancelled, over), daemon=True).start()
         try:
             said, content = _talk(process, request, on_step)
+            measured = _measured(process, more, gate) if content else None
         finally:
             over.set()
             process.kill()
             process.wait()
-        if said is None:
+        if said is None or (content and gate is not None and measured is None):
             if cancelled.is_set():
                 raise _cancelled()
             raise _died(log, process.returncode)
-    return _result(said, content)
+    return replace(_result(said, content), measured=measured)
 
 
 def _environment(n_threads: int) -> dict[str, str]:
@@ -128,6 +173,25 @@ def _talk(
             content = process.stdout.read(int(said.get("size", 0)))
             return (said, content) if len(content) == said.get("size", 0) else (None, b"")
     return None, b""
+
+
+def _measured(
+    process: subprocess.Popen[bytes], more: IO[bytes], gate: Gate | None
+) -> Measured | None:
+    """Have a build measure what it built; nothing where it is not wanted, or the build ended."""
+    if gate is None:
+        return None
+    head = gate.head
+    content = b"" if head is None else head.packed.content()
+    told = {"n": 0, "held": ()} if head is None else {"n": head.n, "held": head.held}
+    try:
+        more.write(json.dumps(told | {"size": len(content)}).encode() + b"\n" + content)
+        more.close()
+    except BrokenPipeError:
+        return None
+    assert process.stdout is not None
+    word, _, value = process.stdout.readline().partition(b" ")
+    return TypeAdapter(Measured).validate_json(value) if word == b"measured" else None
 
 
 def _kill_when(process: subprocess.Popen[bytes], cancelled: Event, over: Event) -> None:

@@ -30,6 +30,7 @@ from lorecall.store.certificate import (
     UNSEARCHED,
     Certificate,
 )
+from lorecall.store.gate import Gate
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import FORGET, Lease, claim
 from lorecall.store.people import Known
@@ -42,7 +43,7 @@ from lorecall.store.schema import holds, job, record, scrub, version, writing
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 from lorecall.store.updates import request_for
-from lorecall.store.versions import DESTROYED, Draft, head_of, publish, sweep
+from lorecall.store.versions import CANDIDATE, DESTROYED, Draft, publish, sweep, versions_of
 
 OnStep = Callable[[float], None]
 
@@ -150,13 +151,14 @@ def _rebuilt(
         return None
     person = lease.person
     with site.engine.connect() as connection:
-        if (head := head_of(connection, person)) is not None:
-            return _told(connection, person, head)  # it was, before this was stopped
+        newest = versions_of(connection, person)[-1]
+        if newest.n > plan.last_n:
+            return _told(connection, person, newest.n)  # it was, before this was stopped
         kept = records_of(site, connection, person, uids=plan.kept)
     request = request_again(plan.packed, request_for(name, kept))
     try:
         with lease.kept() as cancelled:
-            built = site.builder(request, on_step=on_step, cancelled=cancelled)
+            built = site.builder(request, on_step=on_step, cancelled=cancelled, gate=Gate())
     except InputError as reason:
         raise PendingError(
             "what is left must be built again",
@@ -167,13 +169,7 @@ def _rebuilt(
         ) from reason
     if built.packed is None:
         return None
-    draft = Draft(
-        packed=built.packed,
-        recipe=built.recipe,
-        machine=built.machine,
-        records=[each.uid for each in kept],
-        action="rebuilt",
-    )
+    draft = Draft.of(built, records=[each.uid for each in kept], action="rebuilt")
     n = publish(site, lease, draft, head=None, ends=False)
     with site.engine.connect() as connection:
         return _told(connection, person, n)
@@ -233,10 +229,12 @@ def _statement(plan: Plan, rebuilt: dict[str, object] | None) -> str:
     gone = f"{len(plan.records)} records and {len(plan.versions)} versions built from them are"
     if rebuilt is None:
         return f"{gone} destroyed. No memory was built in their place."
+    held_back = rebuilt["state"] == CANDIDATE
     return (
         f"{gone} destroyed. Version {rebuilt['n']} was built from {rebuilt['records']} other"
         " records, on the machine class named, in a process that was not given the forgotten ones."
         " Who holds those records and such a machine can build it again and compare."
+        + (" It harms other text, so that it was held back, and the base answers." * held_back)
     )
 
 
@@ -244,7 +242,7 @@ def _told(connection: Connection, person: str, n: int) -> dict[str, object]:
     query = select(version).where(version.c.person == person, version.c.n == n)
     row = connection.execute(query).one()
     hashes = {"recipe": row.recipe, "machine": row.machine, "digest": row.digest}
-    return {"n": row.n, "records": row.n_records, **hashes}
+    return {"n": row.n, "records": row.n_records, "state": row.state, **hashes}
 
 
 def _named(each: Destroyed) -> dict[str, object]:

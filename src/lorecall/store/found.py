@@ -1,5 +1,6 @@
 """What is told of a person: their versions, a version built again, what would be forgotten."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,7 @@ class PersonLog:
         n_records: How many records there are.
         n_behind: How many of them the head was not built from.
         certificates: What was forgotten, the first first.
+        held_back: Why versions are candidates, by their numbers.
     """
 
     head: int | None
@@ -27,6 +29,7 @@ class PersonLog:
     n_records: int
     n_behind: int
     certificates: tuple[Certificate, ...]
+    held_back: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from lorecall.store.builder import request_again
 from lorecall.store.certificate import Certificate
 from lorecall.store.choose import Choice, alike
 from lorecall.store.found import Outcome, PersonLog, Rebuilt, ToForget
+from lorecall.store.gate import Measured
 from lorecall.store.recipe import BasePlace, Packed
 from lorecall.store.records import Remembered
 from lorecall.store.rows import rows_of
@@ -91,6 +92,8 @@ class Person:
     ) -> Updated:
         """Build a version from all records there are: one training of the design, no search.
 
+        It becomes the head if it harms nothing: `Updated.held_back` says why it does not.
+
         Args:
             base: On which base; the head's, or the default one, when None.
             settings: How it is trained; as the head was, or the `laptop` preset, when None.
@@ -131,6 +134,11 @@ class Person:
             found = versions.versions_of(connection, who.uid)
             n = records.n_records(connection, who.uid)
             envelopes = connection.scalars(query.order_by(certificate_table.c.made)).all()
+            held_back = {
+                each.n: versions.harm_of(self._site, connection, who.uid, each.n)
+                for each in found
+                if each.state == versions.CANDIDATE
+            }
         in_head = next((each.n_records for each in found if each.n == who.head), 0)
         return PersonLog(
             head=who.head,
@@ -138,6 +146,7 @@ class Person:
             n_records=n,
             n_behind=n - in_head,
             certificates=tuple(map(Certificate.checked, envelopes)),
+            held_back=held_back,
         )
 
     def stored(self, n: int | None = None) -> "StoredMemory":
@@ -150,13 +159,9 @@ class Person:
             MissingError: It is not there; the base answers.
             IntegrityError: It is not what was published.
         """
-        from safetensors.torch import load  # noqa: PLC0415
+        from lorecall.store.measure import memory_of  # noqa: PLC0415
 
-        from lorecall.memory.memory import Manifest, StoredMemory  # noqa: PLC0415
-
-        _, packed = self._read(n)
-        manifest = Manifest.model_validate_json(packed.manifest)
-        return StoredMemory(manifest=manifest, tensors=load(packed.weights))
+        return memory_of(self._read(n)[1])
 
     def check(self, n: int | None = None) -> tuple[int, str]:
         """Decrypt a version and compute its digest again; return its number and that.
@@ -170,6 +175,14 @@ class Person:
         """
         n, packed = self._read(n)
         return n, packed.digest
+
+    def measured(self, n: int | None = None) -> Measured | None:
+        """Return what the gate measured of a version; None where nothing was.
+
+        Args:
+            n: Which; the head when None.
+        """
+        return Measured.of(self._read(n)[1])
 
     def memory(self, n: int | None = None, *, base: "LanguageModel | None" = None) -> "Memory":
         """Return a version, ready to reply.

@@ -18,7 +18,7 @@ from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import holds, job, record, version, writing
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
-from lorecall.store.versions import DESTROYED, PUBLISHED, WITHDRAWN, head_of, read, records_in
+from lorecall.store.versions import DESTROYED, THERE, WITHDRAWN, head_of, read, records_in
 
 _CHUNK = 500
 
@@ -43,6 +43,7 @@ class Plan:
         records: Their names.
         versions: The versions that were built from one of them.
         head: The head that was withdrawn; None where it held none of them, or there was none.
+        last_n: The highest number of a version until then; what has a higher one was rebuilt.
         kept: The names of the head's other records, in their order.
         packed: How the head was built; None where there was none, or it could not be read.
         since: When the person was added, in Unix seconds.
@@ -53,6 +54,7 @@ class Plan:
     records: tuple[str, ...]
     versions: tuple[Destroyed, ...]
     head: int | None
+    last_n: int
     kept: tuple[str, ...]
     packed: str | None
     since: float
@@ -70,6 +72,8 @@ def withdraw(
         head = head_of(connection, person)
         head = head if head in {each.n for each in versions} else None
         held = [] if head is None else records_in(connection, person, head)
+        of_person = select(person_table.c.last_n).where(person_table.c.uid == person)
+        last_n = int(connection.execute(of_person).scalar_one())
         since = connection.execute(
             select(audit_table.c.at).where(audit_table.c.person == person).limit(1)
         ).scalar_one()
@@ -78,6 +82,7 @@ def withdraw(
         records=tuple(each.uid for each in gone),
         versions=versions,
         head=head,
+        last_n=last_n,
         kept=tuple(uid for uid in held if uid not in uids),
         packed=packed[head].again if head in packed else None,
         since=datetime.fromisoformat(since).timestamp(),
@@ -116,7 +121,7 @@ def _holding(
     for some in _chunks([*uids]):
         query = select(holds.c.n).where(holds.c.person == person, holds.c.event.in_(some))
         numbers |= set(connection.scalars(query))
-    query = select(version).where(version.c.person == person, version.c.state == PUBLISHED)
+    query = select(version).where(version.c.person == person, version.c.state.in_(THERE))
     return tuple(
         Destroyed(n=r.n, blob=r.blob, recipe=r.recipe, machine=r.machine, digest=r.digest)
         for r in connection.execute(query.order_by(version.c.n))

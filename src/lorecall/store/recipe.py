@@ -20,6 +20,7 @@ FORMAT = 1
 _LENGTH = 8
 _DECIDES = ("theta", "stop_bias", "stop_ids", "no_repeat", "factor")
 """What of a manifest says how a memory replies, beside its weights."""
+_PARTS = ("recipe", "again", "manifest", "measured")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,22 @@ class BuildRequest:
         settings: How it is trained.
         base: On which base.
         n_threads: On how many threads; the bits depend on it.
-        known: The recipe that need not be built again, by its digest.
+        known: The recipes that need not be built again, by their digests.
+
+    Examples:
+        >>> import lorecall
+        >>> from lorecall.store import Built
+        >>> seen = []
+        >>> def counting(request, **_) -> Built:
+        ...     seen.append(len(request.rows))
+        ...     return Built(short="no time")
+        >>> with lorecall.Store.open("people", builder=counting) as store:
+        ...     _ = store.person("ada").remember("history.jsonl", user="ann")
+        ...     try:
+        ...         store.person("ada").update()
+        ...     except lorecall.DataError:
+        ...         seen
+        [24]
     """
 
     user: str
@@ -91,28 +107,38 @@ class BuildRequest:
     settings: BuildSettings
     base: BasePlace
     n_threads: int
-    known: str | None = None
+    known: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
     """A version as it is encrypted: its recipe, how to ask for it again, its manifest and weights.
 
+    What was measured of it is no part of its digest: it depends on the version before.
+
     Args:
         recipe: Canonical JSON.
         again: The base, the settings and the threads, as a request holds them; JSON.
         manifest: As it is stored in a memory's folder.
         weights: A safetensors file.
+        measured: What the gate measured of it; JSON.
+
+    Examples:
+        >>> from lorecall.store import Packed
+        >>> packed = Packed(recipe="{}", again="{}", manifest="{}", weights=b"")
+        >>> Packed.of_content(packed.content()) == packed
+        True
     """
 
     recipe: str
     again: str
     manifest: str
     weights: bytes
+    measured: str = "null"
 
     def content(self) -> bytes:
         """Return it as bytes."""
-        parts = {"recipe": self.recipe, "again": self.again, "manifest": self.manifest}
+        parts = {name: getattr(self, name) for name in _PARTS}
         head = rfc8785.dumps({"format": FORMAT, **parts})
         return len(head).to_bytes(_LENGTH, "big") + head + self.weights
 
@@ -121,7 +147,7 @@ class Packed:
         """Return what `content` made bytes of."""
         end = _LENGTH + int.from_bytes(content[:_LENGTH], "big")
         head = json.loads(content[_LENGTH:end])
-        parts = {name: head[name] for name in ("recipe", "again", "manifest")}
+        parts = {name: head[name] for name in _PARTS}
         return cls(weights=content[end:], **parts)
 
     @property

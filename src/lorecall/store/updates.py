@@ -4,23 +4,30 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection
+
 from lorecall.errors import DataError
 from lorecall.settings import LearnSettings, preset
 from lorecall.store.builder import Built, request_again
+from lorecall.store.gate import Gate, Head
 from lorecall.store.leases import UPDATE, Lease, claim
 from lorecall.store.people import Known
 from lorecall.store.recipe import BasePlace, BuildRequest, BuildSettings
 from lorecall.store.records import Record, records_of
 from lorecall.store.site import Site
 from lorecall.store.versions import (
+    CANDIDATE,
     Draft,
+    Version,
     check_head,
     find_version,
+    harm_of,
     head_of,
     publish,
     read,
     records_in,
     sweep,
+    versions_of,
 )
 
 
@@ -29,14 +36,21 @@ class Updated:
     """What came of an update.
 
     Args:
-        n: The head from now on.
+        n: The version: the head from now on, unless it was held back.
         n_records: How many records it was built from.
         is_new: Whether it was built now; the same recipe is never built twice in a row.
+        held_back: Why it stays a candidate; empty where it is the head.
     """
 
     n: int
     n_records: int
     is_new: bool
+    held_back: str = ""
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it answers from now on."""
+        return not self.held_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +94,12 @@ def update(
             check_head(head, wanted.if_version)
         request = _request(site, who.uid, name, head=head, records=records, wanted=wanted)
         with lease.kept() as cancelled:
-            built = site.builder(request, on_step=on_step, cancelled=cancelled)
+            built = site.builder(
+                request,
+                on_step=on_step,
+                cancelled=cancelled,
+                gate=_gate(site, who.uid, head=head, records=records),
+            )
         return _published(site, lease, built, head=head, records=records)
     finally:
         lease.release()
@@ -149,18 +168,39 @@ def _request(
     wanted: Wanted,
 ) -> BuildRequest:
     request = request_for(name, records)
-    if head is not None:
-        with site.engine.connect() as connection:
+    with site.engine.connect() as connection:
+        known = tuple(each.recipe for each in _newest(connection, person, head))
+        if head is not None:
             packed = read(site, connection, person, head)
-            known = find_version(connection, person, head).recipe
-        request = replace(request_again(packed.again, request), known=known)
+            request = request_again(packed.again, request)
     settings = None if wanted.settings is None else BuildSettings.of(wanted.settings)
     return replace(
         request,
+        known=known,
         base=wanted.base or request.base,
         settings=settings or request.settings,
         n_threads=wanted.n_threads or request.n_threads,
     )
+
+
+def _newest(connection: Connection, person: str, head: int | None) -> list[Version]:
+    """Return the head and the candidates after it: what is not built again."""
+    return [
+        each
+        for each in versions_of(connection, person)
+        if each.n == head or (each.n > (head or 0) and each.state == CANDIDATE)
+    ]
+
+
+def _gate(site: Site, person: str, *, head: int | None, records: Sequence[Record]) -> Gate:
+    """Return what a version from some records is measured beside."""
+    if head is None:
+        return Gate()
+    with site.engine.connect() as connection:
+        packed = read(site, connection, person, head)
+        held = {*records_in(connection, person, head)}
+    places = tuple(i for i, each in enumerate(records) if each.uid in held)
+    return Gate(head=Head(n=head, packed=packed, held=places))
 
 
 def _published(
@@ -174,14 +214,15 @@ def _published(
             next_step="Remember more of theirs; until then the base answers.",
         )
     if built.packed is None:
-        assert head is not None
-        return Updated(n=head, n_records=len(records), is_new=False)
-    draft = Draft(
-        packed=built.packed,
-        recipe=built.recipe,
-        machine=built.machine,
-        records=[each.uid for each in records],
-        action="updated",
-    )
+        return _as_it_is(site, lease.person, built.recipe, head=head, n_records=len(records))
+    draft = Draft.of(built, records=[each.uid for each in records], action="updated")
     n = publish(site, lease, draft, head=head)
-    return Updated(n=n, n_records=len(records), is_new=True)
+    return Updated(n=n, n_records=len(records), is_new=True, held_back=draft.harm)
+
+
+def _as_it_is(site: Site, person: str, recipe: str, *, head: int | None, n_records: int) -> Updated:
+    """Return the head or the candidate that has a recipe already."""
+    with site.engine.connect() as connection:
+        found = next(e for e in _newest(connection, person, head) if e.recipe == recipe)
+        why = "" if found.n == head else harm_of(site, connection, person, found.n)
+    return Updated(n=found.n, n_records=n_records, is_new=False, held_back=why)

@@ -4,12 +4,15 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Connection, insert, select, update
 
 from lorecall.core.files import write_bytes
 from lorecall.errors import ConflictError, IntegrityError, MissingError
 from lorecall.store import audit
+from lorecall.store.builder import Built
+from lorecall.store.gate import Measured
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
@@ -18,6 +21,9 @@ from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 
 PUBLISHED, WITHDRAWN, DESTROYED = "published", "withdrawn", "destroyed"
+CANDIDATE = "candidate"
+THERE = (PUBLISHED, CANDIDATE)
+"""What can be asked."""
 _BLOB = "version"
 
 
@@ -28,7 +34,8 @@ class Version:
     Args:
         n: Its number, from 1; no number is used twice.
         parent: The head before it.
-        state: `published`, `withdrawn` (it is being destroyed) or `destroyed`.
+        state: `published`, `candidate` (held back by the gate: it is not the head), `withdrawn` (it
+            is being destroyed) or `destroyed`.
         made: When, in UTC.
         n_records: How many records it was built from.
         recipe: Its recipe's digest.
@@ -59,7 +66,7 @@ class Version:
     @property
     def is_there(self) -> bool:
         """Whether it can be asked."""
-        return self.state == PUBLISHED
+        return self.state in THERE
 
 
 def head_of(connection: Connection, person: str) -> int | None:
@@ -96,7 +103,7 @@ def find_version(connection: Connection, person: str, n: int) -> Version:
     there = sorted((each.n for each in found if each.is_there), key=lambda m: (abs(m - n), -m))
     raise MissingError(
         "the version must be there",
-        expected=f"for example {there[0]}" if there else "one that was published",
+        expected=f"the nearest that is there, {there[0]}" if there else "one that was published",
         got=f"{n}, which was never made" if it is None else f"{n}, which held what was forgotten",
         next_step="List them with `lorecall log PERSON`.",
     )
@@ -123,6 +130,12 @@ def read(site: Site, connection: Connection, person: str, n: int) -> Packed:
     return packed
 
 
+def harm_of(site: Site, connection: Connection, person: str, n: int) -> str:
+    """Return why a candidate was held back."""
+    measured = Measured.of(read(site, connection, person, n))
+    return "" if measured is None else measured.harm
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """What is about to be a version.
@@ -133,6 +146,7 @@ class Draft:
         machine: The class of the machine it was built on.
         records: The names of the records it was built from.
         action: What the audit log calls it.
+        harm: Why it must not become the head; empty where it may.
     """
 
     packed: Packed
@@ -140,10 +154,26 @@ class Draft:
     machine: str
     records: Sequence[str]
     action: str
+    harm: str = ""
+
+    @classmethod
+    def of(cls, built: Built, *, records: Sequence[str], action: str) -> Self:
+        """Return what was built as a draft, with what was measured of it."""
+        assert built.packed is not None
+        measured = built.measured
+        packed = built.packed if measured is None else measured.on(built.packed)
+        return cls(
+            packed=packed,
+            recipe=built.recipe,
+            machine=built.machine,
+            records=records,
+            action=action,
+            harm="" if measured is None else measured.harm,
+        )
 
 
 def publish(site: Site, lease: Lease, draft: Draft, *, head: int | None, ends: bool = True) -> int:
-    """Publish a version and move the head to it: both, or neither.
+    """Publish a version and, unless it harms, move the head to it: both, or neither.
 
     The blob is written under a fresh key and read back; then one transaction does the rest.
 
@@ -218,7 +248,7 @@ def _insert(
             person=person,
             n=n,
             parent=head,
-            state=PUBLISHED,
+            state=CANDIDATE if draft.harm else PUBLISHED,
             made=audit.now(),
             n_records=len(draft.records),
             n_bytes=n_bytes,
@@ -228,9 +258,8 @@ def _insert(
     )
     rows = [{"person": person, "n": n, "event": uid} for uid in draft.records]
     connection.execute(insert(holds), rows)
-    connection.execute(
-        update(person_table).where(person_table.c.uid == person).values(head=n, last_n=n)
-    )
+    moved = {"last_n": n} | ({} if draft.harm else {"head": n})
+    connection.execute(update(person_table).where(person_table.c.uid == person).values(**moved))
     audit.append(connection, person=person, action=draft.action, details={"n": n, **found})
     return n
 
