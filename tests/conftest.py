@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,14 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _own_cache(
     request: pytest.FixtureRequest, _cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keep the caller's cache out of it, but for the real base, which is de-quantised there."""
+    """Keep the caller's cache out of it, but for the real base, which is de-quantised there.
+
+    Nor is the caller's temporary folder searched for what a store forgets.
+    """
+    temporary = _cache.with_name("temporary")
+    temporary.mkdir(exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
     if request.node.get_closest_marker("real_model") is None:
         monkeypatch.setenv("LORECALL_CACHE", str(_cache))
 

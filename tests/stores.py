@@ -72,7 +72,7 @@ def write_days(path: Path, days: range, *, user: str = "ann", what: str = "tea")
 KILLED = """if True:
     import os, signal, sys
     sys.path.insert(0, sys.argv[1])
-    from sqlalchemy import event
+    from sqlalchemy import Engine, event
     from stores import FakeBuilder
     from lorecall.store import Store, store as module
     from lorecall.core import files
@@ -84,10 +84,8 @@ KILLED = """if True:
         if steps == at:
             os.kill(os.getpid(), signal.SIGKILL)
     with Store.open(place, builder=FakeBuilder()) as store:
-        site = store._site
-        for engine in (site.engine, site.keys._engine):
-            event.listen(engine, "begin", step)
-            event.listen(engine, "commit", step)
+        event.listen(Engine, "begin", step)
+        event.listen(Engine, "commit", step)
         from pathlib import Path
         for name in ("replace", "unlink"):
             def wrapped(self, *given, _old=getattr(Path, name), **named):
@@ -103,6 +101,8 @@ KILLED = """if True:
             ada.update()
         elif verb == "forget":
             ada.forget(like="day number 7")
+        elif verb == "rotate":
+            store.rotate()
 """
 
 

@@ -68,7 +68,17 @@ def test_a_name_that_cannot_be_read_is_refused(store: Store, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("Alice", "alice"), ("ada b", "adab"), ("\uff41da", "ada"), ("stra\u00dfe", "STRASSE")],
+    [
+        ("Alice", "alice"),
+        ("ada b", "adab"),
+        ("\uff41da", "ada"),
+        ("stra\u00dfe", "STRASSE"),
+        ("ada", "\u0430d\u0430"),  # Cyrillic
+        ("Bob", "\u0412\u043e\u042c"),
+        ("Vick", "\u03bdick"),  # Greek
+        ("Ivan", "\u0406van"),
+        ("\u0418\u0432\u0430\u043d", "\u0418\u0432a\u043d"),  # a Latin letter among others
+    ],
 )
 def test_a_name_that_looks_like_anothers_is_refused(
     store: Store, days: Path, first: str, second: str
@@ -80,6 +90,18 @@ def test_a_name_that_looks_like_anothers_is_refused(
     with pytest.raises(MissingError, match="the person must be in the store"):
         store.person(second).log()
     assert store.people() == [first]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Marnie", "Mamie"), ("a1", "al"), ("Jose", "Jos\u00e9"), ("Ian", "Lan")],
+)
+def test_names_that_can_be_told_apart_are_two(
+    store: Store, days: Path, first: str, second: str
+) -> None:
+    """One script, or another accent."""
+    store.person(first).remember(days)
+    assert store.person(second).remember(days).added == 30
 
 
 def test_one_name_in_two_forms_is_one_person(store: Store, days: Path) -> None:

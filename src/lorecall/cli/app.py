@@ -19,12 +19,14 @@ from lorecall.cli.judge import judge_app
 from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
 from lorecall.cli.share import share_app
-from lorecall.cli.store import forget, log, remember, rollback, update, verify
+from lorecall.cli.store import log, remember, rollback, update, verify
+from lorecall.cli.store_forget import forget
+from lorecall.cli.store_more import diff, import_, keys_app
 from lorecall.errors import LorecallError
 
 _ORDER = (
     *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
-    *("remember", "update", "log", "rollback", "forget", "verify"),
+    *("remember", "update", "log", "diff", "rollback", "forget", "verify", "import", "keys"),
     *("share", "bench", "judge", "options"),
 )
 
@@ -69,9 +71,11 @@ def _lorecall(
 
 _GROUPS = (("data", data_app), ("share", share_app), ("bench", bench_app), ("judge", judge_app))
 _COMMANDS = (learn, ask, chat, show, report, export, scorecard, options)
-_OF_STORES = (remember, update, log, rollback, forget, verify)
+_OF_STORES = (remember, update, log, diff, rollback, forget, verify)
 for command in (*_COMMANDS, *_OF_STORES):
     app.command()(command)
+app.command("import")(import_)
+app.add_typer(keys_app, name="keys")
 for name, group in _GROUPS:
     app.add_typer(group, name=name)
 

@@ -21,6 +21,7 @@ from lorecall.cli.output import (
     load_base,
     show,
 )
+from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
 from lorecall.errors import ConfigError
 
 bench_app = typer.Typer(
@@ -132,8 +133,16 @@ def bench_render(
 
 
 def scorecard(  # noqa: PLR0913 - one parameter an option
-    folder: Annotated[Path, typer.Argument(help="A run's folder, or the memory in it.")],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run's folder, or the memory in it.", metavar="FOLDER", show_default=False
+        ),
+    ] = None,
     *,
+    person: PersonAt = None,
+    store: At = None,
+    keys: Keys = None,
     data: Annotated[
         str | None, typer.Option(help="Whose data; the memory's own when left out.")
     ] = None,
@@ -143,7 +152,7 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
         typer.Option(
             min=0,
             help="Other people of the same data. Each gets a memory as this one was made, to swap"
-            " with, unless --memory gives some.",
+            " with, unless --memory gives some; those of a store have theirs.",
         ),
     ] = 3,
     memory: Annotated[
@@ -167,20 +176,34 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     from lorecall.scorecard.personal import memories_like, memories_of  # noqa: PLC0415
     from lorecall.scorecard.view import scorecard_view  # noqa: PLC0415
 
-    own = StoredMemory.load(folder)
     given = memories_of(memory or ())
-    person, rest = people_for(
-        own, data, folder=folder, paths=path or (), n_others=others, seed=seed
-    )
+    if person is not None and folder is None:
+        name, n = person_at(person)
+        with opened(store, keys) as site:
+            one, beside = site.person(name).beside(n, n_others=others, seed=seed)
+        own, whose, rest = one.memory, one.person, [each.person for each in beside]
+        given = given or {each.person.history.user: each.memory for each in beside}
+    elif person is None and folder is not None:
+        own = StoredMemory.load(folder)
+        whose, rest = people_for(
+            own, data, folder=folder, paths=path or (), n_others=others, seed=seed
+        )
+    else:
+        raise ConfigError(
+            "a scorecard is of one memory",
+            expected="a folder, or --person PERSON[@N] with --store",
+            got="neither" if folder is None else "both",
+            next_step="For example: lorecall scorecard runs/ann",
+        )
     identity = own.manifest.base
     base = base_of(
         model, device, four_bit=four_bit, default=identity.name, shared=shared_of(identity)
     )
     card = make_card(
         ModelResponder(base, own),
-        person,
+        whose,
         rest,
-        memories=given or memories_like(own, rest, base),
+        memories=given or (memories_like(own, rest, base) if person is None else {}),
         settings=CardSettings(
             limits=own.manifest.recipe.settings, test_samples=test_samples, seed=seed
         ),

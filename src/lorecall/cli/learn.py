@@ -154,14 +154,43 @@ def show(
 
 
 def report(
-    folder: RunDir,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run's folder, made by `lorecall learn`.", metavar="FOLDER", show_default=False
+        ),
+    ] = None,
     *,
     out: Annotated[
-        Path | None, typer.Option(help="The page; DIR/report.html otherwise.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="The page; FOLDER/report.html or person.html otherwise.", show_default=False
+        ),
     ] = None,
+    person: PersonAt = None,
+    others: Annotated[
+        int,
+        typer.Option(min=0, help="With --person: as many other people's memories are swapped in."),
+    ] = 0,
+    store: At = None,
+    keys: Keys = None,
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained HTML page about a finished run."""
+    """Write one self-contained HTML page about a finished run, or about someone in a store."""
+    if (folder is None) == (person is None):
+        raise ConfigError(
+            "a page is about a run, or about someone in a store",
+            expected="a run's folder, or --person PERSON with --store",
+            got="neither" if folder is None else "both",
+            next_step="For example: lorecall report runs/ann",
+        )
+    if folder is None:
+        name = str(person)
+        page = out or Path("person.html")  # a name is no path
+        with opened(store, keys) as site:
+            site.person(name).write_page(page, n_others=others)
+        _show({"report": str(page)}, f"wrote {page}", as_json=as_json)
+        return
     from lorecall.learning.result import RunResult  # noqa: PLC0415
     from lorecall.report.html import write_report  # noqa: PLC0415
 

@@ -1,8 +1,6 @@
-"""The verbs of a store: remember, update, log, rollback, forget, verify."""
+"""The verbs of a store: remember, update, log, rollback, verify."""
 
 import sys
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,22 +17,16 @@ from lorecall.cli.output import (
     Set,
     base_options,
     given_options,
-    going_on,
     show,
 )
-from lorecall.cli.store_place import At, Keys, check_extra, opened, person_at
-from lorecall.errors import ConfigError, IntegrityError, MissingError, PendingError
+from lorecall.cli.store_forget import listed, reporting, show_certificate
+from lorecall.cli.store_place import At, Keys, Who, check_extra, opened, person_at
+from lorecall.errors import IntegrityError, PendingError
 from lorecall.settings import SETTINGS, BaseOptions, LearnSettings
 from lorecall.settings import preset as preset_of
 
 if TYPE_CHECKING:
-    from lorecall.core.progress import Reporter
-    from lorecall.store.certificate import Certificate
-    from lorecall.store.person import Person
-    from lorecall.store.records import Record
-
-Who = Annotated[str, typer.Argument(help="Whose.", metavar="PERSON")]
-_SHOWN = 60
+    pass
 
 
 def remember(  # noqa: PLR0913 - one parameter an option
@@ -61,7 +53,10 @@ def remember(  # noqa: PLR0913 - one parameter an option
             source, path=history, user=user, redact=redact, dry_run=dry_run
         )
     value = {"schema": "lorecall.remember/1", "person": person, **asdict(done)}
-    show(value | {"dry_run": dry_run}, f"added {done.added}, known {done.known}", as_json=as_json)
+    told = f"added {done.added}, known {done.known}"
+    if done.suppressed:
+        told += f", kept out {done.suppressed}: forgotten with --suppress"
+    show(value | {"dry_run": dry_run}, told, as_json=as_json)
 
 
 def update(  # noqa: PLR0913 - one parameter an option
@@ -99,7 +94,7 @@ def update(  # noqa: PLR0913 - one parameter an option
         found = base_options(of_base)
         device_name = found.device if device else "cpu"
         place = BasePlace(name=found.model, shared=found.shared, device=device_name)
-    with opened(store, keys) as site, _reporting("nothing was changed") as reporter:
+    with opened(store, keys) as site, reporting("nothing was changed") as reporter:
         done = site.person(person).update(
             place,
             settings=_settings({k: v for k, v in values.items() if k not in of_base}),
@@ -128,7 +123,7 @@ def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = Fal
         for each in found.versions
     ]
     lines += [
-        f"  {made[:19]}Z  {len(_listed(each, 'records'))} records: {each.verdict}"
+        f"  {made[:19]}Z  {len(listed(each, 'records'))} records: {each.verdict}"
         f" (certificate {each.sha256[:12]})"
         for each in found.certificates
         if (made := str(each.payload["made"]))
@@ -165,71 +160,6 @@ def rollback(
     show(value, f"v{head} = v{n}'s recipe", as_json=as_json)
 
 
-def forget(  # noqa: PLR0913 - one parameter an option
-    person: Who,
-    *,
-    record: Annotated[
-        list[str] | None, typer.Option(help="A record's id; may be repeated.", metavar="ID")
-    ] = None,
-    conversation: Annotated[
-        str | None, typer.Option(help="All of a conversation.", show_default=False)
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option(help="All of before a time.", metavar="TIME", show_default=False)
-    ] = None,
-    like: Annotated[
-        str | None, typer.Option(help="All that hold a text.", metavar="TEXT", show_default=False)
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All, and the person.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Finish one that was begun.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would go, and what else says it.")
-    ] = False,
-    certificate: Annotated[
-        Path | None, typer.Option(help="Also write the certificate here.", show_default=False)
-    ] = None,
-    store: At = None,
-    keys: Keys = None,
-    as_json: Json = False,
-) -> None:
-    """Take records out of the store and out of the weights; exit code 1 where not all is done."""
-    chosen = {
-        "records": record or None,
-        "conversation": conversation,
-        "before": before,
-        "like": like,
-        "everything": everything,
-    }
-    n_given = sum(value not in (None, False) for value in (*chosen.values(), resume))
-    if n_given != 1:
-        raise ConfigError(
-            "what is to be forgotten must be said in one way",
-            expected="one of --record, --conversation, --before, --like, --all and --resume",
-            got=str(n_given),
-            next_step="`--like TEXT --dry-run` shows what would go.",
-        )
-    again = "the same command, or --resume, finishes it"
-    with opened(store, keys) as site:
-        who = site.person(person)
-        if dry_run:
-            _show_what_would_go(who, chosen, as_json=as_json)
-            return
-        with _reporting(again) as reporter:
-            made = who.resume() if resume else who.forget(**chosen, reporter=reporter)  # pyright: ignore[reportArgumentType]
-    if made is None:
-        raise MissingError(
-            "a forgetting that was begun must be there to be finished",
-            expected="one that did not come to its end",
-            got="none",
-            next_step="Nothing is left to be done.",
-        )
-    if certificate is not None:
-        made.save(certificate)
-    _show_certificate(made, "lorecall.forget/1", as_json=as_json)
-    if made.verdict == "residues found":
-        sys.exit(PendingError.exit_code)
-
-
 def verify(
     what: Annotated[
         str, typer.Argument(help="A certificate, or someone.", metavar="CERTIFICATE|PERSON[@N]")
@@ -238,6 +168,10 @@ def verify(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Build the version again, and compare.")
     ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Of a certificate: a page to be printed.", show_default=False),
+    ] = None,
     store: At = None,
     keys: Keys = None,
     as_json: Json = False,
@@ -248,12 +182,16 @@ def verify(
 
     if Path(what).is_file():
         made = Certificate.load(what)
+        if page is not None:
+            from lorecall.store.page import write_certificate_page  # noqa: PLC0415
+
+            write_certificate_page(made, page)
         told: dict[str, object] = {"own_key": None, "in_log": None}
         if store is not None:
             with opened(store, keys) as site:
                 checked = site.verify(made)
             told = {"own_key": checked.own_key, "in_log": checked.in_log}
-        _show_certificate(made, "lorecall.verify/1", as_json=as_json, **told)
+        show_certificate(made, "lorecall.verify/1", as_json=as_json, **told)
         if told["own_key"] is False or told["in_log"] is False:
             sys.exit(IntegrityError.exit_code)
         return
@@ -301,7 +239,7 @@ def show_version(person: str, store: Path | None, keys: Path | None, *, as_json:
     held_back = log.held_back.get(number, "")
     if held_back:
         facts["candidate"] = held_back
-    value = {"schema": "lorecall.show/1", "person": name}
+    value: dict[str, object] = {"schema": "lorecall.show/1", "person": name}
     value["version"] = asdict(found) | {"held_back": held_back}
     value["measured"] = None if measured is None else asdict(measured)
     lines = [f"{key:<11}{fact}" for key, fact in facts.items()]
@@ -314,57 +252,3 @@ def _settings(values: dict[str, object]) -> LearnSettings | None:
         return None
     named = {name: value for name, value in values.items() if name != "preset"}
     return preset_of(str(values.get("preset", "laptop")), named)
-
-
-@contextmanager
-def _reporting(then: str) -> Generator["Reporter"]:
-    """Show how far it is; on Ctrl-C say what becomes of it."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from lorecall.report.bar import BarReporter  # noqa: PLC0415
-
-    with going_on(then), BarReporter(Console(stderr=True)) as reporter:
-        yield reporter
-
-
-def _show_what_would_go(who: "Person", chosen: Mapping[str, object], *, as_json: bool) -> None:
-    from lorecall.store.choose import Choice  # noqa: PLC0415
-
-    found = who.find(Choice(**chosen))  # pyright: ignore[reportArgumentType]
-    value = {
-        "schema": "lorecall.forget/1",
-        "dry_run": True,
-        "records": [{"id": each.uid, **asdict(each.row)} for each in found.gone],
-        "alike": [{"id": each.uid, **asdict(each.row)} for each in found.alike],
-        "versions": list(found.versions),
-    }
-    lines = [f"would be forgotten: {len(found.gone)}", *_told(found.gone)]
-    if found.alike:
-        lines += [f"would stay, and says the same: {len(found.alike)}", *_told(found.alike)]
-    numbers = ", ".join(f"v{n}" for n in found.versions) or "none"
-    show(value, *lines, f"versions that hold them: {numbers}", as_json=as_json)
-
-
-def _told(records: Iterable["Record"]) -> list[str]:
-    return [
-        f"  {each.uid[:12]}  {each.row.query[:_SHOWN]!r} -> {each.row.text[:_SHOWN]!r}"
-        for each in records
-    ]
-
-
-def _show_certificate(made: "Certificate", schema: str, *, as_json: bool, **more: object) -> None:
-    lines = [
-        f"{made.verdict}: {made.payload['statement']}",
-        f"certificate {made.sha256[:12]}, signed with the key {made.key[:16]}",
-    ]
-    if more.get("own_key") is not None:
-        lines.append("signed by this store" if more["own_key"] else "not signed by this store")
-    if made.payload["exports"]:
-        lines.append("given away before: whoever has those exports must be told")
-    value = {"schema": schema, "certificate": made.payload, "sha256": made.sha256, **more}
-    show(value, *lines, as_json=as_json)
-
-
-def _listed(made: "Certificate", name: str) -> list[object]:
-    found = made.payload[name]
-    return found if isinstance(found, list) else []

@@ -28,6 +28,7 @@ Keys = Annotated[
         show_default=False,
     ),
 ]
+Who = Annotated[str, typer.Argument(help="Whose.", metavar="PERSON")]
 PersonAt = Annotated[
     str | None,
     typer.Option(
@@ -45,17 +46,34 @@ def opened(store: Path | None, keys: Path | None, *, create: bool = False) -> Ge
         MissingExtraError: The extra is not installed.
     """
     if store is None:
-        raise ConfigError(
-            "the store must be named",
-            expected="--store FOLDER, or LORECALL_STORE",
-            got="neither",
-            next_step="For example: --store people",
-        )
+        raise _unnamed()
     check_extra()
     from lorecall.store.store import Store  # noqa: PLC0415
 
     with Store.open(store, keys=keys, create=create) as site:
         yield site
+
+
+def keys_folder(store: Path | None, keys: Path | None) -> Path:
+    """Return where a store's keys are.
+
+    Raises:
+        ConfigError: No store is named.
+    """
+    if keys is not None:
+        return keys
+    if store is None:
+        raise _unnamed()
+    return store.with_name(f"{store.name}-keys")
+
+
+def _unnamed() -> ConfigError:
+    return ConfigError(
+        "the store must be named",
+        expected="--store FOLDER, or LORECALL_STORE",
+        got="neither",
+        next_step="For example: --store people",
+    )
 
 
 def check_extra() -> None:
@@ -64,7 +82,7 @@ def check_extra() -> None:
     Raises:
         MissingExtraError: It is not installed.
     """
-    for package in ("cryptography", "rfc8785"):
+    for package in ("confusable_homoglyphs", "cryptography", "rfc8785"):
         if find_spec(package) is None:
             install = "pip install lorecall[store]"
             raise MissingExtraError("a store", package=package, install=install)

@@ -177,6 +177,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lorecall"
 
 
+def renamed(old: Path, new: Path) -> None:
+    """Rename a file, and have that written to the disk."""
+    old.replace(new)
+    _sync(new.parent)
+
+
 def _sync(path: Path) -> None:
     """Have a file or a folder written to the disk."""
     handle = os.open(path, os.O_RDONLY)

@@ -38,7 +38,7 @@ def write_report(result: RunResult, path: Path) -> None:
 def render(result: RunResult) -> str:
     """Make the page's HTML."""
     panels = [
-        (objective, _chart(figure, f"importance-{i}"))
+        (objective, chart(figure, f"importance-{i}"))
         for i, (objective, figure) in enumerate(search_figures.importance(result).items())
     ]
     drawn = {"swapped": figures.swapped(result), "curves": figures.loss_curves(result)}
@@ -50,7 +50,7 @@ def render(result: RunResult) -> str:
         "words": words,
         "plotly": Markup(get_plotlyjs()),  # noqa: S704 - plotly's own file
         "strip": partial(_strip, n_layers=result.n_layers),
-        "charts": {name: _chart(figure, f"chart-{name}") for name, figure in drawn.items()},
+        "charts": {name: chart(figure, f"chart-{name}") for name, figure in drawn.items()},
         "panels": panels,
         "systems": words.scored_systems(result),
         "reference": words.reference(result),
@@ -62,7 +62,8 @@ def render(result: RunResult) -> str:
     return render_page("report.html.j2", values)
 
 
-def _chart(figure: figures.Figure, name: str) -> Markup:
+def chart(figure: figures.Figure, name: str) -> Markup:
+    """Return a figure as the page holds it, by its name there."""
     html = to_html(
         figure,
         config=_CHART,

@@ -7,11 +7,13 @@ from lorecall.core.lazy import lazy_names
 if TYPE_CHECKING:
     from lorecall.store.builder import Builder, Built
     from lorecall.store.certificate import Certificate
+    from lorecall.store.difference import Difference
+    from lorecall.store.exports import Imported
     from lorecall.store.gate import Gate, Measured
-    from lorecall.store.keys import FileRootKey, RootKey
     from lorecall.store.person import Person
     from lorecall.store.recipe import BasePlace, BuildRequest, BuildSettings, Packed
     from lorecall.store.records import Remembered
+    from lorecall.store.root import FileRootKey, RootKey
     from lorecall.store.store import Store
     from lorecall.store.versions import Version
 
@@ -22,8 +24,10 @@ __all__ = [
     "Builder",
     "Built",
     "Certificate",
+    "Difference",
     "FileRootKey",
     "Gate",
+    "Imported",
     "Measured",
     "Packed",
     "Person",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lorecall.data.samples import unix_seconds
 from lorecall.errors import ConfigError, MissingError
 from lorecall.store.records import Record
+from lorecall.store.rows import folded
 
 _SHORTEST_NAME = 6
 
@@ -72,18 +73,18 @@ class Choice:
         if self.before is not None:
             limit = _seconds(self.before)
             return lambda each: each.row.time is not None and each.row.time < limit
-        wanted = _folded(str(self.like))
-        return lambda each: wanted in _folded(f"{each.row.query}\n{each.row.text}")
+        wanted = folded(str(self.like))
+        return lambda each: wanted in folded(f"{each.row.query}\n{each.row.text}")
 
 
 def alike(gone: Sequence[Record], records: Sequence[Record]) -> list[Record]:
     """Return the records that stay though they hold a text of one that goes, word for word."""
     uids = {each.uid for each in gone}
-    texts = {_folded(text) for each in gone for text in (each.row.text, each.row.query)} - {""}
+    texts = {folded(text) for each in gone for text in (each.row.text, each.row.query)} - {""}
     return [
         each
         for each in records
-        if each.uid not in uids and texts & {_folded(each.row.text), _folded(each.row.query)}
+        if each.uid not in uids and texts & {folded(each.row.text), folded(each.row.query)}
     ]
 
 
@@ -111,7 +112,3 @@ def _seconds(value: float | str) -> float:
             got=repr(value),
             next_step="Write year, month and day; without an offset it is UTC.",
         ) from reason
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())

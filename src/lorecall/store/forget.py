@@ -20,6 +20,7 @@ from importlib.metadata import version as version_of
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, insert, select
 
+from lorecall.core.progress import Reporter
 from lorecall.errors import InputError, MissingError, PendingError
 from lorecall.store import audit
 from lorecall.store.builder import request_again
@@ -34,18 +35,25 @@ from lorecall.store.gate import Gate
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import FORGET, Lease, claim
 from lorecall.store.people import Known
-from lorecall.store.plan import Destroyed, Plan, set_state, withdraw
+from lorecall.store.plan import (
+    Destroyed,
+    Plan,
+    key_name,
+    note_traces,
+    set_state,
+    traces_of,
+    withdraw,
+)
 from lorecall.store.records import Record, records_of
-from lorecall.store.residues import Traces, search
+from lorecall.store.residues import Residues, tokens_of
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import certificate as certificate_table
-from lorecall.store.schema import holds, job, record, scrub, version, writing
+from lorecall.store.schema import holds, job, record, scrub, suppressed, version, writing
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
+from lorecall.store.traces import Traces, texts_of
 from lorecall.store.updates import request_for
 from lorecall.store.versions import CANDIDATE, DESTROYED, Draft, publish, sweep, versions_of
-
-OnStep = Callable[[float], None]
 
 
 def forget(
@@ -55,7 +63,8 @@ def forget(
     *,
     asked: str,
     chosen: Callable[[Sequence[Record]], list[Record]],
-    on_step: OnStep,
+    for_good: bool,
+    reporter: Reporter,
 ) -> Certificate:
     """Forget records; finish first what was begun before.
 
@@ -65,14 +74,15 @@ def forget(
         name: What they are called.
         asked: By what the records are chosen: `records`, `everything` and so on.
         chosen: Chooses them.
-        on_step: Called with the share of the training that each step is.
+        for_good: Whether marks keep them from being added again.
+        reporter: Who is told how far it is.
 
     Raises:
         MissingError: None is chosen.
         ConflictError: Another forgets something of theirs at this moment.
         PendingError: It is forgotten, but the rest could not be rebuilt yet.
     """
-    finished = resume(site, who, name, on_step=on_step)
+    finished = resume(site, who, name, reporter=reporter)
     if finished is not None and finished.payload["asked"] == "everything":
         return finished
     lease = claim(site.engine, who.uid, FORGET)
@@ -84,20 +94,21 @@ def forget(
             if finished is not None:
                 return finished
             raise _nothing()
-        plan, traces = withdraw(site, lease, gone, asked=asked)
-        return _finish(site, lease, plan, name, traces=traces, on_step=on_step)
+        plan, traces = withdraw(site, lease, gone, asked=asked, for_good=for_good)
+        plan, traces = _with_tokens(site, lease, plan, traces, gone)
+        return _finish(site, lease, plan, name, traces=traces, reporter=reporter)
     finally:
         lease.release()
 
 
-def resume(site: Site, who: Known, name: str, *, on_step: OnStep) -> Certificate | None:
+def resume(site: Site, who: Known, name: str, *, reporter: Reporter) -> Certificate | None:
     """Finish a forgetting that was begun; return its certificate, or nothing where there is none.
 
     Args:
         site: The store.
         who: The person.
         name: What they are called.
-        on_step: Called with the share of the training that each step is.
+        reporter: Who is told how far it is.
     """
     with site.engine.connect() as connection:
         query = select(job.c.payload).where(job.c.person == who.uid)
@@ -108,7 +119,8 @@ def resume(site: Site, who: Known, name: str, *, on_step: OnStep) -> Certificate
         if lease.pending is None:
             return None
         plan = TypeAdapter(Plan).validate_json(lease.pending)
-        return _finish(site, lease, plan, name, traces=None, on_step=on_step)
+        traces = traces_of(site, who.uid, plan)
+        return _finish(site, lease, plan, name, traces=traces, reporter=reporter)
     finally:
         lease.release()
 
@@ -120,7 +132,7 @@ def _finish(
     name: str,
     *,
     traces: Traces | None,
-    on_step: OnStep,
+    reporter: Reporter,
 ) -> Certificate:
     """Do what is left to be done."""
     person = lease.person
@@ -138,13 +150,31 @@ def _finish(
         details = {"records": len(plan.records), "versions": [v.n for v in plan.versions]}
         audit.append(connection, person=person, action="erased", details=details)
     scrub(site.engine)
-    rebuilt = _rebuilt(site, lease, plan, name, on_step=on_step)
-    found = None if traces is None else search(site, person, traces, since=plan.since)
+    rebuilt = _rebuilt(site, lease, plan, name, reporter=reporter)
+    found = None if traces is None else Residues.of(site, person, traces, since=plan.since)
+    for path in () if found is None else found.paths:
+        reporter.say(f"something of what was forgotten is in {path}")
     return _certified(site, lease, plan, rebuilt=rebuilt, found=found, traces=traces)
 
 
+def _with_tokens(
+    site: Site, lease: Lease, plan: Plan, traces: Traces, gone: Sequence[Record]
+) -> tuple[Plan, Traces]:
+    """Look for the tokens of the texts as well, where the base that read them is known.
+
+    This comes when the head is withdrawn already, for a tokenizer takes seconds to load.
+    """
+    base = {} if plan.packed is None else json.loads(plan.packed).get("base", {})
+    texts = texts_of(each.row for each in gone)
+    tokens = tokens_of(base["name"], texts) if base and texts else None
+    if tokens is None:
+        return plan, traces
+    traces = traces.with_tokens(tokens)
+    return note_traces(site, lease, plan, traces), traces
+
+
 def _rebuilt(
-    site: Site, lease: Lease, plan: Plan, name: str, *, on_step: OnStep
+    site: Site, lease: Lease, plan: Plan, name: str, *, reporter: Reporter
 ) -> dict[str, object] | None:
     """Build the head again without what is forgotten; return what the certificate says of it."""
     if plan.head is None or plan.packed is None or plan.everything:
@@ -158,7 +188,9 @@ def _rebuilt(
     request = request_again(plan.packed, request_for(name, kept))
     try:
         with lease.kept() as cancelled:
-            built = site.builder(request, on_step=on_step, cancelled=cancelled, gate=Gate())
+            built = site.builder(
+                request, on_step=reporter.advance, cancelled=cancelled, gate=Gate()
+            )
     except InputError as reason:
         raise PendingError(
             "what is left must be built again",
@@ -181,13 +213,13 @@ def _certified(
     plan: Plan,
     *,
     rebuilt: dict[str, object] | None,
-    found: list[dict[str, object]] | None,
+    found: Residues | None,
     traces: Traces | None,
 ) -> Certificate:
     """Sign what was done, and end the lease with it."""
     person = lease.person
     verdict = UNSEARCHED if found is None else FORGOTTEN
-    if found is not None and any(place["hits"] for place in found):
+    if found is not None and found.n_hits:
         verdict = RESIDUES
     with writing(site.engine) as connection:
         lease.check(connection)
@@ -204,8 +236,10 @@ def _certified(
             "destroyed": [_named(each) for each in plan.versions],
             "rebuilt": rebuilt,
             "theta_source": "policy",
-            "residues": found,
+            "suppressed": plan.suppressed,
+            "residues": None if found is None else found.places,
             "too_short_to_search": None if traces is None else traces.n_too_short,
+            "tokens_searched": traces is not None and traces.has_tokens,
             "exports": _exports(connection, person, [each.n for each in plan.versions]),
             "not_covered": NOT_COVERED,
             "audit": asdict(audit.audit_head(connection)),
@@ -222,6 +256,7 @@ def _certified(
         if plan.everything:
             _delete_person(connection, person)
     scrub(site.engine)
+    site.keys.drop_key(key_name(person))
     return made
 
 
@@ -259,7 +294,7 @@ def _exports(connection: Connection, person: str, numbers: Sequence[int]) -> lis
 
 
 def _delete_person(connection: Connection, person: str) -> None:
-    for table in (holds, version, record):
+    for table in (holds, version, record, suppressed):
         connection.execute(delete(table).where(table.c.person == person))
     connection.execute(delete(person_table).where(person_table.c.uid == person))
 

@@ -16,7 +16,6 @@ import hmac
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
 from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
@@ -26,92 +25,14 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, delete, insert, select, update
 
-from lorecall.core.files import write_bytes
 from lorecall.errors import IntegrityError
+from lorecall.store.root import CurrentRoot, RootKey, wrap_again
 from lorecall.store.schema import data_key, keys, open_database, person_key, scrub, secret, writing
 
 _BYTES = 32
 _NONCE_BYTES = 12
 _FORMAT = 1
 _INDEX, _SIGNING, _CHECK = "index", "signing", "check"
-
-
-class RootKey(Protocol):
-    """Who holds the key above all others: a file, or a key service that never gives it away.
-
-    Examples:
-        >>> from lorecall.store import FileRootKey, RootKey
-        >>> class Counted:
-        ...     def __init__(self, inner: RootKey) -> None:
-        ...         self.inner, self.n_opened = inner, 0
-        ...     def wrap(self, key: bytes) -> bytes:
-        ...         return self.inner.wrap(key)
-        ...     def unwrap(self, wrapped: bytes) -> bytes:
-        ...         self.n_opened += 1
-        ...         return self.inner.unwrap(wrapped)
-        >>> root = Counted(FileRootKey("root.key"))
-        >>> root.unwrap(root.wrap(bytes(32))) == bytes(32), root.n_opened
-        (True, 1)
-    """
-
-    def wrap(self, key: bytes) -> bytes:
-        """Return a key encrypted."""
-        ...
-
-    def unwrap(self, wrapped: bytes) -> bytes:
-        """Return a key that `wrap` encrypted.
-
-        Raises:
-            IntegrityError: This holder did not encrypt it.
-        """
-        ...
-
-
-class FileRootKey:
-    """A root key in a file that its owner alone may read; it is made if it is not there.
-
-    Args:
-        path: The file. Who loses it loses all that the store holds: keep a copy elsewhere.
-
-    Raises:
-        IntegrityError: It is no key, or others may read it.
-
-    Examples:
-        >>> from lorecall.store import FileRootKey
-        >>> root = FileRootKey("root.key")
-        >>> FileRootKey("root.key").unwrap(root.wrap(b"k" * 32)) == b"k" * 32
-        True
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        path = Path(path)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _create(path, os.urandom(_BYTES))
-        content, mode = path.read_bytes(), path.stat().st_mode & 0o077
-        if len(content) != _BYTES or mode:
-            raise IntegrityError(
-                "a root key is read by its owner alone",
-                expected=f"{_BYTES} bytes with mode 600 at {path}",
-                got=f"{len(content)} bytes with mode {path.stat().st_mode & 0o777:o}",
-                next_step=f"Run chmod 600 {path}, or restore the key from its copy.",
-            )
-        self._key = content
-
-    def wrap(self, key: bytes) -> bytes:
-        """Return a key encrypted (RFC 3394)."""
-        return aes_key_wrap(self._key, key)
-
-    def unwrap(self, wrapped: bytes) -> bytes:
-        """Return a key that `wrap` encrypted.
-
-        Raises:
-            IntegrityError: Another key encrypted it, or it was changed.
-        """
-        try:
-            return aes_key_unwrap(self._key, wrapped)
-        except InvalidUnwrap:
-            raise _not_its_own("a root key that opens nothing here") from None
 
 
 class KeyStore:
@@ -129,8 +50,9 @@ class KeyStore:
 
     def __init__(self, folder: Path, *, store: str, root: RootKey, new: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store, self._root = store, root
+        self._store = store
         self._engine = open_database(folder / "keys.db", keys)
+        self._root = CurrentRoot(root, self._engine)
         with writing(self._engine) as connection:
             if new:
                 _begin(connection, root, store)
@@ -256,6 +178,31 @@ class KeyStore:
                 connection.execute(delete(table).where(table.c.person == person))
         scrub(self._engine)
 
+    def rotate(self, root: RootKey) -> None:
+        """Wrap all by another root key, and have the old bytes overwritten."""
+        wrap_again(self._engine, self._root.inner, root)
+        scrub(self._engine)
+        self._root = CurrentRoot(root, self._engine)
+
+    def keep(self, name: str, key: bytes) -> None:
+        """Keep a further key by its name, wrapped by the root key; one of that name is replaced."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(secret).where(secret.c.name == name))
+            connection.execute(insert(secret).values(name=name, wrapped=self._root.wrap(key)))
+
+    def kept_key(self, name: str) -> bytes | None:
+        """Return a key that was kept; None where there is none of that name."""
+        query = select(secret.c.wrapped).where(secret.c.name == name)
+        with self._engine.connect() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else self._root.unwrap(found)
+
+    def drop_key(self, name: str) -> None:
+        """Destroy a key that was kept."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(secret).where(secret.c.name == name))
+        scrub(self._engine)
+
     def _person(self, connection: Connection, person: str):  # noqa: ANN202 - a row
         found = connection.execute(_row_of(person)).first()
         if found is None:
@@ -293,16 +240,6 @@ def _begin(connection: Connection, root: RootKey, store: str) -> None:
 
 def _row_of(person: str):  # noqa: ANN202 - a query
     return select(person_key).where(person_key.c.person == person)
-
-
-def _create(path: Path, content: bytes) -> None:
-    """Write a file that nobody else can read at any moment."""
-    before = os.umask(0o077)
-    try:
-        write_bytes(path, content)
-        path.chmod(0o600)
-    finally:
-        os.umask(before)
 
 
 def _not_its_own(got: str) -> IntegrityError:

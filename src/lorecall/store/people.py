@@ -11,6 +11,7 @@ from lorecall.store import audit
 from lorecall.store.keys import new_uid
 from lorecall.store.schema import person, writing
 from lorecall.store.site import Site
+from lorecall.store.skeleton import skeleton
 
 _NAME = "name"
 _MAX_CHARACTERS = 200
@@ -97,6 +98,13 @@ def names(site: Site) -> list[str]:
     return sorted(site.keys.open(uid, _NAME, {uid: sealed})[uid].decode() for uid, sealed in rows)
 
 
+def name_of(site: Site, uid: str) -> str:
+    """Return what someone is called."""
+    with site.engine.connect() as connection:
+        sealed = connection.execute(select(person.c.name).where(person.c.uid == uid)).scalar_one()
+    return site.keys.open(uid, _NAME, {uid: sealed})[uid].decode()
+
+
 def _found(site: Site, connection: Connection, name: str) -> Known | None:
     query = select(person.c.uid, person.c.head).where(person.c.name_index == site.keys.index(name))
     row = connection.execute(query).first()
@@ -104,7 +112,7 @@ def _found(site: Site, connection: Connection, name: str) -> Known | None:
 
 
 def _add(site: Site, uid: str, name: str) -> None:
-    look = site.keys.index(_look(name))
+    look = site.keys.index(f"look {skeleton(name)}")
     sealed = site.keys.seal(uid, _NAME, {uid: name.encode()})[uid]
     with writing(site.engine) as connection:
         alike = connection.execute(
@@ -126,9 +134,3 @@ def _add(site: Site, uid: str, name: str) -> None:
             )
         )
         audit.append(connection, person=uid, action="added", details={})
-
-
-def _look(name: str) -> str:
-    """Return what two names have in common that differ in case, width, accents' form or blanks."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return "look " + "".join(folded.split())

@@ -1,30 +1,26 @@
 """One person in a store: what is remembered of them, and the versions of their memory."""
 
-import io
-import json
-import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from sqlalchemy import select
 
 from lorecall.core.files import write_bytes
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.catalog import Files
-from lorecall.errors import InputError, MissingError
+from lorecall.errors import ConfigError, MissingError
 from lorecall.settings import LearnSettings
-from lorecall.store import audit, forget, people, records, updates, versions
-from lorecall.store.builder import request_again
+from lorecall.store import audit, forget, look, people, records, updates, versions
 from lorecall.store.certificate import Certificate
-from lorecall.store.choose import Choice, alike
-from lorecall.store.found import Outcome, PersonLog, Rebuilt, ToForget
+from lorecall.store.choose import Choice
+from lorecall.store.difference import Answered, Difference, answered, compared
+from lorecall.store.exports import archived
+from lorecall.store.found import PersonLog, Rebuilt, ToForget
 from lorecall.store.gate import Measured
-from lorecall.store.recipe import BasePlace, Packed
+from lorecall.store.histories import history_of
+from lorecall.store.rebuilds import built_again
+from lorecall.store.recipe import BasePlace, BuildSettings, Packed
 from lorecall.store.records import Remembered
-from lorecall.store.rows import rows_of
-from lorecall.store.schema import certificate as certificate_table
+from lorecall.store.rows import Row, rows_of
 from lorecall.store.schema import writing
 from lorecall.store.site import Site
 from lorecall.store.updates import Updated, Wanted
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
     from lorecall.lm.base import LanguageModel
     from lorecall.memory.memory import StoredMemory
     from lorecall.reply.memory import Memory
+    from lorecall.store.peers import Peer
 
 
 class Person:
@@ -45,8 +42,8 @@ class Person:
         ...     ada.remember("history.jsonl", user="ann")
         ...     ada.remember("history.jsonl", user="ann")  # again: nothing is added
         ...     ada.log().n_behind
-        Remembered(added=24, known=0)
-        Remembered(added=0, known=24)
+        Remembered(added=24, known=0, suppressed=0)
+        Remembered(added=0, known=24, suppressed=0)
         24
     """
 
@@ -78,14 +75,23 @@ class Person:
         rows = rows_of(source, path=path, user=user, redact=redact)
         if dry_run and not people.is_there(self._site, self.name):
             return Remembered(added=len(rows), known=0)
+        return self.add(rows, dry_run=dry_run)
+
+    def add(self, rows: Sequence[Row], *, dry_run: bool = False) -> Remembered:
+        """Add rows that are not there yet, as `remember` does.
+
+        Args:
+            rows: What, in its order.
+            dry_run: Whether only to count.
+        """
         who = people.find_or_add(self._site, self.name)
         return records.add(self._site, who.uid, rows, dry_run=dry_run)
 
     def update(
         self,
-        base: BasePlace | str | None = None,
+        base: "BasePlace | LanguageModel | str | None" = None,
         *,
-        settings: LearnSettings | None = None,
+        settings: LearnSettings | BuildSettings | None = None,
         n_threads: int | None = None,
         if_version: int | None = None,
         reporter: Reporter | None = None,
@@ -95,7 +101,8 @@ class Person:
         It becomes the head if it harms nothing: `Updated.held_back` says why it does not.
 
         Args:
-            base: On which base; the head's, or the default one, when None.
+            base: On which base: its name, its place, or one that is loaded here (the build loads it
+                again); the head's, or the default one, when None.
             settings: How it is trained; as the head was, or the `laptop` preset, when None.
             n_threads: On how many threads; as the head was, or all there are, when None.
             if_version: The head that is expected.
@@ -109,7 +116,7 @@ class Person:
         """
         reporter = reporter or SilentReporter()
         wanted = Wanted(
-            base=BasePlace(name=base) if isinstance(base, str) else base,
+            base=None if base is None else updates.place_of(base),
             settings=settings,
             n_threads=n_threads,
             if_version=if_version,
@@ -128,26 +135,7 @@ class Person:
         Raises:
             MissingError: The person is not there.
         """
-        who = self._who()
-        query = select(certificate_table.c.envelope).where(certificate_table.c.person == who.uid)
-        with self._site.engine.connect() as connection:
-            found = versions.versions_of(connection, who.uid)
-            n = records.n_records(connection, who.uid)
-            envelopes = connection.scalars(query.order_by(certificate_table.c.made)).all()
-            held_back = {
-                each.n: versions.harm_of(self._site, connection, who.uid, each.n)
-                for each in found
-                if each.state == versions.CANDIDATE
-            }
-        in_head = next((each.n_records for each in found if each.n == who.head), 0)
-        return PersonLog(
-            head=who.head,
-            versions=tuple(found),
-            n_records=n,
-            n_behind=n - in_head,
-            certificates=tuple(map(Certificate.checked, envelopes)),
-            held_back=held_back,
-        )
+        return look.log_of(self._site, self._who())
 
     def stored(self, n: int | None = None) -> "StoredMemory":
         """Return a version as it is stored: its weights and manifest.
@@ -184,6 +172,34 @@ class Person:
         """
         return Measured.of(self._read(n)[1])
 
+    def beside(
+        self, n: int | None = None, *, n_others: int = 0, seed: int = 0
+    ) -> "tuple[Peer, list[Peer]]":
+        """Return a version with its records, and other people's heads on the same base.
+
+        Args:
+            n: Which; the head when None.
+            n_others: How many other people.
+            seed: Seed of the draw.
+        """
+        from lorecall.store.peers import drawn, peer_of  # noqa: PLC0415
+
+        n, _ = self._read(n)
+        one = peer_of(self._site, self._who(), self.name, n)
+        return one, drawn(self._site, self._who(), one.memory, n=n_others, seed=seed)
+
+    def write_page(self, path: str | Path, *, n_others: int = 0) -> None:
+        """Write a page about the person: versions, what was forgotten, certificates to be printed.
+
+        Args:
+            path: The HTML file; it is replaced whole, or left as it was.
+            n_others: How many other people's memories are read, to see what is the person's own.
+        """
+        from lorecall.store.page import write_person_page  # noqa: PLC0415
+
+        found = history_of(self._site, self._who(), self.name, n_others=n_others)
+        write_person_page(found, Path(path))
+
     def memory(self, n: int | None = None, *, base: "LanguageModel | None" = None) -> "Memory":
         """Return a version, ready to reply.
 
@@ -215,17 +231,7 @@ class Person:
         Args:
             choice: Which records.
         """
-        who = self._who()
-        with self._site.engine.connect() as connection:
-            found = records.records_of(self._site, connection, who.uid)
-            gone = choice.of(found)
-            uids = {each.uid for each in gone}
-            holding = tuple(
-                each.n
-                for each in versions.versions_of(connection, who.uid)
-                if uids & {*versions.records_in(connection, who.uid, each.n)}
-            )
-        return ToForget(gone=tuple(gone), alike=tuple(alike(gone, found)), versions=holding)
+        return look.would_forget(self._site, self._who(), choice)
 
     def forget(
         self,
@@ -235,6 +241,7 @@ class Person:
         before: float | str | None = None,
         like: str | None = None,
         everything: bool = False,
+        suppress: bool = False,
         reporter: Reporter | None = None,
     ) -> Certificate:
         """Forget records: out of the store, and out of every version that was built from them.
@@ -245,10 +252,12 @@ class Person:
             before: Those of before a time.
             like: Those that hold a text.
             everything: All, and the person with them.
+            suppress: Whether marks (HMACs of texts) keep them from being added again.
             reporter: Who is told how far it is.
 
         Raises:
             TypeError: Nothing is chosen, or in several ways.
+            ConfigError: All is to be suppressed: nothing of the person would be left to do it by.
             MissingError: The person is not there, or no record fits.
             PendingError: It is forgotten, but the rest could not be built again yet.
         """
@@ -259,6 +268,13 @@ class Person:
             like=like,
             everything=everything,
         )
+        if everything and suppress:
+            raise ConfigError(
+                "what keeps records out goes with the person",
+                expected="some records, or all without suppressing them",
+                got="both",
+                next_step="Forget all, or forget the records by a time and suppress those.",
+            )
         reporter = reporter or SilentReporter()
         reporter.plan(1)
         reporter.doing("forgetting")
@@ -268,14 +284,20 @@ class Person:
             self.name,
             asked=choice.kind,
             chosen=choice.of,
-            on_step=reporter.advance,
+            for_good=suppress,
+            reporter=reporter,
         )
         reporter.finish()
         return made
 
-    def resume(self) -> Certificate | None:
-        """Finish a forgetting that was begun; nothing where there is none."""
-        return forget.resume(self._site, self._who(), self.name, on_step=lambda _: None)
+    def resume(self, *, reporter: Reporter | None = None) -> Certificate | None:
+        """Finish a forgetting that was begun; nothing where there is none.
+
+        Args:
+            reporter: Who is told how far it is.
+        """
+        silent = SilentReporter()
+        return forget.resume(self._site, self._who(), self.name, reporter=reporter or silent)
 
     def rebuild(self, n: int | None = None) -> Rebuilt:
         """Build a version again from its own records, and compare; nothing is published.
@@ -283,28 +305,28 @@ class Person:
         Args:
             n: Which; the head when None.
         """
-        from threading import Event  # noqa: PLC0415
-
         who = self._who()
         n, packed = self._read(n)
-        with self._site.engine.connect() as connection:
-            known = versions.find_version(connection, who.uid, n)
-            uids = versions.records_in(connection, who.uid, n)
-            held = records.records_of(self._site, connection, who.uid, uids=uids)
-        request = request_again(packed.again, updates.request_for(self.name, held))
-        try:
-            built = self._site.builder(request, on_step=lambda _: None, cancelled=Event())
-        except InputError:
-            return Rebuilt(n=n, outcome="unverifiable", digest=known.digest)
-        if built.packed is None or built.recipe != known.recipe:
-            return Rebuilt(n=n, outcome="unverifiable", digest=known.digest)
-        found = built.packed.digest
-        outcome: Outcome = "differs"
-        if found == known.digest:
-            outcome = "identical"
-        elif built.machine != known.machine:
-            outcome = "other-class"
-        return Rebuilt(n=n, outcome=outcome, digest=known.digest, found=found)
+        return built_again(self._site, who, self.name, n=n, packed=packed)
+
+    def diff(self, a: int, b: int, *, answers: bool = False) -> Difference:
+        """Compare two versions: records, recipes, what was measured, and what they answer.
+
+        Args:
+            a: The one.
+            b: The other.
+            answers: Whether both answer the person's own validation queries; that loads the base.
+
+        Raises:
+            MissingError: One is not there.
+        """
+        both = self._read(a)[1], self._read(b)[1]
+        who = self._who()
+        held = look.held_by(self._site, who, a), look.held_by(self._site, who, b)
+        found: tuple[Answered, ...] = ()
+        if answers:
+            found = answered((self.stored(a), self.stored(b)), held[1], user=self.name)
+        return compared(both, held, found)
 
     def export(self, out: str | Path, n: int | None = None) -> None:
         """Write the records and a version to a ZIP file that anyone can read: JSONL, JSON, weights.
@@ -318,19 +340,11 @@ class Person:
         who = self._who()
         with self._site.engine.connect() as connection:
             found = records.records_of(self._site, connection, who.uid)
-        lines = [json.dumps({"id": r.uid, **asdict(r.row)}, ensure_ascii=False) for r in found]
-        parts = {"records.jsonl": "".join(f"{line}\n" for line in lines).encode()}
         n = who.head if n is None else n
-        if n is not None:
-            _, packed = self._read(n)
-            parts["memory/manifest.json"] = packed.manifest.encode()
-            parts["memory/memory.safetensors"] = packed.weights
-        content = io.BytesIO()
-        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as file:
-            for name, part in parts.items():
-                file.writestr(name, part)
+        packed = None if n is None else self._read(n)[1]
+        content = archived(self.name, found, packed)
         self._note_export(who.uid, n)
-        write_bytes(Path(out), content.getvalue())
+        write_bytes(Path(out), content)
         Path(out).chmod(0o600)
 
     def export_peft(self, folder: str | Path, n: int | None = None) -> None:

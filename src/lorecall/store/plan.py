@@ -1,8 +1,9 @@
 """What a forgetting is to do, written down in the transaction that withdraws what held a record."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import TypeAdapter
@@ -13,11 +14,12 @@ from lorecall.store import audit
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
 from lorecall.store.records import Record
-from lorecall.store.residues import Traces
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import holds, job, record, version, writing
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
+from lorecall.store.suppress import marks_of, suppress
+from lorecall.store.traces import KEY_BYTES, Traces
 from lorecall.store.versions import DESTROYED, THERE, WITHDRAWN, head_of, read, records_in
 
 _CHUNK = 500
@@ -48,6 +50,8 @@ class Plan:
         packed: How the head was built; None where there was none, or it could not be read.
         since: When the person was added, in Unix seconds.
         everything: Whether the person goes, too.
+        suppressed: How many marks were kept that keep it from being added again.
+        traces: What is to be searched for, without its key.
     """
 
     asked: str
@@ -59,12 +63,27 @@ class Plan:
     packed: str | None
     since: float
     everything: bool
+    suppressed: int
+    traces: str
+
+
+def key_name(person: str) -> str:
+    """Return what the key of a forgetting's traces is called among the keys."""
+    return f"traces:{person}"
 
 
 def withdraw(
-    site: Site, lease: Lease, gone: Sequence[Record], *, asked: str
+    site: Site, lease: Lease, gone: Sequence[Record], *, asked: str, for_good: bool = False
 ) -> tuple[Plan, Traces]:
-    """Withdraw what held the records, and write down what is to be done."""
+    """Withdraw what held the records, and write down what is to be done.
+
+    Args:
+        site: The store.
+        lease: The right to.
+        gone: The records.
+        asked: By what they were chosen.
+        for_good: Whether marks keep them from being added again.
+    """
     person, uids = lease.person, {each.uid for each in gone}
     with site.engine.connect() as connection:
         versions = _holding(connection, person, uids, everything=asked == "everything")
@@ -77,6 +96,10 @@ def withdraw(
         since = connection.execute(
             select(audit_table.c.at).where(audit_table.c.person == person).limit(1)
         ).scalar_one()
+    key = os.urandom(KEY_BYTES)
+    site.keys.keep(key_name(person), key)
+    traces = Traces.of(key, (each.row for each in gone), packed.values())
+    marks = marks_of(site, person, [each.row for each in gone]) if for_good else []
     plan = Plan(
         asked=asked,
         records=tuple(each.uid for each in gone),
@@ -87,9 +110,12 @@ def withdraw(
         packed=packed[head].again if head in packed else None,
         since=datetime.fromisoformat(since).timestamp(),
         everything=asked == "everything",
+        suppressed=0,
+        traces=traces.noted(),
     )
     with writing(site.engine) as connection:
         lease.check(connection)
+        plan = replace(plan, suppressed=suppress(connection, person, marks))
         for some in _chunks(plan.records):
             connection.execute(delete(record).where(record.c.uid.in_(some)))
         for each in versions:
@@ -99,11 +125,30 @@ def withdraw(
             connection.execute(
                 update(person_table).where(person_table.c.uid == person).values(head=None)
             )
-        payload = TypeAdapter(Plan).dump_json(plan).decode()
-        connection.execute(update(job).where(job.c.person == person).values(payload=payload))
+        _note(connection, person, plan)
         counts = {"records": len(uids), "versions": [each.n for each in versions]}
         audit.append(connection, person=person, action="withdrawn", details=counts)
-    return plan, Traces.of((each.row for each in gone), packed.values())
+    return plan, traces
+
+
+def note_traces(site: Site, lease: Lease, plan: Plan, traces: Traces) -> Plan:
+    """Write down further traces; return the plan with them."""
+    plan = replace(plan, traces=traces.noted())
+    with writing(site.engine) as connection:
+        lease.check(connection)
+        _note(connection, lease.person, plan)
+    return plan
+
+
+def traces_of(site: Site, person: str, plan: Plan) -> Traces | None:
+    """Return what a forgetting that was stopped is to search for; None where the key is lost."""
+    key = site.keys.kept_key(key_name(person))
+    return None if key is None else Traces.of_note(plan.traces, key)
+
+
+def _note(connection: Connection, person: str, plan: Plan) -> None:
+    payload = TypeAdapter(Plan).dump_json(plan).decode()
+    connection.execute(update(job).where(job.c.person == person).values(payload=payload))
 
 
 def set_state(connection: Connection, person: str, n: int, state: str) -> None:

@@ -11,6 +11,7 @@ from lorecall.store.rows import Row, told_apart
 from lorecall.store.schema import person as person_table
 from lorecall.store.schema import record, writing
 from lorecall.store.site import Site
+from lorecall.store.suppress import kept_out, marks_of
 
 _RECORD = "record"
 
@@ -22,16 +23,18 @@ class Remembered:
     Args:
         added: How many records are new.
         known: How many were there already.
+        suppressed: How many were kept out, for they were forgotten for good.
 
     Examples:
         >>> import lorecall
         >>> with lorecall.Store.open("people") as store:
         ...     store.person("ada").remember("history.jsonl", user="ann")
-        Remembered(added=24, known=0)
+        Remembered(added=24, known=0, suppressed=0)
     """
 
     added: int
     known: int
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +56,21 @@ def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) 
         dry_run: Whether only to count.
     """
     marks = site.keys.commitments(person, told_apart(rows))
+    texts = marks_of(site, person, rows)
     known = select(record.c.commitment).where(record.c.person == person)
     with site.engine.connect() as connection:
-        there = set(connection.scalars(known))
-    new = [(i, new_uid()) for i, mark in enumerate(marks) if mark not in there]
+        there, out = set(connection.scalars(known)), kept_out(connection, person)
+    fits = [i for i, text in enumerate(texts) if text not in out]
+    n_out = len(rows) - len(fits)
+    new = [(i, new_uid()) for i in fits if marks[i] not in there]
     if dry_run or not new:
-        return Remembered(added=len(new), known=len(rows) - len(new))
+        return Remembered(added=len(new), known=len(fits) - len(new), suppressed=n_out)
     sealed = site.keys.seal(person, _RECORD, {uid: rows[i].content() for i, uid in new})
     with writing(site.engine) as connection:
         there = set(connection.scalars(known))  # another process may have added some
-        late = [uid for i, uid in new if marks[i] in there]
-        new = [(i, uid) for i, uid in new if marks[i] not in there]
+        out = kept_out(connection, person)
+        late = {uid for i, uid in new if marks[i] in there or texts[i] in out}
+        new = [(i, uid) for i, uid in new if uid not in late]
         if new:
             source = _next_source(connection, person)
             values = [
@@ -77,7 +84,7 @@ def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) 
             )
     if late:
         site.keys.drop(late)
-    return Remembered(added=len(new), known=len(rows) - len(new))
+    return Remembered(added=len(new), known=len(fits) - len(new), suppressed=n_out)
 
 
 def records_of(

@@ -1,87 +1,124 @@
-"""Looking for what was forgotten in every file where the store could have left it."""
+"""Looking for what was forgotten in every file where it could have been left."""
 
-import json
 import mmap
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from lorecall.core.files import cache_folder
-from lorecall.store.recipe import Packed, tensors_in
-from lorecall.store.rows import Row
+from lorecall.errors import LorecallError
 from lorecall.store.site import Site
+from lorecall.store.traces import Traces
 
-_SHORTEST = 12
-_PIECE = 32  # a longer text may lie in two pages of a database
+_MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traces:
-    """What would be found if it were still somewhere.
+class Residues:
+    """What was searched, and how much was found.
 
     Args:
-        pieces: Parts of texts and of weights.
-        n_too_short: How many texts are too short to be told from chance.
+        places: Each with how many files and bytes were searched, how many were left out, and in
+            how many pieces something was found.
+        paths: Files that hold something. They are told on the spot; no certificate has them.
     """
 
-    pieces: frozenset[bytes]
-    n_too_short: int
+    places: tuple[dict[str, object], ...]
+    paths: tuple[Path, ...]
 
     @classmethod
-    def of(cls, rows: Iterable[Row], versions: Iterable[Packed]) -> "Traces":
-        """Return the traces of records and of versions that held them."""
-        texts = {text for row in rows for text in (row.text, row.query) if text}
-        pieces: set[bytes] = set()
-        n_too_short = 0
-        for text in texts:
-            if len(text.encode()) < _SHORTEST:
-                n_too_short += 1
-                continue
-            for form in (text, json.dumps(text)[1:-1]):
-                content = form.encode()
-                pieces |= {content[:_PIECE], content[-_PIECE:]}
-        for packed in versions:
-            for _, _, content in tensors_in(packed.weights).values():
-                middle = len(content) // 2
-                piece = content[middle : middle + _PIECE]
-                if len(piece) >= _SHORTEST and any(piece):
-                    pieces.add(piece)
-        return cls(pieces=frozenset(pieces), n_too_short=n_too_short)
+    def of(cls, site: Site, person: str, traces: Traces, *, since: float) -> Self:
+        """Look for traces.
+
+        Args:
+            site: The store.
+            person: Whose blobs are searched; others' are theirs alone.
+            traces: What is looked for.
+            since: Files outside of the store that were last changed before are left out, in Unix
+                seconds.
+        """
+        own = (site.folder.resolve(), site.keys_folder.resolve(), cache_folder().resolve())
+        places: Mapping[str, Iterable[Path]] = {
+            "database, its log and its free pages": site.folder.glob("store.db*"),
+            "blobs": _files(site.blob(person, "x").parent),
+            "keys": _files(site.keys_folder),
+            "cache": _changed(cache_folder(), since),
+            "temporary folder": _changed(Path(tempfile.gettempdir()), since, without=own),
+        }
+        found: list[dict[str, object]] = []
+        paths: list[Path] = []
+        for place, files in places.items():
+            n_files = n_bytes = n_hits = n_left = 0
+            for path in files:
+                hits = _hits(path, traces)
+                if hits is None:
+                    n_left += 1
+                    continue
+                n_files, n_hits = n_files + 1, n_hits + hits
+                n_bytes += path.stat().st_size
+                paths += [path] * bool(hits)
+            counts = {"files": n_files, "bytes": n_bytes, "left_out": n_left, "hits": n_hits}
+            found.append({"place": place, **counts})
+        return cls(places=tuple(found), paths=tuple(paths))
+
+    @property
+    def n_hits(self) -> int:
+        """How much was found in all."""
+        return sum(int(str(each["hits"])) for each in self.places)
 
 
-def search(site: Site, person: str, traces: Traces, *, since: float) -> list[dict[str, object]]:
-    """Look for traces; return each place with what was searched and how much was found.
+def tokens_of(base: str, texts: Iterable[str]) -> list[list[int]] | None:
+    """Return the tokens of texts, by themselves and after a blank; None where the base is gone.
 
     Args:
-        site: The store.
-        person: Whose blobs are searched; others' are theirs alone.
-        traces: What is looked for.
-        since: Files of the cache that were last changed before are left out, in Unix seconds.
+        base: Whose tokens: its name or folder.
+        texts: The texts.
     """
-    cached = (path for path in _files(cache_folder()) if path.stat().st_mtime >= since)
-    places: Mapping[str, Iterable[Path]] = {
-        "database, its log and its free pages": site.folder.glob("store.db*"),
-        "blobs": _files(site.blob(person, "x").parent),
-        "keys": _files(site.keys_folder),
-        "cache": cached,
-    }
-    found: list[dict[str, object]] = []
-    for place, paths in places.items():
-        n_files = n_bytes = n_hits = 0
-        for path in paths:
-            n_files += 1
-            n_bytes += path.stat().st_size
-            n_hits += _hits(path, traces.pieces)
-        found.append({"place": place, "files": n_files, "bytes": n_bytes, "hits": n_hits})
-    return found
+    from transformers import AutoTokenizer  # noqa: PLC0415
+
+    from lorecall.lm.source import find_base  # noqa: PLC0415
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(find_base(base).folder)
+    except (LorecallError, OSError, ValueError):
+        return None
+    forms = [form for text in sorted(texts) for form in (text, f" {text}")]
+    return [list(ids) for ids in tokenizer(forms, add_special_tokens=False)["input_ids"]]
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _hits(path: Path, pieces: frozenset[bytes]) -> int:
-    if not path.stat().st_size:
-        return 0
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return sum(content.find(piece) >= 0 for piece in pieces)
+def _changed(folder: Path, since: float, *, without: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield this user's own files in a folder that were changed since, but some folders'."""
+    left_out = {*map(str, without)}
+    for top, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if str(Path(top, each).resolve()) not in left_out]
+        for name in names:
+            path = Path(top, name)
+            try:
+                found = path.lstat()
+            except OSError:
+                continue  # it has gone
+            is_own = found.st_uid == os.getuid() and found.st_mtime >= since
+            if is_own and path.is_file() and not path.is_symlink():
+                yield path
+
+
+def _hits(path: Path, traces: Traces) -> int | None:
+    """Return how much is found in a file; None where it cannot be read, or is too large."""
+    try:
+        size = path.stat().st_size
+        if not size or size > _MOST_BYTES:
+            return None if size else 0
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return traces.found_in(content)
+    except (OSError, ValueError):  # it has gone, or was emptied
+        return None

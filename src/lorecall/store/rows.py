@@ -114,6 +114,11 @@ def told_apart(rows: Iterable[Row]) -> Iterator[bytes]:
         seen[content] += 1
 
 
+def folded(text: str) -> str:
+    """Return what texts have in common that differ in case and blanks alone."""
+    return " ".join(text.casefold().split())
+
+
 def _rows(events: Iterable[Event], name: str) -> Iterator[Row]:
     once: set[tuple[str, str]] = set()
     for event in events:

@@ -66,6 +66,12 @@ record = Table(
     UniqueConstraint("person", "commitment"),
     Index("event_order", "person", "source", "place"),
 )
+suppressed = Table(
+    "suppressed",
+    data,
+    Column("person", _UID, primary_key=True),
+    Column("mark", LargeBinary, primary_key=True),  # of what is not to be added again
+)
 version = Table(
     "version",
     data,

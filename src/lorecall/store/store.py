@@ -18,8 +18,11 @@ from lorecall.errors import ConfigError, IntegrityError, MissingError
 from lorecall.store import audit, people
 from lorecall.store.builder import Builder, build
 from lorecall.store.certificate import Certificate
-from lorecall.store.keys import FileRootKey, KeyStore, RootKey, new_uid, store_of
+from lorecall.store.exports import Imported, built_like, read_archive
+from lorecall.store.keys import KeyStore, new_uid, store_of
 from lorecall.store.person import Person
+from lorecall.store.root import FileRootKey, RootKey
+from lorecall.store.rotation import ROOT, rotate_file, settle
 from lorecall.store.schema import FORMAT, data, meta, open_database, writing
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.site import Site
@@ -146,6 +149,71 @@ class Store:
         """Return what everyone is called."""
         return people.names(self._site)
 
+    def take_in(self, file: str | Path, *, name: str | None = None) -> Imported:
+        """Add the records of an export; what is there already is not added again.
+
+        The memory in it is not taken in, for nobody could say what it was built from: `update`
+        builds it of the records, with the base, the settings and the threads that are returned.
+
+        Args:
+            file: Made by `Person.export`.
+            name: What the person is to be called; as in the export when None.
+
+        Raises:
+            DataError: It is no export, or a record in it cannot be used.
+            ConflictError: The name looks like another's.
+        """
+        archive = read_archive(Path(file))
+        built = built_like(archive)
+        person = self.person(archive.person if name is None else name)
+        done = person.add(archive.rows)
+        base, settings, n_threads = (None, None, None) if built is None else built
+        return Imported(
+            person=person.name,
+            added=done.added,
+            known=done.known,
+            suppressed=done.suppressed,
+            base=base,
+            settings=settings,
+            n_threads=n_threads,
+        )
+
+    def rotate(self, root: RootKey | None = None) -> None:
+        """Wrap all keys by another root key; killed at any moment, the old or the new one opens it.
+
+        Args:
+            root: Who holds the new one; a new key in the file that holds it now when None.
+
+        Raises:
+            ConflictError: Another process is at it.
+            ConfigError: The root key is in no file, and no new one is given.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("people") as store:
+            ...     _ = store.person("ada").remember("history.jsonl", user="ann")
+            ...     store.rotate()
+            >>> with lorecall.Store.open("people") as store:  # with the new key
+            ...     store.people()
+            ['ada']
+        """
+        if root is None:
+            if not (self._site.keys_folder / ROOT).exists():
+                raise ConfigError(
+                    "who holds the root key makes the new one",
+                    expected="it as an argument, where it is no file",
+                    got="none",
+                    next_step="Give it: store.rotate(root).",
+                )
+            rotate_file(self._site.keys_folder, self._wrap_by)
+        else:
+            self._wrap_by(root)
+
+    def _wrap_by(self, root: RootKey) -> None:
+        self._site.keys.rotate(root)
+        with writing(self._site.engine) as connection:
+            audit.append(connection, person=self._site.uid, action="rotated", details={})
+
     def verify(self, certificate: Certificate | str | Path) -> Checked:
         """Check a certificate's signature, and look its line up in the audit log.
 
@@ -222,7 +290,8 @@ def _opened(folder: Path, keys_folder: Path, root: RootKey | None, builder: Buil
 
 
 def _root_in(folder: Path, *, is_new: bool) -> FileRootKey:
-    path = folder / "root.key"
+    path = folder / ROOT
+    settle(folder)
     if not is_new and not path.exists():
         raise IntegrityError(
             "a store's root key must be there",

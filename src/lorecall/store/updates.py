@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -29,6 +30,9 @@ from lorecall.store.versions import (
     sweep,
     versions_of,
 )
+
+if TYPE_CHECKING:
+    from lorecall.lm.base import LanguageModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class Wanted:
     """
 
     base: BasePlace | None = None
-    settings: LearnSettings | None = None
+    settings: LearnSettings | BuildSettings | None = None
     n_threads: int | None = None
     if_version: int | None = None
 
@@ -141,6 +145,20 @@ def roll_back(site: Site, who: Known, n: int) -> int:
         lease.release()
 
 
+def place_of(base: "BasePlace | LanguageModel | str") -> BasePlace:
+    """Return where a build finds a base that is named, or loaded here."""
+    if isinstance(base, BasePlace):
+        return base
+    if isinstance(base, str):
+        return BasePlace(name=base)
+    return BasePlace(
+        name=base.name,
+        shared="none" if base.shared is None else base.shared.name,
+        device=str(base.device),
+        dtype=str(base.dtype).removeprefix("torch."),
+    )
+
+
 def request_for(name: str, records: Sequence[Record]) -> BuildRequest:
     """Return a request for a build from records, with everything else as a new person has it."""
     return BuildRequest(
@@ -173,7 +191,9 @@ def _request(
         if head is not None:
             packed = read(site, connection, person, head)
             request = request_again(packed.again, request)
-    settings = None if wanted.settings is None else BuildSettings.of(wanted.settings)
+    settings = wanted.settings
+    if isinstance(settings, LearnSettings):
+        settings = BuildSettings.of(settings)
     return replace(
         request,
         known=known,
