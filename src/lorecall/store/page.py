@@ -7,7 +7,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lorecall.core.files import write_text
-from lorecall.report.figures import BLUE, GREY, ORANGE, PURPLE, Figure, layout_of
+from lorecall.report.figures import BLUE, GREY, ORANGE, PURPLE, Figure, axis, layout_of
 from lorecall.report.html import chart
 from lorecall.report.pages import render_page
 from lorecall.store.certificate import Certificate
@@ -18,6 +18,13 @@ from lorecall.store.versions import Version
 PACKAGE = "lorecall.store"
 _SYMBOLS = {"published": "circle", "candidate": "x", "withdrawn": "circle-open"}
 _OPEN = "circle-open"
+_CHOSEN = {
+    "records": "their names",
+    "conversation": "a conversation",
+    "before": "a time",
+    "like": "what they say",
+    "everything": "nothing: all of the person",
+}
 
 
 def write_person_page(history: History, path: Path) -> None:
@@ -54,7 +61,9 @@ def write_certificate_page(certificate: Certificate, path: Path) -> None:
 
 def shown(certificate: Certificate) -> Mapping[str, object]:
     """Return what a page says of a certificate."""
-    return {"payload": certificate.payload, "sha256": certificate.sha256, "key": certificate.key}
+    said = certificate.payload
+    by = _CHOSEN.get(str(said["asked"]), str(said["asked"]))
+    return {"payload": said, "by": by, "sha256": certificate.sha256, "key": certificate.key}
 
 
 def _figures(history: History) -> Iterable[tuple[str, str, Figure]]:
@@ -66,29 +75,29 @@ def _figures(history: History) -> Iterable[tuple[str, str, Figure]]:
     yield (
         "Records",
         "line of records by version",
-        _figure(history, [_line("records", versions, records, ORANGE)], y="records"),
+        _figure(history, [_line("records", versions, records, ORANGE)]),
     )
     yield (
-        "Size in the store",
+        "Size in the store, MB",
         "line of megabytes by version",
-        _figure(history, [_line("MB", versions, megabytes, BLUE)], y="MB"),
+        _figure(history, [_line("MB", versions, megabytes, BLUE)]),
     )
     if there:
         own = [history.measured[each.n].valid for each in there]
         before = [history.measured[each.n].valid_before for each in there]
         lines = [_line("with it", there, own, ORANGE), _line("without", there, before, GREY)]
         yield (
-            "Validation loss",
+            "Validation loss, nats per token",
             "lines of loss with and without the memory",
-            _figure(history, lines, y="nats per token"),
+            _figure(history, lines),
         )
     if history.gains:
         read = [each for each in versions if each.n in history.gains]
         gains = [history.gains[each.n].value for each in read]
         yield (
-            "Personal gain",
+            "Personal gain, nats per token",
             "line of personal gain by version",
-            _figure(history, [_line("gain", read, gains, PURPLE)], y="nats per token"),
+            _figure(history, [_line("gain", read, gains, PURPLE)]),
         )
 
 
@@ -106,9 +115,10 @@ def _line(name: str, versions: Sequence[Version], values: Sequence[float], color
     }
 
 
-def _figure(history: History, data: Sequence[Figure], *, y: str) -> Figure:
+def _figure(history: History, data: Sequence[Figure]) -> Figure:
     """Draw lines over time, with an upright one where something was forgotten."""
-    layout = layout_of(x="", y=y) | {"height": 240, "showlegend": len(data) > 1}
+    layout = layout_of(x="", y="") | {"height": 240, "showlegend": len(data) > 1}
+    layout["xaxis"] = {**axis(""), "nticks": 5, "tickangle": 0}
     layout["shapes"] = [
         {
             "type": "line",
