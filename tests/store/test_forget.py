@@ -109,7 +109,7 @@ def test_the_base_answers_while_it_is_rebuilt(
         seen.extend((ada.log().head, [version.state for version in ada.log().versions]))
         return builder(request)
 
-    with Store.open(ada._site.folder, builder=slow) as store:
+    with Store.open(ada._site.place, builder=slow) as store:
         store.person("ada").forget(like=GONE)
     assert seen == [None, ["destroyed", "destroyed"]]
     assert [version.state for version in ada.log().versions] == ["destroyed"] * 2 + ["published"]
@@ -168,7 +168,7 @@ def test_everything_is_the_person(store: Store, ada: Person, days: Path) -> None
     certificate = ada.forget(everything=True)
     assert store.people() == ["bob"]
     assert head_of(bob) == before
-    assert len([p for p in (ada._site.folder / "blobs").rglob("*") if p.is_file()]) == 1
+    assert len([p for p in (ada._site.place / "blobs").rglob("*") if p.is_file()]) == 1
     assert store.verify(certificate).in_log
     with pytest.raises(MissingError):
         ada.log()
@@ -207,9 +207,8 @@ def test_nothing_is_found_of_it_anywhere(ada: Person, days: Path) -> None:
     assert all(place["bytes"] for place in places[:3])
     traces = Traces.of([each.row for each in gone], [old])
     assert len(traces.pieces) == 3
-    planted = ada._site.blob(ada._who().uid, "left")
     for content in (days.read_bytes(), old.weights):
-        planted.write_bytes(b"?" * 100 + content)
+        ada._site.blobs.put(ada._who().uid, "left", b"?" * 100 + content)
         found = search(ada._site, ada._who().uid, traces, since=0.0)
         assert [place["hits"] > 0 for place in found] == [False, True, False, False]  # pyright: ignore[reportOperatorIssue]
 
@@ -224,8 +223,8 @@ def test_the_keys_of_it_are_gone(ada: Person, tmp_path: Path) -> None:
     assert any(old[uid] in path.read_bytes() for path in keys.iterdir())
     ada.forget(like=GONE)
     content = b"".join(path.read_bytes() for path in keys.iterdir())
-    content += b"".join(path.read_bytes() for path in ada._site.folder.glob("store.db*"))
-    assert uid.encode() not in b"".join(path.read_bytes() for path in keys.iterdir())
+    content += b"".join(path.read_bytes() for path in ada._site.place.glob("store.db*"))
+    assert uid not in ada._site.keys.kept(ada._who().uid)
     assert not any(wrapped in content for wrapped in old.values())  # of the old generation
 
 
@@ -286,7 +285,7 @@ def test_what_cannot_be_rebuilt_is_pending(ada: Person, store: Store, days: Path
     def broken(request: BuildRequest, **_: object) -> Built:
         raise ModelError("the base", expected="it", got=f"{request.user} none", next_step="Look.")
 
-    with Store.open(ada._site.folder, builder=broken) as other:
+    with Store.open(ada._site.place, builder=broken) as other:
         with pytest.raises(PendingError, match="It is forgotten, and the base answers"):
             other.person("ada").forget(like=GONE)
         assert other.person("ada").log().head is None
@@ -305,7 +304,7 @@ def test_what_cannot_be_rebuilt_is_pending(ada: Person, store: Store, days: Path
 
 def test_a_version_that_cannot_be_read_is_forgotten_all_the_same(ada: Person) -> None:
     """There is nothing to say how it was built, so none is built in its place."""
-    for path in (ada._site.folder / "blobs").rglob("*"):
+    for path in (ada._site.place / "blobs").rglob("*"):
         if path.is_file():
             path.write_bytes(b"broken")
     certificate = ada.forget(like=GONE)

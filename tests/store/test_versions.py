@@ -14,9 +14,10 @@ from lorecall.errors import ConflictError, DataError, MissingError, RunError
 from lorecall.settings import preset
 from lorecall.store import Store
 from lorecall.store.builder import Built
+from lorecall.store.database import writing
 from lorecall.store.leases import FORGET, UPDATE, claim
 from lorecall.store.recipe import BuildRequest, canonical
-from lorecall.store.schema import job, writing
+from lorecall.store.schema import job
 from stores import FakeBuilder, run_killed, write_days
 
 
@@ -128,12 +129,12 @@ def test_a_lease_that_ran_out_is_another_s(store: Store, days: Path) -> None:
         claim(site.engine, uid, UPDATE)
         return builder(request)
 
-    with Store.open(site.folder, builder=sleeper) as slow:
+    with Store.open(site.place, builder=sleeper) as slow:
         with pytest.raises(ConflictError, match="got another who took over"):
             slow.person("ada").update()
         assert slow.person("ada").log().versions == ()
-    assert [*(site.folder / "blobs").rglob("*.*")] == []
-    assert not any(path.is_file() for path in (site.folder / "blobs").rglob("*"))
+    assert [*(site.place / "blobs").rglob("*.*")] == []
+    assert not any(path.is_file() for path in (site.place / "blobs").rglob("*"))
 
 
 def test_a_forgetting_does_not_wait_for_a_build(store: Store, days: Path) -> None:
@@ -147,7 +148,7 @@ def test_a_forgetting_does_not_wait_for_a_build(store: Store, days: Path) -> Non
         return builder(request)
 
     with (
-        Store.open(ada._site.folder, builder=interrupted) as slow,
+        Store.open(ada._site.place, builder=interrupted) as slow,
         pytest.raises(ConflictError, match="took over"),
     ):
         slow.person("ada").update()
@@ -160,7 +161,7 @@ def test_what_a_killed_process_left_is_swept(store: Store, days: Path) -> None:
     ada = store.person("ada")
     ada.remember(days)
     ada.update()
-    folder = next((ada._site.folder / "blobs").iterdir())
+    folder = next((ada._site.place / "blobs").iterdir())
     (folder / "orphan").write_bytes(b"?")
     (folder / ".orphan.x1").write_bytes(b"?")
     ada.rollback(1)
@@ -245,10 +246,10 @@ def test_building_again_tells_what_came_of_it(
     outcomes: list[str] = []
     for machine in (builder.machine, "x" * 64):
         with Store.open(
-            ada._site.folder, builder=lambda request, m=machine, **_: other(request, machine=m)
+            ada._site.place, builder=lambda request, m=machine, **_: other(request, machine=m)
         ) as again:
             outcomes.append(again.person("ada").rebuild(1).outcome)
-    with Store.open(ada._site.folder, builder=broken) as again:
+    with Store.open(ada._site.place, builder=broken) as again:
         outcomes.append(again.person("ada").rebuild(1).outcome)
     assert outcomes == ["differs", "other-class", "unverifiable"]
 

@@ -18,10 +18,10 @@ from dataclasses import asdict
 from importlib.metadata import version as version_of
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
-from lorecall.errors import InputError, MissingError, PendingError
-from lorecall.store import audit
+from lorecall.errors import InputError, MissingError, PendingError, StorageError
+from lorecall.store import audit, erasures
 from lorecall.store.builder import request_again
 from lorecall.store.certificate import (
     FORGOTTEN,
@@ -30,6 +30,7 @@ from lorecall.store.certificate import (
     UNSEARCHED,
     Certificate,
 )
+from lorecall.store.database import scrub, writing
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import FORGET, Lease, claim
 from lorecall.store.people import Known
@@ -38,7 +39,7 @@ from lorecall.store.records import Record, records_of
 from lorecall.store.residues import Traces, search
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import certificate as certificate_table
-from lorecall.store.schema import holds, job, record, scrub, version, writing
+from lorecall.store.schema import job, record, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 from lorecall.store.updates import request_for
@@ -78,7 +79,7 @@ def forget(
     try:
         sweep(site, lease)
         with site.engine.connect() as connection:
-            gone = chosen(records_of(site, connection, who.uid))
+            gone = chosen(records_of(site, connection, who.uid, strict=False))
         if not gone and asked != "everything":
             if finished is not None:
                 return finished
@@ -128,18 +129,32 @@ def _finish(
         site.keys.destroy_person(person)
     else:
         site.keys.destroy(person, [*plan.records, *blobs])
-    for blob in blobs:
-        site.blob(person, blob).unlink(missing_ok=True)
+    _remove(site, person, blobs)
     with writing(site.engine) as connection:
         lease.check(connection)
         for each in plan.versions:
             set_state(connection, person, each.n, DESTROYED)
         details = {"records": len(plan.records), "versions": [v.n for v in plan.versions]}
         audit.append(connection, person=person, action="erased", details=details)
-    scrub(site.engine)
+    erasures.catch_up(site.engine, site.keys, site.blobs)
+    scrub(site.engine, record)
     rebuilt = _rebuilt(site, lease, plan, name, on_step=on_step)
     found = None if traces is None else search(site, person, traces, since=plan.since)
     return _certified(site, lease, plan, rebuilt=rebuilt, found=found, traces=traces)
+
+
+def _remove(site: Site, person: str, blobs: Sequence[str]) -> None:
+    try:
+        for blob in blobs:
+            site.blobs.remove(person, blob)
+    except StorageError as reason:
+        raise PendingError(
+            "the versions that held what is forgotten must be removed",
+            expected="them to be gone, with all their versions",
+            got=reason.got,
+            next_step="They are withdrawn, and their keys are destroyed. `lorecall forget PERSON"
+            " --resume` removes them.",
+        ) from reason
 
 
 def _rebuilt(
@@ -224,8 +239,8 @@ def _certified(
         audit.append(connection, person=person, action="forgotten", details=details)
         lease.end(connection)
         if plan.everything:
-            _delete_person(connection, person)
-    scrub(site.engine)
+            erasures.delete_person(connection, person)
+    scrub(site.engine, job, *([person_table] if plan.everything else []))
     return made
 
 
@@ -258,12 +273,6 @@ def _exports(connection: Connection, person: str, numbers: Sequence[int]) -> lis
     )
     given = [{"at": at, **json.loads(details)} for at, details in connection.execute(query)]
     return [each for each in given if each["n"] in numbers]
-
-
-def _delete_person(connection: Connection, person: str) -> None:
-    for table in (holds, version, record):
-        connection.execute(delete(table).where(table.c.person == person))
-    connection.execute(delete(person_table).where(person_table.c.uid == person))
 
 
 def _nothing() -> MissingError:

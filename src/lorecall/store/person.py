@@ -19,12 +19,12 @@ from lorecall.store import audit, forget, people, records, updates, versions
 from lorecall.store.builder import request_again
 from lorecall.store.certificate import Certificate
 from lorecall.store.choose import Choice, alike
+from lorecall.store.database import writing
 from lorecall.store.found import Outcome, PersonLog, Rebuilt, ToForget
 from lorecall.store.recipe import BasePlace, Packed
 from lorecall.store.records import Remembered
 from lorecall.store.rows import rows_of
 from lorecall.store.schema import certificate as certificate_table
-from lorecall.store.schema import writing
 from lorecall.store.site import Site
 from lorecall.store.updates import Updated, Wanted
 

@@ -1,17 +1,23 @@
 """Looking for what was forgotten in every file where the store could have left it."""
 
+import contextlib
 import json
 import mmap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
+
 from lorecall.core.files import cache_folder
 from lorecall.store.recipe import Packed, tensors_in
 from lorecall.store.rows import Row
+from lorecall.store.schema import data
 from lorecall.store.site import Site
 
 _SHORTEST = 12
+DATABASE = "database, its log and its free pages"
+SERVER = "database, the person's rows; its files and its log are the server's"
 _PIECE = 32  # a longer text may lie in two pages of a database
 
 
@@ -59,19 +65,20 @@ def search(site: Site, person: str, traces: Traces, *, since: float) -> list[dic
         since: Files of the cache that were last changed before are left out, in Unix seconds.
     """
     cached = (path for path in _files(cache_folder()) if path.stat().st_mtime >= since)
-    places: Mapping[str, Iterable[Path]] = {
-        "database, its log and its free pages": site.folder.glob("store.db*"),
-        "blobs": _files(site.blob(person, "x").parent),
+    files = site.database_files
+    places: Mapping[str, Iterable[Path | bytes]] = {
+        DATABASE if files else SERVER: files or _rows(site, person),
+        "blobs": _blobs(site, person),
         "keys": _files(site.keys_folder),
         "cache": cached,
     }
     found: list[dict[str, object]] = []
-    for place, paths in places.items():
+    for place, contents in places.items():
         n_files = n_bytes = n_hits = 0
-        for path in paths:
+        for content in contents:
             n_files += 1
-            n_bytes += path.stat().st_size
-            n_hits += _hits(path, traces.pieces)
+            n_bytes += len(content) if isinstance(content, bytes) else content.stat().st_size
+            n_hits += _hits(content, traces.pieces)
         found.append({"place": place, "files": n_files, "bytes": n_bytes, "hits": n_hits})
     return found
 
@@ -80,7 +87,25 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _hits(path: Path, pieces: frozenset[bytes]) -> int:
+def _rows(site: Site, person: str) -> Iterator[bytes]:
+    """Yield a person's rows, where a server has the files."""
+    with site.engine.connect() as connection:
+        for table in data.sorted_tables:
+            column = table.c.get("person", table.c.get("uid"))
+            if column is not None:
+                for row in connection.execute(select(table).where(column == person)):
+                    yield b"\0".join(x if isinstance(x, bytes) else str(x).encode() for x in row)
+
+
+def _blobs(site: Site, person: str) -> Iterator[bytes]:
+    for uid in site.blobs.names(person):
+        with contextlib.suppress(FileNotFoundError):
+            yield site.blobs.get(person, uid)
+
+
+def _hits(path: Path | bytes, pieces: frozenset[bytes]) -> int:
+    if isinstance(path, bytes):
+        return sum(piece in path for piece in pieces)
     if not path.stat().st_size:
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

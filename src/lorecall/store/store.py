@@ -6,25 +6,26 @@ FOLDER/blobs/PERSON/...  versions, encrypted
 FOLDER-keys/keys.db      wrapped keys, apart from what they open
 FOLDER-keys/root.key     the key above all: keep a copy elsewhere, for without it all is lost
 ```
+
+The database may be PostgreSQL, and the versions in S3. The keys never are: where they are destroyed
+they must be overwritten, which a server's log and a bucket do not promise.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from lorecall.errors import ConfigError, IntegrityError, MissingError
 from lorecall.store import audit, people
 from lorecall.store.builder import Builder, build
 from lorecall.store.certificate import Certificate
-from lorecall.store.keys import FileRootKey, KeyStore, RootKey, new_uid, store_of
+from lorecall.store.keys import RootKey
+from lorecall.store.opening import open_site
 from lorecall.store.person import Person
-from lorecall.store.schema import FORMAT, data, meta, open_database, writing
+from lorecall.store.place import Place
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.site import Site
-
-_UID, _FORMAT = "uid", "format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +65,28 @@ class Store:
         place: str | Path,
         *,
         keys: str | Path | None = None,
+        blobs: str | Path | None = None,
         root: RootKey | None = None,
         builder: Builder = build,
         create: bool = True,
     ) -> Self:
-        """Open a store, or make one.
+        """Open a store, or make one. What was forgotten is gone from it, if it is an older copy.
 
         Args:
-            place: Its folder, on a disk of this machine.
-            keys: The folder of its keys; the one beside it that ends with `-keys` when None.
+            place: Its folder, on a disk of this machine; or `postgresql://USER@HOST/DATABASE`.
+            keys: The folder of its keys; when None, the one beside it that ends with `-keys`. A
+                database's must be named.
+            blobs: Where a new store keeps versions: a folder, or `s3://BUCKET/PREFIX`. When None
+                in it; a database's must be named.
             root: Who holds the root key; the file `root.key` among the keys when None.
             builder: Who builds versions: a new process.
             create: Whether to make it where there is none.
 
         Raises:
-            ConfigError: The place is no folder.
+            ConfigError: The place is neither, or an older version made the store.
             MissingError: There is no store, and none is to be made.
             IntegrityError: The keys are not its own, or it was made by a later version.
+            StorageError: The database or the bucket cannot be reached.
 
         Examples:
             >>> import lorecall
@@ -89,23 +95,8 @@ class Store:
             []
             >>> store.close()
         """
-        folder = Path(place)
-        if "://" in str(place) or folder.is_file():
-            raise ConfigError(
-                "a store is a folder on a disk of this machine",
-                expected="a folder",
-                got="a URL" if "://" in str(place) else "a file",
-                next_step="Name a folder.",
-            )
-        if not create and not (folder / "store.db").is_file():
-            raise MissingError(
-                "the store must be there",
-                expected=f"{folder}/store.db",
-                got="nothing",
-                next_step="Check --store, or begin one with `lorecall remember`.",
-            )
-        keys_folder = folder.with_name(f"{folder.name}-keys") if keys is None else Path(keys)
-        return cls(_opened(folder, keys_folder, root, builder))
+        where = Place.of(place, keys=keys, blobs=blobs)
+        return cls(open_site(where, root=root, builder=builder, create=create))
 
     def __enter__(self) -> Self:
         return self
@@ -115,8 +106,7 @@ class Store:
 
     def close(self) -> None:
         """Close the databases."""
-        self._site.engine.dispose()
-        self._site.keys.close()
+        self._site.close()
 
     @property
     def public_key(self) -> str:
@@ -190,54 +180,3 @@ class Store:
         """
         with self._site.engine.connect() as connection:
             return audit.check_chain(connection)
-
-
-def _opened(folder: Path, keys_folder: Path, root: RootKey | None, builder: Builder) -> Site:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if root is None:
-        keys_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = open_database(folder / "store.db", data)
-    try:
-        with writing(engine) as connection:
-            found = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
-            _check_format(found.get(_FORMAT))
-            is_new = _UID not in found
-            uid = found.get(_UID) or store_of(keys_folder) or new_uid()
-            root = root or _root_in(keys_folder, is_new=is_new)
-            keys = KeyStore(keys_folder, store=uid, root=root, new=is_new)
-            if is_new:
-                rows = [{"name": _UID, "value": uid}, {"name": _FORMAT, "value": str(FORMAT)}]
-                connection.execute(insert(meta), rows)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Site(
-        uid=uid,
-        folder=folder,
-        keys_folder=keys_folder,
-        engine=engine,
-        keys=keys,
-        builder=builder,
-    )
-
-
-def _root_in(folder: Path, *, is_new: bool) -> FileRootKey:
-    path = folder / "root.key"
-    if not is_new and not path.exists():
-        raise IntegrityError(
-            "a store's root key must be there",
-            expected=str(path),
-            got="nothing",
-            next_step="Restore it from its copy, or name the folder of the keys (--keys).",
-        )
-    return FileRootKey(path)
-
-
-def _check_format(found: str | None) -> None:
-    if found is not None and int(found) != FORMAT:
-        raise IntegrityError(
-            "a store must be of this version's format",
-            expected=f"format {FORMAT}",
-            got=f"format {found}",
-            next_step="Use the lorecall that wrote it.",
-        )
