@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors.numpy import save
 
+from lorecall.store import Store
 from lorecall.store.builder import Built
 from lorecall.store.recipe import BuildRequest, Packed, canonical
 
 ENOUGH = 20
+both = pytest.mark.parametrize("open_store", ["sqlite", "postgresql"], indirect=True)
+"""Runs a test on each database."""
 
 
 class FakeBuilder:
@@ -63,7 +67,7 @@ def write_days(path: Path, days: range, *, user: str = "ann", what: str = "tea")
 KILLED = """if True:
     import os, signal, sys
     sys.path.insert(0, sys.argv[1])
-    from sqlalchemy import event
+    from sqlalchemy import Engine, event
     from stores import FakeBuilder
     from lorecall.store import Store, store as module
     from lorecall.core import files
@@ -74,6 +78,11 @@ KILLED = """if True:
         steps += 1
         if steps == at:
             os.kill(os.getpid(), signal.SIGKILL)
+    if verb == "migrate":
+        for name in ("begin", "commit", "before_cursor_execute"):
+            event.listen(Engine, name, step)
+        Store.migrate(place)
+        sys.exit()
     with Store.open(place, builder=FakeBuilder()) as store:
         site = store._site
         for engine in (site.engine, site.keys._engine):
@@ -94,6 +103,12 @@ KILLED = """if True:
             ada.update()
         elif verb == "forget":
             ada.forget(like="day number 7")
+        elif verb == "backup":
+            event.listen(Engine, "begin", step)
+            event.listen(Engine, "commit", step)
+            store.backup(days, keys_to=days + "-keys")
+        elif verb == "gc":
+            store.gc()
 """
 
 
@@ -103,3 +118,11 @@ def run_killed(place: Path, days: Path, verb: str, at: int) -> bool:
     code = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False).returncode
     assert code in (0, -signal.SIGKILL)
     return code != 0
+
+
+def add_files(place: str, keys: str, names: list[str], paths: list[str]) -> None:
+    """Add files to people, as a process of its own does."""
+    with Store.open(place, keys=keys) as store:
+        for path in paths:
+            for name in names:
+                store.person(name).remember(path)

@@ -92,9 +92,7 @@ def _destroy_versions(connection: Connection, blobs: Sequence[str]) -> int:
     found = [row for row in connection.execute(query) if row.state != WITHDRAWN]
     for row in found:
         of_version = (version.c.person == row.person, version.c.n == row.n)
-        connection.execute(
-            update(version).where(*of_version).values(state=DESTROYED, blob=None)
-        )
+        connection.execute(update(version).where(*of_version).values(state=DESTROYED, blob=None))
         connection.execute(delete(holds).where(holds.c.person == row.person, holds.c.n == row.n))
         is_head = (person_table.c.uid == row.person, person_table.c.head == row.n)
         connection.execute(update(person_table).where(*is_head).values(head=None))

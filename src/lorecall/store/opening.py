@@ -9,9 +9,10 @@ from lorecall.store.blobs import Blobs, blobs_at
 from lorecall.store.builder import Builder
 from lorecall.store.database import connect, lock_schema, shown, writing
 from lorecall.store.erasures import catch_up
-from lorecall.store.keys import FileRootKey, KeyStore, RootKey, new_uid, store_of
+from lorecall.store.keys import KeyStore, new_uid, store_of
 from lorecall.store.place import Place
 from lorecall.store.revisions import check_revision, make_tables, revision_of
+from lorecall.store.root import FileRootKey, RootKey
 from lorecall.store.schema import data, meta
 from lorecall.store.site import Site
 
@@ -36,9 +37,7 @@ def open_site(place: Place, *, root: RootKey | None, builder: Builder, create: b
     try:
         found = known(engine)
         if UID not in found:
-            if not create:
-                raise _missing(shown(engine))
-            found = _made(engine, place, root)
+            found = _made(engine, place, root, create=create)
         blobs = _blobs(place, found.get(BLOBS))
         root = root or root_in(place.keys, is_new=False)
         keys = KeyStore(place.keys, store=found[UID], root=root, new=False)
@@ -117,8 +116,10 @@ def _engine(place: Place, *, create: bool) -> Engine:
     return connect(place.database)
 
 
-def _made(engine: Engine, place: Place, root: RootKey | None) -> dict[str, str]:
+def _made(engine: Engine, place: Place, root: RootKey | None, *, create: bool) -> dict[str, str]:
     """Make the tables and the keys, unless another process was sooner."""
+    if not create:
+        raise _missing(shown(engine))
     new_blobs(place)
     with writing(engine) as connection:
         lock_schema(connection)

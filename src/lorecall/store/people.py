@@ -103,6 +103,14 @@ def names(site: Site) -> list[str]:
     )
 
 
+def name_of(site: Site, uid: str) -> str:
+    """Return what someone is called; their random name where that cannot be read."""
+    with site.engine.connect() as connection:
+        sealed = connection.execute(select(person.c.name).where(person.c.uid == uid)).scalar()
+    opened = {} if sealed is None else site.keys.open(uid, _NAME, {uid: sealed}, strict=False)
+    return opened[uid].decode() if opened else uid
+
+
 def _found(site: Site, connection: Connection, name: str) -> Known | None:
     query = select(person.c.uid, person.c.head).where(person.c.name_index == site.keys.index(name))
     row = connection.execute(query).first()

@@ -17,13 +17,17 @@ from typing import Self
 
 from sqlalchemy import select
 
-from lorecall.store import audit, people
+from lorecall.store import audit, copies, counts, people, strays
+from lorecall.store import check as checking
 from lorecall.store.builder import Builder, build
 from lorecall.store.certificate import Certificate
-from lorecall.store.keys import RootKey
+from lorecall.store.copies import Copied
+from lorecall.store.database import writing
+from lorecall.store.migrate import migrate
 from lorecall.store.opening import open_site
 from lorecall.store.person import Person
 from lorecall.store.place import Place
+from lorecall.store.root import RootKey
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.site import Site
 
@@ -97,6 +101,72 @@ class Store:
         """
         where = Place.of(place, keys=keys, blobs=blobs)
         return cls(open_site(where, root=root, builder=builder, create=create))
+
+    @classmethod
+    def restore(
+        cls,
+        source: str | Path,
+        place: str | Path,
+        *,
+        keys: str | Path | None = None,
+        blobs: str | Path | None = None,
+        root: RootKey | None = None,
+    ) -> Self:
+        """Copy a backup into a new place, take out what was forgotten since, and open it.
+
+        Args:
+            source: The backup's folder.
+            place: Where the store is to be, as in `open`; so are the others.
+            keys: The folder of its keys: today's.
+            blobs: Where its versions are to be.
+            root: Who holds the root key.
+
+        Raises:
+            ConfigError: There is no backup, or a store where it is to be.
+            IntegrityError: The keys are another store's.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("first") as store:
+            ...     ada = store.person("ada")
+            ...     _ = ada.remember("history.jsonl", user="ann")
+            ...     _ = store.backup("first-backup")
+            ...     _ = ada.forget(like="day 3")
+            >>> with lorecall.Store.restore("first-backup", "second", keys="first-keys") as store:
+            ...     store.person("ada").log().n_records
+            23
+        """
+        where = Place.of(place, keys=keys, blobs=blobs)
+        copied = copies.restore(Path(source), where)
+        store = cls(open_site(where, root=root, builder=build, create=False))
+        with writing(store._site.engine) as connection:
+            details = {"rows": copied.rows, "versions": copied.versions}
+            audit.append(connection, person="", action="restored", details=details)
+        return store
+
+    @staticmethod
+    def migrate(place: str | Path, *, keys: str | Path | None = None) -> tuple[str, str]:
+        """Bring a store that an older version made to this one's revision: wholly, or not at all.
+
+        Args:
+            place: Where it is, as in `open`.
+            keys: The folder of its keys.
+
+        Returns:
+            The revision that it was of, and the one that it is of.
+
+        Raises:
+            MissingError: There is no store.
+            IntegrityError: A later version made it, or what came of it is not whole.
+
+        Examples:
+            >>> import lorecall
+            >>> lorecall.Store.open("new").close()
+            >>> before, after = lorecall.Store.migrate("new")
+            >>> before == after
+            True
+        """
+        return migrate(Place.of(place, keys=keys))
 
     def __enter__(self) -> Self:
         return self
@@ -180,3 +250,60 @@ class Store:
         """
         with self._site.engine.connect() as connection:
             return audit.check_chain(connection)
+
+    def check(self, *, deep: bool = False) -> checking.Checkup:
+        """Look whether all is there that must be, in the databases, among the keys and the blobs.
+
+        Args:
+            deep: Whether to decrypt every record and version as well.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("people") as store:
+            ...     store.check().broken
+            ()
+        """
+        return checking.check(self._site, deep=deep)
+
+    def gc(self) -> strays.Swept:
+        """Remove what killed processes left; others may work meanwhile.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("people") as store:
+            ...     store.gc().blobs
+            0
+        """
+        return strays.collect(self._site)
+
+    def stat(self) -> counts.Counts:
+        """Count what there is.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("empty") as store:
+            ...     store.stat().people
+            0
+        """
+        return counts.count(self._site)
+
+    def backup(self, out: str | Path, *, keys_to: str | Path | None = None) -> Copied:
+        """Copy the store into a folder, which is a store of its own; others may work meanwhile.
+
+        Args:
+            out: The folder.
+            keys_to: Another folder, for the keys (not the root key); None to leave them.
+
+        Raises:
+            ConfigError: The folder holds a store, or is not apart from the keys.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("saved") as store:
+            ...     _ = store.person("ada").remember("history.jsonl", user="ann")
+            ...     copied = store.backup("saved-backup", keys_to="elsewhere-keys")
+            >>> copied.versions
+            0
+        """
+        to = None if keys_to is None else Path(keys_to)
+        return copies.backup(self._site, Path(out), keys_to=to)

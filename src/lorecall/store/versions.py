@@ -176,8 +176,8 @@ def publish(site: Site, lease: Lease, draft: Draft, *, head: int | None, ends: b
     return n
 
 
-def sweep(site: Site, lease: Lease) -> None:
-    """Remove a person's blobs that no version has: what a killed process left.
+def sweep(site: Site, lease: Lease) -> int:
+    """Remove a person's blobs that no version has: what a killed process left; return how many.
 
     They are the lease's holder's alone to write, so that none of them is about to be published.
     """
@@ -191,6 +191,7 @@ def sweep(site: Site, lease: Lease) -> None:
         site.blobs.remove(lease.person, uid)
     if left:
         site.keys.drop(left)
+    return len(left)
 
 
 def _insert(
