@@ -20,11 +20,12 @@ from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
 from lorecall.cli.share import share_app
 from lorecall.cli.store import forget, log, remember, rollback, update, verify
+from lorecall.cli.store_admin import store_app
 from lorecall.errors import LorecallError
 
 _ORDER = (
     *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
-    *("remember", "update", "log", "rollback", "forget", "verify"),
+    *("remember", "update", "log", "rollback", "forget", "verify", "store"),
     *("share", "bench", "judge", "options"),
 )
 
@@ -67,7 +68,10 @@ def _lorecall(
     pass
 
 
-_GROUPS = (("data", data_app), ("share", share_app), ("bench", bench_app), ("judge", judge_app))
+_GROUPS = (
+    *(("data", data_app), ("store", store_app), ("share", share_app)),
+    *(("bench", bench_app), ("judge", judge_app)),
+)
 _COMMANDS = (learn, ask, chat, show, report, export, scorecard, options)
 _OF_STORES = (remember, update, log, rollback, forget, verify)
 for command in (*_COMMANDS, *_OF_STORES):

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from lorecall.store.store import Store
 
 At = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--store", envvar="LORECALL_STORE", help="The store's folder.", show_default=False
+        "--store",
+        envvar="LORECALL_STORE",
+        help="The store's folder, or postgresql://USER@HOST/DATABASE.",
+        metavar="PLACE",
+        show_default=False,
     ),
 ]
 Keys = Annotated[
@@ -37,12 +41,26 @@ PersonAt = Annotated[
 
 
 @contextmanager
-def opened(store: Path | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
+def opened(store: str | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
     """Open the store that a command names.
 
     Raises:
         ConfigError: None is named.
         MissingExtraError: The extra is not installed.
+    """
+    place = named(store)
+    check_extra()
+    from lorecall.store.store import Store  # noqa: PLC0415
+
+    with Store.open(place, keys=keys, create=create) as site:
+        yield site
+
+
+def named(store: str | None) -> str:
+    """Return the store that is named.
+
+    Raises:
+        ConfigError: None is.
     """
     if store is None:
         raise ConfigError(
@@ -51,11 +69,7 @@ def opened(store: Path | None, keys: Path | None, *, create: bool = False) -> Ge
             got="neither",
             next_step="For example: --store people",
         )
-    check_extra()
-    from lorecall.store.store import Store  # noqa: PLC0415
-
-    with Store.open(store, keys=keys, create=create) as site:
-        yield site
+    return store
 
 
 def check_extra() -> None:
@@ -64,7 +78,7 @@ def check_extra() -> None:
     Raises:
         MissingExtraError: It is not installed.
     """
-    for package in ("cryptography", "rfc8785"):
+    for package in ("alembic", "cryptography", "rfc8785"):
         if find_spec(package) is None:
             install = "pip install lorecall[store]"
             raise MissingExtraError("a store", package=package, install=install)

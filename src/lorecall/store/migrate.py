@@ -1,11 +1,13 @@
 """Bringing a store's tables to this version's revision: all of it, or nothing.
 
 SQLite changes tables in a transaction as well as PostgreSQL does, where the program begins it
-itself. So each database is migrated where it is, in one transaction, which ends only if the result
-is whole. A copy that is migrated and put in the old one's place would be of no more use, and a
-process that had the old file open would go on to write to a file that is nobody's any more.
+itself. So both databases are migrated where they are, in a transaction each, and these end only if
+what came of them is whole; killed between the two, the same command does the other. A copy that is
+migrated and put in the old one's place would be of no more use, and a process that had the old file
+open would go on to write to a file that is nobody's any more.
 """
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,33 +34,33 @@ def migrate(place: Place, *, scripts: Path = SCRIPTS, to: str = REVISION) -> tup
         MissingError: There is no store.
         IntegrityError: A later version made it; or the result is not whole, and nothing was done.
     """
-    databases = {"keys": place.keys / "keys.db", "data": place.database}
+    databases = {"data": place.database, "keys": place.keys / "keys.db"}
     for database in databases.values():
         if isinstance(database, Path) and not database.is_file():
             raise _missing(str(database))
-    found = [
-        _migrate(database, name, scripts=scripts, to=to) for name, database in databases.items()
-    ]
-    return found[-1], to
+    with ExitStack() as stack:  # both end well, or neither does
+        found = [
+            _migrate(stack, database, name, scripts=scripts, to=to)
+            for name, database in databases.items()
+        ]
+    return min(found), to
 
 
-def _migrate(database: Path | str, name: str, *, scripts: Path, to: str) -> str:
+def _migrate(stack: ExitStack, database: Path | str, name: str, *, scripts: Path, to: str) -> str:
     engine = connect(database)
+    stack.callback(engine.dispose)
     if not is_postgresql(engine):
         event.listen(engine, "connect", _without_foreign_keys)
-    try:
-        with writing(engine) as connection:
-            lock_schema(connection)
-            found = revision_of(connection)
-            if found is None:
-                raise _missing(name)
-            if found < to:
-                _upgrade(connection, name, scripts=scripts, to=to)
-                _check_whole(connection)
-            else:
-                check_revision(connection)
-    finally:
-        engine.dispose()
+    connection = stack.enter_context(writing(engine))
+    lock_schema(connection)
+    found = revision_of(connection)
+    if found is None:
+        raise _missing(name)
+    if found < to:
+        _upgrade(connection, name, scripts=scripts, to=to)
+        _check_whole(connection)
+    else:
+        check_revision(connection)
     return found
 
 

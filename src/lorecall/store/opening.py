@@ -109,9 +109,10 @@ def new_blobs(place: Place) -> Blobs:
 
 
 def _engine(place: Place, *, create: bool) -> Engine:
-    if isinstance(place.database, Path):
-        if not create and not place.database.is_file():
+    if isinstance(place.database, Path) and not place.database.is_file():
+        if not create:
             raise _missing(str(place.database))
+        new_blobs(place)  # before anything is made
         place.database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return connect(place.database)
 

@@ -47,8 +47,17 @@ class Checked:
     in_log: bool | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where a store is: its random name, the folder of its keys, and the place of its versions."""
+
+    uid: str
+    keys: Path
+    blobs: str
+
+
 class Store:
-    """Many people's memories, in a folder.
+    """Many people's memories, in a folder or in PostgreSQL.
 
     Examples:
         >>> import lorecall
@@ -177,6 +186,12 @@ class Store:
     def close(self) -> None:
         """Close the databases."""
         self._site.close()
+
+    @property
+    def where(self) -> Where:
+        """Its random name, and where its keys and versions are."""
+        site = self._site
+        return Where(uid=site.uid, keys=site.keys_folder, blobs=site.blobs.place)
 
     @property
     def public_key(self) -> str:
