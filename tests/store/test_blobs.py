@@ -1,6 +1,7 @@
 """Where versions are: a folder, or a bucket, which must let go of what is removed."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,6 +30,7 @@ def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
+@cache  # it takes a while to make
 def client() -> Any:
     """Return what asks the server itself."""
     return boto3.client("s3")

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -85,9 +86,11 @@ def test_a_blob_that_is_about_to_be_published_stays(people: Store) -> None:
     assert people.person("ada").check()[0] == 1
 
 
-def test_sweeping_beside_uploads_takes_nothing(people: Store) -> None:
+def test_sweeping_beside_uploads_takes_nothing(people: Store, days: Path) -> None:
     """While one publishes, over and over, another sweeps and checks."""
-    over, broken = Event(), []
+    over, broken, ada = Event(), [], people.person("ada")
+    ada.remember(write_days(days, range(31)))
+    ada.update()
 
     def sweep() -> None:
         while not over.is_set():
@@ -96,12 +99,9 @@ def test_sweeping_beside_uploads_takes_nothing(people: Store) -> None:
 
     thread = Thread(target=sweep)
     thread.start()
-    ada = people.person("ada")
-    for i in range(20):
-        try:
-            ada.rollback(1 + i // 2)
-        except ConflictError:  # it is being looked at
-            continue
+    for _ in range(20):
+        with suppress(ConflictError):  # it is being looked at
+            ada.rollback(1)
     over.set()
     thread.join()
     assert broken == []
@@ -175,7 +175,7 @@ def test_what_cannot_be_copied(people: Store, tmp_path: Path) -> None:
         Store.restore(tmp_path / "holed", tmp_path / "new", keys=keys)
 
 
-@pytest.mark.parametrize("at", [5, 8, 11])
+@pytest.mark.parametrize("at", [5, 9])
 def test_a_killed_backup_is_finished_by_the_same_command(
     tmp_path: Path, days: Path, at: int
 ) -> None:

@@ -16,7 +16,7 @@ from lorecall.errors import ConfigError, MissingExtraError, StorageError
 
 _S3 = "s3://"
 _PROBE = "probe"
-_LIMITS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4}}
+_LIMITS = {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 3}}
 
 
 class Blobs(Protocol):

@@ -6,7 +6,7 @@ it forgets first what was forgotten since; a backup of the keys must be kept els
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -74,12 +74,16 @@ def backup(site: Site, out: Path, *, keys_to: Path | None) -> Copied:
     try:
         usual = place.usual_blobs
         assert usual is not None
-        copied = _copy(site.engine, site.blobs, engine, blobs_at(usual), facts={UID: site.uid})
+        return _copy(
+            site.engine,
+            site.blobs,
+            engine,
+            blobs_at(usual),
+            facts={UID: site.uid},
+            at_end=lambda: _copy_keys(site.keys.engine, keys_to),
+        )
     finally:
         engine.dispose()
-    if keys_to is not None:
-        _copy_keys(site.keys.engine, keys_to)
-    return copied
 
 
 def restore(source: Path, place: Place) -> Copied:
@@ -123,15 +127,21 @@ def _restore(old: Engine, backed_up: Place, place: Place) -> Copied:
     assert kept is not None
     new = {UID: facts[UID]} | ({BLOBS: place.blobs} if place.blobs else {})
     try:
-        return _copy(old, blobs_at(kept), engine, blobs, facts=new)
+        return _copy(old, blobs_at(kept), engine, blobs, facts=new, at_end=lambda: None)
     finally:
         engine.dispose()
 
 
 def _copy(
-    source: Engine, source_blobs: Blobs, target: Engine, blobs: Blobs, *, facts: dict[str, str]
+    source: Engine,
+    source_blobs: Blobs,
+    target: Engine,
+    blobs: Blobs,
+    *,
+    facts: dict[str, str],
+    at_end: Callable[[], None],
 ) -> Copied:
-    """Copy tables and versions; what is copied is a store from the one commit on."""
+    """Copy tables and versions; what is copied is a store from the one commit at the end on."""
     with writing(target) as into:
         lock_schema(into)
         make_tables(into, data)
@@ -143,6 +153,7 @@ def _copy(
         n_versions, n_bytes = _copy_blobs(
             source, ((p, b) for p, b in into.execute(query).all()), source_blobs, blobs
         )
+        at_end()
         rows = [{"name": name, "value": value} for name, value in facts.items()]
         into.execute(insert(meta), rows)
     return Copied(rows=n_rows, versions=n_versions, version_bytes=n_bytes)
@@ -191,8 +202,10 @@ def _is_published(source: Engine, uid: str) -> bool:
         return connection.execute(query).first() is not None
 
 
-def _copy_keys(engine: Engine, folder: Path) -> None:
-    """Copy the keys' database as it is at one moment."""
+def _copy_keys(engine: Engine, folder: Path | None) -> None:
+    """Copy the keys' database as it is at one moment, if it is to be copied."""
+    if folder is None:
+        return
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = folder / f".keys.db.{uuid4().hex}"
     try:

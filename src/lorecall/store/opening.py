@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, insert, select
 from lorecall.errors import ConfigError, IntegrityError, MissingError
 from lorecall.store.blobs import Blobs, blobs_at
 from lorecall.store.builder import Builder
-from lorecall.store.database import connect, lock_schema, shown, writing
+from lorecall.store.database import connect, is_postgresql, lock_schema, shown, writing
 from lorecall.store.erasures import catch_up
 from lorecall.store.keys import KeyStore, new_uid, store_of
 from lorecall.store.place import Place
@@ -121,7 +121,8 @@ def _made(engine: Engine, place: Place, root: RootKey | None, *, create: bool) -
     """Make the tables and the keys, unless another process was sooner."""
     if not create:
         raise _missing(shown(engine))
-    new_blobs(place)
+    if is_postgresql(engine):  # else it was seen to before the file was made
+        new_blobs(place)
     with writing(engine) as connection:
         lock_schema(connection)
         make_tables(connection, data)

@@ -119,6 +119,14 @@ class Person:
         reporter.finish()
         return done
 
+    def head(self) -> int | None:
+        """Return the version that answers; None where the base does.
+
+        Raises:
+            MissingError: The person is not there.
+        """
+        return self._who().head
+
     def log(self) -> PersonLog:
         """Return the versions, and how many records the head is behind.
 
