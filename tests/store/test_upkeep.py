@@ -12,6 +12,7 @@ from lorecall.errors import ConfigError, ConflictError, IntegrityError
 from lorecall.store import Store, Swept
 from lorecall.store.choose import Choice
 from lorecall.store.leases import UPDATE, claim
+from lorecall.store.recipe import canonical
 from stores import FakeBuilder, both, run_killed, write_days
 
 EVERYTHING = Choice(everything=True)
@@ -116,7 +117,8 @@ def test_a_backup_is_a_store_that_forgets(people: Store, tmp_path: Path) -> None
     copied = people.backup(tmp_path / "backup", keys_to=tmp_path / "keys-backup")
     assert (copied.versions, copied.rows > 60) == (2, True)
     keys = people._site.keys_folder
-    people.person("ada").forget(like=GONE)
+    certificate = people.person("ada").forget(like=GONE)
+    assert '"backups":[{"at":' in canonical(certificate.payload)
     people.person("bob").forget(everything=True)
     restored = Store.restore(tmp_path / "backup", tmp_path / "restored", keys=keys)
     for store in (Store.open(tmp_path / "backup", keys=keys), restored):

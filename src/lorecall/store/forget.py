@@ -225,6 +225,7 @@ def _certified(
             "theta_source": "policy",
             "residues": found,
             "too_short_to_search": None if traces is None else traces.n_too_short,
+            "backups": _backups(connection),
             "exports": _exports(connection, person, [each.n for each in plan.versions]),
             "not_covered": NOT_COVERED,
             "audit": asdict(audit.audit_head(connection)),
@@ -264,6 +265,14 @@ def _told(connection: Connection, person: str, n: int) -> dict[str, object]:
 
 def _named(each: Destroyed) -> dict[str, object]:
     return {"n": each.n, "recipe": each.recipe, "machine": each.machine, "digest": each.digest}
+
+
+def _backups(connection: Connection) -> list[object]:
+    """Return when backups were made; with keys of that time they have what they had."""
+    query = select(audit_table.c.at, audit_table.c.details).where(
+        audit_table.c.person == "", audit_table.c.action == "backed up"
+    )
+    return [{"at": at, **json.loads(details)} for at, details in connection.execute(query)]
 
 
 def _exports(connection: Connection, person: str, numbers: Sequence[int]) -> list[object]:
