@@ -7,8 +7,9 @@ DEMO_USER ?= 4fde054d
 DEMO_DIR := runs/demo
 DEMO_LEARN = $(BIN)/lorecall learn --data chitchat --user $(DEMO_USER)
 BROWSERS := chromium chromium-browser google-chrome
+SERVERS := initdb /usr/lib/postgresql/*/bin/initdb
 
-.PHONY: setup browser demo test lint docs bench-trial bench-suggest clean
+.PHONY: setup debian demo test lint docs bench-trial bench-suggest bench-store bench-store-faults clean
 
 setup: $(VENV)/.installed
 
@@ -32,20 +33,23 @@ demo: setup
 		--set search.surrogate=map --out $(DEMO_DIR)-search
 	$(BIN)/lorecall report $(DEMO_DIR)-search
 
-# Pages are tested in a browser. Where there is none and none can be installed, those tests say so
-# and are skipped.
-browser:
-	@for name in $(BROWSERS); do if command -v $$name > /dev/null; then exit 0; fi; done; \
-	log=$$(mktemp); \
-	if [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
-		echo "no browser, so its tests are skipped: install Debian's chromium to run them"; \
+# What tests need of Debian: a browser for pages, PostgreSQL for stores. Where one is not there and
+# cannot be installed, its tests say so and are skipped.
+debian:
+	@any() { for it; do if command -v "$$it" > /dev/null; then return 0; fi; done; return 1; }; \
+	needed=; log=$$(mktemp); \
+	any $(BROWSERS) || needed="$$needed chromium"; \
+	any $(SERVERS) || needed="$$needed postgresql"; \
+	if [ -z "$$needed" ]; then :; \
+	elif [ "$$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then \
+		echo "tests that need them are skipped: install Debian's$$needed to run them"; \
 	elif ! { apt-get update --quiet && DEBIAN_FRONTEND=noninteractive \
-		apt-get install --quiet --yes --no-install-recommends chromium; } > $$log 2>&1; then \
-		echo "no browser, so its tests are skipped: apt-get could not install chromium:"; \
+		apt-get install --quiet --yes --no-install-recommends $$needed; } > $$log 2>&1; then \
+		echo "tests that need them are skipped: apt-get could not install$$needed:"; \
 		tail -n 3 $$log; \
 	fi; rm -f $$log
 
-test: setup browser
+test: setup debian
 	$(BIN)/python -m pytest -n 2
 
 lint: setup
@@ -65,6 +69,14 @@ bench-trial: setup
 # Twelve minutes on two cores, most of them BoTorch's.
 bench-suggest: setup
 	$(BIN)/python benchmarks/suggest.py
+
+# A few minutes on two cores; `--people 100000` takes hours and some 30 GB.
+bench-store: setup debian
+	$(BIN)/python benchmarks/store.py --postgresql
+
+# kill -9 at each step of a store's verbs: a few minutes.
+bench-store-faults: setup
+	$(BIN)/python benchmarks/store_faults.py --faults 300
 
 clean:
 	rm -rf $(VENV) runs site

@@ -50,18 +50,27 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def _temporary() -> Iterator[Path]:
+    """Make a temporary folder that other users may enter, as PostgreSQL's must."""
+    with tempfile.TemporaryDirectory(prefix="lorecall-tests-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(
-    request: pytest.FixtureRequest, _cache: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    _cache: Path,
+    _temporary: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Keep the caller's cache out of it, but for the real base, which is de-quantised there.
 
     Nor is the caller's temporary folder searched for what a store forgets.
     """
-    temporary = _cache.with_name("temporary")
-    temporary.mkdir(exist_ok=True)
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(_temporary))
+    monkeypatch.setenv("TMPDIR", str(_temporary))
     if request.node.get_closest_marker("real_model") is None:
         monkeypatch.setenv("LORECALL_CACHE", str(_cache))
 

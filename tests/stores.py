@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from safetensors.numpy import save
 
-from lorecall.store import BuildRequest, Built, Gate, Measured, Packed
+from lorecall.store import BuildRequest, Built, Gate, Measured, Packed, Store
 from lorecall.store.recipe import canonical
 
 ENOUGH = 20
 HARMLESS = Measured(general=3.5, general_before=3.5, valid=4.0, valid_before=4.2, n_valid=3)
+both = pytest.mark.parametrize("open_store", ["sqlite", "postgresql"], indirect=True)
+"""Runs a test on each database."""
 
 
 class FakeBuilder:
@@ -83,6 +86,11 @@ KILLED = """if True:
         steps += 1
         if steps == at:
             os.kill(os.getpid(), signal.SIGKILL)
+    if verb == "migrate":
+        for name in ("begin", "commit", "before_cursor_execute"):
+            event.listen(Engine, name, step)
+        Store.migrate(place)
+        sys.exit()
     with Store.open(place, builder=FakeBuilder()) as store:
         event.listen(Engine, "begin", step)
         event.listen(Engine, "commit", step)
@@ -103,6 +111,12 @@ KILLED = """if True:
             ada.forget(like="day number 7")
         elif verb == "rotate":
             store.rotate()
+        elif verb == "backup":
+            event.listen(Engine, "begin", step)
+            event.listen(Engine, "commit", step)
+            store.backup(days, keys_to=days + "-keys")
+        elif verb == "gc":
+            store.gc()
 """
 
 
@@ -112,3 +126,11 @@ def run_killed(place: Path, days: Path, verb: str, at: int) -> bool:
     code = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False).returncode
     assert code in (0, -signal.SIGKILL)
     return code != 0
+
+
+def add_files(place: str, keys: str, names: list[str], paths: list[str]) -> None:
+    """Add files to people, as a process of its own does."""
+    with Store.open(place, keys=keys) as store:
+        for path in paths:
+            for name in names:
+                store.person(name).remember(path)

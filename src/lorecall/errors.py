@@ -8,7 +8,7 @@ LorecallError
 │   ├── ModelError          a base model that is missing, unsupported or not the expected one
 │   ├── ArtefactError       a memory on disk that is missing, corrupt or of another version
 │   ├── RunError            a run directory that holds something else or is in use
-│   ├── StorageError        an Optuna storage that cannot be reached
+│   ├── StorageError        a database or a bucket that cannot be reached
 │   ├── JudgeError          a judge that fails its probe, or that does not answer
 │   ├── MissingError        a person, a version or a record that is not in a store (exit code 3)
 │   ├── ConflictError       someone else works on a person, or did so in between (exit code 4)
@@ -141,7 +141,7 @@ class RunError(InputError):
 
 
 class StorageError(InputError):
-    """An Optuna storage that cannot be reached.
+    """A database or a bucket that cannot be reached: Optuna's trials', or a store's.
 
     Examples:
         >>> import lorecall

@@ -22,9 +22,10 @@ from lorecall.core.files import cache_folder
 from lorecall.errors import ConflictError, InputError, IntegrityError, MissingError, PendingError
 from lorecall.store import Built, Person, Store
 from lorecall.store.choose import Choice
+from lorecall.store.database import writing
 from lorecall.store.leases import UPDATE, claim
 from lorecall.store.recipe import BuildRequest, canonical
-from lorecall.store.schema import job, writing
+from lorecall.store.schema import job
 from stores import FakeBuilder, run_killed, write_days
 
 GONE = "day number 7"
@@ -43,7 +44,7 @@ def ada(store: Store, days: Path) -> Person:
 def files_of(ada: Person) -> list[Path]:
     """Return every file that is a store's, its keys', the cache's or temporary."""
     site = ada._site
-    folders = (site.folder, site.keys_folder, cache_folder(), Path(tempfile.gettempdir()))
+    folders = (site.place, site.keys_folder, cache_folder(), Path(tempfile.gettempdir()))
     return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
 
 
@@ -55,7 +56,7 @@ def grep(ada: Person, *texts: bytes) -> list[Path]:
 def test_chroma_7662_the_table_is_clean_and_the_vectors_are_whole(ada: Person) -> None:
     """Text and old weights, in plain or not: nowhere, WAL, cache and temporary folder included."""
     old = ada._read(1)[1].weights
-    (blob,) = (p for p in (ada._site.folder / "blobs").rglob("*") if p.is_file())
+    (blob,) = (p for p in (ada._site.place / "blobs").rglob("*") if p.is_file())
     sealed = blob.read_bytes()
     ada.forget(like=GONE)
     assert grep(ada, b"day number 7", old[-32:], sealed[20:60]) == []
@@ -148,7 +149,7 @@ def test_longmemory_186_vllm_42125_a_cache_answers(ada: Person) -> None:
         seen.append("base" if time.monotonic() - started < 1 else "late")
         return FakeBuilder()(request)
 
-    with Store.open(ada._site.folder, builder=slow) as store:
+    with Store.open(ada._site.place, builder=slow) as store:
         store.person("ada").forget(like=GONE)
     assert seen == ["base"]
 
@@ -185,7 +186,7 @@ def test_vllm_47724_another_s_adapter_answers(store: Store, ada: Person, days: P
     bob = store.person("bob")
     bob.remember(days)
     bob.update()
-    one, two = (p for p in (ada._site.folder / "blobs").rglob("*") if p.is_file())
+    one, two = (p for p in (ada._site.place / "blobs").rglob("*") if p.is_file())
     kept = one.read_bytes(), two.read_bytes()
     one.write_bytes(kept[1])
     two.write_bytes(kept[0])
@@ -200,7 +201,7 @@ def test_ai_memory_364_two_names_are_one_on_the_disk(store: Store, days: Path, n
     store.person("alice").remember(days)
     with pytest.raises(InputError, match=r"look like another's|must be one that can be read"):
         store.person(name).remember(days)
-    assert not [p for p in store._site.folder.rglob("*") if "lice" in p.name.lower()]
+    assert not [p for p in store._site.place.rglob("*") if "lice" in p.name.lower()]
 
 
 def test_mem0_7196_the_database_is_locked(tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ def test_aegra_502_docker_agent_3022_a_stale_worker_publishes(ada: Person, days:
         claim(site.engine, uid, UPDATE).release()
         return FakeBuilder()(request)
 
-    with Store.open(site.folder, builder=sleeper) as slow, pytest.raises(ConflictError):
+    with Store.open(site.place, builder=sleeper) as slow, pytest.raises(ConflictError):
         slow.person("ada").update()
     with pytest.raises(ConflictError, match="expected version 7, got version 1"):
         ada.update(if_version=7)
@@ -247,13 +248,13 @@ def test_lightning_688_physicsnemo_1967_a_file_is_cut_short(
 ) -> None:
     """A killed update is the old head or the new one; a file that was cut is refused."""
     ada.remember(write_days(days, range(32)))
-    run_killed(ada._site.folder, days, "update", at)
+    run_killed(ada._site.place, days, "update", at)
     head = ada.log().head
     assert head in (1, 2)
     ada.check()
     if head == 1:
         ada.update()
-    for path in (ada._site.folder / "blobs").rglob("*"):
+    for path in (ada._site.place / "blobs").rglob("*"):
         if path.is_file():
             path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(IntegrityError, match="a version must be what the store wrote there"):
@@ -271,7 +272,7 @@ def test_letta_code_4433_ggcode_517_undo_takes_what_was_edited_or_evicted(
     with ada._site.engine.connect() as connection:
         query = "select n, blob from version"
         blobs = dict(connection.exec_driver_sql(query).all())  # pyright: ignore[reportArgumentType]
-    path = ada._site.folder / "blobs" / ada._who().uid / blobs[1]
+    path = ada._site.place / "blobs" / ada._who().uid / blobs[1]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -289,7 +290,7 @@ def test_letta_code_4433_ggcode_517_undo_takes_what_was_edited_or_evicted(
 @pytest.mark.parametrize("at", [8, 11])
 def test_eddi_709_keep_662_a_rotation_loses_data(ada: Person, days: Path, at: int) -> None:
     """Killed at any step, all is readable; `benchmarks/store_faults.py` kills at each of them."""
-    place = ada._site.folder
+    place = ada._site.place
     run_killed(place, days, "rotate", at)
     with Store.open(place) as store:
         assert len(store.person("ada").find(EVERYTHING).gone) == 30

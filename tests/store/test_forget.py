@@ -13,7 +13,7 @@ from lorecall.store import BasePlace, Certificate, Person, Store
 from lorecall.store.builder import Built
 from lorecall.store.choose import Choice
 from lorecall.store.recipe import BuildRequest, canonical
-from stores import FakeBuilder, run_killed, write_days
+from stores import FakeBuilder, both, run_killed, write_days
 
 EVERYTHING = Choice(everything=True)
 GONE = "day number 7"
@@ -96,6 +96,7 @@ def test_a_real_memory_without_it_has_the_twin_s_bytes(
     assert certificate.verdict == "forgotten"
 
 
+@both
 def test_the_base_answers_while_it_is_rebuilt(
     ada: Person, days: Path, builder: FakeBuilder
 ) -> None:
@@ -108,7 +109,7 @@ def test_the_base_answers_while_it_is_rebuilt(
         seen.extend((ada.log().head, [version.state for version in ada.log().versions]))
         return builder(request)
 
-    with Store.open(ada._site.folder, builder=slow) as store:
+    with Store.open(ada._site.place, keys=ada._site.keys_folder, builder=slow) as store:
         store.person("ada").forget(like=GONE)
     assert seen == [None, ["destroyed", "destroyed"]]
     assert [version.state for version in ada.log().versions] == ["destroyed"] * 2 + ["published"]
@@ -158,6 +159,7 @@ def test_a_copy_that_comes_first_revives_no_other(store: Store, tmp_path: Path) 
     assert len(ada.find(Choice(like=GONE)).gone) == 1
 
 
+@both
 def test_everything_is_the_person(store: Store, ada: Person, days: Path) -> None:
     """Others stay as they were; the name is free; nothing of the person's is left."""
     bob = store.person("bob")
@@ -167,7 +169,7 @@ def test_everything_is_the_person(store: Store, ada: Person, days: Path) -> None
     certificate = ada.forget(everything=True)
     assert store.people() == ["bob"]
     assert head_of(bob) == before
-    assert len([p for p in (ada._site.folder / "blobs").rglob("*") if p.is_file()]) == 1
+    assert len([p for p in Path(ada._site.blobs.place).rglob("*") if p.is_file()]) == 1
     assert store.verify(certificate).in_log
     with pytest.raises(MissingError):
         ada.log()
@@ -195,6 +197,7 @@ def test_what_is_not_there_cannot_be_forgotten(ada: Person) -> None:
     assert (ada.log().head, ada.log().n_records) == (1, 30)
 
 
+@both
 def test_nothing_is_found_of_it_anywhere(ada: Person) -> None:
     """In none of the places, each of which was looked through."""
     certificate = ada.forget(like=GONE)
@@ -214,8 +217,8 @@ def test_the_keys_of_it_are_gone(ada: Person, tmp_path: Path) -> None:
     assert any(old[uid] in path.read_bytes() for path in keys.iterdir())
     ada.forget(like=GONE)
     content = b"".join(path.read_bytes() for path in keys.iterdir())
-    content += b"".join(path.read_bytes() for path in ada._site.folder.glob("store.db*"))
-    assert uid.encode() not in b"".join(path.read_bytes() for path in keys.iterdir())
+    content += b"".join(path.read_bytes() for path in ada._site.place.glob("store.db*"))
+    assert uid not in ada._site.keys.kept(ada._who().uid)
     assert not any(wrapped in content for wrapped in old.values())  # of the old generation
 
 
@@ -270,13 +273,14 @@ def test_no_text_and_no_hash_of_one_is_in_the_log_or_the_certificate(
                 assert hashlib.new(name, text.encode()).hexdigest()[:12] not in told
 
 
+@both
 def test_what_cannot_be_rebuilt_is_pending(ada: Person, store: Store, days: Path) -> None:
     """It is forgotten, the base answers, nothing else is begun, and it is finished later."""
 
     def broken(request: BuildRequest, **_: object) -> Built:
         raise ModelError("the base", expected="it", got=f"{request.user} none", next_step="Look.")
 
-    with Store.open(ada._site.folder, builder=broken) as other:
+    with Store.open(ada._site.place, keys=ada._site.keys_folder, builder=broken) as other:
         with pytest.raises(PendingError, match="It is forgotten, and the base answers"):
             other.person("ada").forget(like=GONE)
         assert other.person("ada").log().head is None
@@ -293,9 +297,10 @@ def test_what_cannot_be_rebuilt_is_pending(ada: Person, store: Store, days: Path
     assert ada.remember(days).added == 1
 
 
+@both
 def test_a_version_that_cannot_be_read_is_forgotten_all_the_same(ada: Person) -> None:
     """There is nothing to say how it was built, so none is built in its place."""
-    for path in (ada._site.folder / "blobs").rglob("*"):
+    for path in Path(ada._site.blobs.place).rglob("*"):
         if path.is_file():
             path.write_bytes(b"broken")
     certificate = ada.forget(like=GONE)

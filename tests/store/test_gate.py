@@ -152,12 +152,12 @@ def test_a_real_version_is_measured(tmp_path: Path, days: Path, base_folder: Pat
 def test_the_command_line_says_why(ada: Person, days: Path) -> None:
     """In the log; a store's own folder is closed to nobody who has its keys."""
     ada.remember(write_days(days, range(33)))
-    with Store.open(ada._site.folder, builder=FakeBuilder()) as store:
+    with Store.open(ada._site.place, builder=FakeBuilder()) as store:
         builder = store._site.builder
         assert isinstance(builder, FakeBuilder)
         builder.measured = HARMFUL
         store.person("ada").update()
-    arguments = ["log", "ada", "--store", str(ada._site.folder)]
+    arguments = ["log", "ada", "--store", str(ada._site.place)]
     said = CliRunner().invoke(app, arguments, env={"COLUMNS": "300"}).output
     assert "candidate: the loss on general text rises by 0.021" in said
     assert "head v1; 33 records, stale: 3 of them came after it" in said

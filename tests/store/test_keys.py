@@ -151,38 +151,85 @@ def test_a_copy_of_the_store_without_its_keys_opens_nothing(place: Path, tmp_pat
 
 
 def test_a_forgotten_record_does_not_come_back_with_a_copy(place: Path, tmp_path: Path) -> None:
-    """The keys are gone that open what an old copy of the database holds."""
+    """It is taken out again before anything is read, with the versions; the rest can be used."""
     shutil.copytree(place, tmp_path / "old")
     with Store.open(place, builder=FakeBuilder()) as store:
         store.person("ada").forget(like="day number 3")
     shutil.rmtree(place)
     shutil.copytree(tmp_path / "old", place)
-    with Store.open(place) as store:
-        with pytest.raises(IntegrityError, match="its key is not there: it was destroyed"):
-            store.person("ada").find(Choice(everything=True))
-        with pytest.raises(IntegrityError):
-            store.person("ada").rollback(1)
+    with Store.open(place, builder=FakeBuilder()) as store:
+        ada = store.person("ada")
+        kept = ada.find(Choice(everything=True)).gone
+        assert (len(kept), any("day number 3" in each.row.text for each in kept)) == (39, False)
+        assert [version.state for version in ada.log().versions] == ["destroyed"] * 2
+        assert (ada.log().head, ada.update().n) == (None, 3)
         assert len(store.person("bob").find(Choice(everything=True)).gone) == 50
+        store.check_log()
+    assert len(blobs(place)) == 3
+
+
+def test_a_person_who_was_forgotten_does_not_come_back_with_a_copy(
+    place: Path, tmp_path: Path
+) -> None:
+    """Nor anything of theirs, wherever the copy is opened; an older copy of the keys catches up."""
+    shutil.copytree(place, tmp_path / "old")
+    keys = place.with_name("people-keys")
+    shutil.copytree(keys, tmp_path / "old-keys")
+    with Store.open(place, builder=FakeBuilder()) as store:
+        store.person("ada").forget(everything=True)
+        store.person("bob").forget(like="day number 3")
+    with Store.open(tmp_path / "old", keys=keys) as store:
+        assert store.people() == ["bob"]
+        assert len(store.person("bob").find(Choice(like="day number")).gone) == 39
+    assert blobs(tmp_path / "old") == []
+    with Store.open(place, keys=tmp_path / "old-keys") as store:
+        assert store.people() == ["bob"]
+        assert store._site.keys.people() == {store.person("bob")._who().uid}
+        assert store.person("bob").log().head == 3
+    shutil.rmtree(tmp_path / "old")
+
+
+def test_what_lost_its_key_can_be_forgotten(place: Path) -> None:
+    """A record whose key is gone, though nobody forgot it, is refused; it can be let go."""
+    database = sqlite3.connect(place.with_name("people-keys") / "keys.db")
+    with Store.open(place, builder=FakeBuilder()) as store:
+        ada = store.person("ada")
+        uid = ada.find(Choice(like="day number 3")).gone[0].uid
+        database.execute("delete from data_key where uid = ?", (uid,))
+        database.commit()
+        with pytest.raises(IntegrityError, match="its key is not there: it was destroyed"):
+            ada.find(Choice(everything=True))
+        assert ada.forget(records=[uid]).verdict == "forgotten"
+        assert len(ada.find(Choice(everything=True)).gone) == 39
+        database.execute("delete from data_key")
+        database.execute("delete from person_key")
+        database.commit()
+        assert ada.forget(everything=True).verdict == "forgotten"
+    database.close()
 
 
 def test_a_store_is_a_folder_that_is_there(tmp_path: Path) -> None:
-    """Where none is to be made; never a URL, nor a file."""
+    """Where none is to be made; never a file, nor a URL of what is no PostgreSQL."""
     with pytest.raises(MissingError, match="the store must be there"):
         Store.open(tmp_path / "none", create=False)
     assert not (tmp_path / "none").exists()
     (tmp_path / "file").write_text("")
-    for place in ("postgresql://host/db", tmp_path / "file"):
-        with pytest.raises(ConfigError, match="a store is a folder"):
-            Store.open(place)
+    for place in ("mysql://me:secret@host/db", "postgresql://host", tmp_path / "file"):
+        with pytest.raises(ConfigError, match="a store is a folder") as refused:
+            Store.open(place, keys=tmp_path / "keys")
+        assert "secret" not in str(refused.value)
+    for keys in (None, "https://host/keys"):
+        with pytest.raises(ConfigError, match="keys"):
+            Store.open("postgresql://host/db", keys=keys)
 
 
 def test_a_later_format_is_refused(place: Path) -> None:
     """It is not changed either."""
     database = sqlite3.connect(place / "store.db")
-    database.execute("update meta set value = '2' where name = 'format'")
+    database.execute("update alembic_version set version_num = '9999'")
     database.commit()
     database.close()
-    with pytest.raises(IntegrityError, match="got format 2"):
+    with pytest.raises(IntegrityError, match="got 9999, of a later version"):
         Store.open(place)
 
 

@@ -110,7 +110,7 @@ def invoke(*arguments: str | Path) -> Result:
 
 def test_pages_of_the_command_line(ada: Person, tmp_path: Path) -> None:
     """Of a person, and of a certificate without the store; never a page of one that was changed."""
-    store, page = ("--store", ada._site.folder), tmp_path / "page.html"
+    store, page = ("--store", ada._site.place), tmp_path / "page.html"
     assert invoke("report", "--person", ada.name, "--out", page, *store).exit_code == 0
     assert "Version 2 answers." in Page(page).text
     for arguments in (("report",), ("report", "runs", "--person", "ada")):

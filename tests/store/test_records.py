@@ -1,8 +1,6 @@
 """What is remembered: once, in order, of the person alone."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +11,13 @@ from lorecall.store import Remembered, Store
 from lorecall.store.choose import Choice
 from lorecall.store.derive import derived
 from lorecall.store.rows import Row, rows_of
-from stores import FakeBuilder, write_days
+from stores import FakeBuilder, both, write_days
 
 MakeRow = Callable[..., Row]
 EVERYTHING = Choice(everything=True)
 
 
+@both
 def test_the_same_file_twice_adds_nothing(store: Store, days: Path) -> None:
     """Nor do other files that overlap with it add what is there."""
     ada = store.person("ada")
@@ -104,6 +103,7 @@ def test_names_that_can_be_told_apart_are_two(
     assert store.person(second).remember(days).added == 30
 
 
+@both
 def test_one_name_in_two_forms_is_one_person(store: Store, days: Path) -> None:
     """Composed or not (NFC, NFD)."""
     store.person("Ren\u00e9").remember(days)
@@ -136,6 +136,7 @@ def test_no_text_is_on_the_disk(store: Store, days: Path, tmp_path: Path) -> Non
             assert text not in content, path
 
 
+@both
 def test_other_people_stay_apart(store: Store, days: Path, builder: FakeBuilder) -> None:
     """Each memory is built from the person's own records."""
     store.person("ada").remember(days)
@@ -167,30 +168,6 @@ def test_redacted_texts_are_kept_redacted(store: Store, tmp_path: Path) -> None:
     ada.remember(tmp_path / "one.jsonl", redact=True)
     (record,) = ada.find(EVERYTHING).gone
     assert record.row.text == "it is [phone]"
-
-
-def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Four of them, each its own ten days and ten that all have."""
-    Store.open(tmp_path / "people").close()
-    code = """if True:
-        import sys
-        from lorecall.store import Store
-        with Store.open(sys.argv[1]) as store:
-            for path in sys.argv[2:]:
-                store.person("ada").remember(path)
-    """
-    shared = write_days(tmp_path / "shared.jsonl", range(10))
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "people"), str(own), str(shared)]
-        )
-        for own in (write_days(tmp_path / f"{i}.jsonl", range(i, i + 10)) for i in (20, 40, 60, 80))
-    ]
-    assert [process.wait() for process in running] == [0] * 4
-    with Store.open(tmp_path / "people") as store:
-        gone = store.person("ada").find(EVERYTHING).gone
-        assert len({record.row for record in gone}) == len(gone) == 50
-        store.check_log()
 
 
 def test_nothing_of_a_neighbour_is_kept_in_a_record(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def ada(store: Store, days: Path) -> Person:
 
 def invoke(ada: Person, *arguments: str | Path) -> Result:
     """Run a command on the store of someone."""
-    store = ("--store", str(ada._site.folder))
+    store = ("--store", str(ada._site.place))
     return CliRunner().invoke(app, [*map(str, arguments), *store], env={"COLUMNS": "300"})
 
 

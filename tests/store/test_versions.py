@@ -14,12 +14,14 @@ from lorecall.errors import ConflictError, DataError, MissingError, RunError
 from lorecall.settings import preset
 from lorecall.store import Store
 from lorecall.store.builder import Built
+from lorecall.store.database import writing
 from lorecall.store.leases import FORGET, UPDATE, claim
 from lorecall.store.recipe import BuildRequest, canonical
-from lorecall.store.schema import job, writing
-from stores import FakeBuilder, run_killed, write_days
+from lorecall.store.schema import job
+from stores import FakeBuilder, both, run_killed, write_days
 
 
+@both
 def test_an_update_is_the_head(store: Store, days: Path, builder: FakeBuilder) -> None:
     """With all records; the log says what it was built from, and what came after."""
     ada = store.person("ada")
@@ -66,6 +68,7 @@ def test_a_person_who_is_not_there(store: Store) -> None:
             verb()
 
 
+@both
 def test_a_rollback_is_a_new_version(store: Store, days: Path) -> None:
     """Of the old content, under a key of its own; the records stay."""
     ada = store.person("ada")
@@ -95,6 +98,7 @@ def test_an_unexpected_head_is_refused(store: Store, days: Path, builder: FakeBu
     assert ada.update(if_version=1).n == 2
 
 
+@both
 def test_one_works_on_a_person_at_a_time(store: Store, days: Path) -> None:
     """A second process is refused while the first lives; after a killing it need not wait."""
     ada = store.person("ada")
@@ -115,6 +119,7 @@ def test_one_works_on_a_person_at_a_time(store: Store, days: Path) -> None:
         lease.check(connection)
 
 
+@both
 def test_a_lease_that_ran_out_is_another_s(store: Store, days: Path) -> None:
     """Who slept past it finds out when it publishes, and changes nothing."""
     ada = store.person("ada")
@@ -128,14 +133,15 @@ def test_a_lease_that_ran_out_is_another_s(store: Store, days: Path) -> None:
         claim(site.engine, uid, UPDATE)
         return builder(request)
 
-    with Store.open(site.folder, builder=sleeper) as slow:
+    with Store.open(site.place, keys=site.keys_folder, builder=sleeper) as slow:
         with pytest.raises(ConflictError, match="got another who took over"):
             slow.person("ada").update()
         assert slow.person("ada").log().versions == ()
-    assert [*(site.folder / "blobs").rglob("*.*")] == []
-    assert not any(path.is_file() for path in (site.folder / "blobs").rglob("*"))
+    assert [*Path(site.blobs.place).rglob("*.*")] == []
+    assert not any(path.is_file() for path in Path(site.blobs.place).rglob("*"))
 
 
+@both
 def test_a_forgetting_does_not_wait_for_a_build(store: Store, days: Path) -> None:
     """The build is refused when it publishes: what it was given is forgotten."""
     ada = store.person("ada")
@@ -147,7 +153,7 @@ def test_a_forgetting_does_not_wait_for_a_build(store: Store, days: Path) -> Non
         return builder(request)
 
     with (
-        Store.open(ada._site.folder, builder=interrupted) as slow,
+        Store.open(ada._site.place, keys=ada._site.keys_folder, builder=interrupted) as slow,
         pytest.raises(ConflictError, match="took over"),
     ):
         slow.person("ada").update()
@@ -155,12 +161,13 @@ def test_a_forgetting_does_not_wait_for_a_build(store: Store, days: Path) -> Non
     assert ada.log().n_records == 29
 
 
+@both
 def test_what_a_killed_process_left_is_swept(store: Store, days: Path) -> None:
     """A blob without a version goes; those that have one stay."""
     ada = store.person("ada")
     ada.remember(days)
     ada.update()
-    folder = next((ada._site.folder / "blobs").iterdir())
+    folder = next(Path(ada._site.blobs.place).iterdir())
     (folder / "orphan").write_bytes(b"?")
     (folder / ".orphan.x1").write_bytes(b"?")
     ada.rollback(1)
@@ -245,14 +252,16 @@ def test_building_again_tells_what_came_of_it(
     outcomes: list[str] = []
     for machine in (builder.machine, "x" * 64):
         with Store.open(
-            ada._site.folder, builder=lambda request, m=machine, **_: other(request, machine=m)
+            ada._site.place,
+            builder=lambda request, m=machine, **_: other(request, machine=m),
         ) as again:
             outcomes.append(again.person("ada").rebuild(1).outcome)
-    with Store.open(ada._site.folder, builder=broken) as again:
+    with Store.open(ada._site.place, keys=ada._site.keys_folder, builder=broken) as again:
         outcomes.append(again.person("ada").rebuild(1).outcome)
     assert outcomes == ["differs", "other-class", "unverifiable"]
 
 
+@both
 def test_a_lease_is_kept_while_someone_works(store: Store, days: Path) -> None:
     """And is anybody's afterwards."""
     ada = store.person("ada")

@@ -20,6 +20,7 @@ from lorecall.cli.learn import export, learn, report, show
 from lorecall.cli.options import options
 from lorecall.cli.share import share_app
 from lorecall.cli.store import log, remember, rollback, update, verify
+from lorecall.cli.store_admin import store_app
 from lorecall.cli.store_forget import forget
 from lorecall.cli.store_more import diff, import_, keys_app
 from lorecall.errors import LorecallError
@@ -27,6 +28,7 @@ from lorecall.errors import LorecallError
 _ORDER = (
     *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
     *("remember", "update", "log", "diff", "rollback", "forget", "verify", "import", "keys"),
+    "store",
     *("share", "bench", "judge", "options"),
 )
 
@@ -69,7 +71,10 @@ def _lorecall(
     pass
 
 
-_GROUPS = (("data", data_app), ("share", share_app), ("bench", bench_app), ("judge", judge_app))
+_GROUPS = (
+    *(("data", data_app), ("store", store_app), ("share", share_app)),
+    *(("bench", bench_app), ("judge", judge_app)),
+)
 _COMMANDS = (learn, ask, chat, show, report, export, scorecard, options)
 _OF_STORES = (remember, update, log, diff, rollback, forget, verify)
 for command in (*_COMMANDS, *_OF_STORES):

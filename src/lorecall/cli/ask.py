@@ -47,7 +47,7 @@ class Source:
 
     folder: Path | None = None
     person: str | None = None
-    store: Path | None = None
+    store: str | None = None
     keys: Path | None = None
 
     @property

@@ -212,7 +212,7 @@ def verify(
         sys.exit(1)
 
 
-def show_version(person: str, store: Path | None, keys: Path | None, *, as_json: bool) -> None:
+def show_version(person: str, store: str | None, keys: Path | None, *, as_json: bool) -> None:
     """Show a version of someone's memory: what it is of, on which base, how large."""
     name, n = person_at(person)
     with opened(store, keys) as site:

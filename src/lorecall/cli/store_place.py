@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from lorecall.store.store import Store
 
 At = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--store", envvar="LORECALL_STORE", help="The store's folder.", show_default=False
+        "--store",
+        envvar="LORECALL_STORE",
+        help="The store's folder, or postgresql://USER@HOST/DATABASE.",
+        metavar="PLACE",
+        show_default=False,
     ),
 ]
 Keys = Annotated[
@@ -38,42 +42,48 @@ PersonAt = Annotated[
 
 
 @contextmanager
-def opened(store: Path | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
+def opened(store: str | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
     """Open the store that a command names.
 
     Raises:
         ConfigError: None is named.
         MissingExtraError: The extra is not installed.
     """
-    if store is None:
-        raise _unnamed()
+    place = named(store)
     check_extra()
     from lorecall.store.store import Store  # noqa: PLC0415
 
-    with Store.open(store, keys=keys, create=create) as site:
+    with Store.open(place, keys=keys, create=create) as site:
         yield site
 
 
-def keys_folder(store: Path | None, keys: Path | None) -> Path:
+def named(store: str | None) -> str:
+    """Return the store that is named.
+
+    Raises:
+        ConfigError: None is.
+    """
+    if store is None:
+        raise ConfigError(
+            "the store must be named",
+            expected="--store FOLDER, or LORECALL_STORE",
+            got="neither",
+            next_step="For example: --store people",
+        )
+    return store
+
+
+def keys_folder(store: str | None, keys: Path | None) -> Path:
     """Return where a store's keys are.
 
     Raises:
-        ConfigError: No store is named.
+        ConfigError: No store is named, or its keys have no usual place.
     """
-    if keys is not None:
-        return keys
-    if store is None:
-        raise _unnamed()
-    return store.with_name(f"{store.name}-keys")
+    place = named(store)
+    check_extra()
+    from lorecall.store.place import Place  # noqa: PLC0415
 
-
-def _unnamed() -> ConfigError:
-    return ConfigError(
-        "the store must be named",
-        expected="--store FOLDER, or LORECALL_STORE",
-        got="neither",
-        next_step="For example: --store people",
-    )
+    return Place.of(place, keys=keys).keys
 
 
 def check_extra() -> None:
@@ -82,7 +92,7 @@ def check_extra() -> None:
     Raises:
         MissingExtraError: It is not installed.
     """
-    for package in ("confusable_homoglyphs", "cryptography", "rfc8785"):
+    for package in ("alembic", "confusable_homoglyphs", "cryptography", "rfc8785"):
         if find_spec(package) is None:
             install = "pip install lorecall[store]"
             raise MissingExtraError("a store", package=package, install=install)

@@ -7,6 +7,9 @@ from lorecall.core.lazy import lazy_names
 if TYPE_CHECKING:
     from lorecall.store.builder import Builder, Built
     from lorecall.store.certificate import Certificate
+    from lorecall.store.check import Checkup
+    from lorecall.store.copies import Copied
+    from lorecall.store.counts import Counts
     from lorecall.store.difference import Difference
     from lorecall.store.exports import Imported
     from lorecall.store.gate import Gate, Measured
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from lorecall.store.records import Remembered
     from lorecall.store.root import FileRootKey, RootKey
     from lorecall.store.store import Store
+    from lorecall.store.strays import Swept
     from lorecall.store.versions import Version
 
 __all__ = [
@@ -24,6 +28,9 @@ __all__ = [
     "Builder",
     "Built",
     "Certificate",
+    "Checkup",
+    "Copied",
+    "Counts",
     "Difference",
     "FileRootKey",
     "Gate",
@@ -34,6 +41,7 @@ __all__ = [
     "Remembered",
     "RootKey",
     "Store",
+    "Swept",
     "Version",
 ]
 

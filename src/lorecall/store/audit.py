@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, insert, select
 
 from lorecall.errors import IntegrityError
+from lorecall.store.database import lock_log
 from lorecall.store.recipe import canonical, digest_of
 from lorecall.store.schema import audit
 
@@ -33,7 +34,8 @@ def now() -> str:
 def append(
     connection: Connection, *, person: str, action: str, details: Mapping[str, object]
 ) -> AuditHead:
-    """Add a line, in the transaction of what it tells of."""
+    """Add a line, in the transaction of what it tells of; others wait until it ends."""
+    lock_log(connection)
     last = audit_head(connection)
     row = {
         "seq": last.seq + 1,

@@ -18,11 +18,11 @@ from dataclasses import asdict
 from importlib.metadata import version as version_of
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
 from lorecall.core.progress import Reporter
-from lorecall.errors import InputError, MissingError, PendingError
-from lorecall.store import audit
+from lorecall.errors import InputError, MissingError, PendingError, StorageError
+from lorecall.store import audit, erasures
 from lorecall.store.builder import request_again
 from lorecall.store.certificate import (
     FORGOTTEN,
@@ -31,6 +31,7 @@ from lorecall.store.certificate import (
     UNSEARCHED,
     Certificate,
 )
+from lorecall.store.database import scrub, writing
 from lorecall.store.gate import Gate
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import FORGET, Lease, claim
@@ -48,7 +49,7 @@ from lorecall.store.records import Record, records_of
 from lorecall.store.residues import Residues, tokens_of
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import certificate as certificate_table
-from lorecall.store.schema import holds, job, record, scrub, suppressed, version, writing
+from lorecall.store.schema import job, record, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 from lorecall.store.traces import Traces, texts_of
@@ -89,7 +90,7 @@ def forget(
     try:
         sweep(site, lease)
         with site.engine.connect() as connection:
-            gone = chosen(records_of(site, connection, who.uid))
+            gone = chosen(records_of(site, connection, who.uid, strict=False))
         if not gone and asked != "everything":
             if finished is not None:
                 return finished
@@ -141,15 +142,15 @@ def _finish(
         site.keys.destroy_person(person)
     else:
         site.keys.destroy(person, [*plan.records, *blobs])
-    for blob in blobs:
-        site.blob(person, blob).unlink(missing_ok=True)
+    _remove(site, person, blobs)
     with writing(site.engine) as connection:
         lease.check(connection)
         for each in plan.versions:
             set_state(connection, person, each.n, DESTROYED)
         details = {"records": len(plan.records), "versions": [v.n for v in plan.versions]}
         audit.append(connection, person=person, action="erased", details=details)
-    scrub(site.engine)
+    erasures.catch_up(site.engine, site.keys, site.blobs)
+    scrub(site.engine, record)
     rebuilt = _rebuilt(site, lease, plan, name, reporter=reporter)
     found = None if traces is None else Residues.of(site, person, traces, since=plan.since)
     for path in () if found is None else found.paths:
@@ -171,6 +172,20 @@ def _with_tokens(
         return plan, traces
     traces = traces.with_tokens(tokens)
     return note_traces(site, lease, plan, traces), traces
+
+
+def _remove(site: Site, person: str, blobs: Sequence[str]) -> None:
+    try:
+        for blob in blobs:
+            site.blobs.remove(person, blob)
+    except StorageError as reason:
+        raise PendingError(
+            "the versions that held what is forgotten must be removed",
+            expected="them to be gone, with all their versions",
+            got=reason.got,
+            next_step="They are withdrawn, and their keys are destroyed. `lorecall forget PERSON"
+            " --resume` removes them.",
+        ) from reason
 
 
 def _rebuilt(
@@ -240,6 +255,7 @@ def _certified(
             "residues": None if found is None else found.places,
             "too_short_to_search": None if traces is None else traces.n_too_short,
             "tokens_searched": traces is not None and traces.has_tokens,
+            "backups": _backups(connection),
             "exports": _exports(connection, person, [each.n for each in plan.versions]),
             "not_covered": NOT_COVERED,
             "audit": asdict(audit.audit_head(connection)),
@@ -254,8 +270,8 @@ def _certified(
         audit.append(connection, person=person, action="forgotten", details=details)
         lease.end(connection)
         if plan.everything:
-            _delete_person(connection, person)
-    scrub(site.engine)
+            erasures.delete_person(connection, person)
+    scrub(site.engine, job, *([person_table] if plan.everything else []))
     site.keys.drop_key(key_name(person))
     return made
 
@@ -284,6 +300,14 @@ def _named(each: Destroyed) -> dict[str, object]:
     return {"n": each.n, "recipe": each.recipe, "machine": each.machine, "digest": each.digest}
 
 
+def _backups(connection: Connection) -> list[object]:
+    """Return when backups were made; with keys of that time they have what they had."""
+    query = select(audit_table.c.at, audit_table.c.details).where(
+        audit_table.c.person == "", audit_table.c.action == "backed up"
+    )
+    return [{"at": at, **json.loads(details)} for at, details in connection.execute(query)]
+
+
 def _exports(connection: Connection, person: str, numbers: Sequence[int]) -> list[object]:
     """Return when versions that are destroyed were given away; who has them must be told."""
     query = select(audit_table.c.at, audit_table.c.details).where(
@@ -291,12 +315,6 @@ def _exports(connection: Connection, person: str, numbers: Sequence[int]) -> lis
     )
     given = [{"at": at, **json.loads(details)} for at, details in connection.execute(query)]
     return [each for each in given if each["n"] in numbers]
-
-
-def _delete_person(connection: Connection, person: str) -> None:
-    for table in (holds, version, record, suppressed):
-        connection.execute(delete(table).where(table.c.person == person))
-    connection.execute(delete(person_table).where(person_table.c.uid == person))
 
 
 def _nothing() -> MissingError:

@@ -14,7 +14,7 @@ one record, which is why each has its own.
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,11 +23,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
 
 from lorecall.errors import IntegrityError
+from lorecall.store import ledger
+from lorecall.store.database import connect, in_parts, scrub, writing
+from lorecall.store.revisions import check_revision, make_tables
 from lorecall.store.root import CurrentRoot, RootKey, wrap_again
-from lorecall.store.schema import data_key, keys, open_database, person_key, scrub, secret, writing
+from lorecall.store.schema import data_key, key_erasure, keys, person_key, secret
 
 _BYTES = 32
 _NONCE_BYTES = 12
@@ -49,22 +52,36 @@ class KeyStore:
     """
 
     def __init__(self, folder: Path, *, store: str, root: RootKey, new: bool) -> None:
+        if not new and not (folder / "keys.db").is_file():
+            raise _not_its_own("none")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._store = store
-        self._engine = open_database(folder / "keys.db", keys)
-        self._root = CurrentRoot(root, self._engine)
-        with writing(self._engine) as connection:
-            if new:
-                _begin(connection, root, store)
-            found = dict(connection.execute(select(secret.c.name, secret.c.wrapped)).all())
+        self._engine = connect(folder / "keys.db")
         try:
-            if found.get(_CHECK) != store.encode():
-                raise _not_its_own("another's" if found else "none")
+            if new:
+                with writing(self._engine) as connection:
+                    make_tables(connection, keys)
+                    _begin(connection, root, store)
+            found = self._secrets()
+            self._root = CurrentRoot(root, self._engine)
             self._index = root.unwrap(found[_INDEX])
             self._signing = Ed25519PrivateKey.from_private_bytes(root.unwrap(found[_SIGNING]))
-        except IntegrityError:
+        except BaseException:
             self._engine.dispose()
             raise
+
+    def _secrets(self) -> dict[str, bytes]:
+        with self._engine.connect() as connection:
+            check_revision(connection)
+            found = dict(connection.execute(select(secret.c.name, secret.c.wrapped)).all())
+        if found.get(_CHECK) != self._store.encode():
+            raise _not_its_own("another's" if found else "none")
+        return found
+
+    @property
+    def engine(self) -> Engine:
+        """The keys' own database."""
+        return self._engine
 
     def close(self) -> None:
         """Close the database."""
@@ -100,19 +117,27 @@ class KeyStore:
     def seal(self, person: str, kind: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
         """Encrypt contents, by their names, each under a key of its own that is now kept."""
         sealed: dict[str, bytes] = {}
+        rows: list[dict[str, object]] = []
         with writing(self._engine) as connection:
             own = self._root.unwrap(self._person(connection, person).wrapped)
             for uid, content in contents.items():
                 key, nonce = AESGCM.generate_key(8 * _BYTES), os.urandom(_NONCE_BYTES)
-                connection.execute(
-                    insert(data_key).values(uid=uid, person=person, wrapped=aes_key_wrap(own, key))
-                )
+                rows.append({"uid": uid, "person": person, "wrapped": aes_key_wrap(own, key)})
                 place = self._place(person, kind, uid)
                 sealed[uid] = nonce + AESGCM(key).encrypt(nonce, content, place)
+            connection.execute(insert(data_key), rows)
         return sealed
 
-    def open(self, person: str, kind: str, sealed: Mapping[str, bytes]) -> dict[str, bytes]:
+    def open(
+        self, person: str, kind: str, sealed: Mapping[str, bytes], *, strict: bool = True
+    ) -> dict[str, bytes]:
         """Decrypt contents, by their names.
+
+        Args:
+            person: Whose.
+            kind: What they are.
+            sealed: What was encrypted, by name.
+            strict: Whether to refuse what does not open, rather than to leave it out.
 
         Raises:
             IntegrityError: A key was destroyed, or what it is to open is not what it encrypted.
@@ -121,18 +146,18 @@ class KeyStore:
         if len(sealed) == 1:
             rows = rows.where(data_key.c.uid.in_(sealed))
         with self._engine.connect() as connection:
+            if not strict and connection.execute(_row_of(person)).first() is None:
+                return {}
             own = self._root.unwrap(self._person(connection, person).wrapped)
             wrapped = dict(connection.execute(rows).all())
         opened: dict[str, bytes] = {}
         for uid, content in sealed.items():
-            if uid not in wrapped:
-                raise _unopened(kind, "its key is not there: it was destroyed, or is another's")
-            nonce, rest = content[:_NONCE_BYTES], content[_NONCE_BYTES:]
             try:
-                key = aes_key_unwrap(own, wrapped[uid])
-                opened[uid] = AESGCM(key).decrypt(nonce, rest, self._place(person, kind, uid))
-            except (InvalidTag, InvalidUnwrap, ValueError):
-                raise _unopened(kind, "another content, or one that was changed") from None
+                place = self._place(person, kind, uid)
+                opened[uid] = _decrypted(content, own, wrapped.get(uid), place=place)
+            except ValueError as reason:
+                if strict:
+                    raise _unopened(kind, str(reason)) from None
         return opened
 
     def destroy(self, person: str, uids: Iterable[str]) -> int:
@@ -143,39 +168,29 @@ class KeyStore:
         Returns:
             The generation of the person's key from now on.
         """
-        gone = set(uids)
+        gone = [*uids]
         with writing(self._engine) as connection:
-            before = self._person(connection, person)
-            old, new = self._root.unwrap(before.wrapped), os.urandom(_BYTES)
-            mine = select(data_key.c.uid, data_key.c.wrapped).where(data_key.c.person == person)
-            kept = {
-                uid: aes_key_wrap(new, aes_key_unwrap(old, wrapped))
-                for uid, wrapped in connection.execute(mine)
-                if uid not in gone
-            }
-            connection.execute(delete(data_key).where(data_key.c.person == person))
-            rows = [{"uid": uid, "person": person, "wrapped": it} for uid, it in kept.items()]
-            if rows:
-                connection.execute(insert(data_key), rows)
-            generation = int(before.generation) + 1
-            connection.execute(
-                update(person_key)
-                .where(person_key.c.person == person)
-                .values(generation=generation, wrapped=self._root.wrap(new))
-            )
+            generation = self._wrap_anew(connection, person, without=gone)
+            ledger.note(connection, key_erasure, person, gone)
         scrub(self._engine)
         return generation
 
     def drop(self, uids: Iterable[str]) -> None:
         """Drop the keys of contents that were never published."""
         with writing(self._engine) as connection:
-            connection.execute(delete(data_key).where(data_key.c.uid.in_([*uids])))
+            for some in in_parts(uids):
+                connection.execute(delete(data_key).where(data_key.c.uid.in_(some)))
+
+    def drop_person(self, person: str) -> None:
+        """Drop the keys of someone who was never added."""
+        with writing(self._engine) as connection:
+            _delete_keys(connection, person)
 
     def destroy_person(self, person: str) -> None:
         """Destroy every key of a person."""
         with writing(self._engine) as connection:
-            for table in (data_key, person_key):
-                connection.execute(delete(table).where(table.c.person == person))
+            _delete_keys(connection, person)
+            ledger.note(connection, key_erasure, person, [person])
         scrub(self._engine)
 
     def rotate(self, root: RootKey) -> None:
@@ -203,6 +218,67 @@ class KeyStore:
             connection.execute(delete(secret).where(secret.c.name == name))
         scrub(self._engine)
 
+    def people(self) -> set[str]:
+        """Return who has keys."""
+        with self._engine.connect() as connection:
+            return set(connection.scalars(select(person_key.c.person)))
+
+    def kept(self, person: str) -> set[str]:
+        """Return the names of a person's contents that there are keys for."""
+        with self._engine.connect() as connection:
+            query = select(data_key.c.uid).where(data_key.c.person == person)
+            return set(connection.scalars(query))
+
+    def erased_to(self) -> int:
+        """Return the last number in the ledger of what was destroyed."""
+        with self._engine.connect() as connection:
+            return ledger.last(connection, key_erasure)
+
+    def erasures(self, after: int) -> list[ledger.Erasure]:
+        """Return what the ledger has after a number."""
+        with self._engine.connect() as connection:
+            return ledger.after(connection, key_erasure, after)
+
+    def erase_again(self, rows: Sequence[ledger.Erasure]) -> None:
+        """Destroy keys that were destroyed before, in an older copy of the keys.
+
+        Args:
+            rows: What the ledger of the data has more than this one.
+        """
+        with writing(self._engine) as connection:
+            known = ledger.last(connection, key_erasure)
+            rows = [row for row in rows if row.seq > known]
+            for person in dict.fromkeys(row.person for row in rows):
+                uids = {row.uid for row in rows if row.person == person}
+                if person in uids:
+                    _delete_keys(connection, person)
+                elif connection.execute(_row_of(person)).first() is not None:
+                    self._wrap_anew(connection, person, without=uids)
+            ledger.copy(connection, key_erasure, rows)
+        scrub(self._engine)
+
+    def _wrap_anew(self, connection: Connection, person: str, *, without: Iterable[str]) -> int:
+        """Wrap a person's keys by a new one, but some; return its generation."""
+        gone, before = set(without), self._person(connection, person)
+        old, new = self._root.unwrap(before.wrapped), os.urandom(_BYTES)
+        mine = select(data_key.c.uid, data_key.c.wrapped).where(data_key.c.person == person)
+        kept = {
+            uid: aes_key_wrap(new, aes_key_unwrap(old, wrapped))
+            for uid, wrapped in connection.execute(mine)
+            if uid not in gone
+        }
+        connection.execute(delete(data_key).where(data_key.c.person == person))
+        rows = [{"uid": uid, "person": person, "wrapped": it} for uid, it in kept.items()]
+        if rows:
+            connection.execute(insert(data_key), rows)
+        generation = int(before.generation) + 1
+        connection.execute(
+            update(person_key)
+            .where(person_key.c.person == person)
+            .values(generation=generation, wrapped=self._root.wrap(new))
+        )
+        return generation
+
     def _person(self, connection: Connection, person: str):  # noqa: ANN202 - a row
         found = connection.execute(_row_of(person)).first()
         if found is None:
@@ -222,9 +298,11 @@ def store_of(folder: Path) -> str | None:
     """Return the store that keys in a folder were made for; None where there are none."""
     if not (folder / "keys.db").exists():
         return None
-    engine = open_database(folder / "keys.db", keys)
+    engine = connect(folder / "keys.db")
+    query = select(secret.c.wrapped).where(secret.c.name == _CHECK)
     with engine.connect() as connection:
-        found = connection.execute(select(secret.c.wrapped).where(secret.c.name == _CHECK)).scalar()
+        is_made = inspect(connection).has_table(secret.name)
+        found = connection.execute(query).scalar() if is_made else None
     engine.dispose()
     return None if found is None else bytes(found).decode()
 
@@ -240,6 +318,21 @@ def _begin(connection: Connection, root: RootKey, store: str) -> None:
 
 def _row_of(person: str):  # noqa: ANN202 - a query
     return select(person_key).where(person_key.c.person == person)
+
+
+def _decrypted(content: bytes, own: bytes, wrapped: bytes | None, *, place: bytes) -> bytes:
+    if wrapped is None:
+        raise ValueError("its key is not there: it was destroyed, or is another's")
+    try:
+        key = aes_key_unwrap(own, wrapped)
+        return AESGCM(key).decrypt(content[:_NONCE_BYTES], content[_NONCE_BYTES:], place)
+    except (InvalidTag, InvalidUnwrap, ValueError):
+        raise ValueError("another content, or one that was changed") from None
+
+
+def _delete_keys(connection: Connection, person: str) -> None:
+    for table in (data_key, person_key):
+        connection.execute(delete(table).where(table.c.person == person))
 
 
 def _not_its_own(got: str) -> IntegrityError:

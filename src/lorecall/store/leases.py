@@ -15,8 +15,9 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from lorecall.core.processes import is_running, machine_id
 from lorecall.errors import ConflictError, PendingError
+from lorecall.store.database import clock, lock_person, writing
 from lorecall.store.keys import new_uid
-from lorecall.store.schema import clock, job, writing
+from lorecall.store.schema import job
 
 LEASE_S = 120
 _RENEW_S = 10.0
@@ -45,6 +46,7 @@ class Lease:
         Raises:
             ConflictError: Another has taken over.
         """
+        lock_person(connection, self.person)
         if connection.execute(select(job.c.token).where(*self._mine())).first() is None:
             raise ConflictError(
                 "one works on a person at a time",
@@ -101,6 +103,7 @@ def claim(engine: Engine, person: str, kind: str) -> Lease:
     worker = json.dumps([machine_id(), os.getpid()])
     token = new_uid()
     with writing(engine) as connection:
+        lock_person(connection, person)
         time = clock(connection)
         held = connection.execute(select(job).where(job.c.person == person)).first()
         if held is not None and not (kind == FORGET and held.kind == UPDATE):

@@ -8,8 +8,9 @@ from sqlalchemy.exc import IntegrityError as Taken
 
 from lorecall.errors import ConfigError, ConflictError, MissingError
 from lorecall.store import audit
+from lorecall.store.database import writing
 from lorecall.store.keys import new_uid
-from lorecall.store.schema import person, writing
+from lorecall.store.schema import person
 from lorecall.store.site import Site
 from lorecall.store.skeleton import skeleton
 
@@ -84,7 +85,7 @@ def find_or_add(site: Site, name: str) -> Known:
     try:
         _add(site, uid, name)
     except (Taken, ConflictError) as reason:
-        site.keys.destroy_person(uid)
+        site.keys.drop_person(uid)
         if isinstance(reason, ConflictError):
             raise
         return find_or_add(site, name)  # another process was sooner
@@ -95,14 +96,20 @@ def names(site: Site) -> list[str]:
     """Return what everyone is called."""
     with site.engine.connect() as connection:
         rows = connection.execute(select(person.c.uid, person.c.name)).all()
-    return sorted(site.keys.open(uid, _NAME, {uid: sealed})[uid].decode() for uid, sealed in rows)
+    there = site.keys.people()  # of someone who is being forgotten the row goes last
+    return sorted(
+        site.keys.open(uid, _NAME, {uid: sealed})[uid].decode()
+        for uid, sealed in rows
+        if uid in there
+    )
 
 
 def name_of(site: Site, uid: str) -> str:
-    """Return what someone is called."""
+    """Return what someone is called; their random name where that cannot be read."""
     with site.engine.connect() as connection:
-        sealed = connection.execute(select(person.c.name).where(person.c.uid == uid)).scalar_one()
-    return site.keys.open(uid, _NAME, {uid: sealed})[uid].decode()
+        sealed = connection.execute(select(person.c.name).where(person.c.uid == uid)).scalar()
+    opened = {} if sealed is None else site.keys.open(uid, _NAME, {uid: sealed}, strict=False)
+    return opened[uid].decode() if opened else uid
 
 
 def _found(site: Site, connection: Connection, name: str) -> Known | None:

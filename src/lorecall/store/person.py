@@ -12,6 +12,7 @@ from lorecall.settings import LearnSettings
 from lorecall.store import audit, forget, look, people, records, updates, versions
 from lorecall.store.certificate import Certificate
 from lorecall.store.choose import Choice
+from lorecall.store.database import writing
 from lorecall.store.difference import Answered, Difference, answered, compared
 from lorecall.store.exports import archived
 from lorecall.store.found import PersonLog, Rebuilt, ToForget
@@ -21,7 +22,6 @@ from lorecall.store.rebuilds import built_again
 from lorecall.store.recipe import BasePlace, BuildSettings, Packed
 from lorecall.store.records import Remembered
 from lorecall.store.rows import Row, rows_of
-from lorecall.store.schema import writing
 from lorecall.store.site import Site
 from lorecall.store.updates import Updated, Wanted
 
@@ -128,6 +128,14 @@ class Person:
         )
         reporter.finish()
         return done
+
+    def head(self) -> int | None:
+        """Return the version that answers; None where the base does.
+
+        Raises:
+            MissingError: The person is not there.
+        """
+        return self._who().head
 
     def log(self) -> PersonLog:
         """Return the versions, and how many records the head is behind.

@@ -11,18 +11,17 @@ from sqlalchemy import Connection, delete, select, update
 
 from lorecall.errors import IntegrityError
 from lorecall.store import audit
+from lorecall.store.database import in_parts, writing
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
 from lorecall.store.records import Record
 from lorecall.store.schema import audit as audit_table
-from lorecall.store.schema import holds, job, record, version, writing
+from lorecall.store.schema import holds, job, record, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 from lorecall.store.suppress import marks_of, suppress
 from lorecall.store.traces import KEY_BYTES, Traces
 from lorecall.store.versions import DESTROYED, THERE, WITHDRAWN, head_of, read, records_in
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +115,7 @@ def withdraw(
     with writing(site.engine) as connection:
         lease.check(connection)
         plan = replace(plan, suppressed=suppress(connection, person, marks))
-        for some in _chunks(plan.records):
+        for some in in_parts(plan.records):
             connection.execute(delete(record).where(record.c.uid.in_(some)))
         for each in versions:
             set_state(connection, person, each.n, WITHDRAWN)
@@ -163,7 +162,7 @@ def _holding(
 ) -> tuple[Destroyed, ...]:
     """Return the versions that were built from one of some records, or all of them."""
     numbers: set[int] = set()
-    for some in _chunks([*uids]):
+    for some in in_parts(uids):
         query = select(holds.c.n).where(holds.c.person == person, holds.c.event.in_(some))
         numbers |= set(connection.scalars(query))
     query = select(version).where(version.c.person == person, version.c.state.in_(THERE))
@@ -181,7 +180,3 @@ def _readable(
     for each in versions:
         with contextlib.suppress(IntegrityError):
             yield each.n, read(site, connection, person, each.n)
-
-
-def _chunks(uids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (uids[i : i + _CHUNK] for i in range(0, len(uids), _CHUNK))

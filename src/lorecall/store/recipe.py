@@ -147,7 +147,7 @@ class Packed:
         """Return what `content` made bytes of."""
         end = _LENGTH + int.from_bytes(content[:_LENGTH], "big")
         head = json.loads(content[_LENGTH:end])
-        parts = {name: head[name] for name in _PARTS}
+        parts = {name: head[name] for name in _PARTS if name in head}
         return cls(weights=content[end:], **parts)
 
     @property

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, select, update
 
 from lorecall.store import audit
+from lorecall.store.database import lock_person, writing
 from lorecall.store.keys import new_uid
 from lorecall.store.rows import Row, told_apart
 from lorecall.store.schema import person as person_table
-from lorecall.store.schema import record, writing
+from lorecall.store.schema import record
 from lorecall.store.site import Site
 from lorecall.store.suppress import kept_out, marks_of
 
 _RECORD = "record"
+UNREADABLE = Row(format="jsonl", kind="known", text="")
+"""What stands for a record that does not open, where it is to be forgotten all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,7 @@ def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) 
         return Remembered(added=len(new), known=len(fits) - len(new), suppressed=n_out)
     sealed = site.keys.seal(person, _RECORD, {uid: rows[i].content() for i, uid in new})
     with writing(site.engine) as connection:
+        lock_person(connection, person)
         there = set(connection.scalars(known))  # another process may have added some
         out = kept_out(connection, person)
         late = {uid for i, uid in new if marks[i] in there or texts[i] in out}
@@ -88,7 +92,12 @@ def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) 
 
 
 def records_of(
-    site: Site, connection: Connection, person: str, *, uids: Sequence[str] | None = None
+    site: Site,
+    connection: Connection,
+    person: str,
+    *,
+    uids: Sequence[str] | None = None,
+    strict: bool = True,
 ) -> list[Record]:
     """Return a person's records in their order.
 
@@ -97,6 +106,10 @@ def records_of(
         connection: What reads.
         person: Whose.
         uids: Which of them; all when None.
+        strict: Whether to refuse one that does not open, rather than to return it without a text.
+
+    Raises:
+        IntegrityError: One does not open.
     """
     query = (
         select(record.c.uid, record.c.content, record.c.commitment)
@@ -105,9 +118,14 @@ def records_of(
     )
     wanted = None if uids is None else set(uids)
     found = [r for r in connection.execute(query) if wanted is None or r.uid in wanted]
-    opened = site.keys.open(person, _RECORD, {r.uid: r.content for r in found}) if found else {}
+    sealed = {r.uid: r.content for r in found}
+    opened = site.keys.open(person, _RECORD, sealed, strict=strict) if found else {}
     return [
-        Record(uid=r.uid, row=Row.of_content(opened[r.uid]), commitment=r.commitment.hex())
+        Record(
+            uid=r.uid,
+            row=Row.of_content(opened[r.uid]) if r.uid in opened else UNREADABLE,
+            commitment=r.commitment.hex(),
+        )
         for r in found
     ]
 

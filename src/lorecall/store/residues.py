@@ -1,5 +1,6 @@
 """Looking for what was forgotten in every file where it could have been left."""
 
+import contextlib
 import mmap
 import os
 import tempfile
@@ -8,12 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import select
+
 from lorecall.core.files import cache_folder
 from lorecall.errors import LorecallError
+from lorecall.store.schema import data
 from lorecall.store.site import Site
 from lorecall.store.traces import Traces
 
 _MOST_BYTES = 1 << 30
+DATABASE = "database, its log and its free pages"
+SERVER = "database, the person's rows; its files and its log are the server's"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,26 +46,31 @@ class Residues:
             since: Files outside of the store that were last changed before are left out, in Unix
                 seconds.
         """
-        own = (site.folder.resolve(), site.keys_folder.resolve(), cache_folder().resolve())
-        places: Mapping[str, Iterable[Path]] = {
-            "database, its log and its free pages": site.folder.glob("store.db*"),
-            "blobs": _files(site.blob(person, "x").parent),
+        files = site.database_files
+        folders = [cache_folder(), site.keys_folder, *(path.parent for path in files)]
+        own = [folder.resolve() for folder in folders]
+        places: Mapping[str, Iterable[Path | bytes]] = {
+            DATABASE if files else SERVER: files or _rows(site, person),
+            "blobs": _blobs(site, person),
             "keys": _files(site.keys_folder),
             "cache": _changed(cache_folder(), since),
             "temporary folder": _changed(Path(tempfile.gettempdir()), since, without=own),
         }
         found: list[dict[str, object]] = []
         paths: list[Path] = []
-        for place, files in places.items():
+        for place, contents in places.items():
             n_files = n_bytes = n_hits = n_left = 0
-            for path in files:
-                hits = _hits(path, traces)
+            for content in contents:
+                hits = _hits(content, traces)
                 if hits is None:
                     n_left += 1
                     continue
                 n_files, n_hits = n_files + 1, n_hits + hits
-                n_bytes += path.stat().st_size
-                paths += [path] * bool(hits)
+                if isinstance(content, bytes):
+                    n_bytes += len(content)
+                else:
+                    n_bytes += content.stat().st_size
+                    paths += [content] * bool(hits)
             counts = {"files": n_files, "bytes": n_bytes, "left_out": n_left, "hits": n_hits}
             found.append({"place": place, **counts})
         return cls(places=tuple(found), paths=tuple(paths))
@@ -109,8 +120,10 @@ def _changed(folder: Path, since: float, *, without: Iterable[Path] = ()) -> Ite
                 yield path
 
 
-def _hits(path: Path, traces: Traces) -> int | None:
+def _hits(path: Path | bytes, traces: Traces) -> int | None:
     """Return how much is found in a file; None where it cannot be read, or is too large."""
+    if isinstance(path, bytes):
+        return traces.found_in(path)
     try:
         size = path.stat().st_size
         if not size or size > _MOST_BYTES:
@@ -122,3 +135,19 @@ def _hits(path: Path, traces: Traces) -> int | None:
             return traces.found_in(content)
     except (OSError, ValueError):  # it has gone, or was emptied
         return None
+
+
+def _rows(site: Site, person: str) -> Iterator[bytes]:
+    """Yield a person's rows, where a server has the files."""
+    with site.engine.connect() as connection:
+        for table in data.sorted_tables:
+            column = table.c.get("person", table.c.get("uid"))
+            if column is not None:
+                for row in connection.execute(select(table).where(column == person)):
+                    yield b"\0".join(x if isinstance(x, bytes) else str(x).encode() for x in row)
+
+
+def _blobs(site: Site, person: str) -> Iterator[bytes]:
+    for uid in site.blobs.names(person):
+        with contextlib.suppress(FileNotFoundError):
+            yield site.blobs.get(person, uid)

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from lorecall.core.files import write_bytes
 from lorecall.errors import ConflictError, IntegrityError
-from lorecall.store.schema import person_key, secret, writing
+from lorecall.store.database import writing
+from lorecall.store.schema import person_key, secret
 
 _BYTES = 32
 _GENERATION = "generation"

@@ -16,8 +16,9 @@ from sqlalchemy import select
 
 from lorecall.core.files import locked, renamed
 from lorecall.errors import ConflictError, IntegrityError
+from lorecall.store.database import connect, scrub
 from lorecall.store.root import FileRootKey
-from lorecall.store.schema import keys, open_database, scrub, secret
+from lorecall.store.schema import secret
 
 ROOT, NEW, LOCK = "root.key", "root.key.new", "root.lock"
 
@@ -56,7 +57,7 @@ def settle(folder: Path) -> None:
     with locked(folder / LOCK, wait=True):
         if not (folder / NEW).exists() or not (folder / "keys.db").exists():
             return
-        engine = open_database(folder / "keys.db", keys)
+        engine = connect(folder / "keys.db")
         try:
             with engine.connect() as connection:
                 query = select(secret.c.wrapped).where(secret.c.name == "index")

@@ -1,19 +1,15 @@
-"""The tables of a store, and how its databases are opened.
+"""The tables of a store.
 
 `data` holds people, what was remembered, versions, jobs and the audit log: ciphertext, random
 names, times and counts, never a text. `keys` holds wrapped keys, in a database of its own, so that
-a copy of the one opens nothing of the other.
+a copy of the one opens nothing of the other. Each has the ledger of what was destroyed.
+
+Who changes a table writes a migration (`migrations/`) and moves `REVISION`.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
 from sqlalchemy import (
+    BigInteger,
     Column,
-    Connection,
-    Engine,
     ForeignKey,
     Index,
     Integer,
@@ -23,20 +19,28 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
-    extract,
-    func,
-    select,
 )
 
-from lorecall.errors import PendingError
-
-FORMAT = 1
-_WAIT_S = 30
+REVISION = "0003"
 _UID = String(32)
 
+
+def _ledger(of: MetaData) -> Table:
+    return Table(
+        "erasure",
+        of,
+        Column("seq", Integer, primary_key=True, autoincrement=False),
+        Column("person", _UID, nullable=False, index=True),
+        Column("uid", _UID, nullable=False),
+    )
+
+
+def _revision(of: MetaData) -> Table:
+    return Table("alembic_version", of, Column("version_num", _UID, primary_key=True))
+
+
 data = MetaData()
+keys = MetaData()
 meta = Table(
     "meta",
     data,
@@ -101,7 +105,7 @@ job = Table(
     Column("person", _UID, ForeignKey("person.uid"), primary_key=True),
     Column("kind", String(16), nullable=False),
     Column("token", _UID, nullable=False),
-    Column("until", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
     Column("worker", Text, nullable=False),
     Column("payload", Text),
 )
@@ -125,8 +129,9 @@ audit = Table(
     Column("hash", String(64), nullable=False),
     Index("audit_person", "person"),
 )
+erasure = _ledger(data)
+revision = _revision(data)
 
-keys = MetaData()
 secret = Table(
     "secret",
     keys,
@@ -149,64 +154,5 @@ data_key = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Index("data_key_person", "person"),
 )
-
-
-def open_database(path: Path, tables: MetaData) -> Engine:
-    """Open a SQLite file, with its tables made if they are not there."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _WAIT_S})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    with writing(engine) as connection:
-        tables.create_all(connection)
-    return engine
-
-
-@contextmanager
-def writing(engine: Engine) -> Generator[Connection]:
-    """Open a transaction that writes: it waits for its turn at its start, and never fails later."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        yield connection
-
-
-def scrub(engine: Engine) -> None:
-    """Have what was deleted overwritten in the file, and the write-ahead log emptied.
-
-    Deleted rows are overwritten where they stood (`secure_delete`); the log still has them until it
-    is emptied, for which nobody else may be reading.
-
-    Raises:
-        PendingError: Someone reads all the time.
-    """
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
-    if busy:
-        raise PendingError(
-            "what was deleted must leave the database's log, too",
-            expected=f"a moment without readers within {_WAIT_S} s",
-            got="readers all the time",
-            next_step="Give the same command again.",
-        )
-
-
-def clock(connection: Connection) -> int:
-    """Return the database's time, in whole seconds: one clock for all that work on it."""
-    return int(connection.execute(select(extract("epoch", func.current_timestamp()))).scalar_one())
-
-
-def _on_connect(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin as `_on_begin` says
-    for pragma in (
-        f"busy_timeout = {_WAIT_S * 1000}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "secure_delete = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-
-
-def _on_begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+key_erasure = _ledger(keys)
+key_revision = _revision(keys)

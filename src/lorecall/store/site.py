@@ -1,10 +1,12 @@
-"""What everything in a store works with: its databases, its folder, and who builds."""
+"""What everything in a store works with: its databases, where its versions are, and who builds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from lorecall.store.blobs import Blobs
 from lorecall.store.builder import Builder
 from lorecall.store.keys import KeyStore
 
@@ -15,20 +17,28 @@ class Site:
 
     Args:
         uid: Its random name.
-        folder: Where its database and blobs are.
+        place: Its folder, or its database's URL.
         keys_folder: Where its keys are.
         engine: Its database.
         keys: Its keys.
+        blobs: Where its versions are.
         builder: Who builds versions.
     """
 
     uid: str
-    folder: Path
+    place: Path | str
     keys_folder: Path
     engine: Engine
     keys: KeyStore
+    blobs: Blobs
     builder: Builder
 
-    def blob(self, person: str, uid: str) -> Path:
-        """Return where a blob is: names of the store's own, never anyone's."""
-        return self.folder / "blobs" / person / uid
+    @property
+    def database_files(self) -> Sequence[Path]:
+        """The database's files, with its log; none where a server has them."""
+        return [*self.place.glob("store.db*")] if isinstance(self.place, Path) else ()
+
+    def close(self) -> None:
+        """Close the databases."""
+        self.engine.dispose()
+        self.keys.close()

@@ -6,28 +6,33 @@ FOLDER/blobs/PERSON/...  versions, encrypted
 FOLDER-keys/keys.db      wrapped keys, apart from what they open
 FOLDER-keys/root.key     the key above all: keep a copy elsewhere, for without it all is lost
 ```
+
+The database may be PostgreSQL, and the versions in S3. The keys never are: where they are destroyed
+they must be overwritten, which a server's log and a bucket do not promise.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from lorecall.errors import ConfigError, IntegrityError, MissingError
-from lorecall.store import audit, people
+from lorecall.errors import ConfigError
+from lorecall.store import audit, copies, counts, people, strays
+from lorecall.store import check as checking
 from lorecall.store.builder import Builder, build
 from lorecall.store.certificate import Certificate
+from lorecall.store.copies import Copied
+from lorecall.store.database import writing
 from lorecall.store.exports import Imported, built_like, read_archive
-from lorecall.store.keys import KeyStore, new_uid, store_of
+from lorecall.store.migrate import migrate
+from lorecall.store.opening import open_site
 from lorecall.store.person import Person
-from lorecall.store.root import FileRootKey, RootKey
-from lorecall.store.rotation import ROOT, rotate_file, settle
-from lorecall.store.schema import FORMAT, data, meta, open_database, writing
+from lorecall.store.place import Place
+from lorecall.store.root import RootKey
+from lorecall.store.rotation import ROOT, rotate_file
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.site import Site
-
-_UID, _FORMAT = "uid", "format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +50,17 @@ class Checked:
     in_log: bool | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Where a store is: its random name, the folder of its keys, and the place of its versions."""
+
+    uid: str
+    keys: Path
+    blobs: str
+
+
 class Store:
-    """Many people's memories, in a folder.
+    """Many people's memories, in a folder or in PostgreSQL.
 
     Examples:
         >>> import lorecall
@@ -67,23 +81,28 @@ class Store:
         place: str | Path,
         *,
         keys: str | Path | None = None,
+        blobs: str | Path | None = None,
         root: RootKey | None = None,
         builder: Builder = build,
         create: bool = True,
     ) -> Self:
-        """Open a store, or make one.
+        """Open a store, or make one. What was forgotten is gone from it, if it is an older copy.
 
         Args:
-            place: Its folder, on a disk of this machine.
-            keys: The folder of its keys; the one beside it that ends with `-keys` when None.
+            place: Its folder, on a disk of this machine; or `postgresql://USER@HOST/DATABASE`.
+            keys: The folder of its keys; when None, the one beside it that ends with `-keys`. A
+                database's must be named.
+            blobs: Where a new store keeps versions: a folder, or `s3://BUCKET/PREFIX`. When None
+                in it; a database's must be named.
             root: Who holds the root key; the file `root.key` among the keys when None.
             builder: Who builds versions: a new process.
             create: Whether to make it where there is none.
 
         Raises:
-            ConfigError: The place is no folder.
+            ConfigError: The place is neither, or an older version made the store.
             MissingError: There is no store, and none is to be made.
             IntegrityError: The keys are not its own, or it was made by a later version.
+            StorageError: The database or the bucket cannot be reached.
 
         Examples:
             >>> import lorecall
@@ -92,23 +111,74 @@ class Store:
             []
             >>> store.close()
         """
-        folder = Path(place)
-        if "://" in str(place) or folder.is_file():
-            raise ConfigError(
-                "a store is a folder on a disk of this machine",
-                expected="a folder",
-                got="a URL" if "://" in str(place) else "a file",
-                next_step="Name a folder.",
-            )
-        if not create and not (folder / "store.db").is_file():
-            raise MissingError(
-                "the store must be there",
-                expected=f"{folder}/store.db",
-                got="nothing",
-                next_step="Check --store, or begin one with `lorecall remember`.",
-            )
-        keys_folder = folder.with_name(f"{folder.name}-keys") if keys is None else Path(keys)
-        return cls(_opened(folder, keys_folder, root, builder))
+        where = Place.of(place, keys=keys, blobs=blobs)
+        return cls(open_site(where, root=root, builder=builder, create=create))
+
+    @classmethod
+    def restore(
+        cls,
+        source: str | Path,
+        place: str | Path,
+        *,
+        keys: str | Path | None = None,
+        blobs: str | Path | None = None,
+        root: RootKey | None = None,
+    ) -> Self:
+        """Copy a backup into a new place, take out what was forgotten since, and open it.
+
+        Args:
+            source: The backup's folder.
+            place: Where the store is to be, as in `open`; so are the others.
+            keys: The folder of its keys: today's.
+            blobs: Where its versions are to be.
+            root: Who holds the root key.
+
+        Raises:
+            ConfigError: There is no backup, or a store where it is to be.
+            IntegrityError: The keys are another store's.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("first") as store:
+            ...     ada = store.person("ada")
+            ...     _ = ada.remember("history.jsonl", user="ann")
+            ...     _ = store.backup("first-backup")
+            ...     _ = ada.forget(like="day 3")
+            >>> with lorecall.Store.restore("first-backup", "second", keys="first-keys") as store:
+            ...     store.person("ada").log().n_records
+            23
+        """
+        where = Place.of(place, keys=keys, blobs=blobs)
+        copied = copies.restore(Path(source), where)
+        store = cls(open_site(where, root=root, builder=build, create=False))
+        with writing(store._site.engine) as connection:
+            details = {"rows": copied.rows, "versions": copied.versions}
+            audit.append(connection, person="", action="restored", details=details)
+        return store
+
+    @staticmethod
+    def migrate(place: str | Path, *, keys: str | Path | None = None) -> tuple[str, str]:
+        """Bring a store that an older version made to this one's revision: wholly, or not at all.
+
+        Args:
+            place: Where it is, as in `open`.
+            keys: The folder of its keys.
+
+        Returns:
+            The revision that it was of, and the one that it is of.
+
+        Raises:
+            MissingError: There is no store.
+            IntegrityError: A later version made it, or what came of it is not whole.
+
+        Examples:
+            >>> import lorecall
+            >>> lorecall.Store.open("new").close()
+            >>> before, after = lorecall.Store.migrate("new")
+            >>> before == after
+            True
+        """
+        return migrate(Place.of(place, keys=keys))
 
     def __enter__(self) -> Self:
         return self
@@ -118,8 +188,13 @@ class Store:
 
     def close(self) -> None:
         """Close the databases."""
-        self._site.engine.dispose()
-        self._site.keys.close()
+        self._site.close()
+
+    @property
+    def where(self) -> Where:
+        """Its random name, and where its keys and versions are."""
+        site = self._site
+        return Where(uid=site.uid, keys=site.keys_folder, blobs=site.blobs.place)
 
     @property
     def public_key(self) -> str:
@@ -259,54 +334,59 @@ class Store:
         with self._site.engine.connect() as connection:
             return audit.check_chain(connection)
 
+    def check(self, *, deep: bool = False) -> checking.Checkup:
+        """Look whether all is there that must be, in the databases, among the keys and the blobs.
 
-def _opened(folder: Path, keys_folder: Path, root: RootKey | None, builder: Builder) -> Site:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if root is None:
-        keys_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = open_database(folder / "store.db", data)
-    try:
-        with writing(engine) as connection:
-            found = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
-            _check_format(found.get(_FORMAT))
-            is_new = _UID not in found
-            uid = found.get(_UID) or store_of(keys_folder) or new_uid()
-            root = root or _root_in(keys_folder, is_new=is_new)
-            keys = KeyStore(keys_folder, store=uid, root=root, new=is_new)
-            if is_new:
-                rows = [{"name": _UID, "value": uid}, {"name": _FORMAT, "value": str(FORMAT)}]
-                connection.execute(insert(meta), rows)
-    except BaseException:
-        engine.dispose()
-        raise
-    return Site(
-        uid=uid,
-        folder=folder,
-        keys_folder=keys_folder,
-        engine=engine,
-        keys=keys,
-        builder=builder,
-    )
+        Args:
+            deep: Whether to decrypt every record and version as well.
 
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("people") as store:
+            ...     store.check().broken
+            ()
+        """
+        return checking.check(self._site, deep=deep)
 
-def _root_in(folder: Path, *, is_new: bool) -> FileRootKey:
-    path = folder / ROOT
-    settle(folder)
-    if not is_new and not path.exists():
-        raise IntegrityError(
-            "a store's root key must be there",
-            expected=str(path),
-            got="nothing",
-            next_step="Restore it from its copy, or name the folder of the keys (--keys).",
-        )
-    return FileRootKey(path)
+    def gc(self) -> strays.Swept:
+        """Remove what killed processes left; others may work meanwhile.
 
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("people") as store:
+            ...     store.gc().blobs
+            0
+        """
+        return strays.collect(self._site)
 
-def _check_format(found: str | None) -> None:
-    if found is not None and int(found) != FORMAT:
-        raise IntegrityError(
-            "a store must be of this version's format",
-            expected=f"format {FORMAT}",
-            got=f"format {found}",
-            next_step="Use the lorecall that wrote it.",
-        )
+    def stat(self) -> counts.Counts:
+        """Count what there is.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("empty") as store:
+            ...     store.stat().people
+            0
+        """
+        return counts.count(self._site)
+
+    def backup(self, out: str | Path, *, keys_to: str | Path | None = None) -> Copied:
+        """Copy the store into a folder, which is a store of its own; others may work meanwhile.
+
+        Args:
+            out: The folder.
+            keys_to: Another folder, for the keys (not the root key); None to leave them.
+
+        Raises:
+            ConfigError: The folder holds a store, or is not apart from the keys.
+
+        Examples:
+            >>> import lorecall
+            >>> with lorecall.Store.open("saved") as store:
+            ...     _ = store.person("ada").remember("history.jsonl", user="ann")
+            ...     copied = store.backup("saved-backup", keys_to="elsewhere-keys")
+            >>> copied.versions
+            0
+        """
+        to = None if keys_to is None else Path(keys_to)
+        return copies.backup(self._site, Path(out), keys_to=to)

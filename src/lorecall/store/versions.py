@@ -3,20 +3,19 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from sqlalchemy import Connection, insert, select, update
 
-from lorecall.core.files import write_bytes
-from lorecall.errors import ConflictError, IntegrityError, MissingError
+from lorecall.errors import ConflictError, IntegrityError, MissingError, StorageError
 from lorecall.store import audit
 from lorecall.store.builder import Built
+from lorecall.store.database import writing
 from lorecall.store.gate import Measured
 from lorecall.store.keys import new_uid
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
-from lorecall.store.schema import holds, version, writing
+from lorecall.store.schema import holds, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
 
@@ -191,25 +190,24 @@ def publish(site: Site, lease: Lease, draft: Draft, *, head: int | None, ends: b
         ConflictError: The lease was lost, or the head is another.
     """
     person, uid, content = lease.person, new_uid(), draft.packed.content()
-    path = site.blob(person, uid)
     try:
-        write_bytes(path, site.keys.seal(person, _BLOB, {uid: content})[uid])
-        _check_alike(path, _opened(site, person, uid), draft.packed)
+        site.blobs.put(person, uid, site.keys.seal(person, _BLOB, {uid: content})[uid])
+        _check_alike(site, _opened(site, person, uid), draft.packed)
         with writing(site.engine) as connection:
             lease.check(connection)
             n = _insert(connection, person, draft, head=head, blob=uid, n_bytes=len(content))
             if ends:
                 lease.end(connection)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            path.unlink()
+    except (ConflictError, IntegrityError, MissingError):  # refused, so that nothing refers to it
+        with contextlib.suppress(OSError, StorageError):
+            site.blobs.remove(person, uid)
         site.keys.drop([uid])
         raise
     return n
 
 
-def sweep(site: Site, lease: Lease) -> None:
-    """Remove a person's blobs that no version has: what a killed process left.
+def sweep(site: Site, lease: Lease) -> int:
+    """Remove a person's blobs that no version has: what a killed process left; return how many.
 
     They are the lease's holder's alone to write, so that none of them is about to be published.
     """
@@ -218,12 +216,12 @@ def sweep(site: Site, lease: Lease) -> None:
     )
     with site.engine.connect() as connection:
         kept = set(connection.scalars(query))
-    folder = site.blob(lease.person, "x").parent
-    left = [path for path in folder.glob("*") if path.name not in kept]
-    for path in left:
-        path.unlink(missing_ok=True)
+    left = [uid for uid in site.blobs.names(lease.person) if uid not in kept]
+    for uid in left:
+        site.blobs.remove(lease.person, uid)
     if left:
-        site.keys.drop(path.name for path in left)
+        site.keys.drop(left)
+    return len(left)
 
 
 def _insert(
@@ -280,24 +278,23 @@ def check_head(found: int | None, expected: int | None) -> None:
 
 
 def _opened(site: Site, person: str, uid: str) -> Packed:
-    path = site.blob(person, uid)
     try:
-        sealed = path.read_bytes()
+        sealed = site.blobs.get(person, uid)
     except OSError as reason:
         raise IntegrityError(
             "a version's file must be there",
-            expected=str(path),
+            expected=f"{uid} in {site.blobs.place}",
             got=type(reason).__name__,
             next_step="Restore the store from a copy, or run `lorecall update PERSON`.",
         ) from reason
     return Packed.of_content(site.keys.open(person, _BLOB, {uid: sealed})[uid])
 
 
-def _check_alike(path: Path, found: Packed, written: Packed) -> None:
+def _check_alike(site: Site, found: Packed, written: Packed) -> None:
     if found != written:
         raise IntegrityError(
             "what is written must be read back as it was",
-            expected=f"the same bytes at {path}",
+            expected=f"the same bytes in {site.blobs.place}",
             got="others",
-            next_step="Look at the disk: nothing was published.",
+            next_step="Look at the disk or the bucket: nothing was published.",
         )

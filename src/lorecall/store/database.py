@@ -1,0 +1,213 @@
+"""A store's databases: a SQLite file, or PostgreSQL by its URL; how they are opened and locked.
+
+Who writes about a person holds the lock on that person's row first, and the audit log's last, so
+that nobody waits in a circle. In SQLite one transaction writes at a time, which is all of that.
+"""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    extract,
+    func,
+    select,
+)
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError
+
+from lorecall.core.provenance import without_password
+from lorecall.errors import ConfigError, MissingError, MissingExtraError, PendingError, StorageError
+from lorecall.store.schema import person
+
+_WAIT_S = 30
+_POSTGRESQL = "postgresql"
+_LOCKS = 0x6C6F7265  # the advisory locks of this package
+_LOG, _SCHEMA = 1, 2
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+def connect(place: Path | str) -> Engine:
+    """Return an engine for a database: a SQLite file, or PostgreSQL by its URL.
+
+    Raises:
+        ConfigError: It is another's URL, or none.
+        MissingExtraError: The driver is not installed.
+    """
+    if isinstance(place, Path):
+        url = URL.create("sqlite", database=str(place))
+        engine = create_engine(url, connect_args={"timeout": _WAIT_S})
+        event.listen(engine, "connect", _on_connect)
+        event.listen(engine, "begin", _on_begin)
+    else:
+        # Several statements read one state, as they do in SQLite.
+        engine = create_engine(_postgresql(place), isolation_level="REPEATABLE READ")
+    event.listen(engine, "handle_error", _on_error)
+    return engine
+
+
+def is_postgresql(engine: Engine) -> bool:
+    """Whether it is a server, whose files and log are not ours."""
+    return engine.dialect.name == _POSTGRESQL
+
+
+@contextmanager
+def writing(engine: Engine) -> Generator[Connection]:
+    """Open a transaction that writes: it waits for its turn, and never fails later for another."""
+    options = {"isolation_level": "READ COMMITTED"} if is_postgresql(engine) else {"writes": True}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def lock_person(connection: Connection, uid: str) -> None:
+    """Have one transaction at a time work on a person, until it ends.
+
+    Raises:
+        MissingError: They are not there: someone has just forgotten them.
+    """
+    query = select(person.c.uid).where(person.c.uid == uid).with_for_update()
+    if connection.execute(query).first() is None:
+        raise MissingError(
+            "the person must be in the store",
+            expected="someone it has",
+            got="one who was forgotten at this moment",
+            next_step="Look at who is there, and give the command again.",
+        )
+
+
+def lock_log(connection: Connection) -> None:
+    """Have one transaction at a time add to the audit log, until it ends."""
+    _lock(connection, _LOG)
+
+
+def lock_schema(connection: Connection) -> None:
+    """Have one transaction at a time make or change tables, until it ends."""
+    _lock(connection, _SCHEMA)
+
+
+def scrub(engine: Engine, *tables: Table) -> None:
+    """Have what was deleted leave the database's files, as far as it can be had.
+
+    SQLite has overwritten deleted rows where they stood (`secure_delete`); its log still has them
+    until it is emptied, for which nobody else may be reading. PostgreSQL writes the tables anew and
+    removes the old files; its log keeps what it has until it is recycled.
+
+    Args:
+        engine: The database.
+        tables: Those that something was deleted from.
+
+    Raises:
+        PendingError: Someone reads all the time.
+    """
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if is_postgresql(engine):
+            connection.detach()  # its settings end with it
+            connection.exec_driver_sql(f"SET lock_timeout = '{_WAIT_S}s'")
+            for table in tables:
+                connection.exec_driver_sql(f"VACUUM (FULL) {table.name}")
+            return
+        busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    if busy:
+        raise _busy()
+
+
+def clock(connection: Connection) -> int:
+    """Return the database's time, in whole seconds: one clock for all that work on it."""
+    is_server = connection.dialect.name == _POSTGRESQL
+    # There the other one stands still from the transaction's beginning.
+    time = func.clock_timestamp() if is_server else func.current_timestamp()
+    return int(connection.execute(select(extract("epoch", time))).scalar_one())
+
+
+def shown(engine: Engine) -> str:
+    """Return where a database is, fit to be shown."""
+    url = engine.url
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string()
+
+
+def in_parts(rows: Iterable[Any], size: int = 500) -> Generator[list[Any]]:
+    """Yield rows some at a time, as many as a statement takes."""
+    part: list[Any] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _postgresql(place: str) -> URL:
+    try:
+        url = make_url(place)
+    except ArgumentError:
+        url = None
+    if url is None or url.drivername != _POSTGRESQL or not url.database:
+        raise ConfigError(
+            "a store is a folder, or a database of PostgreSQL",
+            expected="a folder's path, or postgresql://USER@HOST/DATABASE",
+            got=without_password(place),
+            next_step="Name one of them.",
+        )
+    if find_spec("psycopg") is None:
+        install = "pip install lorecall[postgresql]"
+        raise MissingExtraError("a store in PostgreSQL", package="psycopg", install=install)
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _lock(connection: Connection, which: int) -> None:
+    if connection.dialect.name == _POSTGRESQL:
+        connection.execute(select(func.pg_advisory_xact_lock(_LOCKS, which)))
+
+
+def _on_connect(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions begin as `_on_begin` says
+    for pragma in (
+        f"busy_timeout = {_WAIT_S * 1000}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "secure_delete = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+
+
+def _on_begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _on_error(context: ExceptionContext) -> None:
+    """Turn what a database raises that cannot be worked with into one line."""
+    error = context.sqlalchemy_exception
+    is_one = isinstance(error, (OperationalError, InternalError)) or type(error) is DatabaseError
+    if not isinstance(error, DatabaseError) or not is_one or error.orig is None:
+        return
+    if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+        raise _busy() from error
+    lines = str(error.orig).splitlines() or [type(error.orig).__name__]
+    where = "the database" if context.engine is None else shown(context.engine)
+    raise StorageError(
+        "the store's database must be reachable, and whole",
+        expected="a database that can be read and written",
+        got=f"{where}: {lines[0]}",
+        next_step="Check the place, its room and the server, and give the same command again.",
+    ) from error
+
+
+def _busy() -> PendingError:
+    return PendingError(
+        "what was deleted must leave the database's files, too",
+        expected=f"a moment without readers within {_WAIT_S} s",
+        got="readers all the time",
+        next_step="Give the same command again.",
+    )

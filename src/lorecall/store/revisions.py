@@ -1,0 +1,54 @@
+"""Which revision a database's tables are of: what is older is migrated, what is newer refused.
+
+Revisions are numbered. What was made before they were is `0001`.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, MetaData, insert, inspect, select
+
+from lorecall.errors import ConfigError, IntegrityError
+from lorecall.store.schema import REVISION, revision
+
+FIRST = "0001"
+SCRIPTS = Path(__file__).parent / "migrations"
+_OF_FIRST = ("meta", "secret")
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return which revision a database is of; None where it has no tables."""
+    found = inspect(connection)
+    if found.has_table(revision.name):
+        return connection.execute(select(revision.c.version_num)).scalar()
+    return FIRST if any(map(found.has_table, _OF_FIRST)) else None
+
+
+def make_tables(connection: Connection, tables: MetaData) -> None:
+    """Make the tables, unless they are there."""
+    if revision_of(connection) is None:
+        tables.create_all(connection)
+        connection.execute(insert(revision).values(version_num=REVISION))
+
+
+def check_revision(connection: Connection) -> None:
+    """Refuse a database of another revision.
+
+    Raises:
+        ConfigError: It is older.
+        IntegrityError: It is newer.
+    """
+    found = revision_of(connection)
+    if found is not None and found < REVISION:
+        raise ConfigError(
+            "a store must be of this version's format",
+            expected=f"revision {REVISION}",
+            got=found,
+            next_step="Make a backup, and run `lorecall store migrate`.",
+        )
+    if found is not None and found > REVISION:
+        raise IntegrityError(
+            "a store must be of this version's format",
+            expected=f"revision {REVISION}",
+            got=f"{found}, of a later version",
+            next_step="Use the lorecall that wrote it.",
+        )
