@@ -142,6 +142,7 @@ class Made:
         """Have many processes add at once; count what came of it."""
         rows: list[Row] = []
         start = multiprocessing.get_context("forkserver")
+        start.set_forkserver_preload(["__main__", "lorecall.store.store"])
         for n_processes, kind in ((options.one, "one person"), (options.many, "one each")):
             each = 10 * options.adds
             whom = [f"{kind} {0 if kind == 'one person' else i}" for i in range(n_processes)]

@@ -199,6 +199,8 @@ def test_what_lost_its_key_can_be_forgotten(place: Path) -> None:
         database.commit()
         with pytest.raises(IntegrityError, match="its key is not there: it was destroyed"):
             ada.find(Choice(everything=True))
+        with pytest.raises(IntegrityError, match="its key is not there: it was destroyed"):
+            ada.forget(like="day number 4")
         assert ada.forget(records=[uid]).verdict == "forgotten"
         assert len(ada.find(Choice(everything=True)).gone) == 39
         database.execute("delete from data_key")
