@@ -126,12 +126,14 @@ def test_what_is_not_whole_afterwards_was_not_done(old: Path, tmp_path: Path) ->
     Store.migrate(old)
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts)
-    (scripts / "versions" / "bad.py").write_text(
-        f"from alembic import op\nrevision, down_revision = '9999', {REVISION!r}\n"
-        "def upgrade():\n"
-        "    if op.get_context().config.attributes['database'] == 'data':\n"
-        "        op.execute(\"UPDATE version SET person = 'nobody'\")\n"
+    lines = (
+        "from alembic import op",
+        f"revision, down_revision = '9999', {REVISION!r}",
+        "def upgrade():",
+        "    if op.get_context().config.attributes['database'] == 'data':",
+        "        op.execute(\"UPDATE version SET person = 'nobody'\")\n",
     )
+    (scripts / "versions" / "bad.py").write_text("\n".join(lines))
     with pytest.raises(IntegrityError, match="a migrated database must be whole"):
         migrate(Place.of(old), scripts=scripts, to="9999")
     database = sqlite3.connect(old / "store.db")
