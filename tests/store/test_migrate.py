@@ -127,7 +127,7 @@ def test_what_is_not_whole_afterwards_was_not_done(old: Path, tmp_path: Path) ->
     scripts = tmp_path / "scripts"
     shutil.copytree(SCRIPTS, scripts)
     (scripts / "versions" / "bad.py").write_text(
-        f"from alembic import op\nrevision, down_revision = '9999', {REVISION!r}\n"
+        f"from alembic import op\nrevision, down_revision = '9999', {REVISION!r}\n"  # noqa: S608
         "def upgrade():\n"
         "    if op.get_context().config.attributes['database'] == 'data':\n"
         "        op.execute(\"UPDATE version SET person = 'nobody'\")\n"
