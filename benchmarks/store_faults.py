@@ -1,12 +1,12 @@
 """kill -9 at every step of what a store does: nothing lost, nothing half there.
 
 For each verb a store is prepared, copied, and the verb is run on the copy in a process that kills
-itself at one of its steps: where a transaction begins and before it is committed, and before and
-after each file is written to the disk, renamed or removed. Then the store is opened again, looked
-through, and the same command given again; what is there then must be what is there where nobody was
-killed. Versions are built in no time, so that hundreds of faults take minutes.
+itself at one of its steps: where a transaction begins, before it changes a table or is committed,
+before and after each file is written to the disk, renamed or removed. Then the store is opened
+again, looked through, and the same command given again; what is there then must be what is there
+where nobody was killed. Versions are built in no time, so that hundreds of faults take minutes.
 
-Each verb is one entry of `VERBS`: how it is prepared, run, and looked at; others are added there.
+The verbs are in `store_verbs.py`.
 
     python benchmarks/store_faults.py --faults 300
     python benchmarks/store_faults.py --faults 30 --verbs remember forget
@@ -18,9 +18,10 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,33 +30,14 @@ from time import perf_counter
 import torch
 from rich.console import Console
 from sqlalchemy import Engine, event
-from store_stand_in import stand_in
+from store_verbs import AS_FIRST, MIGRATE, VERBS, Case, begun, opened
 
 import lorecall
 from lorecall.core import write_json
-from lorecall.errors import LorecallError, MissingError
+from lorecall.errors import LorecallError
 from report import machine
 
 N_DAYS = 30
-GONE = "day number 7"
-Verb = Callable[[lorecall.Store, Path], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A verb.
-
-    Args:
-        prepare: Makes the store that it is run on.
-        run: Runs it; given again after a killing, it finishes.
-        records: How many records there are before and after.
-        heads: The head's number before and after; None where there is none.
-    """
-
-    prepare: Verb
-    run: Verb
-    records: tuple[int, int]
-    heads: tuple[int | None, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,88 +53,6 @@ class Fault:
     verb: str
     step: int
     violations: tuple[str, ...]
-
-
-def _nothing(_: lorecall.Store, __: Path) -> None:
-    pass
-
-
-def _remember(store: lorecall.Store, files: Path) -> None:
-    store.person("ada").remember(files / "days.jsonl")
-
-
-def _remembered(store: lorecall.Store, files: Path) -> None:
-    _remember(store, files)
-    store.person("bob").remember(files / "days.jsonl")
-
-
-def _remember_more(store: lorecall.Store, files: Path) -> None:
-    store.person("ada").remember(files / "more.jsonl")
-
-
-def _update(store: lorecall.Store, _: Path) -> None:
-    store.person("ada").update()
-
-
-def _updated(store: lorecall.Store, files: Path) -> None:
-    _remembered(store, files)
-    _update(store, files)
-    store.person("bob").update()
-
-
-def _grown(store: lorecall.Store, files: Path) -> None:
-    _updated(store, files)
-    store.person("ada").remember(files / "more.jsonl")
-
-
-def _forget(store: lorecall.Store, _: Path) -> None:
-    ada = store.person("ada")
-    try:
-        ada.forget(like=GONE)
-    except MissingError:  # it had come to its end
-        if not ada.log().certificates:
-            raise
-
-
-def _forget_for_good(store: lorecall.Store, _: Path) -> None:
-    ada = store.person("ada")
-    try:
-        ada.forget(like=GONE, suppress=True)
-    except MissingError:
-        if not ada.log().certificates:
-            raise
-
-
-def _rotate(store: lorecall.Store, _: Path) -> None:
-    store.rotate()
-
-
-def _roll_back(store: lorecall.Store, _: Path) -> None:
-    ada = store.person("ada")
-    if ada.log().head == 2:
-        ada.rollback(1)
-
-
-def _twice(store: lorecall.Store, files: Path) -> None:
-    _grown(store, files)
-    _update(store, files)
-
-
-VERBS: Mapping[str, Case] = {
-    "remember": Case(prepare=_nothing, run=_remember, records=(0, 30), heads=(None, None)),
-    "remember-more": Case(
-        prepare=_updated,
-        run=_remember_more,
-        records=(30, 40),
-        heads=(1, 1),
-    ),
-    "update": Case(prepare=_remembered, run=_update, records=(30, 30), heads=(None, 1)),
-    "update-again": Case(prepare=_grown, run=_update, records=(40, 40), heads=(1, 2)),
-    "rollback": Case(prepare=_twice, run=_roll_back, records=(40, 40), heads=(2, 3)),
-    "forget": Case(prepare=_updated, run=_forget, records=(30, 29), heads=(1, 2)),
-    "forget-for-good": Case(prepare=_updated, run=_forget_for_good, records=(30, 29), heads=(1, 2)),
-    "rotate": Case(prepare=_updated, run=_rotate, records=(30, 30), heads=(1, 1)),
-}
 
 
 def main() -> None:
@@ -219,7 +119,7 @@ def one_fault(place: Path, verb: str, step: int) -> Fault:
     if run_killed(place, verb, at=step) != -signal.SIGKILL:
         violations.append("it was not killed")
     try:
-        with opened(place / "now") as store:
+        with begun(place / "now", verb) as store:
             violations += looked_at(store, case, done=False)
         with opened(place / "now") as store:
             case.run(store, place)
@@ -278,8 +178,14 @@ def prepared(place: Path, verb: str) -> None:
     """Make the store that a verb is run on, and one where it has come to its end."""
     with opened(place / verb) as store:
         VERBS[verb].prepare(store, place)
+    if verb == MIGRATE:
+        for name, more in AS_FIRST.items():
+            folder = place / (verb if name == "store.db" else f"{verb}-keys")
+            database = sqlite3.connect(folder / name)
+            database.executescript(f"DROP TABLE erasure; DROP TABLE alembic_version; {more}")
+            database.close()
     copied(place / verb, place / f"{verb}-done")
-    with opened(place / f"{verb}-done") as store:
+    with begun(place / f"{verb}-done", verb) as store:
         VERBS[verb].run(store, place)
 
 
@@ -306,8 +212,9 @@ def run_killed(place: Path, verb: str, *, at: int, tells: int | None = None) -> 
     if not child:
         code = 1
         try:
-            with opened(place / "now") as store:
-                steps = kill_at(at)
+            steps = kill_at(at) if verb == MIGRATE else None
+            with begun(place / "now", verb) as store:
+                steps = steps or kill_at(at)
                 VERBS[verb].run(store, place)
                 n_steps = steps()
             if tells is not None:
@@ -329,8 +236,13 @@ def kill_at(at: int) -> Callable[[], int]:
         if n == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def changes(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.lstrip().upper().startswith(("CREATE", "ALTER", "DROP", "VACUUM")):
+            step()
+
     for moment in ("begin", "commit"):
         event.listen(Engine, moment, step)
+    event.listen(Engine, "before_cursor_execute", changes)
     for owner, names in ((Path, ("replace", "unlink")), (os, ("fsync",))):
         for name in names:
             setattr(owner, name, _stepped(getattr(owner, name), step))
@@ -347,13 +259,10 @@ def _stepped(old: Callable[..., object], step: Callable[[], None]) -> Callable[.
     return wrapped
 
 
-def opened(place: Path) -> lorecall.Store:
-    """Open a store whose versions are built in no time."""
-    return lorecall.Store.open(place, builder=stand_in)
-
-
 def copied(source: Path, target: Path) -> None:
-    """Copy a store with its keys."""
+    """Copy a store with its keys, to where nothing of an older one is left."""
+    for left in target.parent.glob(f"{target.name}-*"):
+        shutil.rmtree(left)
     for suffix in ("", "-keys"):
         there = target.with_name(target.name + suffix)
         shutil.rmtree(there, ignore_errors=True)

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from moto.server import ThreadedMotoServer
 from postgresql import server, why_not
 
 from lorecall.lm.families.tiny import tiny_base
@@ -67,6 +66,8 @@ def store(open_store: OpenStore) -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """Return the endpoint of something that speaks S3."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - it takes seconds
+
     running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
     host, port = running.get_host_and_port()
