@@ -136,7 +136,7 @@ def test_what_is_suppressed_is_kept_out(ada: Person, days: Path, tmp_path: Path)
     assert ada.remember(tmp_path / "other.jsonl").suppressed == 1
     assert "kept out 1: forgotten with --suppress" in invoke(ada, "remember", "ada", days).output
     bob = ada._site
-    with Store.open(bob.folder, builder=FakeBuilder()) as store:
+    with Store.open(bob.place, builder=FakeBuilder()) as store:
         assert store.person("bob").remember(days).added == 30  # another's are another's
 
 
