@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from lorecall.cli.app import app
 from lorecall.errors import ConfigError, InputError, IntegrityError, MissingError
 from lorecall.store import Store
+from lorecall.store.schema import REVISION
 from stores import FakeBuilder, write_days
 
 
@@ -54,7 +55,7 @@ def test_a_store_is_looked_after(place: Path) -> None:
     assert printed("store", "stat", *store)["versions"] == {"published": 1}
     assert "1 published; 0.00 MB" in invoke("store", "stat", *store).output
     assert "removed 0 blobs" in invoke("store", "gc", *store).output
-    assert "it is revision 0002" in invoke("store", "migrate", *store).output
+    assert f"it is revision {REVISION}" in invoke("store", "migrate", *store).output
     backup = invoke("store", "backup", place / "backup", "--keys-to", place / "kept", *store)
     assert "1 versions to" in backup.output, backup.exception
     printed("forget", "ada", "--all", *store)
