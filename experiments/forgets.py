@@ -38,6 +38,8 @@ SETTINGS = BuildSettings(
     design=DesignSettings(rank=2),
     train=TrainSettings(max_epochs=1, max_response_tokens=16, factors=(1.0,)),
 )
+FEWEST = 60
+"""Records of someone; where fewer are left, all are remembered again."""
 SHORTEST = 12
 """Bytes of a text that is searched for; a shorter one may be anywhere by chance."""
 
@@ -95,6 +97,8 @@ def main() -> None:
             draw = random.Random(options.seed)
             for i in range(options.forgets):
                 person = people[i % len(people)]
+                if len(records_of(person, place)) < FEWEST:
+                    learnt(person, place, options.data)
                 done = one(person, place, kind=KINDS[i // len(people) % len(KINDS)], draw=draw)
                 append_records(lines, [done])
                 rows.append(done)
@@ -119,10 +123,15 @@ def own_places(folder: Path) -> Path:
 def begun(store: lorecall.Store, place: Path, data: str, user: str) -> Person:
     """Remember someone, and learn them."""
     person = store.person(user)
-    person.remember(data, user=user)
+    learnt(person, place, data)
+    return person
+
+
+def learnt(person: Person, place: Path, data: str) -> None:
+    """Remember someone, what of them was forgotten before among it, and learn them."""
+    person.remember(data, user=person.name)
     base = BasePlace(name=str(place / "base"), shared="none")
     person.update(base, settings=SETTINGS, n_threads=1)
-    return person
 
 
 def one(person: Person, place: Path, *, kind: str, draw: random.Random) -> Forgotten:

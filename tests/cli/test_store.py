@@ -75,7 +75,7 @@ def test_what_a_store_holds_is_shown_and_asked(place: Path) -> None:
     assert reply["replies"]["memory"] is not None  # pyright: ignore[reportIndexIssue]
     printed("export", "--person", "ada", "--zip", place / "ada.zip", *store)
     with zipfile.ZipFile(place / "ada.zip") as file:
-        assert len(file.namelist()) == 3
+        assert len(file.namelist()) == 4
     verified = printed("verify", "ada@1", *store)
     assert verified["digest"] == log["versions"][0]["digest"]  # pyright: ignore[reportIndexIssue]
 

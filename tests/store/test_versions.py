@@ -215,10 +215,10 @@ def test_an_export_holds_all(store: Store, days: Path, tmp_path: Path) -> None:
     ada.update()
     ada.export(tmp_path / "two.zip")
     with zipfile.ZipFile(tmp_path / "one.zip") as file:
-        assert file.namelist() == ["records.jsonl"]
+        assert file.namelist() == ["export.json", "records.jsonl"]
     with zipfile.ZipFile(tmp_path / "two.zip") as file:
         assert len(file.read("records.jsonl").splitlines()) == 30
-        assert file.namelist()[1:] == ["memory/manifest.json", "memory/memory.safetensors"]
+        assert file.namelist()[2:] == ["memory/manifest.json", "memory/memory.safetensors"]
     assert (tmp_path / "two.zip").stat().st_mode & 0o077 == 0
     certificate = ada.forget(like="day number 3")
     assert '"exports":[{"at":' in canonical(certificate.payload)
