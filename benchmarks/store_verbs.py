@@ -115,6 +115,7 @@ def _back_up(store: lorecall.Store, _: Path) -> None:
     with suppress(ConfigError):
         lorecall.Store.restore(out, again, keys=keys).close()
     with opened(again, keys=keys) as copy:
+        copy.gc()  # half a version may have been left
         if copy.check(deep=True) != store.check(deep=True):
             raise RunError("a backup", expected="the store", got="another", next_step="Look.")
 

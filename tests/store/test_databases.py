@@ -1,6 +1,7 @@
 """Both databases: many who write at once, what is waited for, and what cannot be reached."""
 
 import multiprocessing
+import tempfile
 import time
 from pathlib import Path
 from threading import Barrier, Thread
@@ -15,12 +16,15 @@ from lorecall.store.database import clock, lock_person, writing
 from stores import FakeBuilder, add_files, both, write_days
 
 EVERYTHING = Choice(everything=True)
-N_PROCESSES = 8
+N_PROCESSES = 6
 
 
 @both
-def test_processes_that_add_at_once_lose_nothing(store: Store, tmp_path: Path) -> None:
+def test_processes_that_add_at_once_lose_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To one person, and each to one of their own: nothing is lost, and nothing is there twice."""
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108 - cleared when this process ends
     place, keys = str(store._site.place), str(store._site.keys_folder)
     shared = str(write_days(tmp_path / "shared.jsonl", range(5)))
     own = [
