@@ -13,11 +13,9 @@ validation part likes best.
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from time import perf_counter
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +23,6 @@ from machine import machine
 from safetensors.torch import load_file, save_file
 
 from lorecall import InjectionConfig, load_base, load_history, preset
-from lorecall.core import append_records
 from lorecall.data import split_history
 from lorecall.lm import LanguageModel, set_threads
 from lorecall.lm.attach import Injection
@@ -152,7 +149,7 @@ def tried(user: str, spec: str, folder: Path, base: LanguageModel) -> dict[str, 
     }
 
 
-def made(  # noqa: PLR0913, PLR0917
+def made(
     form: str, rank: int, scaling: float, base: LanguageModel, folder: Path, user: str
 ) -> Injection:
     """Return a memory of a form, before its training."""
