@@ -306,7 +306,8 @@ def _read_model(folder: Path, compute: Compute, *, four_bit: bool) -> PreTrained
     config.is_decoder = True  # RoBERTa reads both ways otherwise; the other families ignore it
     kind: dict[str, object] = {}
     if not four_bit and (direct := read_directly(folder, config, compute.dtype)) is not None:
-        return torch.nn.Module.to(direct, compute.device)
+        torch.nn.Module.to(direct, compute.device)
+        return direct
     if four_bit:  # transformers reads each weight onto the device, and quantises it there
         kind["quantization_config"] = four_bit_config(config, compute.dtype)
         kind["device_map"] = {"": str(compute.device)}

@@ -79,5 +79,5 @@ def _tensors(files: list[Path]) -> dict[str, Tensor]:
 
 def _keeps_fp32(model: PreTrainedModel, dtype: torch.dtype) -> bool:
     """Whether some modules stay in fp32 whatever the rest is in."""
-    kept = model._keep_in_fp32_modules or model._keep_in_fp32_modules_strict  # noqa: SLF001
-    return dtype != torch.float32 and bool(kept)
+    names = ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
+    return dtype != torch.float32 and any(getattr(model, name) for name in names)
