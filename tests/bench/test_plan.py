@@ -56,6 +56,42 @@ def test_nothing_is_missing_or_twice(plan: BenchPlan, change: dict[str, object])
         replace(plan, **change)
 
 
+def test_a_plan_grows(plan: BenchPlan) -> None:
+    """By systems, people, seeds and datasets, in any order; what was there comes first."""
+    (source,) = plan.sources
+    more = replace(source, users=("cem", "bob", "ann"))
+    wanted = BenchPlan(
+        sources=(Source(name="d", users=("x",)), more),
+        systems=("retrieval", "memory", "vanilla"),
+        seeds=(7, 0),
+        settings=plan.settings,
+    )
+    grown = plan.grown_to(wanted)
+    assert grown == BenchPlan(
+        sources=(replace(source, users=("ann", "bob", "cem")), wanted.sources[0]),
+        systems=("vanilla", "memory", "retrieval"),
+        seeds=(0, 7),
+        settings=plan.settings,
+    )
+    assert grown.grown_to(plan) is None
+    assert plan.grown_to(plan) == plan
+
+
+@pytest.mark.parametrize("less", ["users", "systems", "seeds", "sources", "paths", "settings"])
+def test_a_plan_that_lacks_something_is_another(plan: BenchPlan, less: str) -> None:
+    """Whatever else it has more of."""
+    (source,) = plan.sources
+    changes: dict[str, dict[str, object]] = {
+        "users": {"sources": (replace(source, users=("ann", "cem")),)},
+        "systems": {"systems": ("vanilla", "retrieval", "malp")},
+        "seeds": {"seeds": (1, 2)},
+        "sources": {"sources": (replace(source, name="d"),)},
+        "paths": {"sources": (replace(source, paths=("x",)),)},
+        "settings": {"settings": replace(plan.settings, test_samples=9)},
+    }
+    assert plan.grown_to(replace(plan, **changes[less])) is None
+
+
 def test_presets() -> None:
     """Smoke is small; laptop and paper are those of `learn`; numbers can be overridden."""
     smoke, laptop, paper = map(bench_preset, ("smoke", "laptop", "paper"))

@@ -18,6 +18,7 @@ from lorecall.bench.plan import BenchPlan
 from lorecall.bench.render import MARKDOWN, PAGE, TABLES, bench_view, render_bench
 from lorecall.bench.settings import BenchSettings
 from lorecall.bench.statistics import tabulate
+from lorecall.bench.swaps import SWAPS_FILE
 from lorecall.core.jsonl import write_records
 from lorecall.errors import RunError
 from lorecall.judge.judge import StandInJudge
@@ -78,8 +79,9 @@ def test_every_table_is_there(finished_folder: Make) -> None:
 @pytest.mark.parametrize("table", KEPT, ids=lambda folder: folder.name)
 def test_a_kept_table_is_made_again_of_its_scores(table: Path, tmp_path: Path) -> None:
     """Whoever has the plan and the scores, and no text, gets the same numbers."""
-    for name in (RUN_FILE, SCORES_FILE):
-        shutil.copy(table / name, tmp_path)
+    for name in (RUN_FILE, SCORES_FILE, SWAPS_FILE):
+        if (table / name).exists() or name != SWAPS_FILE:
+            shutil.copy(table / name, tmp_path)
     render_bench(tmp_path, texts=False)
     numbers = [json.loads((folder / TABLES).read_text()) for folder in (table, tmp_path)]
     assert numbers[0] == numbers[1]

@@ -97,6 +97,18 @@ def test_what_a_cell_holds(bench: Bench, plan: BenchPlan) -> None:
     assert min(scores.latency_s, scores.read_s, scores.fit_s) > 0
 
 
+def test_all_systems_of_a_user_have_one_control(bench: Bench) -> None:
+    """Though others came into the bench between two of them."""
+    first, *_, second = (cell for cell in bench.plan.cells() if cell.user == "bob")
+    bench.do(first)
+    (source,) = bench.plan.sources
+    more = replace(bench.plan, sources=(replace(source, users=("ann", "bob", "cem")),))
+    replace(bench, plan=more).do(second)
+    one, other = finished_cells(bench.folder)
+    assert one.persona_f1_other == other.persona_f1_other
+    assert one.n_persona_other == other.n_persona_other
+
+
 def test_a_cell_tells_where_the_memory_is(
     bench: Bench, made: list[tuple[str, str]], make_memory: Callable[..., StoredMemory]
 ) -> None:

@@ -130,22 +130,28 @@ def test_losses_are_means_over_each_samples_labels(load: Any) -> None:
     torch.testing.assert_close(variants.mean_losses(logits, labels), wanted)
 
 
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        (("--model", "nope"), "error: the base must be there"),
-        (("--device", "cuda:9"), "invalid choice"),
-        (("--budget", "-3"), "--budget must be above 0"),
-    ],
-)
-def test_bad_input_ends_with_one_line(options: tuple[str, ...], line: str) -> None:
-    """And exit code 2, also where a process of its own finds it."""
+def test_a_model_that_is_not_there_ends_with_one_line() -> None:
+    """And exit code 2, though a process of its own finds it."""
     done = subprocess.run(
-        [sys.executable, str(FOLDER / "trial.py"), *options],
+        [sys.executable, str(FOLDER / "trial.py"), "--model", "nope"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 2
-    assert line in done.stderr.splitlines()[-1]
+    assert "error: the base must be there" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [(("--device", "cuda:9"), "invalid choice"), (("--budget", "-3"), "--budget must be above 0")],
+)
+def test_bad_options_end_with_one_line(
+    load: Any, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], line: str
+) -> None:
+    """And exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        load("trial").main(options)
+    assert ended.value.code == 2
+    assert line in capsys.readouterr().err.splitlines()[-1]

@@ -37,12 +37,10 @@ from lorecall.systems.isolation import (
 from lorecall.systems.lexical import Bm25
 from lorecall.systems.lora import DefaultLora
 from lorecall.systems.past import Past
-from lorecall.systems.retrieval import WithRetrieval
 from lorecall.train.fit import FittedMemory, fit_memory, fit_shared
 
 SYSTEMS: Mapping[str, System] = {
     **{name: make_system(name, preset(), folder=Path()) for name in system_names(["baselines"])},
-    "default-lora-with-retrieval": WithRetrieval(system=DefaultLora()),
     **{
         name: make_system(name, preset(), folder=Path())
         for name in ("personal", "personal-with-retrieval")
@@ -53,6 +51,8 @@ QUICK = TrainSettings(
     learning_rate=2e-2, batch_size=16, max_epochs=1, max_prompt_tokens=128, max_response_tokens=20
 )
 BUDGET = Budget(train=QUICK, seed=3)
+FREE = Budget(train=replace(QUICK, reply_length="free"), seed=3)
+"""For systems of which prompts and weights are compared, which are the same however replies end."""
 N_USERS = 20
 TOPICS = ("tea", "rain", "dogs", "trains", "maps", "songs", "bread", "stars", "boats", "games")
 
@@ -288,7 +288,7 @@ def everyone_by(name: str) -> Everyone:
     told = {h.user: person_of(plant(h, words[h.user])) for h in histories}
     base, fits = small_base(), dict[str, Fitted]()
     for i, (user, person) in enumerate(told.items()):
-        fits[user] = SYSTEMS[name].fit(person, base, BUDGET)
+        fits[user] = SYSTEMS[name].fit(person, base, FREE)
         if i % 4 == 0:
             fits[user].responder.reply("hi")
     return Everyone(words=words, told=told, fits=fits)
@@ -307,9 +307,9 @@ class TestIsolation:
         for i in reversed(range(N_USERS)):
             person = everyone.told[f"u{i}"]
             if i % 2:
-                system.fit(person_of(history_of(i)), base, BUDGET)
+                system.fit(person_of(history_of(i)), base, FREE)
                 continue
-            alone = system.fit(person, base, BUDGET)
+            alone = system.fit(person, base, FREE)
             assert fingerprint(alone, person) == fingerprint(everyone.fits[f"u{i}"], person)
 
     def test_no_canary_is_told(self, system: System) -> None:

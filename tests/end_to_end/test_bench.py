@@ -113,15 +113,18 @@ def test_a_finished_bench(finished: Path) -> None:
     assert {(swap["cell"]["user"], *swap["losses"]["others"]) for swap in swaps} == {
         *(("ada", "bob"), ("bob", "ada"))
     }
-    assert "Personal gain" in (finished / "bench.md").read_text()
+    written = (finished / "bench.md").read_text()
+    assert "Personal gain" in written
+    assert "default-lora" in written
 
 
 def test_a_finished_bench_is_only_read(finished: Path, bench_command: Command) -> None:
     """The same command changes nothing but the tables."""
-    before = lines(finished)
+    before, tables = lines(finished), (finished / "tables.json").read_text()
     result = invoke(*bench_command(finished))
     assert result.exit_code == 0, result.output
     assert lines(finished) == before
+    assert (finished / "tables.json").read_text() == tables
     assert "Table 3" in result.output
     assert f"{len(EVERY)} cells finished before" in result.stderr
 

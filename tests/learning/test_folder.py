@@ -185,18 +185,14 @@ class TestStages:
 class TestLock:
     """One process at a time."""
 
-    def test_a_second_process_is_locked_out(self, tmp_path: Path) -> None:
-        """Until the first one ends."""
-        with (
-            another_process(tmp_path),
-            pytest.raises(RunError, match="another process working in it"),
-            open_run(tmp_path, {"user": "ann"}),
-        ):
-            pass
-
-    def test_a_killed_process_lets_go(self, tmp_path: Path) -> None:
+    def test_a_second_process_is_locked_out_until_the_first_is_killed(self, tmp_path: Path) -> None:
         """`kill -9` leaves nothing to clean up by hand."""
         with another_process(tmp_path) as process:
+            with (
+                pytest.raises(RunError, match="another process working in it"),
+                open_run(tmp_path, {"user": "ann"}),
+            ):
+                pass
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
             with open_run(tmp_path, {"user": "ann"}) as run:

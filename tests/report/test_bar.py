@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from lorecall.core.progress import Reporter
@@ -42,6 +43,25 @@ def test_the_time_left_is_told_once_a_stage_is_done() -> None:
     assert first == "1 of 4: one"
     assert second.startswith("2 of 4: two (about ")
     assert second.endswith(" left)")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_stages_finished_before_say_nothing_of_the_time_left(*, terminal: bool) -> None:
+    """80 of 83 were, then one took 10 s and another too: the last takes 10 s, not none."""
+    now = 0.0
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=80)
+    with BarReporter(console, quiet_s=0.0, clock=lambda: now) as bar:
+        bar.plan(83)
+        bar.skip(80)
+        for name in ("one", "two"):
+            bar.doing(name)
+            now += 10
+            bar.finish()
+        bar.doing("three")
+        if terminal:
+            assert bar._bar.tasks[0].time_remaining == 10
+        else:
+            assert "83 of 83: three (about 10.0 s left)" in console.file.getvalue()
 
 
 def test_on_a_terminal_both_bars_are_drawn() -> None:

@@ -18,13 +18,12 @@ if TYPE_CHECKING:
     from lorecall.bench.grids import Grid
     from lorecall.bench.people import Source, choose_users, newest
     from lorecall.bench.personal import PersonalPart, PersonalRow, personal_rows
-    from lorecall.bench.plan import BenchPlan, make_plan
+    from lorecall.bench.plan import BenchPlan, make_plan, read_plan
     from lorecall.bench.render import (
         DatasetView,
         View,
         bench_view,
         dataset_view,
-        read_plan,
         render_bench,
         to_markdown,
     )

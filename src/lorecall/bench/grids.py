@@ -230,8 +230,13 @@ def _difference(tables: DatasetTables, metric: Metric, against: str) -> str:
     sure = "" if not d.excludes_zero else " **" if comparison.p_holm < _P else " *"
     return (
         f"{metric.value(d, sign=True)} {metric.bounds(d, sign=True)}{sure}\n"
-        f"better in {comparison.better} of {tables.n_users}, p {comparison.p_holm:.3f}"
+        f"better in {comparison.better} of {tables.n_users}, {_p_value(comparison.p_holm)}"
     )
+
+
+def _p_value(p: float) -> str:
+    """Return a p value as tables have it: no probability is 0."""
+    return f"p {p:.3f}" if p >= 0.0005 else "p < 0.001"  # noqa: PLR2004 - what rounds to 0.001
 
 
 def _gain(tables: DatasetTables, metric: Metric, against: str | None) -> str:

@@ -54,7 +54,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonSnapshot:
-    """What is kept of a user for tables and judges."""
+    """What is kept of a user for tables and judges.
+
+    `control` is the user whose content is theirs in Persona F1; None for one alone, and where it
+    was kept before there were others.
+    """
 
     dataset: str
     user: str
@@ -62,6 +66,7 @@ class PersonSnapshot:
     samples_sha256: str
     tested: tuple[Sample, ...]
     own_content: tuple[str, ...]
+    control: str | None = None
 
 
 def choose_users(name: str, paths: Sequence[str], wanted: str, *, seed: int) -> tuple[str, ...]:
@@ -126,7 +131,9 @@ def another_user(source: Source, user: str) -> str | None:
     return None if after == user else after
 
 
-def snapshot_of(person: Person, n_test: int | None = None) -> PersonSnapshot:
+def snapshot_of(
+    person: Person, n_test: int | None = None, *, control: str | None = None
+) -> PersonSnapshot:
     """Return what is kept of a user."""
     test = person.split.test
     return PersonSnapshot(
@@ -136,11 +143,15 @@ def snapshot_of(person: Person, n_test: int | None = None) -> PersonSnapshot:
         samples_sha256=samples_hash(person.split.train),
         tested=evenly_spaced(test, min(len(test), n_test or len(test))),
         own_content=person.split.own_content,
+        control=control,
     )
 
 
-def keep_snapshot(folder: Path, cell: Cell, snapshot: PersonSnapshot) -> None:
+def keep_snapshot(folder: Path, cell: Cell, snapshot: PersonSnapshot) -> PersonSnapshot:
     """Keep what is shown of a user; a bench goes on with the samples it began with.
+
+    Returns:
+        What is kept, with the control of before: all systems of a user are held against one.
 
     Raises:
         RunError: Other samples of this user are kept.
@@ -148,14 +159,18 @@ def keep_snapshot(folder: Path, cell: Cell, snapshot: PersonSnapshot) -> None:
     path = _file(folder, cell)
     if not path.exists():
         write_json(path, asdict(snapshot))
-        return
-    if read_snapshot(folder, cell) != snapshot:
+        return snapshot
+    kept = read_snapshot(folder, cell)
+    if kept.control is None:
+        kept = replace(kept, control=snapshot.control)
+    if replace(snapshot, control=kept.control) != kept:
         raise RunError(
             "a bench goes on with the histories it began with",
             expected=f"the samples in {path}",
             got=f"others of user {cell.user!r}: the data have changed",
             next_step="Bring the old data back, or choose another --out.",
         )
+    return kept
 
 
 def read_snapshot(folder: Path, cell: Cell) -> PersonSnapshot:

@@ -1,22 +1,26 @@
 """What a bench computes: whom, with which systems, seeds and settings; and its cells."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from lorecall.bench.cells import Cell
 from lorecall.bench.people import Source, choose_users
 from lorecall.bench.settings import BenchSettings
 from lorecall.core.checks import check_range
-from lorecall.errors import ConfigError
+from lorecall.core.files import read_json
+from lorecall.errors import ConfigError, RunError
+from lorecall.learning.folder import RUN_FILE
 from lorecall.settings import MAX_SEED, PresetName
 from lorecall.systems.about import CONTROL, MEMORY, PERSONAL, VANILLA
 from lorecall.systems.catalog import system_names
 from lorecall.systems.catalog import systems as known_systems
 
+_T = TypeVar("_T")
 _SMOKE = (VANILLA, "retrieval", CONTROL, PERSONAL, MEMORY)
 
 
@@ -80,6 +84,32 @@ class BenchPlan:
         """Find a source by its name."""
         return next(source for source in self.sources if source.name == dataset)
 
+    def grown_to(self, wanted: "BenchPlan") -> "BenchPlan | None":
+        """Return a plan of all that this one has and more, what was here before first.
+
+        Args:
+            wanted: What it is to have, in any order.
+
+        Returns:
+            None where something of this one is not wanted any more, or the settings are others.
+        """
+        sources = {source.name: source for source in wanted.sources}
+        for mine in self.sources:
+            if (theirs := sources.get(mine.name)) is not None:
+                sources[mine.name] = replace(theirs, users=_merged(mine.users, theirs.users))
+        names = _merged([source.name for source in self.sources], sources)
+        grown = BenchPlan(
+            sources=tuple(sources[name] for name in names if name in sources),
+            systems=_merged(self.systems, wanted.systems),
+            seeds=_merged(self.seeds, wanted.seeds),
+            settings=self.settings,
+        )
+        files = {source.name: source.paths for source in wanted.sources}
+        has_all = set(grown.cells()) == set(wanted.cells()) and all(
+            files.get(mine.name) == mine.paths for mine in self.sources
+        )
+        return grown if has_all and wanted.settings == self.settings else None
+
     def as_json(self) -> dict[str, object]:
         """Return the plan as plain JSON values."""
         return TypeAdapter(BenchPlan).dump_python(self, mode="json")
@@ -92,6 +122,32 @@ class BenchPlan:
             pydantic.ValidationError: It is none.
         """
         return TypeAdapter(cls).validate_python(value)
+
+
+def read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
+    """Read what a bench is of: its whole identity, and its plan.
+
+    Raises:
+        RunError: The folder holds no bench.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from lorecall.bench import read_plan
+        >>> identity, plan = read_plan(Path("bench"))
+        >>> identity["n_layers"], plan.settings.preset
+        (30, 'laptop')
+    """
+    identity = read_json(folder / RUN_FILE, what="a bench", error=RunError)
+    try:
+        fields = {name: identity[name] for name in ("sources", "systems", "seeds", "settings")}
+        return identity, BenchPlan.from_json(fields)
+    except (KeyError, ValidationError) as reason:
+        raise RunError(
+            "a bench's folder must hold a bench",
+            expected=f"what `lorecall bench` wrote in {folder / RUN_FILE}",
+            got=f"{type(reason).__name__}: {str(reason).splitlines()[0]}",
+            next_step="Check the path.",
+        ) from reason
 
 
 DEFAULT_USERS: Mapping[PresetName, int] = MappingProxyType({"smoke": 2, "laptop": 8, "paper": 30})
@@ -149,6 +205,11 @@ def make_plan(
         found = choose_users(place, files, wanted, seed=read[0])
         sources.append(Source(name=place, users=found, paths=files))
     return BenchPlan(sources=tuple(sources), systems=names, seeds=read, settings=settings)
+
+
+def _merged(first: Iterable[_T], then: Iterable[_T]) -> tuple[_T, ...]:
+    """Return each once, what came first before the rest."""
+    return tuple(dict.fromkeys((*first, *then)))
 
 
 def _check_swapped(wanted: Sequence[str]) -> None:

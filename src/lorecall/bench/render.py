@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -18,14 +17,12 @@ from lorecall.bench.cells import CellScores, finished_cells
 from lorecall.bench.grids import Grid, all_grids
 from lorecall.bench.personal import PersonalRow, personal_rows
 from lorecall.bench.personal_grids import personal_grids, signature_of
-from lorecall.bench.plan import BenchPlan
+from lorecall.bench.plan import BenchPlan, read_plan
 from lorecall.bench.statistics import DatasetTables, tabulate
 from lorecall.bench.swaps import SwapReading, finished_swaps, swaps_of
-from lorecall.core.files import read_json, write_json, write_text
+from lorecall.core.files import write_json, write_text
 from lorecall.core.text import printable
-from lorecall.errors import RunError
 from lorecall.judge.win_rate import Judged, read_judged, win_rates
-from lorecall.learning.folder import RUN_FILE
 from lorecall.report import words
 from lorecall.report.pages import render_page
 from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
@@ -253,32 +250,6 @@ def dataset_view(
         signature={**signature_of(personal), **tables.signature},
         personal=personal_grids(personal),
     )
-
-
-def read_plan(folder: Path) -> tuple[dict[str, object], BenchPlan]:
-    """Read what a bench is of: its whole identity, and its plan.
-
-    Raises:
-        RunError: The folder holds no bench.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from lorecall.bench import read_plan
-        >>> identity, plan = read_plan(Path("bench"))
-        >>> identity["n_layers"], plan.settings.preset
-        (30, 'laptop')
-    """
-    identity = read_json(folder / RUN_FILE, what="a bench", error=RunError)
-    try:
-        fields = {name: identity[name] for name in ("sources", "systems", "seeds", "settings")}
-        return identity, BenchPlan.from_json(fields)
-    except (KeyError, ValidationError) as reason:
-        raise RunError(
-            "a bench's folder must hold a bench",
-            expected=f"what `lorecall bench` wrote in {folder / RUN_FILE}",
-            got=f"{type(reason).__name__}: {str(reason).splitlines()[0]}",
-            next_step="Check the path.",
-        ) from reason
 
 
 def to_markdown(view: View) -> str:

@@ -1,7 +1,7 @@
 """A whole bench: its folder taken, its cells done by so many processes, its tables written.
 
 ```
-DIR/run.json       what the bench computes; another bench is refused in its folder
+DIR/run.json       what the bench computes; the same and more goes on, another is refused
 DIR/scores.jsonl   and the rest of `lorecall.bench.cells`
 DIR/people/        what is kept of each user
 DIR/searches/      searches, and what they found
@@ -22,8 +22,8 @@ from threading import Event, Thread
 
 from pydantic import TypeAdapter
 
-from lorecall.bench.cells import FAILURES_FILE, Failure, Task, failures
-from lorecall.bench.plan import BenchPlan
+from lorecall.bench.cells import FAILURES_FILE, Failure, failures
+from lorecall.bench.plan import BenchPlan, read_plan
 from lorecall.bench.swaps import swaps_of
 from lorecall.bench.work import Bench
 from lorecall.core.checks import check_range
@@ -31,7 +31,7 @@ from lorecall.core.processes import Processes, take_job
 from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.core.provenance import versions
 from lorecall.errors import RunError
-from lorecall.learning.folder import open_run
+from lorecall.learning.folder import RUN_FILE, open_run
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import set_threads, sharing_threads
 from lorecall.lm.elsewhere import BaseAt, check_loadable
@@ -64,7 +64,8 @@ def run_bench(
 ) -> list[Failure]:
     """Do what is left of a bench.
 
-    Killed at any moment and called again with the same arguments, it goes on with what is finished.
+    Killed at any moment and called again with the same arguments, it goes on with what is finished;
+    so it does with more systems, users, seeds or datasets, and all else the same.
 
     Args:
         plan: What is computed.
@@ -95,7 +96,10 @@ def run_bench(
         check_loadable(base)
     reporter = reporter or SilentReporter()
     session = uuid.uuid4().hex
-    with open_run(out, identity_of(plan, base)):
+    begun = read_plan(out)[1] if (out / RUN_FILE).is_file() else plan
+    grown = begun.grown_to(plan)
+    plan, before = (grown, begun) if grown else (plan, plan)
+    with open_run(out, identity_of(plan, base), before=identity_of(before, base)):
         bench = bench_of(plan, base, folder=out, session=session)
         jobs = [
             TypeAdapter(BenchJob).dump_json(
@@ -199,10 +203,12 @@ class _Watch:
         cells = bench.plan.cells()
         self._n = len(cells) + len(swaps_of(bench.plan, cells))
         reporter.plan(self._n)
-        self._told: set[Task] = set()
-        self.look(silently=True)
+        self._told = bench.settled()
+        reporter.skip(len(self._told))
+        if finished := [task for task in self._told if not task.swapped]:
+            reporter.say(f"{counted(len(finished), 'cell')} finished before")
 
-    def look(self, *, silently: bool = False) -> None:
+    def look(self) -> None:
         """Tell of what was settled since the last look."""
         failed = failures(self._bench.folder, session=self._bench.session)
         for task in self._bench.settled() - self._told:
@@ -210,10 +216,8 @@ class _Watch:
             self._reporter.finish()
             if task in failed:
                 self._reporter.say(f"FAILED {task}: {failed[task].reason}")
-            elif not silently:
+            else:
                 self._reporter.say(f"{len(self._told)} of {self._n}  {task}")
-        if silently and (cells := [task for task in self._told if not task.swapped]):
-            self._reporter.say(f"{counted(len(cells), 'cell')} finished before")
 
 
 def main() -> None:

@@ -102,9 +102,9 @@ class Bench:
         settings, source = self.plan.settings, self.plan.source(cell.dataset)
         n_samples = settings.history_samples
         person = load_person(source, cell.user, n_samples)
-        snapshot = snapshot_of(person, settings.test_samples)
-        keep_snapshot(self.folder, cell, snapshot)
-        other = another_user(source, cell.user)
+        control = another_user(source, cell.user)
+        snapshot = snapshot_of(person, settings.test_samples, control=control)
+        other = keep_snapshot(self.folder, cell, snapshot).control
         theirs = () if other is None else load_person(source, other, n_samples).split.own_content
         budget = Budget(train=settings.learn.train, seed=cell.seed)
         started = time.perf_counter()

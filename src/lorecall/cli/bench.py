@@ -42,7 +42,10 @@ def bench(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the bench; the same one goes on.", show_default=False),
+        typer.Option(
+            help="Folder of the bench; the same one goes on, with more systems or people too.",
+            show_default=False,
+        ),
     ] = None,
     data: Annotated[
         list[str] | None,

@@ -7,7 +7,7 @@ class Reporter(Protocol):
     """Who is told.
 
     A job has a number of stages, such as trials, trainings or cells of a bench. They are of like
-    size, so that how many are finished says how far the job is.
+    size, so that how many are finished says how far the job is and how long it takes.
 
     Examples:
         >>> from lorecall import Reporter
@@ -31,7 +31,13 @@ class Reporter(Protocol):
         """Learn that a share of the stage that goes on is done."""
 
     def finish(self, n: int = 1) -> None:
-        """Learn that stages are finished, whoever did them, or need not be done any more."""
+        """Learn that stages are finished, whoever did them."""
+
+    def skip(self, n: int = 1) -> None:
+        """Learn that stages need not be done: an earlier run finished them, or nobody wants them.
+
+        They took no time, so they say nothing about how long the others take.
+        """
 
     def say(self, line: str) -> None:
         """Learn something worth keeping in view."""

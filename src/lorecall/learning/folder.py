@@ -115,9 +115,19 @@ def identity_of(
 
 @contextmanager
 def open_run(
-    path: Path, identity: Mapping[str, object], *, files: Sequence[str] = ()
+    path: Path,
+    identity: Mapping[str, object],
+    *,
+    files: Sequence[str] = (),
+    before: Mapping[str, object] | None = None,
 ) -> Generator[RunFolder]:
     """Take a folder for a run: a new one, or the same run's to go on with.
+
+    Args:
+        path: The folder.
+        identity: What the run computes.
+        files: Those of the history.
+        before: What it computed until now, where it is to compute more.
 
     Raises:
         RunError: The folder holds something else, or another process works in it.
@@ -140,7 +150,7 @@ def open_run(
             again = "Choose another --out; nothing says any more whose run this is."
             known = read_json(recorded, what="a run", error=RunError, next_step=again)
             known.pop(_FILES, None)
-            _check_same(known, identity, path)
+            _check_same(known, identity if before is None else before, path)
         write_json(recorded, {**identity, _FILES: list(files)} if files else identity)
         yield RunFolder(path, identity)
 

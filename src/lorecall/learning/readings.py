@@ -99,7 +99,7 @@ def read_picked(
     """Tell the person's replies from other people's; None where those have too few."""
     rows = candidates_of(run.split, others, seed=run.settings.seed)
     if not rows:
-        run.reporter.finish()
+        run.reporter.skip()
         return None
     doing = "telling the person's replies from other people's"
     pick = partial(test.pick, rows, memory)
@@ -138,10 +138,10 @@ def _kept(run: Run, name: str, make: Callable[[], T], *, doing: str, kind: type[
     """Return what a finished stage left, or do it and leave what it found."""
     adapter = TypeAdapter(kind)
     if (left := run.folder.stage(name)) is not None:
-        found = adapter.validate_python(left)
-    else:
-        run.reporter.doing(doing)
-        found = make()
-        run.folder.save_stage(name, adapter.dump_python(found, mode="json"))
+        run.reporter.skip()
+        return adapter.validate_python(left)
+    run.reporter.doing(doing)
+    found = make()
+    run.folder.save_stage(name, adapter.dump_python(found, mode="json"))
     run.reporter.finish()
     return found

@@ -93,7 +93,7 @@ class Run:
         """Search theta on the validation samples, or return what was found before."""
         kept = self.folder.stage(_SEARCH)
         if kept is not None:
-            self.reporter.finish(self.settings.search.trials)
+            self.reporter.skip(self.settings.search.trials)
             return TypeAdapter(SearchOutcome).validate_python(kept)
         storage = self.storage or self.folder.storage_url
         check_storage(storage)
@@ -140,7 +140,7 @@ class Run:
         ]
         kept = self.folder.stage(_FIT)
         if kept is not None and self.folder.has_memory:
-            self.reporter.finish(self._n_trained)
+            self.reporter.skip(self._n_trained)
             return TypeAdapter(FitSummary).validate_python(kept)
         largest = max(n_parameters_of(self.base, theta) for theta in thetas)
         check_room(self.folder.memory, _BF16_BYTES * largest, what="the memory")
@@ -157,7 +157,8 @@ class Run:
         trial = finalists[fitted.taken].number if finalists else None
         summary = FitSummary.of(fitted, trial=trial)
         self.folder.save_stage(_FIT, asdict(summary))
-        self.reporter.finish(self._n_trained)
+        self.reporter.finish(len(thetas))
+        self.reporter.skip(self._n_trained - len(thetas))
         return summary
 
 

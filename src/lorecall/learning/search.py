@@ -66,7 +66,7 @@ class SearchProblem:
                 processes at work on the study.
         """
         done = self.study.n_finished
-        self.reporter.finish(done)
+        self.reporter.skip(done)
         if done:
             self.reporter.say(f"going on after {done} finished trials")
 
@@ -80,7 +80,7 @@ class SearchProblem:
             self.reporter.doing("waiting for the other workers' trials")
 
         found = self.study.run(self._try, on_trial=tell, on_wait=wait)
-        self.reporter.finish(self.settings.search.trials - len(found.trials))
+        self.reporter.skip(self.settings.search.trials - len(found.trials))
         return found
 
     def work(self) -> None:

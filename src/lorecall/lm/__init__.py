@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lorecall.lm.device import DTypeName, choose_compute, cpu_name, machine_name, set_threads
     from lorecall.lm.families.family import linear_shape
     from lorecall.lm.families.tiny import tiny_base
+    from lorecall.lm.generate import decode
     from lorecall.lm.merging import merge
     from lorecall.lm.prompts import Encoded, PromptFormat, format_for
     from lorecall.lm.sampling import GreedyChooser
@@ -24,6 +25,7 @@ __all__ = [
     "SharedName",
     "choose_compute",
     "cpu_name",
+    "decode",
     "format_for",
     "linear_shape",
     "machine_name",

@@ -116,6 +116,12 @@ def decode(  # noqa: PLR0913 - what is decoded, where it ends, how many at once
 
     Returns:
         One list of new token ids a prompt, in the prompts' order.
+
+    Examples:
+        >>> from lorecall.lm import decode, tiny_base
+        >>> answers = decode(tiny_base(), [[5, 6], [7]], max_new_tokens=4, stop_ids=())
+        >>> [len(answer) for answer in answers]  # nothing ends them before
+        [4, 4]
     """
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]

@@ -1,5 +1,6 @@
 """The progress of a long job: two bars on a terminal, and lines with the time left elsewhere."""
 
+from collections.abc import Callable
 from time import monotonic
 from typing import Self
 
@@ -26,12 +27,19 @@ class BarReporter:
     Args:
         console: Where to show it.
         quiet_s: Seconds between two lines about stages, at least.
+        clock: What time it is, in seconds.
     """
 
-    def __init__(self, console: Console, *, quiet_s: float = _QUIET_S) -> None:
-        self.console, self._quiet_s = console, quiet_s
-        self._n = self._done = 0
-        self._started = monotonic()
+    def __init__(
+        self,
+        console: Console,
+        *,
+        quiet_s: float = _QUIET_S,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.console, self._quiet_s, self._clock = console, quiet_s, clock
+        self._n = self._done = self._skipped = 0
+        self._started = self._clock()
         self._quiet_until = 0.0
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -41,6 +49,7 @@ class BarReporter:
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
+            get_time=clock,
             speed_estimate_period=_WHOLE_JOB_S,
             transient=True,
         )
@@ -49,15 +58,15 @@ class BarReporter:
 
     def plan(self, n: int) -> None:
         """Start both bars."""
-        self._n, self._done, self._started = n, 0, monotonic()
+        self._n, self._done, self._skipped, self._started = n, 0, 0, self._clock()
         self._bar.reset(self._job, total=n)
 
     def doing(self, line: str) -> None:
         """Start the stage's bar anew, or print the line with the time left."""
         self._bar.reset(self._stage, description=escape(line), total=1.0)
-        if not self.console.is_terminal and monotonic() >= self._quiet_until:
-            self._quiet_until = monotonic() + self._quiet_s
-            self.say(f"{self._done + 1} of {self._n}: {line}{self._left()}")
+        if not self.console.is_terminal and self._clock() >= self._quiet_until:
+            self._quiet_until = self._clock() + self._quiet_s
+            self.say(f"{self._done + self._skipped + 1} of {self._n}: {line}{self._left()}")
 
     def advance(self, share: float) -> None:
         """Move the stage's bar."""
@@ -68,6 +77,11 @@ class BarReporter:
         self._done += n
         self._bar.advance(self._job, n)
 
+    def skip(self, n: int = 1) -> None:
+        """Move the whole job's bar without a trace in its speed, which `advance` would leave."""
+        self._skipped += n
+        self._bar.tasks[self._job].completed += n
+
     def say(self, line: str) -> None:
         """Print a line above the bars."""
         self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -75,8 +89,9 @@ class BarReporter:
     def _left(self) -> str:
         if not self._done:
             return ""
-        gone = monotonic() - self._started
-        return f" (about {duration(gone / self._done * (self._n - self._done))} left)"
+        gone = self._clock() - self._started
+        n_left = self._n - self._done - self._skipped
+        return f" (about {duration(gone / self._done * n_left)} left)"
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
