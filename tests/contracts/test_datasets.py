@@ -438,3 +438,9 @@ class TestSignal(DatasetContract):
     """Frames of a backup."""
 
     name, files = "signal", "signal"
+
+
+class TestMail(DatasetContract):
+    """An mbox."""
+
+    name, files = "mail", "mail"

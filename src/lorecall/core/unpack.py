@@ -15,7 +15,7 @@ from lorecall.errors import DataError
 BLOCK = 1 << 20
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MAIN = ("conversations.json", "_chat.txt", "result.json")  # as exports call them
-_SUFFIXES = (".txt", ".json", ".jsonl")
+_SUFFIXES = (".txt", ".json", ".jsonl", ".mbox", ".eml")
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),

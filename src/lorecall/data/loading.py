@@ -19,7 +19,7 @@ from lorecall.data.history import LONG_ENOUGH, is_long_enough
 from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
 from lorecall.data.privacy import mask
-from lorecall.data.resolve import may_be, resolve_user
+from lorecall.data.resolve import may_be, resolve_user, resolve_users
 from lorecall.data.samples import history_of
 from lorecall.data.seen import Seen
 from lorecall.data.user_filter import UserFilter
@@ -156,7 +156,8 @@ def load_events(loader: Loader, paths: Paths, *, user: str | None) -> tuple[str,
     Args:
         loader: The format.
         paths: Its files.
-        user: The user's id, or the start of it; None for the only user there is.
+        user: The user's id, or the start of it; several with commas between are one person; None
+            for the only user there is.
 
     Raises:
         DataError: A file cannot be used, or the user is not in it.
@@ -168,10 +169,11 @@ def load_events(loader: Loader, paths: Paths, *, user: str | None) -> tuple[str,
                 users.count(event.user)
             wanted.add(event)
         _check_anyone(users, loader, paths)
-        full_id = resolve_user(user, users)
+        full_ids = resolve_users(user, users)
     if wanted.overflowed:  # many start like the one that is wanted
-        wanted = _filtered(UserFilter(full_id.__eq__), loader, paths)
-    return full_id, wanted
+        wanted = _filtered(UserFilter(full_ids.__contains__), loader, paths)
+    wanted.join(full_ids)
+    return full_ids[0], wanted
 
 
 def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
