@@ -269,6 +269,25 @@ def alpaca(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "alpaca.json", rows)
 
 
+def lamp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a question a user, the others of the pairs in its profile, and the outputs."""
+    ask = "Generate a headline for the following article: "
+
+    def question(u: int) -> object:
+        items = (
+            {"id": f"{u}-{p}", "text": text("q", u, p), "title": text("r", u, p)}
+            for p in range(n_pairs - 1)
+        )
+        return {"id": f"u{u}", "input": ask + text("q", u, n_pairs - 1), "profile": list(items)}
+
+    golds = ({"id": f"u{u}", "output": text("r", u, n_pairs - 1)} for u in range(n_users))
+    around = '{"task": "LaMP_4", "golds": [{}]}'
+    return [
+        *_list(folder / "questions.json", map(question, range(n_users))),
+        *_list(folder / "outputs.json", golds, around=around),
+    ]
+
+
 def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, five hours between pairs, with a bot that only opens."""
 
@@ -389,7 +408,7 @@ WRITERS: dict[str, Write] = {
     maker.__name__: maker
     for maker in (
         *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
-        *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca),
+        *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca, lamp),
         *(telegram, whatsapp, discord, messenger, slack, signal, mail),
     )
 }
