@@ -1,6 +1,7 @@
 """OpenAI messages, and ChatGPT's export."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,27 @@ class TestMessages:
         paths = [tmp_path / name / "log.jsonl" for name in "ab"]
         samples = load_history("openai", user="user", path=paths).samples
         assert len({s.conversation for s in samples}) == 2
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_an_export_says_whose_it_is(self, tmp_path: Path, *, packed: bool) -> None:
+        """In a file beside it, if it has a name there that is one; a field of its own goes first."""
+        paths: list[Path] = []
+        named: dict[str, object] = {"a": "user-A", "b": "user-B", "c": 5}
+        for name, told in named.items():
+            rows = [{"messages": TALK}, {"messages": TALK, "user": f"own {name}"}]
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "conversations.json").write_text(json.dumps(rows))
+            (folder / "user.json").write_text(json.dumps({"id": told}))
+            paths.append(folder / "conversations.json")
+            if packed:
+                paths[-1] = folder / "export.zip"
+                with zipfile.ZipFile(paths[-1], "w") as archive:
+                    for file in ("conversations.json", "user.json"):
+                        archive.write(folder / file, f"mine/{file}")
+                        (folder / file).unlink()
+        users = {user.user for user in summarise("openai", path=paths).users}
+        assert users == {"user-A", "user-B", "user", "own a", "own b", "own c"}
 
     def test_broken_parts_are_counted_and_the_rest_is_kept(self, tmp_path: Path) -> None:
         """A line, a conversation, a message."""

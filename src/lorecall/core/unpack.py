@@ -84,6 +84,21 @@ def documents(path: Path) -> list[Path]:
     return [path / name for name in sorted(names)] if len(names) > 1 else [path]
 
 
+def beside(path: Path, name: str) -> Path | None:
+    """Return the file of this name beside one of messages, in its archive or its folder."""
+    outer = next((each for each in (path, *path.parents) if each.is_file()), path)
+    try:
+        if not zipfile.is_zipfile(outer):
+            found = path.with_name(name)
+            return found if found.is_file() else None
+        archive = _archive(outer)
+        inside = Path(_named(archive)[0]) if path == outer else path.relative_to(outer)
+        found = inside.with_name(name)
+        return outer / found if found.as_posix() in archive.namelist() else None
+    except (OSError, ValueError, IndexError, zipfile.BadZipFile, NotImplementedError):
+        return None
+
+
 def _named(archive: zipfile.ZipFile) -> list[str]:
     """Return the files of an archive that may hold messages."""
     names = [
