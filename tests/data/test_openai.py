@@ -195,7 +195,7 @@ class TestMessages:
 
     @pytest.mark.parametrize("packed", [False, True])
     def test_an_export_says_whose_it_is(self, tmp_path: Path, *, packed: bool) -> None:
-        """In a file beside it, if it has a name there that is one; a field of its own goes first."""
+        """In a file beside it, if it has a name there that is one; a field of its own is first."""
         paths: list[Path] = []
         named: dict[str, object] = {"a": "user-A", "b": "user-B", "c": 5}
         for name, told in named.items():
