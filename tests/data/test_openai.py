@@ -123,6 +123,12 @@ class TestMessages:
             message("assistant", {"content_type": "code", "text": "no"}),
             message("assistant", [{"type": "reasoning", "text": "no"}, {"type": "tool_use"}]),
             *(message("assistant", "<think>no</think>"), message("assistant", None)),
+            *(
+                message("assistant", "no", channel="analysis"),
+                message("assistant", "no", train=False),
+            ),
+            message("assistant", '<tool_call>{"name": "f"}</tool_call>'),
+            message("assistant", "<|channel|>analysis<|message|>no<|end|>"),
         ],
     )
     def test_what_was_not_said_is_no_answer(
@@ -144,6 +150,12 @@ class TestMessages:
                 ("so\u30104\u2020a\u3011", "so"),
             ),
             ("<Thinking>hm</Thinking>yes <reasoning>no", "yes"),
+            ('<antThinking a="1">hm</antThinking>yes<function_calls>f</function_calls>', "yes"),
+            ("<|channel|>analysis<|message|>hm<|end|><|channel|>final<|message|>yes", "yes"),
+            (
+                "we think of <b>tags</b> and a think tank",
+                "we think of <b>tags</b> and a think tank",
+            ),
         ],
     )
     def test_reasoning_and_marks_are_taken_off(self, tmp_path: Path, text: str, found: str) -> None:
@@ -151,6 +163,19 @@ class TestMessages:
         talk = {"messages": [message("user", "q"), message("assistant", text)]}
         (sample,) = load_history("openai", user="user", path=lines(tmp_path, talk)).samples
         assert sample.response == found
+
+    def test_what_a_tool_gave_back_is_not_the_users(self, tmp_path: Path) -> None:
+        """Though it has their role: the assistant's turn goes on."""
+        given = [{"type": "tool_result", "content": [{"type": "text", "text": "found"}]}]
+        said = [
+            message("assistant", "let me see"),
+            message("user", given),
+            message("assistant", "ah"),
+        ]
+        path = lines(tmp_path, {"messages": [message("user", "one"), *said]})
+        history = load_history("openai", user="user", path=path)
+        assert [(s.query, s.response) for s in history.samples] == [("one", "let me see\nah")]
+        assert history.dropped == {"message of another role": 1}
 
     def test_other_names_of_the_roles(self, tmp_path: Path) -> None:
         """And a user that is a number."""

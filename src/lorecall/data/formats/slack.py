@@ -146,4 +146,5 @@ def _message(
 def _resolved(mark: re.Match[str], names: Mapping[str, str]) -> str:
     """Return what a link, or the name of a person or a channel, is shown as."""
     kind, target, label = mark.groups()
-    return f"{kind.replace('!', '@')}{label or names.get(target, target)}"
+    shown = label or names.get(target, target)
+    return shown if shown.startswith("@") else f"{kind.replace('!', '@')}{shown}"
