@@ -74,9 +74,10 @@ class Sent(Record):
 
     def is_of_tool(self) -> bool:
         """Whether it holds what tools gave back, and nothing that its role said."""
-        parts = cast("list[object]", self.content) if isinstance(self.content, list) else []
-        kinds = {cast("Any", part).get("type") if _is_object(part) else None for part in parts}
-        return kinds == {"tool_result"}
+        if not isinstance(self.content, list):
+            return False
+        parts = cast("list[Any]", self.content)
+        return bool(parts) and all(_is_object(p) and p.get("type") == "tool_result" for p in parts)
 
 
 def logs(
