@@ -18,7 +18,7 @@ from lorecall.search.front import hypervolume, pareto, to_maximise
 from lorecall.search.space import InjectionSpace
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-NAMES = ("additive", "interacting", "zdt1")
+NAMES = ("additive", "interacting", "zdt1", "dtlz2", "bowls", "turned")
 OPTUNAS = ("random", "tpe", "nsga2", "gpsampler")
 
 
