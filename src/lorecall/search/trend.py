@@ -77,27 +77,35 @@ class TrendKernel(Kernel):
         weights: Shape (e, 3); each prior's mode, to be fitted, when None.
     """
 
+    raw_weights: torch.nn.Parameter
+
     def __init__(self, trend: Trend, n_draws: int, *, weights: Tensor | None = None) -> None:
         super().__init__(batch_shape=torch.Size([n_draws]))
         self.trend = trend
         raw = torch.nn.Parameter(torch.zeros(n_draws, PARTS, dtype=torch.float64))
         self.register_parameter("raw_weights", raw)
-        self.register_constraint("raw_weights", Positive())
+        self._positive = Positive()
+        self.register_constraint("raw_weights", self._positive)
         self.register_prior("weights_prior", GammaPrior(*WEIGHT), _weights, _set_weights)
         start = torch.full_like(raw, 0.5 * WEIGHT[0] / WEIGHT[1]) if weights is None else weights
-        _set_weights(self, start)
+        self.set_weights(start)
 
     @property
     def weights(self) -> Tensor:
         """Shape (e, 3)."""
-        return self.raw_weights_constraint.transform(self.raw_weights)
+        return self._positive.transform(self.raw_weights)
 
-    def forward(
+    def set_weights(self, weights: Tensor) -> None:
+        """Take over weights, shape (e, 3)."""
+        self.initialize(raw_weights=self._positive.inverse_transform(weights))
+
+    def forward(  # GPyTorch's signature
         self,
         x1: Tensor,
         x2: Tensor,
-        diag: bool = False,  # noqa: FBT001, FBT002 - GPyTorch's signature
-        **_params: object,
+        diag: bool = False,  # noqa: FBT001, FBT002
+        last_dim_is_batch: bool = False,  # noqa: ARG002, FBT001, FBT002
+        **params: object,  # noqa: ARG002
     ) -> Tensor:
         """Return the covariance of points of shapes (..., e, a, d) and (..., e, k, d)."""
         if diag:
@@ -114,5 +122,5 @@ def _weights(kernel: TrendKernel) -> Tensor:
     return kernel.weights
 
 
-def _set_weights(kernel: TrendKernel, weights: Tensor) -> None:
-    kernel.initialize(raw_weights=kernel.raw_weights_constraint.inverse_transform(weights))
+def _set_weights(kernel: TrendKernel, weights: Tensor | float) -> None:
+    kernel.set_weights(torch.as_tensor(weights).to(kernel.raw_weights))
