@@ -1,9 +1,9 @@
 """Samples of the SAAS-GP's hyperparameters by NUTS, compiled once for every number of trials.
 
 The model is that of BoTorch's `SaasPyroModel` (Eriksson and Jankowiak, 2021), and beside it the
-trend of `lorecall.search.trend`. BoTorch compiles it
-anew for every number of observations; here observations are padded to a few sizes and masked: a
-padded row has a unit diagonal, zeros beside it and residual 0, so that it adds a constant.
+trend of `lorecall.search.trend`. BoTorch compiles its own anew for every number of observations;
+here observations are padded to a few sizes and masked: a padded row has a unit diagonal, zeros
+beside it and residual 0, so that it adds a constant.
 
 A chain can go on from the last one: from its position, with its step size and mass matrix, which
 one observation more hardly changes. It then needs no adaptation and a short way back to the
@@ -20,7 +20,7 @@ Notation
     v          noise variance            v - 1e-4 ~ Gamma(0.9, 10)
     tau        global shrinkage          tau ~ HalfCauchy(0.1)
     rho        inverse squared length scales over tau, shape (d,): rho_j ~ HalfCauchy(1)
-    w          weights of the trend's p = 3 parts, shape (p,): w_i ~ Gamma(1, 2)
+    w          weights of the trend's p = 3 parts, shape (p,): w_i ~ Gamma(1/2, 2)
     r2         squared scaled distances, r2_ab = sum_j tau rho_j (X_aj - X_bj)^2, shape (N, N)
     K          covariance of y, shape (N, N): s k(r2) + sum_i w_i T_i + v I, with k Matern-5/2
     L, a       Cholesky factor of K; L^-1 (y - c)

@@ -27,8 +27,9 @@ from torch import Tensor
 
 PARTS = 3
 """Lines, curves, products of two inputs."""
-WEIGHT = (1.0, 2.0)
-"""Shape and rate of the Gamma prior of a weight; observations have variance 1."""
+WEIGHT = (0.5, 2.0)
+"""Shape and rate of the Gamma prior of a weight; observations have variance 1. Much of it is near 0,
+for problems of which few inputs matter."""
 
 
 class Trend:
@@ -74,7 +75,7 @@ class TrendKernel(Kernel):
     Args:
         trend: The parts.
         n_draws: e.
-        weights: Shape (e, 3); each prior's mode, to be fitted, when None.
+        weights: Shape (e, 3); the mode of their prior, to be fitted, when None.
     """
 
     raw_weights: torch.nn.Parameter
@@ -86,8 +87,8 @@ class TrendKernel(Kernel):
         self.register_parameter("raw_weights", raw)
         self._positive = Positive()
         self.register_constraint("raw_weights", self._positive)
-        self.register_prior("weights_prior", GammaPrior(*WEIGHT), _weights, _set_weights)
-        start = torch.full_like(raw, 0.5 * WEIGHT[0] / WEIGHT[1]) if weights is None else weights
+        self.register_prior("weights_prior", _of_logarithm(), _weights, _set_weights)
+        start = torch.full_like(raw, WEIGHT[0] / WEIGHT[1]) if weights is None else weights
         self.set_weights(start)
 
     @property
@@ -111,6 +112,12 @@ class TrendKernel(Kernel):
         if diag:
             return _weighted(self.weights[..., None], self.trend.within(x1))
         return _weighted(self.weights[..., None, None], self.trend.between(x1, x2))
+
+
+def _of_logarithm() -> GammaPrior:
+    """Return the prior whose mode is that of a weight's logarithm, since a weight's own is at 0."""
+    shape, rate = WEIGHT
+    return GammaPrior(shape + 1, rate)
 
 
 def _weighted(weights: Tensor, parts: Tensor) -> Tensor:
