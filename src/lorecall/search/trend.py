@@ -28,8 +28,10 @@ from torch import Tensor
 PARTS = 3
 """Lines, curves, products of two inputs."""
 WEIGHT = (0.5, 2.0)
-"""Shape and rate of the Gamma prior of a weight; observations have variance 1. Much of it is near 0,
-for problems of which few inputs matter."""
+"""Shape and rate of the Gamma prior of a weight; observations have variance 1.
+
+Much of it is near 0, for problems of which few inputs matter.
+"""
 
 
 class Trend:
