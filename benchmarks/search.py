@@ -165,10 +165,11 @@ def settings_of(
             for name, problem in chosen.items()
         },
         "figure": "share of the true front's hypervolume, of the tried points without noise",
-        "reference": "the front's worst less 10% of its range; zdt1: BoTorch's own",
+        "reference": "the front's worst less 10% of its range; zdt1: BoTorch's own; dtlz2: 4, 4;"
+        " bowls: 3, 3; turned: 1.5, 1.5",
         "noise": (
             f"additive, interacting: {NOISE} of each objective's range, fixed by seed and"
-            " configuration; a table: as measured; zdt1: none"
+            " configuration; a table: as measured; the others: none"
         ),
         "start": "the same initial points for every method in a seed: candidates, no two the same",
         "seconds": "of suggesting and telling, compilation included; trying a point costs none",

@@ -1,4 +1,7 @@
-"""What is searched: sparse problems in theta's space, a table of real trials, one from outside.
+"""What is searched: sparse problems in theta's space, a table of real trials, others from outside.
+
+Where theta's space is sparse, a few layers matter. `dtlz2`, `bowls` and `turned` are dense: every
+input matters a little.
 
 Every problem is a grid of discrete inputs with two objectives, and its true front is known, so a
 search is measured by the share of that front's hypervolume that its points cover, noise left out.
@@ -10,7 +13,7 @@ Notation
 
 import json
 import zlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -20,7 +23,8 @@ from typing import cast
 
 import numpy as np
 import torch
-from botorch.test_functions.multi_objective import ZDT1
+from botorch.test_functions.multi_objective import DTLZ2, ZDT1
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.study import StudyDirection
 
@@ -42,6 +46,7 @@ _MARGIN = 0.1  # the reference point lies this share of the front's range below 
 _TRADE = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
 
 Objectives = tuple[float, float]
+Row = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,9 @@ def problems(data: Path) -> tuple[dict[str, Callable[[], Problem]], list[str]]:
         "interacting": partial(theta_problem, "interacting", _INTERACTING, interacting),
         **{f"table-{path.stem}": partial(table_problem, path) for path in tables},
         "zdt1": zdt1_problem,
+        "dtlz2": dtlz2_problem,
+        "bowls": bowls_problem,
+        "turned": turned_problem,
     }
     return found, [] if tables else [f"no table of real trials: {data} holds no JSON"]
 
@@ -205,26 +213,123 @@ def zdt1_problem() -> Problem:
     Both objectives are minimised. Whatever x_0 is, the others are best at 0, which is on the grid.
     """
     function = ZDT1(dim=N_INPUTS)
-    names = [f"x_{i:02d}" for i in range(N_INPUTS)]
-    directions = (StudyDirection.MINIMIZE, StudyDirection.MINIMIZE)
 
-    def truth(params: Params) -> Objectives:
-        x = torch.tensor([params[name] for name in names], dtype=torch.float64) / (N_LEVELS - 1)
-        first, second = function.evaluate_true(x).tolist()
+    def of(x: Row) -> Objectives:
+        first, second = function.evaluate_true(torch.from_numpy(x)).tolist()
         return first, second
 
-    best: list[Params] = [{**dict.fromkeys(names, 0), names[0]: k} for k in range(N_LEVELS)]
+    best = np.zeros((N_LEVELS, N_INPUTS))
+    best[:, 0] = np.linspace(0, 1, N_LEVELS)
+    reference = cast("torch.Tensor", function.ref_point).tolist()
+    return _grid_problem(
+        "zdt1",
+        of,
+        n_inputs=N_INPUTS,
+        n_levels=N_LEVELS,
+        front=[of(x) for x in best],
+        reference=reference,
+    )
+
+
+def dtlz2_problem() -> Problem:
+    """Make BoTorch's DTLZ2 of 12 inputs on a grid of 7 levels each.
+
+    Whatever x_0 is, the others are best in the middle, which is on the grid; each matters alike.
+    """
+    n_levels = 7
+    function = DTLZ2(dim=12, num_objectives=2)
+
+    def of(x: Row) -> Objectives:
+        first, second = function.evaluate_true(torch.from_numpy(x)).tolist()
+        return first, second
+
+    best = np.full((n_levels, 12), 0.5)
+    best[:, 0] = np.linspace(0, 1, n_levels)
+    front = [of(x) for x in best]
+    return _grid_problem(
+        "dtlz2", of, n_inputs=12, n_levels=n_levels, front=front, reference=[4.0, 4.0]
+    )
+
+
+def bowls_problem() -> Problem:
+    """Make two bowls over 12 inputs of 7 levels, each input with its own weight and best levels.
+
+    What an input adds to both depends on that input alone, so the front is found input by input.
+    """
+    d, n_levels = 12, 7
+    rng = np.random.default_rng(5)
+    middles, weights = rng.uniform(0.1, 0.9, (2, d)), rng.uniform(0.5, 1.5, d)
+    levels = np.linspace(0, 1, n_levels)
+
+    def of(x: Row) -> Objectives:
+        first, second = (weights * (x - middles) ** 2).sum(axis=1).tolist()
+        return first, second
+
+    sums = np.zeros((1, 2))
+    for j in range(d):
+        added = weights[j] * (levels[:, None] - middles[:, j]) ** 2
+        sums = _least((sums[:, None] + added).reshape(-1, 2))
+    front = [(float(a), float(b)) for a, b in sums]
+    return _grid_problem(
+        "bowls", of, n_inputs=d, n_levels=n_levels, front=front, reference=[3.0, 3.0]
+    )
+
+
+def turned_problem() -> Problem:
+    """Make two bowls over 10 inputs of 9 levels, turned: what an input does depends on the others.
+
+    Both have one shape, so off the grid the best lie on the line between their middles; that front
+    is not reached on the grid.
+    """
+    d = 10
+    rng = np.random.default_rng(6)
+    turn, _ = np.linalg.qr(rng.normal(size=(d, d)))
+    steep, middles = np.logspace(0, 1, d), rng.uniform(0.2, 0.8, (2, d))
+
+    def of(x: Row) -> Objectives:
+        first, second = ((steep * ((x - middles) @ turn.T)) ** 2).mean(axis=1).tolist()
+        return first, second
+
+    between = middles[0] + np.linspace(0, 1, 101)[:, None] * (middles[1] - middles[0])
+    front = [of(x) for x in between]
+    return _grid_problem("turned", of, n_inputs=d, n_levels=9, front=front, reference=[1.5, 1.5])
+
+
+def _grid_problem(
+    name: str,
+    of: Callable[[Row], Objectives],
+    *,
+    n_inputs: int,
+    n_levels: int,
+    front: Sequence[Objectives],
+    reference: Sequence[float],
+) -> Problem:
+    """Make a problem without noise of inputs from 0 to 1 in equal steps, both minimised."""
+    directions = (StudyDirection.MINIMIZE, StudyDirection.MINIMIZE)
+    names = [f"x_{i:02d}" for i in range(n_inputs)]
+
+    def truth(params: Params) -> Objectives:
+        return of(np.array([params[name] for name in names], dtype=float) / (n_levels - 1))
+
     return Problem(
-        name="zdt1",
-        distributions={name: IntDistribution(0, N_LEVELS - 1) for name in names},
+        name=name,
+        distributions={name: IntDistribution(0, n_levels - 1) for name in names},
         directions=directions,
         truth=truth,
         noise=(0.0, 0.0),
-        front=_front(to_maximise([truth(params) for params in best], directions)),
-        reference=to_maximise(cast("torch.Tensor", function.ref_point).tolist(), directions)[0],
+        front=_front(to_maximise([*front], directions)),
+        reference=to_maximise([*reference], directions)[0],
         is_candidate=lambda _: True,
         same_as=lambda params: tuple(params.items()),
     )
+
+
+def _least(values: Values) -> Values:
+    """Return those that no other is below in both, shape (k, 2), in the order of the first."""
+    ordered = values[np.lexsort((values[:, 1], values[:, 0]))]
+    lowest = np.minimum.accumulate(ordered[:, 1])
+    new = np.r_[True, ordered[1:, 1] < lowest[:-1]]
+    return ordered[new]
 
 
 def _subsets(layers: tuple[int, ...]) -> list[frozenset[int]]:

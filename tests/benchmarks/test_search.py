@@ -18,7 +18,7 @@ from lorecall.search.front import hypervolume, pareto, to_maximise
 from lorecall.search.space import InjectionSpace
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-NAMES = ("additive", "interacting", "zdt1")
+NAMES = ("additive", "interacting", "zdt1", "dtlz2", "bowls", "turned")
 OPTUNAS = ("random", "tpe", "nsga2", "gpsampler")
 
 
@@ -76,7 +76,7 @@ def test_no_point_is_above_the_true_front(load: Any, name: str) -> None:
     points = space.random(300, np.random.default_rng(1))
     values = to_maximise([problem.truth(space.params(p)) for p in points], problem.directions)
     assert pareto(problem.front).all()
-    assert len(problem.front) >= 9
+    assert len(problem.front) >= 7
     together = np.concatenate([problem.front, values])
     assert hypervolume(together, problem.reference) == pytest.approx(problem.best())
     assert 0 < hypervolume(values, problem.reference) < problem.best()

@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,25 @@ def alpaca(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _list(folder / "alpaca.json", rows)
 
 
+def lamp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write a question a user, the others of the pairs in its profile, and the outputs."""
+    ask = "Generate a headline for the following article: "
+
+    def question(u: int) -> object:
+        items = (
+            {"id": f"{u}-{p}", "text": text("q", u, p), "title": text("r", u, p)}
+            for p in range(n_pairs - 1)
+        )
+        return {"id": f"u{u}", "input": ask + text("q", u, n_pairs - 1), "profile": list(items)}
+
+    golds = ({"id": f"u{u}", "output": text("r", u, n_pairs - 1)} for u in range(n_users))
+    around = '{"task": "LaMP_4", "golds": [{}]}'
+    return [
+        *_list(folder / "questions.json", map(question, range(n_users))),
+        *_list(folder / "outputs.json", golds, around=around),
+    ]
+
+
 def telegram(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, five hours between pairs, with a bot that only opens."""
 
@@ -352,6 +372,23 @@ def signal(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     return _lines(folder / "main.jsonl", map(json.dumps, frames()))
 
 
+def mail(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
+    """Write an mbox, a thread a pair, with a quotation, a signature and somebody who only opens."""
+
+    def mails() -> Iterator[str]:
+        for i in range(n_users * n_pairs):
+            u, p = i % n_users, i // n_users
+            for k, (name, said) in enumerate((("bot", "q"), (f"u{u}", "r"))):
+                date = formatdate(_START + _APART * i + k)
+                yield f"\nFrom {name}@example.org Thu Jun 20 19:01:00 2024"
+                yield f"From: {name} <{name}@example.org>\nDate: {date}"
+                yield f"Message-ID: <{2 * i + k}@x>"
+                yield f"In-Reply-To: <{2 * i}@x>" if k else "Subject: us"
+                yield f"\n{text(said, u, p)}\n\nOn {date}, Ann <a@x.org> wrote:\n> no\n-- \n{name}"
+
+    return _lines(folder / "all.mbox", mails())
+
+
 def whatsapp(folder: Path, n_users: int, n_pairs: int) -> list[Path]:
     """Write one chat, a day between pairs, some messages of two lines."""
 
@@ -371,8 +408,8 @@ WRITERS: dict[str, Write] = {
     maker.__name__: maker
     for maker in (
         *(jsonl, chitchat, amazon_qa, amazon_qa_processed, reddit, reddit_users),
-        *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca),
-        *(telegram, whatsapp, discord, messenger, slack, signal),
+        *(med_dialogue, openai, openai_export, sharegpt, claude, instructions, alpaca, lamp),
+        *(telegram, whatsapp, discord, messenger, slack, signal, mail),
     )
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lorecall.core import unpack
 from lorecall.core.unpack import documents, opened
 from lorecall.errors import DataError
 
@@ -134,3 +135,14 @@ def test_an_archive_with_a_password(tmp_path: Path) -> None:
         content[start] |= 1
     with pytest.raises(DataError, match="Unpack it"):
         read(write(tmp_path, bytes(content)))
+
+
+def test_an_archive_is_looked_into_once(tmp_path: Path) -> None:
+    """However many files of it are read; one that was written over is looked into again."""
+    path = write(tmp_path, packed(a__json="1", b__json="2"))
+    looked = unpack._opened_archive.cache_info  # pyright: ignore[reportPrivateUsage]
+    before = looked().misses
+    assert [read(each) for each in documents(path)] == ["1", "2"]
+    assert looked().misses == before + 1
+    write(tmp_path, packed(a__json="3", b__json="45"))
+    assert [read(each) for each in documents(path)] == ["3", "45"]

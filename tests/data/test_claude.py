@@ -46,6 +46,13 @@ def test_what_was_said_is_told_from_thinking_and_tools(tmp_path: Path) -> None:
     assert history.samples[0].time == 1718910060
 
 
+def test_a_block_that_could_not_be_shown_is_no_text(tmp_path: Path) -> None:
+    """Exports have a line in its place."""
+    block = "```\nThis block is not supported on your current device yet.\n```\n\nsoup"
+    path = export(tmp_path, {"chat_messages": [message("h", "leeks?"), message("a", block)]})
+    assert pairs(load_history(path)) == [("leeks?", "soup")]
+
+
 def test_the_branch_that_was_read_last_counts(tmp_path: Path) -> None:
     """An answer asked for again has one that nobody went on from."""
     said = [

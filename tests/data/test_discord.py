@@ -83,6 +83,14 @@ def test_a_quote_is_taken_off(tmp_path: Path) -> None:
     assert replies(path) == [(OUT, "yes after >8 or so")]
 
 
+def test_names_and_emoji_are_shown(tmp_path: Path) -> None:
+    """Where the export left their marks; who is not known keeps the id."""
+    said = "<@!400> and <@5> <:smile:77> <a:wave:78>"
+    named = [{"id": "400", "name": "anne", "nickname": "Anne"}]
+    path = channel(tmp_path, sent(1, "Anne", OUT), sent(2, "Bob", said, mentions=named))
+    assert replies(path) == [(OUT, "@Anne and @5 :smile: :wave:")]
+
+
 def test_service_messages_are_nobodys(tmp_path: Path) -> None:
     """They part nothing."""
     joined = sent(2, "Cem", "Joined the server.", type="GuildMemberJoin")

@@ -50,6 +50,15 @@ def test_prompt_and_completion(tmp_path: Path) -> None:
     assert load_history(path).user == "7"
 
 
+def test_what_is_marked_as_no_good_is_not_learnt(tmp_path: Path) -> None:
+    """The question stays one that was asked."""
+    good = {"prompt": "leeks?", "completion": "soup", "label": True}
+    path = write(tmp_path, good, {"prompt": "pie?", "completion": "no", "label": False})
+    history = load_history(path)
+    assert [(s.query, s.response) for s in history.samples] == [("leeks?", "soup")]
+    assert [said.text for said in history.statements] == ["pie?"]
+
+
 def test_a_history_that_comes_again_counts_once(tmp_path: Path) -> None:
     """Each row may hold all rounds before its own."""
     told = ["what goes with leeks and butter in a soup?", "potatoes go with it"]

@@ -24,15 +24,15 @@ def expected(kind: str, text: str) -> str:
     return re.sub(r"<[^<>]*>", f"[{kind}]", text)
 
 
-def test_the_texts_are_300() -> None:
-    """Several of each kind, and 100 in which nothing is to be masked."""
-    assert (len(MASKED), len(PLAIN)) == (200, 100)
+def test_there_are_many_texts() -> None:
+    """Several of each kind, and as many in which nothing is to be masked."""
+    assert (len(MASKED), len(PLAIN)) == (311, 292)
     assert set(TEXTS) == set(KINDS)
-    assert len({text for _, text in MASKED} | set(PLAIN)) == 300
+    assert len({text for _, text in MASKED} | set(PLAIN)) == 603
 
 
 def test_what_should_be_masked_is_and_nothing_else() -> None:
-    """At least 98% of the 200 come out to the letter; at most 1% of the 100 change."""
+    """At least 98% of those come out to the letter; at most 1% of the ordinary ones change."""
     missed = [text for kind, text in MASKED if mask(bare(text)) != expected(kind, text)]
     changed = [text for text in PLAIN if mask(text) != text]
     share_masked = 1 - len(missed) / len(MASKED)
@@ -51,7 +51,7 @@ def test_each_kind_is_found_as_itself(kind: str) -> None:
 
 def test_pieces_give_what_the_whole_gives() -> None:
     """Piece by piece the same text comes out, and nothing is shown that is masked in the end."""
-    for text in [*(bare(text) for _, text in MASKED), *PLAIN]:
+    for text in [*(bare(text) for _, text in MASKED), *PLAIN][::3]:
         for size in (1, 3):
             pieces = [text[i : i + size] for i in range(0, len(text), size)]
             assert "".join(mask_pieces(pieces)) == mask(text)

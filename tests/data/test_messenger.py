@@ -85,6 +85,10 @@ def test_encrypted_chats(tmp_path: Path) -> None:
         *({"photos": [{"uri": "x"}]}, {"is_unsent": True, "content": YES}),
         *({"content": "Bob sent an attachment."}, {"content": "Bob hat einen Anhang gesendet."}),
         *({"content": "You sent a photo."}, {"content": "Bob called you.", "call_duration": 5}),
+        *({"content": "Bob unsent a message"}, {"content": "Bob shared a reel"}),
+        *({"content": "The video chat ended."}, {"content": "You set your nickname to x."}),
+        *({"content": "Du hast einen Anhang gesendet."}, {"content": "Hai inviato un allegato."}),
+        {"content": "Vous avez envoy\u00e9 une photo.".encode().decode("latin-1")},
     ],
 )
 def test_what_is_no_text_parts_the_rest(tmp_path: Path, more: dict[str, object]) -> None:
@@ -98,10 +102,17 @@ def test_what_is_no_text_parts_the_rest(tmp_path: Path, more: dict[str, object])
 
 def test_reactions_are_nobodys(tmp_path: Path) -> None:
     """They part nothing; what begins like one is a text."""
-    hearts = sent(2, "Ann", "Reacted \u2764 to your message")
-    path = chat(tmp_path, sent(1, "Ann", OUT), hearts, sent(3, "Bob", "You sent me the wrong one"))
-    assert replies(path) == [(OUT, "You sent me the wrong one")]
-    assert check(path).dropped == {"service message": 1}
+    reactions = (
+        "Reacted \u2764 to your message",
+        "Hat mit \u2764 auf deine Nachricht reagiert",
+        "Reaccion\u00f3 con \u2764 a tu mensaje",
+        "A r\u00e9agi \u2764 \u00e0 votre message",
+    )
+    hearts = (sent(2, "Ann", each) for each in reactions)
+    said = "You sent me the wrong message \u2764"
+    path = chat(tmp_path, sent(1, "Ann", OUT), *hearts, sent(3, "Bob", said))
+    assert replies(path) == [(OUT, said)]
+    assert check(path).dropped == {"service message": 4}
 
 
 def test_all_chats_of_an_archive(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """OpenAI messages, and ChatGPT's export."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,12 @@ class TestMessages:
             message("assistant", {"content_type": "code", "text": "no"}),
             message("assistant", [{"type": "reasoning", "text": "no"}, {"type": "tool_use"}]),
             *(message("assistant", "<think>no</think>"), message("assistant", None)),
+            *(
+                message("assistant", "no", channel="analysis"),
+                message("assistant", "no", train=False),
+            ),
+            message("assistant", '<tool_call>{"name": "f"}</tool_call>'),
+            message("assistant", "<|channel|>analysis<|message|>no<|end|>"),
         ],
     )
     def test_what_was_not_said_is_no_answer(
@@ -143,6 +150,12 @@ class TestMessages:
                 ("so\u30104\u2020a\u3011", "so"),
             ),
             ("<Thinking>hm</Thinking>yes <reasoning>no", "yes"),
+            ('<antThinking a="1">hm</antThinking>yes<function_calls>f</function_calls>', "yes"),
+            ("<|channel|>analysis<|message|>hm<|end|><|channel|>final<|message|>yes", "yes"),
+            (
+                "we think of <b>tags</b> and a think tank",
+                "we think of <b>tags</b> and a think tank",
+            ),
         ],
     )
     def test_reasoning_and_marks_are_taken_off(self, tmp_path: Path, text: str, found: str) -> None:
@@ -150,6 +163,19 @@ class TestMessages:
         talk = {"messages": [message("user", "q"), message("assistant", text)]}
         (sample,) = load_history("openai", user="user", path=lines(tmp_path, talk)).samples
         assert sample.response == found
+
+    def test_what_a_tool_gave_back_is_not_the_users(self, tmp_path: Path) -> None:
+        """Though it has their role: the assistant's turn goes on."""
+        given = [{"type": "tool_result", "content": [{"type": "text", "text": "found"}]}]
+        said = [
+            message("assistant", "let me see"),
+            message("user", given),
+            message("assistant", "ah"),
+        ]
+        path = lines(tmp_path, {"messages": [message("user", "one"), *said]})
+        history = load_history("openai", user="user", path=path)
+        assert [(s.query, s.response) for s in history.samples] == [("one", "let me see\nah")]
+        assert history.dropped == {"message of another role": 1}
 
     def test_other_names_of_the_roles(self, tmp_path: Path) -> None:
         """And a user that is a number."""
@@ -191,6 +217,27 @@ class TestMessages:
         paths = [tmp_path / name / "log.jsonl" for name in "ab"]
         samples = load_history("openai", user="user", path=paths).samples
         assert len({s.conversation for s in samples}) == 2
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_an_export_says_whose_it_is(self, tmp_path: Path, *, packed: bool) -> None:
+        """In a file beside it, if it has a name there that is one; a field of its own is first."""
+        paths: list[Path] = []
+        named: dict[str, object] = {"a": "user-A", "b": "user-B", "c": 5}
+        for name, told in named.items():
+            rows = [{"messages": TALK}, {"messages": TALK, "user": f"own {name}"}]
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "conversations.json").write_text(json.dumps(rows))
+            (folder / "user.json").write_text(json.dumps({"id": told}))
+            paths.append(folder / "conversations.json")
+            if packed:
+                paths[-1] = folder / "export.zip"
+                with zipfile.ZipFile(paths[-1], "w") as archive:
+                    for file in ("conversations.json", "user.json"):
+                        archive.write(folder / file, f"mine/{file}")
+                        (folder / file).unlink()
+        users = {user.user for user in summarise("openai", path=paths).users}
+        assert users == {"user-A", "user-B", "user", "own a", "own b", "own c"}
 
     def test_broken_parts_are_counted_and_the_rest_is_kept(self, tmp_path: Path) -> None:
         """A line, a conversation, a message."""

@@ -120,3 +120,46 @@ def test_no_frames(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="Export the chats in Signal's settings"):
         load_history("signal", path=tmp_path / "file")
+
+
+def test_names_stand_where_people_are_mentioned(tmp_path: Path) -> None:
+    """A sign stands there in the text; who is not known has no name."""
+    cem = {"recipient": {"id": "7", "contact": {"aci": "c", "profileGivenName": "Cem"}}}
+    ranges = [{"start": 12, "mentionAci": "x"}, {"start": 4, "mentionAci": "c"}, {"style": "BOLD"}]
+    body = {"body": "ask \ufffc now or \ufffc", "bodyRanges": ranges}
+    said = sent(2, "1", None, standardMessage={"text": body})
+    assert replies(backup(tmp_path, cem, sent(1, "2", OUT), said)) == [(OUT, "ask @Cem now or @")]
+
+
+def test_a_list_of_frames(tmp_path: Path) -> None:
+    """As some tools write them."""
+    frames = [*PEOPLE, sent(1, "2", OUT), sent(2, "1", YES)]
+    (tmp_path / "main.json").write_text(json.dumps(frames, indent=1), encoding="utf-8")
+    assert recognised(tmp_path / "main.json").name == "signal"
+    assert replies(tmp_path / "main.json") == [(OUT, YES)]
+
+
+def line(minute: int, sender: str, body: str, **more: object) -> str:
+    """Write a message as `signal-export` does."""
+    date = f"2024-06-20T19:{minute:02}:00"
+    told = {"date": date, "sender": sender, "body": f"{body}  ", "quote": "", "reactions": []}
+    return json.dumps({**told, "sticker": None, "attachments": [], **more}) + "\n"
+
+
+def test_a_chat_of_signal_export(tmp_path: Path) -> None:
+    """What quotes a text answers it; calls, stickers and what was deleted part the rest."""
+    lines = (
+        *(line(1, "Ann", OUT), line(2, "Ann", "and the bread"), line(3, "Cem", "who is there")),
+        line(4, "Me", YES, quote=f"\n\n> {OUT}\n\n"),
+        *(line(5, "Me", "Missed voice call"), line(6, "Ann", "I was not at home")),
+        *(line(7, "Me", "gone for good now", deleted=True), line(8, "Ann", "what was it then")),
+        *(
+            line(9, "Me", "of another chat", quote="> lost"),
+            line(10, "No-Sender", "of nobody here"),
+        ),
+    )
+    (tmp_path / "data.json").write_text("".join(lines), encoding="utf-8")
+    assert recognised(tmp_path / "data.json").name == "signal"
+    history = load_history(tmp_path / "data.json", user="Me")
+    assert [(s.query, s.response) for s in history.samples] == [(f"{OUT} and the bread", YES)]
+    assert check(tmp_path / "data.json").dropped == {"message without text": 3}

@@ -54,9 +54,9 @@ def test_a_day(tmp_path: Path) -> None:
 
 def test_marks_are_resolved_and_quotes_taken_off(tmp_path: Path) -> None:
     """As the application shows a text."""
-    said = "&gt; they said\n<@U1> see <https://x.org|the page> &amp; <https://y.org> <!here> &lt;3"
+    said = "&gt; they said\n<@U1> see <https://x.org|the page> &amp; <!here> <!subteam^S|@us> &lt;3"
     path = day(tmp_path, sent(1, "U1", OUT), sent(2, "U2", said))
-    assert replies(path) == [(OUT, "@Ann Roux see the page & https://y.org @here <3")]
+    assert replies(path) == [(OUT, "@Ann Roux see the page & @here @us <3")]
 
 
 def test_threads_are_read_apart(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ class TestWhoseWords:
         "mark",
         [
             *({"forwarded_from": "News"}, {"forwarded_from": None}, {"via_bot": "@gif"}),
-            {"saved_from": "Ann"},
+            *({"saved_from": "Ann"}, {"from": "us", "from_id": "channel7"}),
         ],
     )
     def test_a_forward_is_nobodys_reply(self, tmp_path: Path, mark: dict[str, object]) -> None:
@@ -127,6 +127,7 @@ class TestWhoseWords:
     def test_a_quote_is_left_out(self, tmp_path: Path) -> None:
         """The rest of the message is its sender's."""
         said = [{"type": "blockquote", "text": "old words"}, "\nmy own words"]
+        said.append({"type": "expandable_blockquote", "text": "older words"})
         path = write(tmp_path, sent(1, "Bob", "hi", 1), sent(2, "Ann", said, 2))
         (sample,) = load_history("telegram", user="Ann", path=path).samples
         assert sample.response == "my own words"

@@ -23,6 +23,7 @@ LRM = "\u200e"
             "Missed voice call, Tap to call back",
             "Missed video call",
             f"{LRM}Voice call, {LRM}3 min",
+            "Missed voice call at 19:04",
         ),
         *("IMG-20230613-WA0001.jpg (any words)", "notes of May.pdf (file attached)"),
         *("Cleo Roux.vcf (Datei angeh\u00e4ngt)", f"{LRM}plan.pdf (in some language)"),

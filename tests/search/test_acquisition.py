@@ -11,6 +11,7 @@ from botorch.utils import manual_seed
 
 from lorecall.search.acquisition import noisy_improvement
 from lorecall.search.surrogate import Draws, Surrogate, _loaded
+from lorecall.search.trend import Trend
 
 N_DRAWS = 3
 
@@ -27,16 +28,19 @@ def made_up(m: int, n: int = 18, d: int = 8) -> Surrogate:
             "outputscale": torch.from_numpy(1 + rng.random(N_DRAWS)),
             "noise": torch.from_numpy(0.02 + 0.1 * rng.random(N_DRAWS)),
             "lengthscale": torch.from_numpy(1 + 4 * rng.random((N_DRAWS, d))),
+            "trend": torch.from_numpy(0.3 * rng.random((N_DRAWS, 3))),
         }
         for _ in range(m)
     ]
+    trend = Trend(X)
     return Surrogate(
-        model=ModelListGP(*(_loaded(X, z, one) for z, one in zip(Z.T, drawn, strict=True))),
+        model=ModelListGP(*(_loaded(X, z, one, trend) for z, one in zip(Z.T, drawn, strict=True))),
         draws=tuple(Draws(**one) for one in drawn),
         X=X,
         Z=Z,
         mean=torch.zeros(m, dtype=torch.float64),
         std=torch.ones(m, dtype=torch.float64),
+        trend=trend,
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from lorecall.search.map_saas import fitted
 from lorecall.search.options import McmcSettings
 from lorecall.search.surrogate import fit_surrogate, importance
+from lorecall.search.trend import Trend
 
 
 def problem(n: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -24,12 +25,15 @@ def problem(n: int, seed: int) -> tuple[Tensor, Tensor]:
 def test_shapes_and_ranges() -> None:
     """Four fits an objective; everything positive."""
     X, Y = problem(20, 0)
-    found = fitted(X, (Y - Y.mean(0)) / Y.std(0))
+    found = fitted(X, (Y - Y.mean(0)) / Y.std(0), Trend(X))
     assert len(found) == 2
     for _, hyper in found:
         assert hyper["lengthscale"].shape == (4, 10)
+        assert hyper["trend"].shape == (4, 3)
         assert {hyper[name].shape for name in ("mean", "outputscale", "noise")} == {(4,)}
-        assert all((hyper[name] > 0).all() for name in ("outputscale", "noise", "lengthscale"))
+        assert all(
+            (hyper[name] > 0).all() for name in ("outputscale", "noise", "lengthscale", "trend")
+        )
 
 
 def test_it_learns_what_matters() -> None:

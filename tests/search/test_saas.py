@@ -13,10 +13,11 @@ from botorch.fit import fit_fully_bayesian_model_nuts
 from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
 from numpy.typing import NDArray
 from numpyro.infer.util import log_density
+from scipy.stats import multivariate_normal
 
 from lorecall.search import saas
 from lorecall.search.options import McmcSettings, SamplerOptions
-from lorecall.search.surrogate import Surrogate, fit_surrogate
+from lorecall.search.trend import PARTS, Trend
 
 Data = tuple[NDArray[np.float64], NDArray[np.float64]]
 OURS = {"c": "mean", "s": "outputscale", "v": "noise", "tau": "kernel_tausq"}
@@ -45,12 +46,24 @@ def hyperparameters(seed: int) -> dict[str, jax.Array]:
     }
 
 
-def our_density(data: Data, size: int) -> Callable[[dict[str, jax.Array]], jax.Array]:
-    """Return our log density, padded to a size."""
+def our_density(
+    data: Data, size: int, *, trend: NDArray[np.float64] | None = None
+) -> Callable[[dict[str, jax.Array]], jax.Array]:
+    """Return our log density, padded to a size; without a trend when None."""
     X, y = data
-    padded = (saas._padded(array, size) for array in (X, y, np.ones(len(X))))
-    args = tuple(jnp.array(array) for array in padded)
-    return lambda values: log_density(saas._model, args, {}, values)[0]
+    n = len(X)
+    alike = np.zeros((PARTS, size, size))
+    alike[:, :n, :n] = 0 if trend is None else trend
+    x, observed, mask = (jnp.array(saas._padded(a, size)) for a in (X, y, np.ones(n)))
+    args = (x, jnp.array(alike), observed, mask)
+    fixed = {"w": jnp.full(PARTS, 0.3)}
+    return lambda values: log_density(saas._model, args, {}, fixed | values)[0]
+
+
+def drawn(X: NDArray[np.float64], Y: NDArray[np.float64], **given: Any) -> list[saas.Chain]:
+    """Draw with the trend of these observations."""
+    points = torch.from_numpy(X)
+    return saas.draw(X, Y, Trend(points).between(points, points).numpy(), **given)
 
 
 def botorch_density(data: Data) -> Callable[[dict[str, jax.Array]], jax.Array]:
@@ -79,10 +92,41 @@ def test_density_and_gradient_are_botorchs(data: Data, size: int) -> None:
         assert gaps == pytest.approx([gaps[0]] * 6, abs=1e-6)
 
 
+def test_the_trend_is_in_the_density(data: Data) -> None:
+    """With a trend the density is that of a normal with its covariance, written out."""
+    X, y = data
+    points = torch.from_numpy(X)
+    T = Trend(points).between(points, points).numpy()
+    gaps: list[float] = []
+    with jax.enable_x64(True):
+        density = our_density(data, 16, trend=T)
+        plain = our_density(data, 16)
+        for seed in range(3):
+            values = hyperparameters(seed)
+            found = {name: np.asarray(value) for name, value in values.items()}
+            moved = (X[:, None] - X) * np.sqrt(found["tau"] * found["rho"])
+            r = np.sqrt(5 * (moved**2).sum(-1))
+            K = found["s"] * (1 + r + r**2 / 3) * np.exp(-r)
+            K += (saas.MIN_NOISE + found["v"]) * np.eye(len(X))
+            pdf = [
+                multivariate_normal(np.full(len(X), found["c"]), cov).logpdf(y)
+                for cov in (K + 0.3 * T.sum(0), K)
+            ]
+            gaps.append(float(density(values) - plain(values)) - (pdf[0] - pdf[1]))
+    assert gaps == pytest.approx([0.0] * 3, abs=1e-6)
+
+
 LONG = McmcSettings(warmup_steps=128, posterior_samples=256, thinning=2)
 
 
-def predictions_like_a_stock_fit(X: torch.Tensor, y: torch.Tensor, fitted: Surrogate) -> Any:
+def loaded(X: torch.Tensor, y: torch.Tensor, chain: saas.Chain) -> SaasFullyBayesianSingleTaskGP:
+    """Return BoTorch's model with our draws."""
+    gp = SaasFullyBayesianSingleTaskGP(X, y[:, None])
+    gp.load_mcmc_samples({k: torch.from_numpy(v) for k, v in chain.draws.items()})
+    return gp.eval()
+
+
+def predictions_like_a_stock_fit(X: torch.Tensor, y: torch.Tensor, chain: saas.Chain) -> Any:
     """Check means and variances against BoTorch's fit, within Monte-Carlo error; give ours."""
     held_out = torch.rand(40, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with jax.enable_x64(True):
@@ -91,7 +135,7 @@ def predictions_like_a_stock_fit(X: torch.Tensor, y: torch.Tensor, fitted: Surro
             stock, warmup_steps=128, num_samples=256, thinning=2, disable_progbar=True
         )
         theirs = stock.posterior(held_out)
-    ours = fitted.model.models[0].posterior(held_out)
+    ours = loaded(X, y, chain).posterior(held_out)
     deviation = theirs.mixture_variance.sqrt()
     assert ((ours.mixture_mean - theirs.mixture_mean).abs() / deviation).max() < 0.25
     assert (ours.mixture_variance / theirs.mixture_variance).log().abs().max() < 0.4
@@ -99,30 +143,32 @@ def predictions_like_a_stock_fit(X: torch.Tensor, y: torch.Tensor, fitted: Surro
 
 
 def test_predictions_agree_with_a_stock_fit(data: Data) -> None:
-    """Predictive means and variances are those of BoTorch's fit, within Monte-Carlo error."""
-    X, y = (torch.from_numpy(array) for array in data)
-    fitted = fit_surrogate(X, y[:, None], settings=LONG, seed=0)
-    ours = predictions_like_a_stock_fit(X, y, fitted)
+    """Without a trend, means and variances are BoTorch's fit's, within Monte-Carlo error."""
+    X, y = data
+    none = np.zeros((PARTS, len(X), len(X)))
+    (chain,) = saas.draw(X, y[:, None], none, settings=LONG, seed=0)
+    ours = predictions_like_a_stock_fit(torch.from_numpy(X), torch.from_numpy(y), chain)
     assert ours.mixture_mean.std() > 0.3  # it has learnt something to agree upon
 
 
 def test_a_chain_that_goes_on_agrees_with_a_stock_fit(data: Data) -> None:
     """From where a chain of fewer observations ended, the same predictions as BoTorch's fit."""
-    X, y = (torch.from_numpy(array) for array in data)
-    before = fit_surrogate(X[:12], y[:12, None], settings=LONG, seed=0)
-    fitted = fit_surrogate(X, y[:, None], settings=LONG, seed=1, states=before.states)
-    assert fitted.states[0].step == before.states[0].step  # it went on, and did not start anew
-    predictions_like_a_stock_fit(X, y, fitted)
+    X, y = data
+    none = np.zeros((PARTS, len(X), len(X)))
+    (before,) = saas.draw(X[:12], y[:12, None], none[:, :12, :12], settings=LONG, seed=0)
+    (chain,) = saas.draw(X, y[:, None], none, settings=LONG, seed=1, states=[before.state])
+    assert chain.state.step == before.state.step  # it went on, and did not start anew
+    predictions_like_a_stock_fit(torch.from_numpy(X), torch.from_numpy(y), chain)
 
 
 def test_a_chain_that_is_rarely_accepted_starts_anew(booleans: Data, quick: SamplerOptions) -> None:
     """So does one padded to another size; then nothing depends on the state that was given."""
     X, y = booleans
-    (cold,) = saas.draw(X, y[:, None], settings=quick.mcmc, seed=3)
+    (cold,) = drawn(X, y[:, None], settings=quick.mcmc, seed=3)
     wild = replace(cold.state, step=50.0)
-    (anew,) = saas.draw(X, y[:, None], settings=quick.mcmc, seed=3, states=[wild])
+    (anew,) = drawn(X, y[:, None], settings=quick.mcmc, seed=3, states=[wild])
     other_size = replace(cold.state, size=32)
-    (resized,) = saas.draw(X, y[:, None], settings=quick.mcmc, seed=3, states=[other_size])
+    (resized,) = drawn(X, y[:, None], settings=quick.mcmc, seed=3, states=[other_size])
     for chain in (anew, resized):
         np.testing.assert_array_equal(chain.draws["lengthscale"], cold.draws["lengthscale"])
 
@@ -139,8 +185,7 @@ def test_a_chain_depends_on_its_seed_alone(booleans: Data, quick: SamplerOptions
     X, y = booleans
     Y = np.stack([y, y], axis=1)
     first, again, other = (
-        [chain.draws for chain in saas.draw(X, Y, settings=quick.mcmc, seed=seed)]
-        for seed in (1, 1, 2)
+        [chain.draws for chain in drawn(X, Y, settings=quick.mcmc, seed=seed)] for seed in (1, 1, 2)
     )
     assert (first[0]["lengthscale"] == again[0]["lengthscale"]).all()
     assert (first[0]["lengthscale"] != other[0]["lengthscale"]).any()
@@ -156,10 +201,10 @@ def test_one_compilation_serves_every_number_of_observations(
 ) -> None:
     """Within a size nothing is compiled again."""
     X, y = booleans
-    saas.draw(X, y[:, None], settings=quick.mcmc, seed=0)
+    drawn(X, y[:, None], settings=quick.mcmc, seed=0)
     before = saas._compile.cache_info().misses
     for n in (3, 9, 13):
-        saas.draw(X[:n], y[:n, None], settings=quick.mcmc, seed=0)
+        drawn(X[:n], y[:n, None], settings=quick.mcmc, seed=0)
     assert saas._compile.cache_info().misses == before
 
 

@@ -7,10 +7,10 @@ from textwrap import dedent
 import numpy as np
 import pytest
 import torch
-from botorch.models import ModelListGP
 
-from lorecall.search.options import SamplerOptions
-from lorecall.search.surrogate import Draws, Surrogate, fit_surrogate, importance
+from lorecall.records import SurrogateKind
+from lorecall.search.options import McmcSettings, SamplerOptions
+from lorecall.search.surrogate import fit_surrogate, importance
 
 
 def made_up(n: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,18 +47,28 @@ def test_importance_finds_the_inputs_that_matter(quick: SamplerOptions) -> None:
 
 
 def test_shares_sum_to_one_in_every_draw() -> None:
-    """With a single draw the quartiles are the shares, and these sum to one."""
-    lengthscale = torch.tensor([[1.0, 2.0, 1e3]], dtype=torch.float64)
-    one = torch.ones(1, dtype=torch.float64)
-    drawn = Draws(mean=one, outputscale=one, noise=one, lengthscale=lengthscale)
-    empty = torch.empty(0, dtype=torch.float64)
-    none = ModelListGP()
-    (shares,) = importance(
-        Surrogate(model=none, draws=(drawn,), X=empty, Z=empty, mean=empty, std=empty)
-    )
-    assert [share.median for share in shares] == pytest.approx([0.8, 0.2, 0.0], abs=1e-4)
-    assert sum(share.median for share in shares) == pytest.approx(1.0)
-    assert [share.low for share in shares] == [share.high for share in shares]
+    """With draws that are alike the quartiles are the shares; what never changes shares equally."""
+    X, Y = made_up()
+    fitted = fit_surrogate(X, Y, settings=McmcSettings(), seed=0, kind="map")
+    for shares in importance(fitted):
+        assert sum(share.median for share in shares) == pytest.approx(1.0, abs=0.05)
+    flat = fit_surrogate(X, torch.full_like(Y, 3.0), settings=McmcSettings(), seed=0, kind="map")
+    assert [share.median for share in importance(flat)[0]] == pytest.approx([1 / 8] * 8)
+
+
+@pytest.mark.parametrize("kind", ["map", "nuts"])
+def test_inputs_that_each_matter_a_little_are_learnt(
+    kind: SurrogateKind, quick: SamplerOptions
+) -> None:
+    """A bowl over twelve inputs is predicted from thirty points, and every input has a share."""
+    rng = np.random.default_rng(0)
+    X = torch.from_numpy(rng.integers(0, 7, (60, 12)) / 6)
+    Y = ((X - 0.5) ** 2).sum(dim=1, keepdim=True)
+    fitted = fit_surrogate(X[:30], Y[:30], settings=quick.mcmc, seed=0, kind=kind)
+    predicted = fitted.model.models[0].posterior(X[30:]).mixture_mean.detach()[:, 0]
+    truth = fitted.standardise(Y[30:])[:, 0]
+    assert float((predicted - truth).square().mean() / truth.var()) < 0.2
+    assert min(share.median for share in importance(fitted)[0]) > 0.02
 
 
 def test_without_jax_the_error_names_what_to_install() -> None:

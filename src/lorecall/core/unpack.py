@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -15,7 +16,7 @@ from lorecall.errors import DataError
 BLOCK = 1 << 20
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MAIN = ("conversations.json", "_chat.txt", "result.json")  # as exports call them
-_SUFFIXES = (".txt", ".json", ".jsonl")
+_SUFFIXES = (".txt", ".json", ".jsonl", ".mbox", ".eml")
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -44,7 +45,7 @@ def opened(path: Path) -> Generator[BinaryIO]:
         with file, ExitStack() as stack:
             start = file.peek(len(_ZIP))
             if start.startswith(_ZIP):
-                stream = stack.enter_context(_member(path, file, path.relative_to(outer)))
+                stream = stack.enter_context(_member(path, outer, path.relative_to(outer)))
             elif outer != path:
                 raise unreadable(path, got=f"{outer.name}, which is no archive")
             elif start.startswith(_GZIP):
@@ -77,11 +78,25 @@ def documents(path: Path) -> list[Path]:
         with path.open("rb") as file:
             if file.read(len(_ZIP)) != _ZIP:
                 return [path]
-            with zipfile.ZipFile(file) as archive:
-                names = _named(archive)
+        names = _named(_archive(path))
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return [path]  # whoever opens it is told why it cannot be read
     return [path / name for name in sorted(names)] if len(names) > 1 else [path]
+
+
+def beside(path: Path, name: str) -> Path | None:
+    """Return the file of this name beside one of messages, in its archive or its folder."""
+    outer = next((each for each in (path, *path.parents) if each.is_file()), path)
+    try:
+        if not zipfile.is_zipfile(outer):
+            found = path.with_name(name)
+            return found if found.is_file() else None
+        archive = _archive(outer)
+        inside = Path(_named(archive)[0]) if path == outer else path.relative_to(outer)
+        found = inside.with_name(name)
+        return outer / found if found.as_posix() in archive.namelist() else None
+    except (OSError, ValueError, IndexError, zipfile.BadZipFile, NotImplementedError):
+        return None
 
 
 def _named(archive: zipfile.ZipFile) -> list[str]:
@@ -94,10 +109,21 @@ def _named(archive: zipfile.ZipFile) -> list[str]:
     return [name for name in names if Path(name).name.lower() in _MAIN] or names
 
 
-def _member(path: Path, file: BinaryIO, name: Path) -> BufferedReader:
+def _archive(path: Path) -> zipfile.ZipFile:
+    """Return an archive; the last one stays open, for the next of its files."""
+    found = path.stat()
+    return _opened_archive(path, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _opened_archive(path: Path, *_: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)  # closes its file when it goes
+
+
+def _member(path: Path, outer: Path, name: Path) -> BufferedReader:
     """Open a file in an archive: the one of this name, or the only one of messages or of text."""
     try:
-        archive = zipfile.ZipFile(file)
+        archive = _archive(outer)
         names = [name.as_posix()] if name.parts else _named(archive)
         for found in (names, [each for each in names if each.lower().endswith(".txt")]):
             if len(found) == 1:

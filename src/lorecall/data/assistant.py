@@ -34,10 +34,15 @@ _ROLES = {
 _NAMES_OF_ROLE = ("role", "from", "sender")
 _TEXT_TYPES = (None, "text", "input_text", "output_text", "multimodal_text", "audio_transcription")
 _HIDDEN = ("is_visually_hidden_from_conversation", "is_user_system_message")
+_UNSAID = "think|thinking|reasoning|thought|antthinking|scratchpad"
+_CALLS = "tool_calls?|tool_response|tool_result|function_calls?|function_results?"
 _REASONING = re.compile(
-    r"<(think|thinking|reasoning|thought)>.*?(?:</\1>|\Z)|\A.*?</(?:think|thinking|reasoning)>",
+    rf"<({_UNSAID}|{_CALLS})\b[^<>]*>.*?(?:</\1>|\Z)|\A.*?</(?:{_UNSAID})>"
+    r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary).*?(?:<\|end\|>|<\|call\|>|\Z)"
+    r"|<\|start\|>assistant|<\|channel\|>final|<\|(?:message|end|return|im_end|eot_id)\|>",
     re.DOTALL | re.IGNORECASE,
 )
+_UNSHOWN = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
 _SOURCES = re.compile(
     "\ue200[^\ue200\ue201]*\ue201|\u3010\\d+[^\u3010\u3011]*\u2020[^\u3010\u3011]*\u3011"
 )
@@ -54,6 +59,8 @@ class Sent(Record):
         validation_alias=AliasChoices("create_time", "created_at", "timestamp"), default=None
     )
     weight: Any = None
+    train: Any = None
+    channel: Any = None
     recipient: Any = None
     metadata: Any = None
 
@@ -61,7 +68,16 @@ class Sent(Record):
         """Whether it was said to the other side, and is not marked as nothing to learn from."""
         metadata = cast("dict[str, object]", self.metadata if _is_object(self.metadata) else {})
         is_hidden = any(metadata.get(name) is True for name in _HIDDEN)
-        return not is_hidden and self.weight != 0 and self.recipient in (None, "all")
+        is_to_learn = self.weight != 0 and self.train is not False
+        is_to_all = self.recipient in (None, "all") and self.channel in (None, "", "final")
+        return not is_hidden and is_to_learn and is_to_all
+
+    def is_of_tool(self) -> bool:
+        """Whether it holds what tools gave back, and nothing that its role said."""
+        if not isinstance(self.content, list):
+            return False
+        parts = cast("list[Any]", self.content)
+        return bool(parts) and all(_is_object(p) and p.get("type") == "tool_result" for p in parts)
 
 
 def logs(
@@ -163,7 +179,7 @@ def _message(value: object, started: float | None, place: int) -> Iterator[Messa
         yield sent
         return
     role = _ROLES.get(str(sent.role or sent.author.get("role")).lower())
-    if role is None:
+    if role is None or sent.is_of_tool():
         yield Dropped("message of another role", place, broken=False)
         return
     text = (
@@ -182,6 +198,7 @@ def _said(sent: Sent, place: int) -> str | Dropped:
     text = text_of(sent.content or sent.text, between=_LINES, place=place, wanted=_is_text)
     if isinstance(text, str):
         text = _REASONING.sub("", text) if "<" in text else text
+        text = _UNSHOWN.sub("", text) if "```" in text else text
         text = (text if text.isascii() else _SOURCES.sub("", text)).strip()
     return text or Dropped(TEXTLESS, place, broken=False)
 

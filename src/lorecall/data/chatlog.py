@@ -130,27 +130,38 @@ def dialogues(
     threads: dict[str, list[Message]] = {}
     started: dict[str, float] = {}
     made = partial(_reversed if newest_first else _dialogue, started, between=between)
+    first: str | None = None  # the thread that the chat begins with, until it is made
+    last = ""  # the one of the last message
+
+    def ended(thread: str, *, is_over: bool = False) -> Dialogue:
+        nonlocal first
+        ends = thread == first, is_over and thread == last
+        first = None if thread == first else first
+        is_first, is_last = ends[::-1] if newest_first else ends
+        return made(threads.pop(thread))._replace(is_first=is_first, is_last=is_last)
+
     for message in messages:
         if isinstance(message, Dropped):
             yield message
             continue
         if message.chat != chat:
-            for ended in threads.values():
-                yield made(ended)
-            chat, threads = message.chat, {}
+            for thread in list(threads):
+                yield ended(thread, is_over=True)
+            chat, first = message.chat, message.thread
             started.clear()
+        last = message.thread
         going = threads.get(message.thread)
         if going and _ends(going, message, gap_s=gap_s):
-            yield made(threads.pop(message.thread))
+            yield ended(message.thread)
             going = None
         if going is not None:
             going.append(message)
             continue
         if len(threads) >= MAX_THREADS:
-            yield made(threads.pop(next(iter(threads))))
+            yield ended(next(iter(threads)))
         threads[message.thread] = [message]
-    for ended in threads.values():
-        yield made(ended)
+    for thread in list(threads):
+        yield ended(thread, is_over=True)
 
 
 def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:

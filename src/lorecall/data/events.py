@@ -23,7 +23,8 @@ class Reply(NamedTuple):
 
     `earlier` None stands for the user's pair before this one in the conversation; `position` None
     for the place among the user's pairs there; `started` is when the conversation began, where
-    that is known, and orders conversations; `partner` is who said the query, a person.
+    that is known, and orders conversations; `partner` is who said the query, a person. `is_cut`
+    says that another export may have more of the query or of the response.
     """
 
     user: str
@@ -36,6 +37,7 @@ class Reply(NamedTuple):
     position: int | None = None
     started: float | None = None
     partner: str | None = None
+    is_cut: bool = False
 
     @property
     def own_text(self) -> str:
@@ -115,11 +117,17 @@ class Spoken(NamedTuple):
 
 
 class Dialogue(NamedTuple):
-    """Turns of any number of speakers, in time order; `started` None is when the first was."""
+    """Turns of any number of speakers, in time order; `started` None is when the first was.
+
+    `is_first` and `is_last` say that nothing of the chat is there before it, or after it: its first
+    turn, or its last, may be a part of one.
+    """
 
     id: str
     turns: tuple[Spoken, ...]
     started: float | None = None
+    is_first: bool = False
+    is_last: bool = False
 
     def asked(self, i: int) -> int | None:
         """Return the index of the turn that turn i answers: another speaker's; None for none."""
@@ -204,4 +212,6 @@ def _reply(
         position=i,
         started=started,
         partner=turns[asked].author if authored_by == "user" else None,
+        is_cut=authored_by == "user"
+        and ((dialogue.is_last and i == len(turns) - 1) or (dialogue.is_first and asked == 0)),
     )

@@ -8,7 +8,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_AT = re.compile(r"@\w*[^\W\d]\w*(?:\.\w+)*")
+_AT = re.compile(r"(?<![A-Za-z0-9_])@\w*[^\W\d]\w*(?:\.\w+)*")
 _SERVICE = (
     r"(?:(?<![^\W_])(?:snapchat|snap|instagram|insta|ig|discord|telegram|tg|whatsapp|kik|twitter|tiktok"
     r"|skype|wechat|weixin|viber|bluesky|gamertag|line id|kakao id|steam id|инста\w{0,8}|телега"

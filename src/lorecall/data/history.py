@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict
+from json.encoder import encode_basestring_ascii
 
 from lorecall.errors import ConfigError, DataError
 from lorecall.records import History, Sample, Split, Statement, Turn
@@ -116,7 +117,8 @@ def sample_id(user: str, conversation: str, *, position: int, query: str, respon
 
 def name_by_hash(*texts: str) -> str:
     """Name what has no name of its own by its texts: 12 hexadecimal digits."""
-    return _sha256(texts)[:12]
+    canonical = ",".join(map(encode_basestring_ascii, texts))  # as `json` does, in less time
+    return hashlib.sha256(f"[{canonical}]".encode("ascii")).hexdigest()[:12]
 
 
 def samples_hash(samples: Sequence[Sample]) -> str:

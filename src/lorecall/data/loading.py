@@ -19,7 +19,7 @@ from lorecall.data.history import LONG_ENOUGH, is_long_enough
 from lorecall.data.loader import Dataset, Loader, Paths
 from lorecall.data.pool import POOLED, merged
 from lorecall.data.privacy import mask
-from lorecall.data.resolve import may_be, resolve_user
+from lorecall.data.resolve import may_be, resolve_user, resolve_users
 from lorecall.data.samples import history_of
 from lorecall.data.seen import Seen
 from lorecall.data.user_filter import UserFilter
@@ -156,7 +156,8 @@ def load_events(loader: Loader, paths: Paths, *, user: str | None) -> tuple[str,
     Args:
         loader: The format.
         paths: Its files.
-        user: The user's id, or the start of it; None for the only user there is.
+        user: The user's id, or the start of it; several with commas between are one person; None
+            for the only user there is.
 
     Raises:
         DataError: A file cannot be used, or the user is not in it.
@@ -168,10 +169,11 @@ def load_events(loader: Loader, paths: Paths, *, user: str | None) -> tuple[str,
                 users.count(event.user)
             wanted.add(event)
         _check_anyone(users, loader, paths)
-        full_id = resolve_user(user, users)
+        full_ids = resolve_users(user, users)
     if wanted.overflowed:  # many start like the one that is wanted
-        wanted = _filtered(UserFilter(full_id.__eq__), loader, paths)
-    return full_id, wanted
+        wanted = _filtered(UserFilter(full_ids.__contains__), loader, paths)
+    wanted.join(full_ids)
+    return full_ids[0], wanted
 
 
 def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
@@ -277,19 +279,32 @@ def _of_format(loader: Loader, path: Path) -> list[Path]:
 def _once(found: Iterable[Event]) -> Iterator[Event]:
     """Return the events of several files, those of exports that overlap once.
 
-    A conversation has one name in every export of it, and a turn one place in it.
+    A conversation has one name in every export of it, and a turn one place in it; so has one that
+    has the same time, and the same query or response. Of pairs that are cut where a file begins or
+    ends, the whole one is taken, or the longest.
     """
+    cut: list[Reply] = []
     with closing(Seen()) as seen:
         for event in found:
-            key: tuple[object, ...] | None = None
-            if isinstance(event, Reply) and event.position is not None:
-                key = (event.user, event.conversation, event.position)
-            elif isinstance(event, Said) and not event.again:
-                key = (event.user, event.conversation, event.time, event.text)
-            if key is None or seen.is_new(*key):
-                yield event
+            if isinstance(event, Reply) and event.is_cut:
+                cut.append(event)
             else:
-                yield Dropped(IN_ANOTHER_FILE, 0, broken=False, user=event.user)
+                yield _first(event, seen)
+        for event in sorted(cut, key=lambda each: -len(each.query + each.response)):
+            yield _first(event, seen)
+
+
+def _first(event: Event, seen: Seen) -> Event:
+    """Return an event, or the drop that it is where it was seen before."""
+    is_new = True
+    if isinstance(event, Reply) and event.position is not None:
+        is_new = seen.is_new(event.user, event.conversation, event.position)
+        if event.time is not None and event.authored_by == "user":
+            sides = [seen.is_new(event.user, event.time, t) for t in (event.query, event.response)]
+            is_new = is_new and (all(sides) or not event.is_cut)
+    elif isinstance(event, Said) and not event.again:
+        is_new = seen.is_new(event.user, event.conversation, event.time, event.text)
+    return event if is_new else Dropped(IN_ANOTHER_FILE, 0, broken=False, user=event.user)
 
 
 @contextmanager

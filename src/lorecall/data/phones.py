@@ -41,6 +41,20 @@ _CALLED = re.compile(  # what says that a number is one to call
     r"[^\w\n]{0,4}(?:(?:no|nr|num|number|me|us|on|at|is|my|est|ist|es|é|to|er|mitt)[^\w\n]{1,3}){0,3}\Z",
     re.IGNORECASE,
 )
+_COUNTED = re.compile(  # what says that a number is one of something else
+    r"(?:(?<![^\W_])(?:order|invoice|customer|ticket|case|ref|reference|tracking|serial|article|item"
+    r"|model|part|policy|claim|member|account|postcode|zip|postal|kunden|bestell|rechnungs?|auftrags?"
+    r"|vorgangs?|artikel|sendungs?|konto|vertrags?|mitglieds?|plz|postleitzahl|commande|facture|client"
+    r"|dossier|colis|pedido|factura|cliente|expediente|cep|ordine|fattura|pratica|codice|zamówienia"
+    r"|faktury|klienta|заказ\w{0,3}|договор\w{0,3}|индекс|sipariş|fatura|müşteri|bestelling|factuur"
+    r"|klant|ordre|kund|faktura)"
+    r"|订单|訂單|发票|單號|单号|邮编|郵遞區號|郵便|〒|注文|伝票|請求書|주문|송장|우편)"
+    r"(?:[ .-]?(?:code|number|no|nr|num|id|nummer|numéro|número|numero|numer|numarası|номер))?"  # noqa: RUF001
+    r"(?:号|號|番号|编号|번호)?[^\w+]{0,4}\Z",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"[A-Za-z]-\Z")  # it is the end of a name
+_COMPUTED = re.compile(r"[=*/^<>~\u2248]\s?\Z")
 _NEAR = 40
 
 # What is no telephone number though it is made of digits: dates and times, and numbers in links,
@@ -107,10 +121,18 @@ def _within(text: str, run: re.Match[str]) -> Iterator[tuple[int, int]]:
             if not _GOES_ON.match(text, end) and _is_phone(
                 text, start, end, alone=alone, called=called
             ):
-                yield start, end
+                if text[start] in "+(" or not _is_of_another(text, start, called=called):
+                    yield start, end
                 first = last
                 break
         first += 1
+
+
+def _is_of_another(text: str, start: int, *, called: bool) -> bool:
+    """Whether what stands before a number says that it is one of an order, a customer, a place."""
+    if not called and _NAMED.search(text, max(0, start - 2), start):
+        return True
+    return _COUNTED.search(text, max(0, start - _NEAR), start) is not None
 
 
 def _parts_numbers(text: str, parts: list[tuple[int, int]], at: int) -> bool:
@@ -133,9 +155,9 @@ def _is_phone(text: str, start: int, end: int, *, alone: bool, called: bool) -> 
     if n > MAX_DIGITS or _AMOUNT.match(text, end) or _is_count(number, groups):
         return False
     from_inside = digits[0] == "0" != digits[1] and 9 <= n <= 11  # noqa: PLR2004 - as long as such numbers are
-    if from_inside or called:
-        return True
-    return _is_bare(digits) if len(groups) == 1 else alone and _is_grouped(number, n)
+    if from_inside or called or len(groups) > 1:
+        return from_inside or called or (alone and _is_grouped(number, n))
+    return not _COMPUTED.search(text, max(0, start - 2), start) and _is_bare(digits)
 
 
 def _is_grouped(number: str, n: int) -> bool:

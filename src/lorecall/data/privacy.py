@@ -79,8 +79,9 @@ def mask_pieces(pieces: Iterable[str]) -> Iterator[str]:
 
 
 _LOCAL = r"[^\s@\[\]<>(),;:\"]"
+_LABEL = r"(?:[A-Za-z0-9-]+(?=[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af])|[\w-]+)"  # Kana end one
 _E_MAIL = re.compile(
-    rf"(?<!{_LOCAL})(?!git@){_LOCAL}+@(?![0-9]x\.)[\w-]+(?:\.[\w-]+)+"
+    rf"(?<!{_LOCAL})(?!git@){_LOCAL}+@(?![0-9]x\.)[\w-]+(?:\.{_LABEL})+"
     r"|(?<![\w.+-])[\w.+-]+[\[({]at[\])}][\w-]+(?:[\[({]dot[\])}]|\.)[A-Za-z]+",
     re.IGNORECASE,
 )

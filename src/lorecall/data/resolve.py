@@ -1,6 +1,7 @@
 """Finding a user by what someone types: an id, the start of one, in any case, or nothing."""
 
 import difflib
+from functools import lru_cache
 
 from lorecall.data.users import N_SHOWN, Users, folded
 from lorecall.errors import DataError
@@ -47,9 +48,32 @@ def resolve_user(user: str | None, users: Users) -> str:
     )
 
 
+def resolve_users(user: str | None, users: Users) -> list[str]:
+    """Return the users that were given: one, or several with commas between, who are one person.
+
+    Raises:
+        DataError: No user or more than one matches one of them.
+    """
+    parts = _parts(user)
+    is_one = len(parts) < 2 or any(users.fitting(each, user or "")[1] for each in _CONDITIONS)  # noqa: PLR2004
+    found = [resolve_user(each, users) for each in ([user] if is_one else parts)]
+    return list(dict.fromkeys(found))
+
+
 def may_be(user: str | None, known: str) -> bool:
-    """Whether `resolve_user` may find this user for what was given."""
-    return user is None or known.startswith(user) or folded(known).startswith(folded(user))
+    """Whether `resolve_users` may find this user for what was given."""
+    if user is None:
+        return True
+    whole = folded(known)
+    return any(
+        known.startswith(each) or whole.startswith(folded(each)) for each in (user, *_parts(user))
+    )
+
+
+@lru_cache(maxsize=16)
+def _parts(user: str | None) -> tuple[str, ...]:
+    """Return what stands between commas; a name may have one too."""
+    return tuple(part for each in (user or "").split(",") if (part := each.strip()))
 
 
 def _only(users: Users) -> str:

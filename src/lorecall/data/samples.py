@@ -150,12 +150,31 @@ def _in_order(spoken: Sequence[Reply | Said]) -> Iterator[Sample | Said]:
     for conversation in groups.values():
         before: Reply | None = None
         position = 0
-        for event in conversation:
+        for event in _placed(conversation):
             if isinstance(event, Said):
                 yield event
             else:
                 yield _sample(event, position, before=before)
                 before, position = event, position + 1
+
+
+def _placed(conversation: Sequence[Reply | Said]) -> list[Reply | Said]:
+    """Return the events of a conversation, those that another file had later in their place."""
+    placed: list[Reply | Said] = []
+    last = 0
+    for event in conversation:
+        at = len(placed)
+        if isinstance(event, Reply) and event.position is not None:
+            if event.position < last:
+                later = (i for i, each in enumerate(placed) if _is_after(each, event.position))
+                at = next(later, at)
+            last = max(last, event.position)
+        placed.insert(at, event)
+    return placed
+
+
+def _is_after(event: Reply | Said, position: int) -> bool:
+    return isinstance(event, Reply) and event.position is not None and event.position > position
 
 
 def _known(times: Sequence[float | None]) -> list[float]:

@@ -26,6 +26,7 @@ _ATTACHED = re.compile(
     r"<[^<>:\n]{1,40}:\s?\d{6,}-[^<>\n]{1,200}>|<[^<>:\n]{1,40}:\s?[^<>\n]+\.\w{2,5}>"
 )
 _IN_BRACKETS = re.compile(rf"({_FILE})\s\(([^()\n]{{1,40}})\)")
+_AT_TIME = re.compile(r"\s(?:\w{1,4}\s)?\d{1,2}[:.h]\d{2}.{0,20}")
 _LINK = re.compile(r"https?://\S+")
 
 
@@ -172,6 +173,7 @@ def _is_applications(bare: str, sender: str) -> bool:
                 not after
                 or after[0] in ".,:;(\u3001\u3002\uff0c\u200e"
                 or kind in ("deleted_by", "notice")
+                or (kind == "call" and _AT_TIME.fullmatch(after))
             ):
                 return True
     place, colon, link = bare.partition(":")

@@ -164,13 +164,13 @@ class _Conditioned:
     """Objective j at single candidates, given its observations and the baseline's samples."""
 
     def __init__(self, surrogate: Surrogate, j: int, B: Tensor, F: Tensor, eps: Tensor) -> None:
-        self._drawn, self._eps = surrogate.draws[j], eps
+        self._drawn, self._eps, self._trend = surrogate.draws[j], eps, surrogate.trend
         self._points = torch.cat([surrogate.X, B])
         self._mean = self._drawn.mean[:, None]
         e, n = len(self._mean), len(surrogate.X)
         noise = torch.full((e, len(self._points)), _JITTER, dtype=B.dtype)
         noise[:, :n] = self._drawn.noise[:, None]
-        K = _covariance(self._drawn, self._points, self._points) + torch.diag_embed(noise)
+        K = self._covariance(self._points, self._points) + torch.diag_embed(noise)
         L = psd_safe_cholesky(K)
         one = torch.eye(len(self._points), dtype=B.dtype)
         self._L_inverse = torch.linalg.solve_triangular(L, one, upper=False)
@@ -180,12 +180,17 @@ class _Conditioned:
 
     def sample(self, C: Tensor) -> Tensor:
         """Sample f at candidates C: shape (t, k, e)."""
-        cross = _covariance(self._drawn, self._points, C)
+        cross = self._covariance(self._points, C)
         W = self._L_inverse @ cross  # shape (e, n + b, k); many small solves would be slower
         mean = self._mean[..., None] + W.mT @ self._a  # shape (e, k, t)
-        variance = self._drawn.outputscale[:, None] - W.square().sum(dim=1)
+        own = torch.tensordot(self._drawn.trend, self._trend.within(C), 1)
+        variance = own + self._drawn.outputscale[:, None] - W.square().sum(dim=1)
         deviation = variance.clamp_min(_MIN_VARIANCE).sqrt()
         return (mean + deviation[..., None] * self._eps).permute(2, 1, 0)
+
+    def _covariance(self, A: Tensor, C: Tensor) -> Tensor:
+        trend = torch.tensordot(self._drawn.trend, self._trend.between(A, C), 1)
+        return trend + _covariance(self._drawn, A, C)
 
 
 def _covariance(drawn: Draws, A: Tensor, C: Tensor) -> Tensor:

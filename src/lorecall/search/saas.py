@@ -1,8 +1,9 @@
 """Samples of the SAAS-GP's hyperparameters by NUTS, compiled once for every number of trials.
 
-The model is that of BoTorch's `SaasPyroModel` (Eriksson and Jankowiak, 2021). BoTorch compiles it
-anew for every number of observations; here observations are padded to a few sizes and masked: a
-padded row has a unit diagonal, zeros beside it and residual 0, so that it adds a constant.
+The model is that of BoTorch's `SaasPyroModel` (Eriksson and Jankowiak, 2021), and beside it the
+trend of `lorecall.search.trend`. BoTorch compiles its own anew for every number of observations;
+here observations are padded to a few sizes and masked: a padded row has a unit diagonal, zeros
+beside it and residual 0, so that it adds a constant.
 
 A chain can go on from the last one: from its position, with its step size and mass matrix, which
 one observation more hardly changes. It then needs no adaptation and a short way back to the
@@ -11,6 +12,7 @@ posterior. A chain whose steps are accepted too rarely that way starts anew.
 Notation
     n, N, d    observations, the size they are padded to, inputs
     X          inputs in [0, 1], shape (N, d)
+    T          what the trend says alike of two rows, one matrix a part, shape (p, N, N)
     y          outcomes of one objective, standardised, shape (N,)
     mask       1.0 for an observation, 0.0 for padding, shape (N,)
     c          constant mean             c ~ Normal(0, 1)
@@ -18,8 +20,9 @@ Notation
     v          noise variance            v - 1e-4 ~ Gamma(0.9, 10)
     tau        global shrinkage          tau ~ HalfCauchy(0.1)
     rho        inverse squared length scales over tau, shape (d,): rho_j ~ HalfCauchy(1)
+    w          weights of the trend's p = 3 parts, shape (p,): w_i ~ Gamma(1/2, 2)
     r2         squared scaled distances, r2_ab = sum_j tau rho_j (X_aj - X_bj)^2, shape (N, N)
-    K          covariance of y, shape (N, N): s k(r2) + v I, with k Matern-5/2
+    K          covariance of y, shape (N, N): s k(r2) + sum_i w_i T_i + v I, with k Matern-5/2
     L, a       Cholesky factor of K; L^-1 (y - c)
 """
 
@@ -44,6 +47,7 @@ from threadpoolctl import threadpool_limits
 from lorecall.core.files import cache_folder
 from lorecall.search.chains import ChainState
 from lorecall.search.options import McmcSettings
+from lorecall.search.trend import PARTS, WEIGHT
 
 MIN_NOISE = 1e-4  # BoTorch's MIN_INFERRED_NOISE_LEVEL
 _SMALLEST = 16
@@ -67,6 +71,7 @@ class Chain:
 def draw(
     X: Floats,
     Y: Floats,
+    trend: Floats,
     *,
     settings: McmcSettings,
     seed: int,
@@ -77,6 +82,7 @@ def draw(
     Args:
         X: Inputs in [0, 1], shape (n, d).
         Y: Outcomes, each standardised, shape (n, m).
+        trend: T between the observations, shape (p, n, n).
         settings: How many steps.
         seed: Seed of the chains.
         states: Where the last chains ended, one an objective. They are gone on from where the
@@ -84,19 +90,20 @@ def draw(
             stays for ever where an early one led it.
 
     Returns:
-        For each objective a chain: `mean`, `outputscale`, `noise`, shape (s,), and `lengthscale`,
-        shape (s, d), for the s draws kept.
+        For each objective a chain: `mean`, `outputscale`, `noise`, shape (s,), `lengthscale`,
+        shape (s, d), and `trend`, shape (s, p), for the s draws kept.
     """
     n, d = X.shape
     size = padded_size(n)
-    known = [s for s in states or () if s.size == size and len(s.position) == d + 4]
+    known = [s for s in states or () if s.size == size and len(s.position) == d + 4 + PARTS]
     goes_on = len(known) == Y.shape[1] and settings.continue_steps > 0
     first = _compiled(size, d, settings, goes_on=goes_on)
     inputs, mask = _padded(X, size), _padded(np.ones(n), size)
+    alike = np.pad(trend, [(0, 0), (0, size - n), (0, size - n)])
 
     def run(j: int) -> Chain:
         key = np.random.SeedSequence([seed, j]).generate_state(2).astype(np.uint32)
-        data = (inputs, _padded(Y[:, j], size), mask)
+        data = (inputs, alike, _padded(Y[:, j], size), mask)
         with jax.enable_x64(True):
             if goes_on:
                 state = known[j]
@@ -143,7 +150,7 @@ def _compiled(size: int, d: int, settings: McmcSettings, *, goes_on: bool) -> Ca
 def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callable[..., _Drawn]:  # noqa: FBT001
 
     def run(key: jax.Array, *given: jax.Array) -> _Drawn:
-        data, state = given[:3], given[3:]
+        data, state = given[:4], given[4:]
         start: dict[str, jax.Array] | None = None
         adapted: dict[str, Any] = {}
         if state:
@@ -172,13 +179,13 @@ def _compile(size: int, d: int, settings: McmcSettings, goes_on: bool) -> Callab
         jax.config.update("jax_logging_level", "CRITICAL")
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
-        k = d + 4
-        X, y, position, mass, step = (
+        k = d + 4 + PARTS
+        X, T, y, position, mass, step = (
             jax.ShapeDtypeStruct(shape, jnp.float64)
-            for shape in ((size, d), (size,), (k,), (k, k), ())
+            for shape in ((size, d), (PARTS, size, size), (size,), (k,), (k, k), ())
         )
         state = (position, mass, step) if goes_on else ()
-        lowered = jax.jit(run).lower(key, X, y, y, *state)
+        lowered = jax.jit(run).lower(key, X, T, y, y, *state)
         return lowered.compile(compiler_options={"xla_cpu_multi_thread_eigen": False})
 
 
@@ -188,18 +195,19 @@ def _ravelled(z: dict[str, jax.Array]) -> jax.Array:
 
 
 def _unravelled(position: jax.Array) -> dict[str, jax.Array]:
-    """Undo `_ravelled`: c, rho, s, tau, v."""
-    rho, (s, tau, v) = position[1:-3], position[-3:]
-    return {"c": position[0], "rho": rho, "s": s, "tau": tau, "v": v}
+    """Undo `_ravelled`: c, rho, s, tau, v, w."""
+    rho, (s, tau, v), w = position[1 : -3 - PARTS], position[-3 - PARTS : -PARTS], position[-PARTS:]
+    return {"c": position[0], "rho": rho, "s": s, "tau": tau, "v": v, "w": w}
 
 
-def _model(X: jax.Array, y: jax.Array, mask: jax.Array) -> None:
+def _model(X: jax.Array, T: jax.Array, y: jax.Array, mask: jax.Array) -> None:
     c = numpyro.sample("c", dist.Normal(0.0, 1.0))
     s = numpyro.sample("s", dist.Gamma(2.0, 0.15))
     v = MIN_NOISE + numpyro.sample("v", dist.Gamma(0.9, 10.0))
     tau = numpyro.sample("tau", dist.HalfCauchy(0.1))
     rho = numpyro.sample("rho", dist.HalfCauchy(jnp.ones(X.shape[1])))
-    signal = s * _matern52(_squared_distances(X * jnp.sqrt(tau * rho)))
+    w = numpyro.sample("w", dist.Gamma(WEIGHT[0] * jnp.ones(PARTS), WEIGHT[1]))
+    signal = jnp.tensordot(w, T, 1) + s * _matern52(_squared_distances(X * jnp.sqrt(tau * rho)))
     K = signal * jnp.outer(mask, mask) + jnp.diag(jnp.where(mask > 0, v, 1.0))
     numpyro.factor("y", _log_likelihood(K, mask * (y - c)))
 
@@ -211,6 +219,7 @@ def _named(drawn: dict[str, jax.Array]) -> dict[str, jax.Array]:
         "outputscale": drawn["s"],
         # BoTorch's own fit loads v - 1e-4 here; the noise of the model is v.
         "noise": MIN_NOISE + drawn["v"],
+        "trend": drawn["w"],
         "lengthscale": 1 / jnp.sqrt(drawn["tau"][:, None] * drawn["rho"]),
     }
 

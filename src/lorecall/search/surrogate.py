@@ -1,4 +1,4 @@
-"""The surrogate: one SAAS-GP per objective, as BoTorch models, and which inputs matter.
+"""The surrogate: one SAAS-GP and trend per objective, as BoTorch models, and which inputs matter.
 
 Notation
     n, d, m   observations, inputs, objectives
@@ -11,12 +11,13 @@ Notation
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from botorch.exceptions import InputDataWarning
 from botorch.models import ModelListGP
 from botorch.models.fully_bayesian import SaasFullyBayesianSingleTaskGP
+from gpytorch.kernels import Kernel
 from torch import Tensor
 
 from lorecall.errors import MissingExtraError
@@ -25,9 +26,12 @@ from lorecall.search.chains import ChainState
 from lorecall.search.map_saas import fitted
 from lorecall.search.options import McmcSettings
 from lorecall.search.records import Quartiles
+from lorecall.search.trend import Trend, TrendKernel
 
 if TYPE_CHECKING:
     from lorecall.search.saas import Chain
+
+_PARTNERS = 8  # other observations that each one takes an input from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class Draws:
         outputscale: Shape (s,).
         noise: Noise variance, shape (s,).
         lengthscale: Shape (s, d).
+        trend: Weights of the trend's parts, shape (s, 3).
 
     Examples:
         >>> import torch
@@ -53,6 +58,7 @@ class Draws:
     outputscale: Tensor
     noise: Tensor
     lengthscale: Tensor
+    trend: Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,7 @@ class Surrogate:
         Z: Standardised outcomes it was fitted to, shape (n, m).
         mean: Mean of Y, shape (m,).
         std: Standard deviation of Y, shape (m,); 1 where Y does not vary.
+        trend: What is said of inputs that each matter a little.
         states: Where the chains ended, for the next fit to go on from.
 
     Examples:
@@ -83,6 +90,7 @@ class Surrogate:
     Z: Tensor
     mean: Tensor
     std: Tensor
+    trend: Trend
     states: tuple[ChainState, ...] = ()
 
     def standardise(self, Y: Tensor) -> Tensor:
@@ -124,16 +132,18 @@ def fit_surrogate(
     mean, std = Y.mean(dim=0), Y.std(dim=0)
     std = torch.where(std > 0, std, torch.ones_like(std))
     Z = (Y - mean) / std
+    trend = Trend(X)
     ended: tuple[ChainState, ...] = ()
     if kind == "map":
-        found = fitted(X, Z)
+        found = fitted(X, Z, trend)
         gps = [gp for gp, _ in found]
         draws = [drawn for _, drawn in found]
     else:
-        chains = _chains(X, Z, settings=settings, seed=seed, states=states)
+        alike = trend.between(X, X)
+        chains = _chains(X, Z, alike, settings=settings, seed=seed, states=states)
         draws = [{k: torch.from_numpy(v) for k, v in chain.draws.items()} for chain in chains]
         ended = tuple(chain.state for chain in chains)
-        gps = [_loaded(X, z, drawn) for z, drawn in zip(Z.T, draws, strict=True)]
+        gps = [_loaded(X, z, drawn, trend) for z, drawn in zip(Z.T, draws, strict=True)]
     return Surrogate(
         model=ModelListGP(*gps),
         draws=tuple(Draws(**drawn) for drawn in draws),
@@ -141,6 +151,7 @@ def fit_surrogate(
         Z=Z,
         mean=mean,
         std=std,
+        trend=trend,
         states=ended,
     )
 
@@ -148,8 +159,9 @@ def fit_surrogate(
 def importance(surrogate: Surrogate) -> list[list[Quartiles]]:
     """Return which inputs matter: for each objective the share of each input.
 
-    The share is 1 / lengthscale^2, the shares of one draw summing to 1; its quartiles are over the
-    draws.
+    What an input does is how much the prediction changes, in the mean of squares over what was
+    observed, where that input alone is another observation's. A draw's shares sum to 1 (all are
+    equal where nothing changes); quartiles are over the draws.
 
     Examples:
         >>> import torch
@@ -160,17 +172,34 @@ def importance(surrogate: Surrogate) -> list[list[Quartiles]]:
         [0, 1, 0]
     """
     found: list[list[Quartiles]] = []
-    for drawn in surrogate.draws:
-        weight = drawn.lengthscale**-2
-        share = weight / weight.sum(dim=-1, keepdim=True)
+    for gp in surrogate.model.models:
+        changes = _changes(cast("SaasFullyBayesianSingleTaskGP", gp), surrogate.X)
+        total = changes.sum(dim=-1, keepdim=True)
+        share = torch.where(total > 0, changes / total, 1 / changes.shape[-1])
         quartiles = torch.quantile(share, torch.tensor([0.25, 0.5, 0.75]).to(share), dim=0)
         found.append([Quartiles(low=a, median=b, high=c) for a, b, c in quartiles.T.tolist()])
     return found
 
 
+@torch.no_grad()
+def _changes(gp: SaasFullyBayesianSingleTaskGP, X: Tensor) -> Tensor:
+    """Return what each input does to the prediction of each draw, shape (s, d)."""
+    n, d = X.shape
+    others = torch.stack([X.roll(k, dims=0) for k in range(1, min(_PARTNERS, n - 1) + 1)])
+    before = gp.posterior(X).mean[:, None, :, 0]  # shape (s, 1, n)
+    squares: list[Tensor] = []
+    for j in range(d):
+        moved = X.expand_as(others).clone()
+        moved[..., j] = others[..., j]
+        after = gp.posterior(moved.reshape(-1, d)).mean[..., 0].reshape(len(before), -1, n)
+        squares.append((after - before).square().mean(dim=(1, 2)))
+    return torch.stack(squares, dim=-1)
+
+
 def _chains(
     X: Tensor,
     Z: Tensor,
+    alike: Tensor,
     *,
     settings: McmcSettings,
     seed: int,
@@ -184,12 +213,18 @@ def _chains(
             package="JAX and NumPyro",
             install="pip install 'botorch[fully-bayesian]'",
         ) from reason
-    return saas.draw(X.numpy(), Z.numpy(), settings=settings, seed=seed, states=states)
+    return saas.draw(
+        X.numpy(), Z.numpy(), alike.numpy(), settings=settings, seed=seed, states=states
+    )
 
 
-def _loaded(X: Tensor, z: Tensor, drawn: dict[str, Tensor]) -> SaasFullyBayesianSingleTaskGP:
+def _loaded(
+    X: Tensor, z: Tensor, drawn: dict[str, Tensor], trend: Trend
+) -> SaasFullyBayesianSingleTaskGP:
     with warnings.catch_warnings():  # z is 0 throughout where Y does not vary
         warnings.simplefilter("ignore", InputDataWarning)
         gp = SaasFullyBayesianSingleTaskGP(X, z[:, None])
     gp.load_mcmc_samples(drawn)
+    kernel = TrendKernel(trend, len(drawn["mean"]), weights=drawn["trend"])
+    gp.covar_module = cast("Kernel", gp.covar_module) + kernel
     return gp.eval()

@@ -29,6 +29,8 @@ _refused = partial(
 )
 _WRITTEN = ("Default", "Reply")
 _CHANNEL = ("channel", "id")
+_MENTION = re.compile(r"<@[!&]?(\w{1,40})>")
+_EMOJI = re.compile(r"<a?(:\w{1,40}:)\d{1,40}>")
 _QUOTE = re.compile(r"^>>> [\s\S]*|^> .*\n?", re.MULTILINE)
 
 
@@ -38,6 +40,14 @@ class _Author(Record):
     id: Name
     name: Text
     is_bot: bool = Field(alias="isBot", default=False)
+
+
+class _Mentioned(Record):
+    """Who is named in a message."""
+
+    id: Name
+    name: Text
+    nickname: Text | None = None
 
 
 class _Reference(Record):
@@ -56,12 +66,19 @@ class Sent(Record):
     content: Text = ""
     timestamp: Any = None
     reference: _Reference | None = None
+    mentions: list[_Mentioned] = Field(default_factory=list[_Mentioned])
     forwarded: Any = Field(alias="forwardedMessage", default=None)
 
     def is_of_another(self) -> bool:
         """Whether a bot or somebody elsewhere wrote it."""
         is_forward = self.reference is not None and self.reference.type == "Forward"
         return self.author.is_bot or is_forward or self.forwarded is not None
+
+    def shown(self) -> str:
+        """Return its text without quotes, names and emoji as they are shown."""
+        names = {each.id: each.nickname or each.name for each in self.mentions}
+        said = _EMOJI.sub(r"\1", _QUOTE.sub("", self.content))
+        return _MENTION.sub(lambda mark: f"@{names.get(mark[1], mark[1])}", said)
 
 
 def read(paths: Paths) -> Iterator[Event]:
@@ -110,7 +127,7 @@ def _message(chat: str, value: object, number: int) -> Iterator[Message | Droppe
     if sent.is_of_another():
         text: str | Dropped = Dropped("message that another wrote", number, broken=False)
     else:
-        text = text_of(_QUOTE.sub("", sent.content), between="", place=number)
+        text = text_of(sent.shown(), between="", place=number)
     sender = tidy(f"{sent.author.name} ({sent.author.id})").strip()
     answers = sent.reference and sent.reference.message
     time = seconds(sent.timestamp)

@@ -2,7 +2,8 @@
 
 A row a line, or a JSON list of them: `{"instruction", "input", "output", "history": [[question,
 answer]]}` or `{"prompt", "completion"}`. Prompt and completion may be lists of messages with roles.
-The answers are the assistant's; the person's id is the row's `user`, where it has that field.
+The answers are the assistant's, but for those of `label` false, which are no good; the person's id
+is the row's `user`, where it has that field.
 """
 
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Row(Record):
     answered: Text | list[Any] = Field(validation_alias=AliasChoices(*_ANSWERED))
     input: Text | None = None
     history: list[_Round] | None = None
+    label: Any = None
     user: Name | int | None = None
 
     def sent(self) -> Iterator[object]:
@@ -40,7 +42,12 @@ class Row(Record):
             asked = f"{asked}\n{self.input}"
         for pair in (*(self.history or ()), (asked, self.answered)):
             for role, said in zip((USER, ASSISTANT), pair, strict=True):
-                yield from said if isinstance(said, list) else [{"role": role, "content": said}]
+                alone = {
+                    "role": role,
+                    "content": said,
+                    "train": role == USER or self.label is not False,
+                }
+                yield from said if isinstance(said, list) else [alone]
 
 
 def read(paths: Paths) -> Iterator[Event]:

@@ -14,7 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
 from lorecall.data.events import Dropped, Event, Known, Reply
 from lorecall.data.head import Head
@@ -37,17 +44,20 @@ BY_LINE = "line "
 """How the conversation of a row begins that names none."""
 
 
+_Name = Annotated[str, StringConstraints(pattern=r"\S")]
+
+
 class Row(Record):
-    """One line of the file, with its types checked."""
+    """One line of the file, with its types checked; no line can hold half a surrogate pair."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    user: Name
-    query: Text
-    response: Text
-    time: Annotated[_Number | None, BeforeValidator(_seconds)] = None
-    conversation: Name | None = None
-    profile: Text | list[Text] | None = None
+    user: _Name
+    query: str
+    response: str
+    time: Annotated[_Number, BeforeValidator(_seconds)] | None = None
+    conversation: _Name | None = None
+    profile: str | list[str] | None = None
     authored_by: Authorship = "user"
     meta: dict[str, JsonValue] | None = None
 
@@ -89,6 +99,16 @@ LOADER = Loader(
 )
 
 
+class Member(Row):
+    """One member of a list."""
+
+    user: Name
+    query: Text
+    response: Text
+    conversation: Name | None = None
+    profile: Text | list[Text] | None = None
+
+
 class Numbered(NamedTuple):
     """A row and its line, or its place in a list, from 1."""
 
@@ -107,7 +127,7 @@ def _rows(path: Path) -> Iterator[Numbered | Dropped]:
             if isinstance(each, Line):
                 yield Numbered(each.number, Row.model_validate_json(each.text))
             else:
-                yield Numbered(each[0], Row.model_validate(each[1][1]))
+                yield Numbered(each[0], Member.model_validate(each[1][1]))
         except ValidationError as error:
             yield Dropped("broken line", each[0], detail=explain(error))
 

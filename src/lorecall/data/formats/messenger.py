@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from pydantic import AliasChoices, Field
 
@@ -30,9 +31,34 @@ _refused = partial(
 )
 _SENDERS = ("sender_name", "senderName")
 _REACTION = re.compile(r"Reacted .{1,20} to your message\s*|Liked a message")
+_REACTED = re.compile(
+    r"reacc|r[eé]ag|reageer|gereageerd|bereag|reaz|zareagowa|отреагир|tepki", re.IGNORECASE
+)
+_A_MESSAGE = re.compile(
+    r"message|mensaje|mensagem|nachricht|messaggio|bericht|meddelande|beskjed|besked|melding"
+    r"|wiadomoś|сообщени|mesaj",
+    re.IGNORECASE,
+)
+_MAX_REACTION = 80
+_YOU_SENT = re.compile(
+    r"(?:You sent|Du hast|Sie haben|Vous avez envoyé|Tu as envoyé|Has enviado|Enviaste|Hai inviato"
+    r"|Você enviou|Je hebt|Du skickade|Du har skickat|Du sendte|Du har sendt|Wysłał[ae]ś"
+    r"|Вы отправили|Gönderdin|Lähetit)\b.{0,40}"
+    r"(?:attachment|photos?|video|voice message|GIF|sticker|link|post|reel|location|Anhang|Fotos?"
+    r"|Bild|Sprachnachricht|Standort|pièce jointe|vidéo|message vocal|lien|adjunto|vídeo|enlace"
+    r"|mensaje de voz|allegato|messaggio vocale|anexo|mensagem de voz|bijlage|spraakbericht|bilaga"
+    r"|vedhæft\w+|vedlegg|załącznik|zdjęci\w|вложение|фото|видео|ссылку|fotoğraf|liite\w*|kuva\w*"
+    r")\b.{0,20}\.",
+    re.IGNORECASE,
+)
 _OWN_EVENT = re.compile(
-    r"You (sent (an? (attachment|photo|video|voice message|GIF|sticker|link|post|reel|"
-    r"(live )?location)|\d+ (photos|videos))|called .+|missed an? .*call.*|unsent a message)\."
+    r"You (called .+|missed an? .*call.*|unsent a message|set .+ nickname .+|named the group .+"
+    r"|are now connected on .+|(changed|created|started|joined|left|added|removed) the .+)\.?"
+    r"|The (video|audio) (chat|call) ended\.|This poll is no longer available\."
+)
+_DID = re.compile(
+    r" (?:liked|unsent|reacted|created|shared|sent|set|changed|named|started|missed|joined|left"
+    r"|removed|added|waved|pinned|unpinned) "
 )
 
 
@@ -81,14 +107,29 @@ def _message(chat: str, value: object, number: int) -> Iterator[Message | Droppe
         yield from with_text(Message(chat, "", "", ""), sent)
         return
     sender, said = tidy(_decoded(sent.sender)).strip(), _decoded(sent.content or "")
-    if _REACTION.fullmatch(said):
+    if _is_reaction(said):
         yield Dropped("service message", number, broken=False)
         return
-    is_event = (said.startswith(f"{sender} ") and said.endswith(".")) or _OWN_EVENT.fullmatch(said)
     text: str | Dropped = Dropped(TEXTLESS, number, broken=False)
-    if not (is_event or sent.is_unsent or sent.call_duration is not None):
+    if not (_is_event(said, sender) or sent.is_unsent or sent.call_duration is not None):
         text = text_of(said, between="", place=number)
     yield from with_text(Message(chat, "", sender, "", seconds(sent.time)), text)
+
+
+def _is_reaction(said: str) -> bool:
+    """Whether a message says, in some language, that a sign was put to another."""
+    if _REACTION.fullmatch(said):
+        return True
+    if len(said) > _MAX_REACTION or not any(category(sign) in ("So", "Sk") for sign in said):
+        return False
+    return _REACTED.search(said) is not None and _A_MESSAGE.search(said) is not None
+
+
+def _is_event(said: str, sender: str) -> bool:
+    """Whether a message is what the application says of a picture, a call or the chat."""
+    if said.startswith(f"{sender} "):
+        return said.endswith(".") or _DID.match(said, len(sender)) is not None
+    return (_OWN_EVENT.fullmatch(said) or _YOU_SENT.fullmatch(said)) is not None
 
 
 def _decoded(text: str) -> str:

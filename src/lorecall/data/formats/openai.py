@@ -7,20 +7,26 @@
   messages that point to their parents; the branch that ends at the current node is read.
 
 Roles are called as people call them: user or human, assistant, gpt or model. The person's id is the
-conversation's `user`, where it has that field, else `user`.
+conversation's `user`, where it has that field; else that of the account, which ChatGPT's export has
+in `user.json` beside its conversations; else `user`.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field
 
+from lorecall.core.unpack import beside
 from lorecall.data.assistant import answers, branch, logs
 from lorecall.data.events import Event
 from lorecall.data.head import Head
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.rows import Name, Record, Text, broken
 from lorecall.data.samples import Rules, seconds
+from lorecall.data.values import values
+from lorecall.errors import DataError
 
 
 class Conversation(Record):
@@ -39,7 +45,9 @@ def read(paths: Paths) -> Iterator[Event]:
     """Return what the assistant answered each person, and what got no answer."""
     what = "conversations with messages"
     next_step = "Give a log of OpenAI messages, or the conversations.json of a ChatGPT export."
-    yield from logs(paths, Conversation, _events, what=what, next_step=next_step)
+    for path in paths:
+        of_account = partial(_events, account=_account(path))
+        yield from logs([path], Conversation, of_account, what=what, next_step=next_step)
 
 
 def recognises(head: Head) -> bool:
@@ -62,7 +70,19 @@ LOADER = Loader(
 )
 
 
-def _events(found: Conversation, place: int) -> Iterator[Event]:
+def _account(path: Path) -> str | None:
+    """Return whose export a file is of, where a file beside it says so."""
+    told = beside(path, "user.json")
+    if told is None or not (path.name.startswith("conversations") or path.suffix.lower() == ".zip"):
+        return None
+    try:
+        found = values(told, wanted=lambda place: place == ("id",))
+        return next((value for _, value in found if isinstance(value, str) and value.strip()), None)
+    except DataError:
+        return None
+
+
+def _events(found: Conversation, place: int, *, account: str | None) -> Iterator[Event]:
     if found.messages is not None:
         sent: Iterable[object] = found.messages
     elif found.mapping is not None:
@@ -71,4 +91,6 @@ def _events(found: Conversation, place: int) -> Iterator[Event]:
         yield broken("conversation", "no messages", place=place)
         return
     started = seconds(found.create_time)
-    yield from answers(sent, user=found.user, place=place, started=started)
+    yield from answers(
+        sent, user=account if found.user is None else found.user, place=place, started=started
+    )

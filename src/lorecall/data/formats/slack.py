@@ -8,7 +8,8 @@ text, what others wrote (bots, quotes) and service messages; marks of links and 
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ class Sent(Record):
 
 def read(paths: Paths) -> Iterator[Event]:
     """Return every sender's replies and openers; the days of a channel follow each other."""
-    yield from of_people(dialogues(_days(paths)))
+    for workspace, days in groupby(paths, key=lambda path: path.parent.parent):
+        yield from of_people(dialogues(_days(workspace, days)))
 
 
 def recognises(head: Head) -> bool:
@@ -87,13 +89,10 @@ LOADER = Loader(
 )
 
 
-def _days(paths: Paths) -> Iterator[Message | Dropped]:
-    names: dict[Path, dict[str, str]] = {}
+def _days(workspace: Path, paths: Iterable[Path]) -> Iterator[Message | Dropped]:
+    names = _names(workspace / "users.json")
     for path in paths:
-        root = path.parent.parent
-        if root not in names:
-            names[root] = _names(root / "users.json")
-        yield from located(_messages(path, names[root]), path)
+        yield from located(_messages(path, names), path)
 
 
 def _names(path: Path) -> dict[str, str]:
@@ -146,4 +145,5 @@ def _message(
 def _resolved(mark: re.Match[str], names: Mapping[str, str]) -> str:
     """Return what a link, or the name of a person or a channel, is shown as."""
     kind, target, label = mark.groups()
-    return f"{kind.replace('!', '@')}{label or names.get(target, target)}"
+    shown = label or names.get(target, target)
+    return shown if shown.startswith("@") else f"{kind.replace('!', '@')}{shown}"

@@ -5,8 +5,8 @@
 list of strings and of `{"type", "text"}`.
 Every sender is a user, named `Name (from_id)`, so that two of one name stay two; `--user Name` is
 enough where there is one. Messages without text (pictures, stickers), what others wrote (forwards,
-inline bots, quotes) and service messages are dropped. A message that says which one it answers
-answers that one, and the topics of a group are read apart.
+inline bots, quotes, posts in a group's own name) and service messages are dropped. A message that
+says which one it answers answers that one, and the topics of a group are read apart.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,10 +54,12 @@ class Chat:
 
     Args:
         name: What it is called in the names of its conversations.
+        own_id: Who sent what was sent in its own name: by which of its people is not known.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, own_id: str = "") -> None:
         self.name = name
+        self._own_id = own_id
         self._threads: dict[str, str] = {}  # of the last messages, by id
         self._last: tuple[float, Any] = (0.0, None)  # of a message: Unix seconds, and its date
 
@@ -73,7 +75,8 @@ class Chat:
         sender = sent.sender or ""
         sender = tidy(f"{sender} ({sent.sender_id})" if sent.sender_id else sender).strip()
         text: str | Dropped = Dropped("message of nobody", number)
-        if sender and _OF_OTHERS & cast("dict[str, object]", value).keys():
+        is_of_others = _OF_OTHERS & cast("dict[str, object]", value).keys()
+        if sender and (is_of_others or str(sent.sender_id) == self._own_id):
             text = Dropped("message that another wrote", number, broken=False)
         elif sender:
             text = text_of(sent.text, between="", place=number, wanted=_is_own)
@@ -141,11 +144,11 @@ def _messages(path: Path, name: str) -> Iterator[Message | Dropped]:
     chat = Chat(name)
     for place, value, number in values_of_chat(path, wanted=_wanted, refused=_refused):
         if place[-1] == "id":
-            chat = Chat(f"chat {str(value)[:40]}")
+            chat = Chat(f"chat {str(value)[:40]}", own_id=f"channel{value}")
         else:
             yield from chat.message(value, number)
 
 
 def _is_own(part: Mapping[str, object]) -> bool:
     """Whether a part of a text is its sender's own."""
-    return part.get("type") != "blockquote"
+    return not str(part.get("type")).endswith("blockquote")
