@@ -101,7 +101,7 @@ def is_automatic(subject: str) -> bool:
     return tidy(subject).casefold().strip().startswith(strings().automatic)
 
 
-def tails(text: str) -> Iterator[str]:
+def last_lines(text: str) -> Iterator[str]:
     """Return the last two lines of a text, the last three and so on, never all of it."""
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     for n in range(2, min(N_TAIL, len(lines) - 1) + 1):

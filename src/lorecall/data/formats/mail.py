@@ -22,7 +22,7 @@ from lorecall.data.events import NOBODY, TEXTLESS, Dialogue, Dropped, Event, Spo
 from lorecall.data.head import Head
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.mail_files import FIELD, FROM_LINE, mail_files, mails_in, refused, sent
-from lorecall.data.mail_words import tails, without_tail
+from lorecall.data.mail_words import last_lines, without_tail
 from lorecall.data.samples import Rules
 from lorecall.data.seen import disk, temporary
 
@@ -102,7 +102,7 @@ def _threads(paths: Paths) -> Iterator[Dialogue | Dropped]:
 
 
 def _find_roots(db: Connection) -> None:
-    """Give each mail the id of the first of its thread, whether that one is there or not."""
+    """Note beside each mail the id of the first of its thread, whether that one is there or not."""
     select = "SELECT id, above FROM mails WHERE id > ? ORDER BY id LIMIT ?"
     above = "SELECT above FROM mails WHERE id = ?"
     last = ""
@@ -127,7 +127,7 @@ def _find_signatures(db: Connection) -> None:
         counts: Counter[str] = Counter()
         for _, text in mails:
             if len(counts) < _N_COUNTED:
-                counts.update(tails(text))
+                counts.update(last_lines(text))
         signed = [(sender, tail) for tail, n in counts.items() if n >= _N_SIGNED]
         db.executemany("INSERT OR IGNORE INTO signed VALUES (?, ?)", signed)
 
@@ -154,5 +154,5 @@ def _dialogues(db: Connection) -> Iterator[Dialogue]:
 def _unsigned(db: Connection, sender: str, text: str) -> str:
     """Return a text without the signature that its sender has."""
     select = "SELECT 1 FROM signed WHERE sender = ? AND tail = ?"
-    known = [tail for tail in tails(text) if db.execute(select, (sender, tail)).fetchone()]
+    known = [tail for tail in last_lines(text) if db.execute(select, (sender, tail)).fetchone()]
     return without_tail(text, known[-1]) if known else text
