@@ -93,8 +93,8 @@ def keys_init(
 ) -> None:
     """Make the root key of a store that is to be; who loses it loses all that is in the store."""
     check_extra()
-    from lorecall.store.root import FileRootKey  # noqa: PLC0415
-    from lorecall.store.rotation import ROOT  # noqa: PLC0415
+    from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
+    from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415
 
     path = keys_folder(store, keys) / ROOT
     if path.exists():
@@ -115,8 +115,8 @@ def keys_init(
 @keys_app.command("rotate")
 def keys_rotate(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
     """Put another root key in its place; copies of the old one open nothing any more."""
-    from lorecall.store.root import FileRootKey  # noqa: PLC0415
-    from lorecall.store.rotation import ROOT  # noqa: PLC0415
+    from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
+    from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415
 
     with opened(store, keys) as site:
         site.rotate()
@@ -129,8 +129,8 @@ def keys_rotate(*, store: At = None, keys: Keys = None, as_json: Json = False) -
 @keys_app.command("export")
 def keys_export(file: Copy, *, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
     """Write a copy of the root key, for its owner alone to read."""
-    from lorecall.store.root import FileRootKey  # noqa: PLC0415
-    from lorecall.store.rotation import ROOT  # noqa: PLC0415
+    from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
+    from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415
 
     with opened(store, keys):  # it is the one that opens the store
         root = FileRootKey(keys_folder(store, keys) / ROOT)

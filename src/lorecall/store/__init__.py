@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from lorecall.store.difference import Difference
     from lorecall.store.exports import Imported
     from lorecall.store.gate import Gate, Measured
+    from lorecall.store.keyring.root import FileRootKey, RootKey
     from lorecall.store.person import Person
     from lorecall.store.recipe import BasePlace, BuildRequest, BuildSettings, Packed
     from lorecall.store.records import Remembered
-    from lorecall.store.root import FileRootKey, RootKey
     from lorecall.store.store import Store
     from lorecall.store.strays import Swept
     from lorecall.store.versions import Version

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lorecall.core.files import write_text
 from lorecall.errors import IntegrityError
-from lorecall.store.keys import KeyStore
+from lorecall.store.keyring.keys import KeyStore
 from lorecall.store.recipe import canonical
 
 PAYLOAD_TYPE = "application/vnd.lorecall.forget.v1+json"

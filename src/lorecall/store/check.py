@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy import Engine, func, select
 
 from lorecall.errors import IntegrityError, MissingError
-from lorecall.store import audit, ledger
+from lorecall.store import audit
 from lorecall.store.database import is_postgresql
+from lorecall.store.keyring import ledger
 from lorecall.store.people import name_of
 from lorecall.store.records import records_of
 from lorecall.store.schema import erasure, record, version

@@ -17,7 +17,7 @@ from lorecall.errors import ConfigError, IntegrityError
 from lorecall.store import audit
 from lorecall.store.blobs import Blobs, blobs_at
 from lorecall.store.database import connect, in_parts, lock_schema, writing
-from lorecall.store.keys import store_of
+from lorecall.store.keyring.keys import store_of
 from lorecall.store.opening import BLOBS, UID, known, new_blobs
 from lorecall.store.place import Place
 from lorecall.store.revisions import make_tables

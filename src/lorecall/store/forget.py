@@ -22,7 +22,7 @@ from sqlalchemy import Connection, insert, select
 
 from lorecall.core.progress import Reporter
 from lorecall.errors import InputError, MissingError, PendingError, StorageError
-from lorecall.store import audit, erasures
+from lorecall.store import audit
 from lorecall.store.builder import request_again
 from lorecall.store.certificate import (
     FORGOTTEN,
@@ -33,7 +33,8 @@ from lorecall.store.certificate import (
 )
 from lorecall.store.database import scrub, writing
 from lorecall.store.gate import Gate
-from lorecall.store.keys import new_uid
+from lorecall.store.keyring import erasures
+from lorecall.store.keyring.keys import new_uid
 from lorecall.store.leases import FORGET, Lease, claim
 from lorecall.store.people import Known
 from lorecall.store.plan import (

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from lorecall.core.processes import is_running, machine_id
 from lorecall.errors import ConflictError, PendingError
 from lorecall.store.database import clock, lock_person, writing
-from lorecall.store.keys import new_uid
+from lorecall.store.keyring.keys import new_uid
 from lorecall.store.schema import job
 
 LEASE_S = 120

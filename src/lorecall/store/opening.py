@@ -8,12 +8,12 @@ from lorecall.errors import ConfigError, IntegrityError, MissingError
 from lorecall.store.blobs import Blobs, blobs_at
 from lorecall.store.builder import Builder
 from lorecall.store.database import connect, is_postgresql, lock_schema, shown, writing
-from lorecall.store.erasures import catch_up
-from lorecall.store.keys import KeyStore, new_uid, store_of
+from lorecall.store.keyring.erasures import catch_up
+from lorecall.store.keyring.keys import KeyStore, new_uid, store_of
+from lorecall.store.keyring.root import FileRootKey, RootKey
+from lorecall.store.keyring.rotation import ROOT, settle
 from lorecall.store.place import Place
 from lorecall.store.revisions import check_revision, make_tables, revision_of
-from lorecall.store.root import FileRootKey, RootKey
-from lorecall.store.rotation import ROOT, settle
 from lorecall.store.schema import data, meta
 from lorecall.store.site import Site
 

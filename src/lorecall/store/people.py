@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError as Taken
 from lorecall.errors import ConfigError, ConflictError, MissingError
 from lorecall.store import audit
 from lorecall.store.database import writing
-from lorecall.store.keys import new_uid
+from lorecall.store.keyring.keys import new_uid
 from lorecall.store.schema import person
 from lorecall.store.site import Site
 from lorecall.store.skeleton import skeleton

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, select, update
 from lorecall.errors import IntegrityError
 from lorecall.store import audit
 from lorecall.store.database import in_parts, writing
+from lorecall.store.keyring.suppress import marks_of, suppress
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
 from lorecall.store.records import Record
@@ -19,7 +20,6 @@ from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import holds, job, record, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
-from lorecall.store.suppress import marks_of, suppress
 from lorecall.store.traces import KEY_BYTES, Traces
 from lorecall.store.versions import DESTROYED, THERE, WITHDRAWN, head_of, read, records_in
 

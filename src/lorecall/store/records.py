@@ -7,12 +7,12 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from lorecall.store import audit
 from lorecall.store.database import lock_person, writing
-from lorecall.store.keys import new_uid
+from lorecall.store.keyring.keys import new_uid
+from lorecall.store.keyring.suppress import kept_out, marks_of
 from lorecall.store.rows import Row, told_apart
 from lorecall.store.schema import person as person_table
 from lorecall.store.schema import record
 from lorecall.store.site import Site
-from lorecall.store.suppress import kept_out, marks_of
 
 _RECORD = "record"
 UNREADABLE = Row(format="jsonl", kind="known", text="")

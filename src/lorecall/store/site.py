@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from lorecall.store.blobs import Blobs
 from lorecall.store.builder import Builder
-from lorecall.store.keys import KeyStore
+from lorecall.store.keyring.keys import KeyStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

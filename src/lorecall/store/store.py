@@ -25,12 +25,12 @@ from lorecall.store.certificate import Certificate
 from lorecall.store.copies import Copied
 from lorecall.store.database import writing
 from lorecall.store.exports import Imported, built_like, read_archive
+from lorecall.store.keyring.root import RootKey
+from lorecall.store.keyring.rotation import ROOT, rotate_file
 from lorecall.store.migrate import migrate
 from lorecall.store.opening import open_site
 from lorecall.store.person import Person
 from lorecall.store.place import Place
-from lorecall.store.root import RootKey
-from lorecall.store.rotation import ROOT, rotate_file
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.site import Site
 

@@ -12,7 +12,7 @@ from lorecall.store import audit
 from lorecall.store.builder import Built
 from lorecall.store.database import writing
 from lorecall.store.gate import Measured
-from lorecall.store.keys import new_uid
+from lorecall.store.keyring.keys import new_uid
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
 from lorecall.store.schema import holds, version

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Engine, delete, select, update
 
-from lorecall.store import audit, ledger
+from lorecall.store import audit
 from lorecall.store.blobs import Blobs
 from lorecall.store.database import in_parts, lock_schema, writing
-from lorecall.store.keys import KeyStore
-from lorecall.store.ledger import Erasure
+from lorecall.store.keyring import ledger
+from lorecall.store.keyring.keys import KeyStore
+from lorecall.store.keyring.ledger import Erasure
 from lorecall.store.schema import erasure, holds, job, record, suppressed, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.versions import DESTROYED, WITHDRAWN

@@ -26,10 +26,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
 
 from lorecall.errors import IntegrityError
-from lorecall.store import ledger
 from lorecall.store.database import connect, in_parts, scrub, writing
+from lorecall.store.keyring import ledger
+from lorecall.store.keyring.root import CurrentRoot, RootKey, wrap_again
 from lorecall.store.revisions import check_revision, make_tables
-from lorecall.store.root import CurrentRoot, RootKey, wrap_again
 from lorecall.store.schema import data_key, key_erasure, keys, person_key, secret
 
 _BYTES = 32

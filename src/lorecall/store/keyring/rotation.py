@@ -17,7 +17,7 @@ from sqlalchemy import select
 from lorecall.core.files import locked, renamed
 from lorecall.errors import ConflictError, IntegrityError
 from lorecall.store.database import connect, scrub
-from lorecall.store.root import FileRootKey
+from lorecall.store.keyring.root import FileRootKey
 from lorecall.store.schema import secret
 
 ROOT, NEW, LOCK = "root.key", "root.key.new", "root.lock"
