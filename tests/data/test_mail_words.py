@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lorecall.data.mail_body import text_of_html
-from lorecall.data.mail_words import is_automatic, own_reply, tails, without_tail
+from lorecall.data.mail_words import is_automatic, last_lines, own_reply, without_tail
 
 REPLY = "Yes, but only after eight.\n\nI will bring the bread:\nthe dark one."
 QUOTED = "> Shall we eat tonight?\n>\n> Ann"
@@ -97,9 +97,9 @@ def test_html_is_made_text(html: str, text: str) -> None:
 def test_what_ends_several_mails_can_be_taken_off() -> None:
     """Two lines or more, but never all."""
     text = "Yes.\n\nBest,\nBob\n"
-    assert list(tails(text)) == ["Best,\nBob"]
+    assert list(last_lines(text)) == ["Best,\nBob"]
     assert without_tail(text, "Best,\nBob") == "Yes."
-    assert list(tails("Best,\nBob")) == []
+    assert list(last_lines("Best,\nBob")) == []
 
 
 @pytest.mark.parametrize(
