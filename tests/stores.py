@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save
+from typer.testing import CliRunner, Result
 
+from lorecall.cli.app import app
 from lorecall.store import BuildRequest, Built, Gate, Measured, Packed, Store
 from lorecall.store.recipe import canonical
 
@@ -54,6 +56,18 @@ class FakeBuilder:
             packed=packed,
             measured=None if gate is None else self.measured,
         )
+
+
+def invoke(*arguments: str | Path) -> Result:
+    """Run a command in this process, on a wide terminal."""
+    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "300"})
+
+
+def printed(*arguments: str | Path) -> dict[str, object]:
+    """Run a command that ends well; return its JSON."""
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 0, (result.output, result.exception)
+    return json.loads(result.stdout)
 
 
 def write_days(path: Path, days: range, *, user: str = "ann", what: str = "tea") -> Path:

@@ -1,15 +1,12 @@
 """The verbs of a store, from a file to a certificate: what they print, and how they end."""
 
-import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lorecall.cli.app import app
 from lorecall.cli.store_place import person_at
 from lorecall.errors import (
     ConfigError,
@@ -21,19 +18,7 @@ from lorecall.errors import (
     PendingError,
 )
 from lorecall.lm.families.tiny import tiny_base
-from stores import write_days
-
-
-def invoke(*arguments: str | Path) -> Result:
-    """Run a command in this process, on a wide terminal."""
-    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "300"})
-
-
-def printed(*arguments: str | Path) -> dict[str, object]:
-    """Run a command that ends well; return its JSON."""
-    result = invoke(*arguments, "--json")
-    assert result.exit_code == 0, (result.output, result.exception)
-    return json.loads(result.stdout)
+from stores import invoke, printed, write_days
 
 
 @pytest.fixture(scope="module")

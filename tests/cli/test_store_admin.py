@@ -1,28 +1,13 @@
 """`lorecall store`: what it prints, and how it ends."""
 
-import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lorecall.cli.app import app
 from lorecall.errors import ConfigError, InputError, IntegrityError, MissingError
 from lorecall.store import Store
 from lorecall.store.schema import REVISION
-from stores import FakeBuilder, write_days
-
-
-def invoke(*arguments: str | Path) -> Result:
-    """Run a command in this process, on a wide terminal."""
-    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "300"})
-
-
-def printed(*arguments: str | Path) -> dict[str, object]:
-    """Run a command that ends well; return its JSON."""
-    result = invoke(*arguments, "--json")
-    assert result.exit_code == 0, (result.output, result.exception)
-    return json.loads(result.stdout)
+from stores import FakeBuilder, invoke, printed, write_days
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from postgresql import server, why_not
 
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.store import Store
+from lorecall.store import Person, Store
 from lorecall.store.rows import Row
 from stores import FakeBuilder, write_days
 
@@ -79,6 +79,15 @@ def s3_server() -> Iterator[str]:
 def days(tmp_path: Path) -> Path:
     """Return a file of 30 days."""
     return write_days(tmp_path / "days.jsonl", range(30))
+
+
+@pytest.fixture
+def ada(store: Store, days: Path) -> Person:
+    """Return someone with 30 days and a version of them."""
+    ada = store.person("ada")
+    ada.remember(days)
+    ada.update()
+    return ada
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,6 @@ GONE = "day number 7"
 EVERYTHING = Choice(everything=True)
 
 
-@pytest.fixture
-def ada(store: Store, days: Path) -> Person:
-    """Return someone with 30 days and a version of them."""
-    ada = store.person("ada")
-    ada.remember(days)
-    ada.update()
-    return ada
-
-
 def files_of(ada: Person) -> list[Path]:
     """Return every file that is a store's, its keys', the cache's or temporary."""
     site = ada._site

@@ -33,15 +33,6 @@ def head_of(person: Person) -> tuple[str, str, bytes]:
     return packed.digest, packed.manifest, packed.weights
 
 
-@pytest.fixture
-def ada(store: Store, days: Path) -> Person:
-    """Return someone with 30 days and a version of them."""
-    ada = store.person("ada")
-    ada.remember(days)
-    ada.update()
-    return ada
-
-
 @pytest.mark.parametrize(
     ("choice", "text", "n"),
     [

@@ -49,15 +49,6 @@ def test_what_harms(measured: Measured, harm: str) -> None:
     assert measured.gain == measured.valid_before - measured.valid
 
 
-@pytest.fixture
-def ada(store: Store, days: Path) -> Person:
-    """Return someone with a version."""
-    ada = store.person("ada")
-    ada.remember(days)
-    ada.update()
-    return ada
-
-
 def test_what_harms_stays_a_candidate(ada: Person, days: Path, builder: FakeBuilder) -> None:
     """The head answers as before; the same is not built again, and someone may promote it."""
     ada.remember(write_days(days, range(33)))

@@ -5,15 +5,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lorecall.cli.app import app
 from lorecall.errors import ConfigError, IntegrityError
 from lorecall.records import Interval
 from lorecall.store import Person, Store
 from lorecall.store.histories import history_of
 from lorecall.store.page import write_person_page
-from stores import HARMLESS, FakeBuilder, write_days
+from stores import HARMLESS, FakeBuilder, invoke, write_days
 
 VOID = {"meta", "br"}
 
@@ -101,11 +99,6 @@ def test_someone_without_a_version_has_a_page(store: Store, days: Path, tmp_path
     assert "No memory answers now: the base does." in text
     assert "None was built yet." in text
     assert "Nothing yet." in text
-
-
-def invoke(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "300"})
 
 
 def test_pages_of_the_command_line(ada: Person, tmp_path: Path) -> None:

@@ -39,15 +39,6 @@ class Told(SilentReporter):
 
 
 @pytest.fixture
-def ada(store: Store, days: Path) -> Person:
-    """Return someone with 30 days and a version of them."""
-    ada = store.person("ada")
-    ada.remember(days)
-    ada.update()
-    return ada
-
-
-@pytest.fixture
 def traces(ada: Person) -> Traces:
     """Return what would be found of a day, its tokens and some weights."""
     packed = Packed(recipe="", again="", manifest="", weights=save({"a": WEIGHTS}))

@@ -4,13 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lorecall.cli.app import app
 from lorecall.errors import ConfigError, ConflictError, IntegrityError
 from lorecall.store import FileRootKey, Store
 from lorecall.store.choose import Choice
-from stores import FakeBuilder, run_killed, write_days
+from stores import FakeBuilder, invoke, run_killed, write_days
 
 EVERYTHING = Choice(everything=True)
 
@@ -113,11 +111,6 @@ def test_a_key_that_does_not_open_what_it_wraps_is_not_taken(place: Path) -> Non
             store.rotate(Broken())
         assert len(store.person("ada").find(EVERYTHING).gone) == 30
     check_readable(place)
-
-
-def invoke(*arguments: str | Path) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "300"})
 
 
 def test_the_commands_for_keys(tmp_path: Path) -> None:

@@ -12,24 +12,14 @@ from lorecall.errors import ConfigError, ConflictError, DataError, MissingError
 from lorecall.settings import DesignSettings, TrainSettings, preset
 from lorecall.store import BasePlace, BuildSettings, Person, Remembered, Store
 from lorecall.store.choose import Choice
-from stores import FakeBuilder, write_days
+from stores import FakeBuilder, invoke, write_days
 
 GONE = "day number 7"
 
 
-@pytest.fixture
-def ada(store: Store, days: Path) -> Person:
-    """Return someone with a version of 30 days."""
-    ada = store.person("ada")
-    ada.remember(days)
-    ada.update()
-    return ada
-
-
-def invoke(ada: Person, *arguments: str | Path) -> Result:
+def asked(ada: Person, *arguments: str | Path) -> Result:
     """Run a command on the store of someone."""
-    store = ("--store", str(ada._site.place))
-    return CliRunner().invoke(app, [*map(str, arguments), *store], env={"COLUMNS": "300"})
+    return invoke(*arguments, "--store", str(ada._site.place))
 
 
 def test_versions_are_compared(ada: Person, days: Path) -> None:
@@ -48,10 +38,10 @@ def test_versions_are_compared(ada: Person, days: Path) -> None:
     assert ada.diff(1, 1).recipe == {}
     with pytest.raises(MissingError, match="the nearest that is there, 2"):
         ada.diff(1, 3)
-    said = invoke(ada, "diff", "ada", "1", "2").output
+    said = asked(ada, "diff", "ada", "1", "2").output
     assert "records in v2 alone: 2" in said
     assert "seed: 0 -> 1" in said
-    assert json.loads(invoke(ada, "diff", "ada", "1", "2", "--json").output)["removed"] == []
+    assert json.loads(asked(ada, "diff", "ada", "1", "2", "--json").output)["removed"] == []
 
 
 def test_an_export_taken_in_is_the_same_export(ada: Person, tmp_path: Path) -> None:
@@ -134,7 +124,7 @@ def test_what_is_suppressed_is_kept_out(ada: Person, days: Path, tmp_path: Path)
     other = {"user": "ann", "query": row["query"].upper(), "response": f" {row['response']}\n"}
     (tmp_path / "other.jsonl").write_text(json.dumps(other) + "\n")
     assert ada.remember(tmp_path / "other.jsonl").suppressed == 1
-    assert "kept out 1: forgotten with --suppress" in invoke(ada, "remember", "ada", days).output
+    assert "kept out 1: forgotten with --suppress" in asked(ada, "remember", "ada", days).output
     bob = ada._site
     with Store.open(bob.place, builder=FakeBuilder()) as store:
         assert store.person("bob").remember(days).added == 30  # another's are another's
@@ -142,13 +132,13 @@ def test_what_is_suppressed_is_kept_out(ada: Person, days: Path, tmp_path: Path)
 
 def test_without_it_a_notice_is_given(ada: Person, days: Path) -> None:
     """That it is there again once it is remembered again."""
-    said = invoke(ada, "forget", "ada", "--like", "day number 35")
+    said = asked(ada, "forget", "ada", "--like", "day number 35")
     assert isinstance(said.exception, MissingError)
     ada.remember(write_days(days, range(40)))
-    said = invoke(ada, "forget", "ada", "--like", "day number 35").output
+    said = asked(ada, "forget", "ada", "--like", "day number 35").output
     assert "remembered again, it is there again: --suppress" in said
     assert ada.remember(days).added == 1
-    said = invoke(ada, "forget", "ada", "--like", "day number 35", "--suppress").output
+    said = asked(ada, "forget", "ada", "--like", "day number 35", "--suppress").output
     assert "kept out from now on, by keyed hashes: 1" in said
     assert ada.remember(days).suppressed == 1
     with pytest.raises(ConfigError, match="what keeps records out goes with the person"):
@@ -159,7 +149,7 @@ def test_without_it_a_notice_is_given(ada: Person, days: Path) -> None:
 
 def test_an_import_of_the_command_line(ada: Person, tmp_path: Path) -> None:
     """Into another store, under another name; `update` then builds."""
-    assert invoke(ada, "export", "--person", "ada", "--zip", tmp_path / "a.zip").exit_code == 0
+    assert asked(ada, "export", "--person", "ada", "--zip", tmp_path / "a.zip").exit_code == 0
     arguments = ["import", str(tmp_path / "a.zip"), "--store", str(tmp_path / "new"), "--json"]
     done = json.loads(CliRunner().invoke(app, [*arguments, "--person", "eve"]).output)
     assert (done["schema"], done["person"], done["added"]) == ("lorecall.import/1", "eve", 30)

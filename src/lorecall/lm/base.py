@@ -34,7 +34,6 @@ from lorecall.lm.hooks import Acting, acting, hook_linears
 from lorecall.lm.lora import Directions
 from lorecall.lm.quantise import four_bit_config, keep_layout
 from lorecall.lm.source import check_architecture, find_base
-from lorecall.lm.weights import read_directly
 from lorecall.settings import DEFAULT_BASE
 
 _LENGTHS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
@@ -305,9 +304,6 @@ def _read_model(folder: Path, compute: Compute, *, four_bit: bool) -> PreTrained
     config = _read_config(folder)
     config.is_decoder = True  # RoBERTa reads both ways otherwise; the other families ignore it
     kind: dict[str, object] = {}
-    if not four_bit and (direct := read_directly(folder, config, compute.dtype)) is not None:
-        torch.nn.Module.to(direct, compute.device)
-        return direct
     if four_bit:  # transformers reads each weight onto the device, and quantises it there
         kind["quantization_config"] = four_bit_config(config, compute.dtype)
         kind["device_map"] = {"": str(compute.device)}

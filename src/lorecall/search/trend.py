@@ -42,9 +42,8 @@ class Trend:
     """
 
     def __init__(self, X: Tensor) -> None:
-        self._means: tuple[Tensor, Tensor] | None = None
-        u, v = self._features(X)
-        self._means = (u.mean(dim=0), v.mean(dim=0))
+        u, v = _legendre(X)
+        self._u_mean, self._v_mean = u.mean(dim=0), v.mean(dim=0)
 
     def between(self, A: Tensor, C: Tensor) -> Tensor:
         """Return T between points of shapes (..., a, d) and (..., k, d): shape (3, ..., a, k)."""
@@ -59,11 +58,8 @@ class Trend:
         return self._parts(lines, v.square().sum(dim=-1), u.pow(4).sum(dim=-1), d=C.shape[-1])
 
     def _features(self, X: Tensor) -> tuple[Tensor, Tensor]:
-        t = 2 * X - 1
-        u, v = sqrt(3) * t, sqrt(5) / 2 * (3 * t * t - 1)
-        if self._means is None:
-            return u, v
-        return u - self._means[0], v - self._means[1]
+        u, v = _legendre(X)
+        return u - self._u_mean, v - self._v_mean
 
     @staticmethod
     def _parts(lines: Tensor, curves: Tensor, squares: Tensor, *, d: int) -> Tensor:
@@ -114,6 +110,12 @@ class TrendKernel(Kernel):
         if diag:
             return _weighted(self.weights[..., None], self.trend.within(x1))
         return _weighted(self.weights[..., None, None], self.trend.between(x1, x2))
+
+
+def _legendre(X: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the lines and curves of inputs, each before its mean is taken off."""
+    t = 2 * X - 1
+    return sqrt(3) * t, sqrt(5) / 2 * (3 * t * t - 1)
 
 
 def _of_logarithm() -> GammaPrior:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import func, select
 
 from lorecall.errors import IntegrityError, MissingError
 from lorecall.store import audit
-from lorecall.store.database import is_postgresql
+from lorecall.store.database import faults
 from lorecall.store.keyring import ledger
 from lorecall.store.people import name_of
 from lorecall.store.records import records_of
@@ -71,20 +71,12 @@ def check(site: Site, *, deep: bool) -> Checkup:
 
 def _databases(site: Site) -> Iterator[str]:
     for name, engine in (("data", site.engine), ("keys", site.keys.engine)):
-        if not is_postgresql(engine):
-            yield from (f"{name}: {line}" for line in _pages(engine))
+        with engine.connect() as connection:
+            yield from [f"{name}: {line}" for line in faults(connection)]
     with site.engine.connect() as connection:
         there = ledger.last(connection, erasure)
     if (known := site.keys.erased_to()) < there:
         yield f"keys: their ledger ends at {known}, that of the data at {there}"
-
-
-def _pages(engine: Engine) -> Iterator[str]:
-    with engine.connect() as connection:
-        found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-        yield from (str(line) for line in found if line != "ok")
-        alone = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        yield from (f"{row[0]}: a row without the {row[2]} it is of" for row in alone)
 
 
 def _log(site: Site) -> Iterator[str]:

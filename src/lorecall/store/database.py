@@ -126,6 +126,16 @@ def clock(connection: Connection) -> int:
     return int(connection.execute(select(extract("epoch", time))).scalar_one())
 
 
+def faults(connection: Connection) -> Generator[str]:
+    """Yield what SQLite finds wrong in its file, a line each; a server looks after its own."""
+    if connection.dialect.name == _POSTGRESQL:
+        return
+    found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    yield from (str(line) for line in found if line != "ok")
+    alone = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    yield from (f"{row[0]}: a row without the {row[2]} it is of" for row in alone)
+
+
 def shown(engine: Engine) -> str:
     """Return where a database is, fit to be shown."""
     url = engine.url

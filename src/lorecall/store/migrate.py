@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, event, insert
 
 from lorecall.errors import IntegrityError, MissingError
-from lorecall.store.database import connect, is_postgresql, lock_schema, writing
+from lorecall.store.database import connect, faults, is_postgresql, lock_schema, writing
 from lorecall.store.place import Place
 from lorecall.store.revisions import FIRST, SCRIPTS, check_revision, revision_of
 from lorecall.store.schema import REVISION, revision
@@ -78,18 +78,12 @@ def _upgrade(connection: Connection, name: str, *, scripts: Path, to: str) -> No
 
 
 def _check_whole(connection: Connection) -> None:
-    if connection.dialect.name != "sqlite":
-        return
-    whole = connection.exec_driver_sql("PRAGMA integrity_check").scalar()
-    alone = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    broken = str(whole) if whole != "ok" else "" if alone is None else f"a row of {alone[0]} alone"
-    if broken:
+    broken = next(faults(connection), None)
+    if broken is not None:
         raise IntegrityError(
             "a migrated database must be whole",
             expected="every page and every reference as it should be",
-            got=str(whole)
-            if whole != "ok"
-            else f"a row of {alone[0] if alone else ''} without one",
+            got=broken,
             next_step="Nothing was changed. Restore the store from a backup, and migrate that.",
         )
 

@@ -333,7 +333,9 @@ class Person:
         held = look.held_by(self._site, who, a), look.held_by(self._site, who, b)
         found: tuple[Answered, ...] = ()
         if answers:
-            found = answered((self.stored(a), self.stored(b)), held[1], user=self.name)
+            from lorecall.store.measure import memory_of  # noqa: PLC0415
+
+            found = answered((memory_of(both[0]), memory_of(both[1])), held[1], user=self.name)
         return compared(both, held, found)
 
     def export(self, out: str | Path, n: int | None = None) -> None:

@@ -96,13 +96,11 @@ def update(
         head, records = _there(site, who.uid)
         if wanted.if_version is not None:
             check_head(head, wanted.if_version)
-        request = _request(site, who.uid, name, head=head, records=records, wanted=wanted)
+        before = None if head is None else _read_head(site, who.uid, head, records)
+        request = _request(site, who.uid, name, before=before, records=records, wanted=wanted)
         with lease.kept() as cancelled:
             built = site.builder(
-                request,
-                on_step=on_step,
-                cancelled=cancelled,
-                gate=_gate(site, who.uid, head=head, records=records),
+                request, on_step=on_step, cancelled=cancelled, gate=Gate(head=before)
             )
         return _published(site, lease, built, head=head, records=records)
     finally:
@@ -181,16 +179,16 @@ def _request(
     person: str,
     name: str,
     *,
-    head: int | None,
+    before: Head | None,
     records: Sequence[Record],
     wanted: Wanted,
 ) -> BuildRequest:
     request = request_for(name, records)
+    if before is not None:
+        request = request_again(before.packed.again, request)
     with site.engine.connect() as connection:
-        known = tuple(each.recipe for each in _newest(connection, person, head))
-        if head is not None:
-            packed = read(site, connection, person, head)
-            request = request_again(packed.again, request)
+        newest = _newest(connection, person, None if before is None else before.n)
+        known = tuple(each.recipe for each in newest)
     settings = wanted.settings
     if isinstance(settings, LearnSettings):
         settings = BuildSettings.of(settings)
@@ -212,15 +210,13 @@ def _newest(connection: Connection, person: str, head: int | None) -> list[Versi
     ]
 
 
-def _gate(site: Site, person: str, *, head: int | None, records: Sequence[Record]) -> Gate:
-    """Return what a version from some records is measured beside."""
-    if head is None:
-        return Gate()
+def _read_head(site: Site, person: str, n: int, records: Sequence[Record]) -> Head:
+    """Return the head: what a build goes on from, and what a version is measured beside."""
     with site.engine.connect() as connection:
-        packed = read(site, connection, person, head)
-        held = {*records_in(connection, person, head)}
+        packed = read(site, connection, person, n)
+        held = {*records_in(connection, person, n)}
     places = tuple(i for i, each in enumerate(records) if each.uid in held)
-    return Gate(head=Head(n=head, packed=packed, held=places))
+    return Head(n=n, packed=packed, held=places)
 
 
 def _published(
