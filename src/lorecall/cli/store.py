@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -24,9 +24,6 @@ from lorecall.cli.store_place import At, Keys, Who, check_extra, opened, person_
 from lorecall.errors import IntegrityError, PendingError
 from lorecall.settings import SETTINGS, BaseOptions, LearnSettings
 from lorecall.settings import preset as preset_of
-
-if TYPE_CHECKING:
-    pass
 
 
 def remember(  # noqa: PLR0913 - one parameter an option
@@ -217,11 +214,11 @@ def show_version(person: str, store: str | None, keys: Path | None, *, as_json: 
     name, n = person_at(person)
     with opened(store, keys) as site:
         someone = site.person(name)
-        number, _ = someone.check(n)
+        number = someone.head() if n is None else n
+        manifest = someone.stored(number).manifest  # refused where there is none
+        measured = someone.measured(number)
         log = someone.log()
         found = next(each for each in log.versions if each.n == number)
-        measured = someone.measured(number)
-        manifest = someone.stored(number).manifest
     facts = {
         "version": f"v{number}, made {found.made[:19]}Z from {found.n_records} records",
         "base": f"{manifest.base.title} ({manifest.base.fingerprint[:12]})",
