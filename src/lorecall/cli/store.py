@@ -214,13 +214,13 @@ def show_version(person: str, store: str | None, keys: Path | None, *, as_json: 
     name, n = person_at(person)
     with opened(store, keys) as site:
         someone = site.person(name)
-        number = someone.head() if n is None else n
-        manifest = someone.stored(number).manifest  # refused where there is none
-        measured = someone.measured(number)
+        manifest = someone.stored(n).manifest  # refused where there is none
+        measured = someone.measured(n)
         log = someone.log()
-        found = next(each for each in log.versions if each.n == number)
+        n = log.head if n is None else n
+        found = next(each for each in log.versions if each.n == n)
     facts = {
-        "version": f"v{number}, made {found.made[:19]}Z from {found.n_records} records",
+        "version": f"v{found.n}, made {found.made[:19]}Z from {found.n_records} records",
         "base": f"{manifest.base.title} ({manifest.base.fingerprint[:12]})",
         "split": ", ".join(f"{part} {size}" for part, size in manifest.training.split.items()),
         "factor": str(manifest.factor),
@@ -233,7 +233,7 @@ def show_version(person: str, store: str | None, keys: Path | None, *, as_json: 
             f"{measured.valid:.3f} on {measured.n_valid} validation replies"
             f" ({measured.valid_before:.3f} without it); {rise:+.3f} on general text"
         )
-    held_back = log.held_back.get(number, "")
+    held_back = log.held_back.get(found.n, "")
     if held_back:
         facts["candidate"] = held_back
     value: dict[str, object] = {"schema": "lorecall.show/1", "person": name}
