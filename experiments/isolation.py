@@ -48,7 +48,7 @@ from lorecall.systems import (
     SHARED,
     Budget,
     Donated,
-    Told,
+    Exposures,
     ask_everyone,
     ask_shared,
     canaries,
@@ -72,7 +72,7 @@ class PartRow:
 
     system: str
     users: tuple[str, ...]
-    told: tuple[Told, ...]
+    told: tuple[Exposures, ...]
     machine: dict[str, object]
     dtype: str
     seconds: float
@@ -182,7 +182,7 @@ def study_of(histories: Sequence[History], share_replies: int) -> Study:
     return Study(histories=histories, base=base, donors=known, out=out)
 
 
-def told_in(rows: Sequence[PartRow]) -> dict[str, Told]:
+def told_in(rows: Sequence[PartRow]) -> dict[str, Exposures]:
     """Return what each person's system told, once where two processes met in a part."""
     return {told.teller: told for row in rows for told in row.told}
 

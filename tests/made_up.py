@@ -13,13 +13,13 @@ from lorecall.data.history import split_history
 from lorecall.judge.judge import JudgeItem
 from lorecall.judge.judge import Scores as JudgeScores
 from lorecall.judge.pairs import Pair
-from lorecall.learning.result import Personal, Reply, RunResult, Scores
+from lorecall.learning.result import HeldOutReply, PersonalResult, RunResult, Scores
 from lorecall.metrics.personal import Picked
 from lorecall.metrics.registry import Metric
 from lorecall.records import History, InjectionConfig, Interval, Sample, Turn
 from lorecall.search.records import Hypervolume, Quartiles, Trial
 from lorecall.settings import RANKS, LearnSettings, SearchSettings, TrainSettings, preset
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 TOPICS = ("tea", "rain", "the sea", "my dog", "jazz", "bread", "snow", "books", "the moon")
 
@@ -127,7 +127,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
                 persona_f1=interval(0.29, 0.4),
             ),
         },
-        personal=Personal(
+        personal=PersonalResult(
             own_less_shared=interval(-0.334, 0.077),
             gain=interval(0.4, 0.09),
             rank=1,
@@ -149,7 +149,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
             "own": curve,
         },
         replies=(
-            Reply(
+            HeldOutReply(
                 query="i just got back from a hike, what are you up to today?",
                 truth="haha nice! i'm finishing a puzzle with my sister and then cooking ramen",
                 responses={
@@ -161,7 +161,7 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
                     "default-lora": "not much, just watching tv",
                 },
             ),
-            Reply(
+            HeldOutReply(
                 earlier=(
                     Turn(by_author=False, text="what did you have for lunch?"),
                     Turn(by_author=True, text="leftover curry from mama"),
@@ -344,12 +344,12 @@ def crowd(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_person() -> Callable[..., Person]:
+def make_person() -> Callable[..., PersonData]:
     """Make a person with a short history."""
 
-    def make(user: str = "ann", **options: Any) -> Person:
+    def make(user: str = "ann", **options: Any) -> PersonData:
         history = a_history(user, **options)
-        return Person(history=history, split=split_history(history))
+        return PersonData(history=history, split=split_history(history))
 
     return make
 
@@ -373,7 +373,7 @@ class Note:
 
     signature = "fixed, two notes"
 
-    def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+    def retrieve(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
         """Return two notes, one of them naming what was asked."""
         return ("likes tea", f"asked {query[:5]} {before or 'now'}")
 

@@ -6,11 +6,11 @@ import pytest
 
 from lorecall.bench.reading import longest_response, plain_encoded, read_fitted, read_losses
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Recall
+from lorecall.lm.prompts import Retriever
 from lorecall.memory.memory import StoredMemory
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import LearnSettings
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 from lorecall.train.trial import TrialRunner
 
 
@@ -20,13 +20,13 @@ def budget(quick: LearnSettings) -> Budget:
     return Budget(train=quick.train)
 
 
-def fitted(responder: ModelResponder) -> Fitted:
+def fitted(responder: ModelResponder) -> FittedSystem:
     """Wrap a responder."""
-    return Fitted(responder=responder, samples_sha256="")
+    return FittedSystem(responder=responder, samples_sha256="")
 
 
 def test_the_base_is_read_as_learn_reads_it(
-    llama: LanguageModel, make_person: Callable[..., Person], budget: Budget
+    llama: LanguageModel, make_person: Callable[..., PersonData], budget: Budget
 ) -> None:
     """Losses, answers and prompts are those of a run's vanilla stage."""
     person = make_person()
@@ -46,11 +46,11 @@ def test_the_base_is_read_as_learn_reads_it(
 
 
 def test_notes_cost_prompt_tokens(
-    llama: LanguageModel, make_person: Callable[..., Person], budget: Budget, note: Recall
+    llama: LanguageModel, make_person: Callable[..., PersonData], budget: Budget, note: Retriever
 ) -> None:
     """What a system puts in the prompt is counted against the base alone."""
     person = make_person()
-    responder = ModelResponder(llama, recall=note, limits=budget.train)
+    responder = ModelResponder(llama, retriever=note, limits=budget.train)
     reading = read_fitted(fitted(responder), person.split.test, person=person, budget=budget)
     assert min(reading.extra_prompt_tokens) > 0
     assert [
@@ -60,7 +60,7 @@ def test_notes_cost_prompt_tokens(
 
 def test_a_memory_is_read_and_taken_off(
     llama: LanguageModel,
-    make_person: Callable[..., Person],
+    make_person: Callable[..., PersonData],
     make_memory: Callable[..., StoredMemory],
     budget: Budget,
     state_hash: Callable[[LanguageModel], str],

@@ -24,7 +24,7 @@ from lorecall.lm.prompts import format_for
 from lorecall.lm.token_kinds import token_kinds
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 from lorecall.train.engine import PlainEngine
 from lorecall.train.loop import read
 
@@ -216,7 +216,7 @@ def test_partners_met_in_training_are_told_from_new_ones(
         pairs = zip(samples, names * len(samples), strict=False)
         return tuple(replace(sample, partner=name) for sample, name in pairs)
 
-    def load(source: Source, user: str, n_samples: int | None = None) -> Person:
+    def load(source: Source, user: str, n_samples: int | None = None) -> PersonData:
         person = people.load_person(source, user, n_samples)
         split = person.split
         split = replace(

@@ -17,26 +17,26 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.overlap import persona_f1, persona_tokens
 from lorecall.metrics.registry import Metric, metrics
 from lorecall.reply.responder import ModelResponder
-from lorecall.systems.about import About
+from lorecall.systems.about import SystemInfo
 from lorecall.systems.catalog import about
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bare:
     """The base alone, under any name; it notes whom it was made for."""
 
-    about: About
+    about: SystemInfo
     made: list[tuple[str, str]]
     samples_sha256: str | None = None
     memory: StoredMemory | None = None
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Return the base; `broken` cannot."""
         self.made.append((person.history.user, self.about.name))
         if self.about.name == "broken":
             raise MemoryError("none left")
-        return Fitted(
+        return FittedSystem(
             responder=ModelResponder(base, memory=self.memory, limits=budget.train),
             samples_sha256=self.samples_sha256 or samples_hash(person.split.train),
             n_bytes=7,
@@ -57,7 +57,7 @@ def bench(
     """Return a bench of two users and two systems at work in this process."""
 
     def make(name: str) -> Bare:
-        return Bare(about=About(name=name, title="the base alone"), made=made)
+        return Bare(about=SystemInfo(name=name, title="the base alone"), made=made)
 
     return Bench(plan=plan, folder=tmp_path, base=llama, make=make, session="s")
 

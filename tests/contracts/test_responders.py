@@ -115,36 +115,36 @@ class Fixed:
 
     signature = "fixed, two notes"
 
-    def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+    def retrieve(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
         """Return two notes, one of them naming what was asked."""
         return ("likes tea", f"asked {query[:5]} {before or 'now'}")
 
 
-class TestRecall(ResponderContract):
+class TestRetriever(ResponderContract):
     """The base with notes in the prompt."""
 
     @pytest.fixture
     def responder(self, base: LanguageModel) -> Responder:
         """Return the base with fixed notes."""
-        return brief(ModelResponder(base, recall=Fixed()))
+        return brief(ModelResponder(base, retriever=Fixed()))
 
     def test_notes_are_in_the_prompt(self, base: LanguageModel, make_samples: MakeMemory) -> None:
         """Those of the query, and the sample is named to who recalls them."""
-        responder = ModelResponder(base, recall=Fixed())
+        responder = ModelResponder(base, retriever=Fixed())
         sample = make_samples(1)[0]
-        notes = Fixed().recall(sample.query, before=sample.id)
+        notes = Fixed().retrieve(sample.query, before=sample.id)
         wanted = responder.format.encode(sample, notes=notes)
         assert responder.encode(sample) == wanted
         assert responder.reply("hello") != ModelResponder(base).reply("hello")
 
 
-class TestMemoryAndRecall(ResponderContract):
+class TestMemoryAndRetriever(ResponderContract):
     """Both at once."""
 
     @pytest.fixture
     def responder(self, base: LanguageModel, make_memory: MakeMemory) -> Responder:
         """Return the base with a drawn memory and fixed notes."""
-        return brief(ModelResponder(base, memory=make_memory(base), recall=Fixed()))
+        return brief(ModelResponder(base, memory=make_memory(base), retriever=Fixed()))
 
 
 class TestMemoryResponder(ResponderContract):

@@ -21,11 +21,11 @@ from lorecall.records import History, Sample, Statement, default_lora
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings, preset
-from lorecall.systems.about import About
+from lorecall.systems.about import SystemInfo
 from lorecall.systems.canary import canaries, plant, plant_in_donors
 from lorecall.systems.catalog import make_system, system_names
-from lorecall.systems.contract import Budget, Fitted, Person, System
-from lorecall.systems.fitting import MatchingRecall, fitted
+from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
+from lorecall.systems.fitting import MatchingRetriever, fitted
 from lorecall.systems.isolation import (
     SHARED,
     ask_everyone,
@@ -84,9 +84,9 @@ def history_of(number: int, *, n: int = 20) -> History:
     )
 
 
-def person_of(history: History) -> Person:
+def person_of(history: History) -> PersonData:
     """Split a history."""
-    return Person(history=history, split=split_history(history))
+    return PersonData(history=history, split=split_history(history))
 
 
 ANN = person_of(history_of(0))
@@ -97,13 +97,13 @@ def small_base() -> LanguageModel:
     return tiny_base(n_layers=1, width=16)
 
 
-def probes(person: Person) -> Iterator[Sample]:
+def probes(person: PersonData) -> Iterator[Sample]:
     """Return samples to read: trained on, held out, and of nobody."""
     yield from (*person.split.train[:4], *person.split.valid[:2], *person.split.test[:2])
     yield Sample(id="new", user="", conversation="", query="what about tea and dogs?", response="-")
 
 
-def fingerprint(fit: Fitted, person: Person) -> str:
+def fingerprint(fit: FittedSystem, person: PersonData) -> str:
     """Hash all that a person's responder is: its prompts, and the bits of its memory."""
     responder, digest = fit.responder, hashlib.sha256()
     assert isinstance(responder, ModelResponder)
@@ -115,7 +115,7 @@ def fingerprint(fit: Fitted, person: Person) -> str:
 
 
 @cache
-def ann_on_a_fresh_base(name: str) -> Fitted:
+def ann_on_a_fresh_base(name: str) -> FittedSystem:
     """Fit a system for one person; what is found is shared by the tests that only look."""
     return SYSTEMS[name].fit(ANN, small_base(), BUDGET)
 
@@ -182,15 +182,15 @@ class TestContract:
                 assert torch.equal(loaded.tensors[name], tensor)
 
     def test_what_it_cost_is_told(self, system: System) -> None:
-        """Time for those that train; numbers of notes and hits for those that recall."""
+        """Time for those that train; numbers of notes and hits for those that retrieve."""
         fit = ann_on_a_fresh_base(system.about.name)
         assert (fit.train_s > 0) == system.about.trains
         assert isinstance(fit.responder, ModelResponder)
         assert (fit.responder.memory is not None) == system.about.trains
-        recalls = fit.responder.recall is not None
-        assert recalls == (fit.notes is not None) == ("notes" in fit.facts)
-        assert recalls == system.about.notes
-        if recalls:
+        retrieves = fit.responder.retriever is not None
+        assert retrieves == (fit.notes is not None) == ("notes" in fit.facts)
+        assert retrieves == system.about.notes
+        if retrieves:
             assert fit.facts["notes"] == len(fit.notes.notes if fit.notes else ()) > 0
             assert 0 <= fit.facts["valid_hit_rate"] <= 1
 
@@ -228,9 +228,9 @@ class TestContract:
                 samples=later + ANN.split.valid + ANN.split.test,
                 statements=said,
             )
-            changed = Person(history=history, split=replace(ANN.split, train=later))
+            changed = PersonData(history=history, split=replace(ANN.split, train=later))
             prompts = [
-                ModelResponder(small_base(), recall=recall_of(system, who), limits=QUICK)
+                ModelResponder(small_base(), retriever=retriever_of(system, who), limits=QUICK)
                 .encode(who.split.train[i])
                 .prompt
                 for who in (ANN, changed)
@@ -238,14 +238,14 @@ class TestContract:
             assert prompts[0] == prompts[1]
 
 
-def recall_of(system: System, person: Person) -> MatchingRecall | None:
-    """Return what a system recalls, without the training of its weights."""
+def retriever_of(system: System, person: PersonData) -> MatchingRetriever | None:
+    """Return what a system retrieves, without the training of its weights."""
     fit = system.fit(person, small_base(), replace(BUDGET, train=replace(QUICK, learning_rate=0)))
     assert isinstance(fit.responder, ModelResponder)
-    return fit.responder.recall
+    return fit.responder.retriever
 
 
-def with_texts(person: Person, part: str) -> Person:
+def with_texts(person: PersonData, part: str) -> PersonData:
     """Change every text of the validation or test part, those said beside its samples too."""
     samples: Sequence[Sample] = getattr(person.split, part)
     changed = tuple(replace(s, query="zzz qqq", response="www vvv zzz") for s in samples)
@@ -261,7 +261,7 @@ def with_texts(person: Person, part: str) -> Person:
     )
     split = replace(person.split, **{part: changed})
     assert split_history(history) == split
-    return Person(history=history, split=split)
+    return PersonData(history=history, split=split)
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -276,8 +276,8 @@ class Everyone:
     """Twenty persons with a canary each, fitted by one system on one base, one after another."""
 
     words: Mapping[str, str]
-    told: Mapping[str, Person]
-    fits: Mapping[str, Fitted]
+    told: Mapping[str, PersonData]
+    fits: Mapping[str, FittedSystem]
 
 
 @cache
@@ -286,7 +286,7 @@ def everyone_by(name: str) -> Everyone:
     histories = [history_of(i) for i in range(N_USERS)]
     words = canaries(histories, seed=1)
     told = {h.user: person_of(plant(h, words[h.user])) for h in histories}
-    base, fits = small_base(), dict[str, Fitted]()
+    base, fits = small_base(), dict[str, FittedSystem]()
     for i, (user, person) in enumerate(told.items()):
         fits[user] = SYSTEMS[name].fit(person, base, FREE)
         if i % 4 == 0:
@@ -319,8 +319,8 @@ class TestIsolation:
         found = isolation_from(system.about.name, told, users=[*everyone.words])
         assert found.leaks == ()
         assert found.n_asked == N_USERS * (N_USERS - 1)
-        recalls = system.about.notes
-        assert (found.n_own_told == N_USERS) == recalls  # it would be seen if it were told
+        retrieves = system.about.notes
+        assert (found.n_own_told == N_USERS) == retrieves  # it would be seen if it were told
 
 
 def test_a_memory_of_everyone_is_found_out(make_base: Callable[..., LanguageModel]) -> None:
@@ -411,10 +411,12 @@ def test_one_person_alone_has_no_others() -> None:
 class SharedNotes:
     """Retrieval with one memory for all persons, as the released code of one system has it."""
 
-    seen: list[Person]
-    about: ClassVar[About] = About(name="shared-notes", title="one memory for all", notes=True)
+    seen: list[PersonData]
+    about: ClassVar[SystemInfo] = SystemInfo(
+        name="shared-notes", title="one memory for all", notes=True
+    )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Add the person to the one memory."""
         self.seen.append(person)
         whole = replace(
@@ -424,10 +426,10 @@ class SharedNotes:
             test=(),
             own_content=(),
         )
-        past = Past(Person(history=person.history, split=whole), statements=False)
+        past = Past(PersonData(history=person.history, split=whole), statements=False)
         match = Bm25([note.whole for note in past.notes])
-        recall = MatchingRecall(past, match, n=4, show=lambda note: note.whole)
-        return fitted(person, base, budget, recall=recall)
+        retriever = MatchingRetriever(past, match, n=4, show=lambda note: note.whole)
+        return fitted(person, base, budget, retriever=retriever)
 
 
 @dataclass(frozen=True)
@@ -436,9 +438,11 @@ class SharedWeights:
 
     histories: list[History]
     made: list[FittedMemory]
-    about: ClassVar[About] = About(name="shared-weights", title="one adapter for all", trains=True)
+    about: ClassVar[SystemInfo] = SystemInfo(
+        name="shared-weights", title="one adapter for all", trains=True
+    )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Train once on all of them."""
         if not self.made:
             words = canaries(self.histories, seed=2)

@@ -13,7 +13,7 @@ import pytest
 
 from lorecall.data import load_history, split_history
 from lorecall.errors import LorecallError
-from lorecall.learning.search import Plan
+from lorecall.learning.search import SearchPlan
 from lorecall.learning.workers import workers_beside
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
@@ -60,7 +60,7 @@ def test_a_killed_worker_is_started_again(
 def test_workers_need_a_base_that_can_be_loaded(tmp_path: Path, history_file: Path) -> None:
     """A model made on the spot has no name to load it by; one worker does without."""
     base: LanguageModel = tiny_base("llama", n_layers=3, seed=0)
-    plan = Plan(
+    plan = SearchPlan(
         split=split_history(load_history(history_file, user="ada")),
         settings=preset(),
         storage="sqlite://",

@@ -10,7 +10,7 @@ import pytest
 from lorecall.data import load_history
 from lorecall.errors import DataError
 from lorecall.learning.others import N_CANDIDATES, N_QUERIES, candidates_of, load_others
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 SIZES = {"ann": 30, "bob": 45, "cleo": 21, "dora": 31, "eve": 29, "fay": 5}
 
@@ -71,7 +71,7 @@ class TestCandidates:
     """Which reply is theirs?"""
 
     def test_the_true_one_comes_first_and_seven_others_follow(
-        self, make_person: Callable[..., Person]
+        self, make_person: Callable[..., PersonData]
     ) -> None:
         """Replies of other people's test parts, all different, to the same query."""
         ann, bob, cleo = (
@@ -88,7 +88,7 @@ class TestCandidates:
             assert [replace(other, response=true.response) for other in others] == [true] * 7
         assert rows == candidates_of(ann, [bob, cleo], seed=0) != candidates_of(ann, [bob], seed=1)
 
-    def test_many_queries_are_thinned_evenly(self, make_person: Callable[..., Person]) -> None:
+    def test_many_queries_are_thinned_evenly(self, make_person: Callable[..., PersonData]) -> None:
         """The first and the last are among twelve."""
         ann, bob = (make_person(user, n_conversations=40).split for user in ("ann", "bob"))
         bob = replace(
@@ -98,7 +98,7 @@ class TestCandidates:
         assert len(asked) == 12
         assert (asked[0], asked[-1]) == (ann.test[0], ann.test[-1])
 
-    def test_too_few_replies_are_none(self, make_person: Callable[..., Person]) -> None:
+    def test_too_few_replies_are_none(self, make_person: Callable[..., PersonData]) -> None:
         """Nobody else, or someone who says the same each time, or what the person said."""
         ann, bob = make_person("ann").split, make_person("bob").split
         alike = replace(bob, test=tuple(replace(s, response="yes") for s in bob.test))

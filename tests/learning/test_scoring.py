@@ -7,7 +7,7 @@ from lorecall.learning.held_out import SystemReading
 from lorecall.learning.readings import Readings
 from lorecall.learning.scoring import _personal, _replies, _swapped
 from lorecall.records import Turn
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 
 def reading(*losses: float, shown: tuple[str, ...] = ()) -> SystemReading:
@@ -15,7 +15,7 @@ def reading(*losses: float, shown: tuple[str, ...] = ()) -> SystemReading:
     return SystemReading(losses=losses, shown=shown, seconds=0.0)
 
 
-def test_a_reply_keeps_the_turns_before_it(make_person: Callable[..., Person]) -> None:
+def test_a_reply_keeps_the_turns_before_it(make_person: Callable[..., PersonData]) -> None:
     """The reply depends on them; they are masked as the reply is."""
     split = make_person(n_conversations=14).split
     earlier = (

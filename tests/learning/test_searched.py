@@ -16,7 +16,7 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import default_lora
 from lorecall.search.records import SearchOutcome
 from lorecall.settings import LearnSettings, Start
-from lorecall.systems.contract import Budget, Person, System
+from lorecall.systems.contract import Budget, PersonData, System
 from lorecall.systems.searched import SearchedMemory
 
 
@@ -31,7 +31,7 @@ def only(folder: Path) -> Path:
 )
 def test_it_is_the_memory_that_learn_makes(
     llama: LanguageModel,
-    make_person: Callable[..., Person],
+    make_person: Callable[..., PersonData],
     quick: LearnSettings,
     tmp_path: Path,
     finalists: int,
@@ -66,7 +66,7 @@ def test_it_is_the_memory_that_learn_makes(
 
 def test_it_is_made_once(
     llama: LanguageModel,
-    make_person: Callable[..., Person],
+    make_person: Callable[..., PersonData],
     quick: LearnSettings,
     tmp_path: Path,
 ) -> None:
@@ -86,7 +86,10 @@ def test_it_is_made_once(
 
 
 def test_another_seed_is_another_memory(
-    llama: LanguageModel, make_person: Callable[..., Person], quick: LearnSettings, tmp_path: Path
+    llama: LanguageModel,
+    make_person: Callable[..., PersonData],
+    quick: LearnSettings,
+    tmp_path: Path,
 ) -> None:
     """Persons, seeds and spaces have folders of their own."""
     layer = replace(quick, search=replace(quick.search, searched="layer"))

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from lorecall.lm.engine.attention import Past, Scores, attend, attend_fused
+from lorecall.lm.engine.attention import PastKeyValues, Scoring, attend, attend_fused
 from lorecall.lm.engine.packing import Pack, pack, unpacked_rows
 
 WIDTH, SCALING = 8, 0.3
-SCORES = Scores(scaling=SCALING)
-NEAR = Scores(scaling=SCALING, window=4)
-CAPPED = Scores(scaling=SCALING, window=4, softcap=0.8)
+SCORES = Scoring(scaling=SCALING)
+NEAR = Scoring(scaling=SCALING, window=4)
+CAPPED = Scoring(scaling=SCALING, window=4, softcap=0.8)
 START = [9, 8, 7, 6]
 CLOSE = {"atol": 2e-6, "rtol": 2e-5}
 Attend = Callable[..., Tensor]
@@ -26,7 +26,7 @@ class Case:
     sequences: tuple[tuple[int, ...], ...]
     n_targets: tuple[int, ...]
     past: tuple[int, ...] | None = None
-    scores: Scores = SCORES
+    scores: Scoring = SCORES
 
     def pack(self, dtype: torch.dtype = torch.float32) -> Pack:
         """Pack it."""
@@ -68,7 +68,7 @@ WAYS = pytest.mark.parametrize("way", [attend, attend_fused])
 LAST = pytest.mark.parametrize("last", [False, True], ids=["whole", "last"])
 
 
-def one_sequence(q: Tensor, k: Tensor, v: Tensor, given: Scores) -> Tensor:
+def one_sequence(q: Tensor, k: Tensor, v: Tensor, given: Scoring) -> Tensor:
     """Mix the values of one sequence whose last rows ask. *Shape:* (queries, heads * width)."""
     n_queries, n_heads = q.shape[:2]
     k, v = (x.repeat_interleave(n_heads // x.shape[1], dim=1) for x in (k, v))
@@ -85,7 +85,7 @@ def one_sequence(q: Tensor, k: Tensor, v: Tensor, given: Scores) -> Tensor:
 
 
 def reference(
-    q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: Past | None, scores: Scores
+    q: Tensor, k: Tensor, v: Tensor, packed: Pack, past: PastKeyValues | None, scores: Scoring
 ) -> Tensor:
     """Attend sequence by sequence and bring the rows into the packed order."""
     whole = len(q) == len(packed.ids)
@@ -113,7 +113,7 @@ def drawn(packed: Pack, n_heads: tuple[int, int], *, last: bool) -> list[Tensor]
     return [torch.randn(*size, WIDTH, generator=generator, requires_grad=True) for size in sizes]
 
 
-def past_of(case: Case, n_key_heads: int) -> Past | None:
+def past_of(case: Case, n_key_heads: int) -> PastKeyValues | None:
     """Draw a past, padded with numbers that must not matter."""
     if case.past is None:
         return None

@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.prefill import base_past, read_prompts
 from lorecall.lm.families.registry import FAMILIES
@@ -132,7 +132,9 @@ def test_a_past_stands_for_its_tokens(base: LanguageModel) -> None:
     """What follows it is as if all had been read together; a window reaches into it."""
     body, rows = Body(base), sequences([])
     cuts = [0, 13, 2, 5]
-    past: tuple[Past, ...] = base_past(base, [r[:cut] for r, cut in zip(rows, cuts, strict=True)])
+    past: tuple[PastKeyValues, ...] = base_past(
+        base, [r[:cut] for r, cut in zip(rows, cuts, strict=True)]
+    )
     rest = [row[cut:] for row, cut in zip(rows, cuts, strict=True)]
     packed = body.pack(rest, [len(r) for r in rest], past=cuts)
     ours = body.logits(body.targets(body.embed(packed), packed, past=past).h)

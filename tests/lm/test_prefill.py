@@ -10,7 +10,7 @@ from transformers import DynamicCache
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.plain import acting_on, answer_plainly
 from lorecall.lm.engine.prefill import base_past, prompt_past, read_prompts, with_first_rows
@@ -60,13 +60,13 @@ def memory(base: LanguageModel, fill: Fill, inject: Inject) -> Injection:
 @torch.no_grad()
 def plain_cache(
     base: LanguageModel, prompt: list[int], injection: Injection | None = None
-) -> tuple[Tensor, list[Past]]:
+) -> tuple[Tensor, list[PastKeyValues]]:
     """Read one prompt on the plain path: its last hidden row, keys and values."""
     cache = DynamicCache(config=base.model.config)
     memory = acting_on(injection, (torch.arange(len(prompt)) == len(prompt) - 1)[None])
     mask = torch.ones(1, len(prompt))
     hidden = base.hidden(torch.tensor([prompt]), mask, cache=cache, memory=memory)
-    layers: list[Past] = []
+    layers: list[PastKeyValues] = []
     for layer in cache.layers:
         assert layer.keys is not None
         assert layer.values is not None

@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from lorecall.lm.families.tiny import tiny_tokenizer
 from lorecall.lm.prompts import PromptFormat
-from lorecall.lm.token_kinds import KINDS, token_kinds
+from lorecall.lm.token_kinds import TOKEN_KINDS, token_kinds
 from lorecall.records import Sample
 
 TEXT = "I don't sail the sea, Bob! \N{WAVING HAND SIGN} caf\u00e9s"
@@ -53,10 +53,10 @@ def test_every_token_has_the_kind_of_its_word(layout: PromptFormat) -> None:
     assert len(kinds) == len(ids)
     assert kinds[-1] == "end"
     assert "end" not in kinds[:-1]
-    said = dict.fromkeys(KINDS, "")
+    said = dict.fromkeys(TOKEN_KINDS, "")
     for token, kind in zip(ids[:-1], kinds[:-1], strict=True):
         said[kind] += layout.tokenizer.convert_ids_to_tokens(token)
-    counted = {kind: kinds.count(kind) for kind in KINDS}
+    counted = {kind: kinds.count(kind) for kind in TOKEN_KINDS}
     spaces = str.maketrans({"\u2581": "", "\u0120": ""})
     assert said["function"].translate(spaces) == "Idon'tthe"
     assert said["content"].translate(spaces).startswith("sailseaBobcaf")

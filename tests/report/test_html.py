@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lorecall.learning.result import SYSTEMS, Personal, Reply, RunResult
+from lorecall.learning.result import RUN_SYSTEMS, HeldOutReply, PersonalResult, RunResult
 from lorecall.report import words
 from lorecall.report.html import render, write_report
 from lorecall.search.records import Quartiles
@@ -219,8 +219,8 @@ class TestHostile:
     def test_a_text_is_only_text(self, make_result: MakeResult) -> None:
         """Wherever it comes from, it adds no element."""
         evil = "<script>alert(1)</script><img src=http://x.example/y onerror=alert(2)>{{ 7*7 }}"
-        responses = dict.fromkeys(SYSTEMS, evil)
-        reply = Reply(query=evil, truth=evil, responses=responses)
+        responses = dict.fromkeys(RUN_SYSTEMS, evil)
+        reply = HeldOutReply(query=evil, truth=evil, responses=responses)
         result = make_result(
             shared=evil,
             sizes={evil: 1},
@@ -250,7 +250,7 @@ class TestHostile:
 
     def test_control_characters_are_left_out(self, make_result: MakeResult) -> None:
         """They are not allowed in HTML."""
-        reply = Reply(query="a\x00b\x1bc", truth="t", responses={"own": "\x00"})
+        reply = HeldOutReply(query="a\x00b\x1bc", truth="t", responses={"own": "\x00"})
         text = Page(render(make_result(replies=(reply,)))).text()
         assert "a b c" in text
         assert "(nothing)" in text
@@ -305,7 +305,7 @@ class TestUnusual:
                 "shared": None,
                 "scores": {name: made.scores[name] for name in names},
                 "difference_to_shared": {"own": made.difference_to_shared["own"]},
-                "personal": Personal(own_less_shared=less),
+                "personal": PersonalResult(own_less_shared=less),
             }
         )
         text = Page(render(result)).text()

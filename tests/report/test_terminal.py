@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
-from lorecall.learning.result import Personal, Reply, RunResult
+from lorecall.learning.result import HeldOutReply, PersonalResult, RunResult
 from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import InjectionConfig, Interval, Turn
 from lorecall.report.html import render
@@ -135,7 +135,7 @@ class TestPersonal:
     ) -> None:
         """Only what the memory adds; an interval with zero in it has no star."""
         less = Interval(value=-0.01, low=-0.05, high=0.03)
-        found = make_result(personal=Personal(own_less_shared=less))
+        found = make_result(personal=PersonalResult(own_less_shared=less))
         assert " ".join(printed(personal(found), width=200).split()).startswith(
             "own less shared -0.010 [-0.050, +0.030] what the memory adds"
         )
@@ -194,7 +194,7 @@ class TestReplies:
 
     def test_a_text_cannot_steer_the_terminal(self, make_result: MakeResult) -> None:
         """Neither by escape codes nor by rich's own markup."""
-        hostile = Reply(
+        hostile = HeldOutReply(
             query="\x1b[2Jgone [bold]q[/bold]",
             truth="a\x07b\r\nc\x9b31m",
             responses={"base": "[link=x]y[/link]", "own": "\x1b]0;title\x07z"},
@@ -206,7 +206,7 @@ class TestReplies:
 
     def test_an_empty_response_is_seen(self, make_result: MakeResult) -> None:
         """A model may answer nothing."""
-        silent = Reply(query="q", truth="t", responses={"base": " \n", "own": ""})
+        silent = HeldOutReply(query="q", truth="t", responses={"base": " \n", "own": ""})
         assert printed(replies(make_result(replies=(silent,)))).count("(nothing)") == 2
 
     def test_no_reply_is_said(self, make_result: MakeResult) -> None:
@@ -319,7 +319,7 @@ class TestSummary:
         evil = "Bob [/work] [bold]x[/bold]\x1b[2J\x9b31m\x07\u202e"
         made = make_result()
         turn = Turn(by_author=True, text=evil)
-        reply = Reply(
+        reply = HeldOutReply(
             earlier=(turn,), query=evil, truth=evil, responses={"base": evil, "own": evil}
         )
         result = make_result(

@@ -13,7 +13,7 @@ from lorecall.bench.reading import read_losses
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.prompts import Recall
+from lorecall.lm.prompts import Retriever
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Interval
 from lorecall.reply.responder import ModelResponder
@@ -24,17 +24,17 @@ from lorecall.scorecard.personal import memories_like, memories_of, personal
 from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
 from lorecall.settings import TrainSettings
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 from lorecall.train.fit import fit_memory
 
 LIMITS = TrainSettings(
     max_epochs=12, patience=30, learning_rate=2e-2, max_response_tokens=64, reply_length="free"
 )
 SETTINGS = CardSettings(limits=LIMITS, test_samples=3, n_recall=6)
-MakePerson = Callable[..., Person]
+MakePerson = Callable[..., PersonData]
 
 
-def lengthened(person: Person) -> Person:
+def lengthened(person: PersonData) -> PersonData:
     """Make every response long enough to be cut in two, and the person's own."""
     user = person.history.user
 
@@ -51,7 +51,7 @@ def lengthened(person: Person) -> Person:
 
 
 @pytest.fixture
-def people(make_person: MakePerson) -> tuple[Person, Person, Person]:
+def people(make_person: MakePerson) -> tuple[PersonData, PersonData, PersonData]:
     """Return a person and two others."""
     ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
     return ann, bob, cem
@@ -63,7 +63,7 @@ def tiny() -> LanguageModel:
     return tiny_base("llama", n_layers=2, seed=0)
 
 
-def learnt(base: LanguageModel, person: Person) -> ModelResponder:
+def learnt(base: LanguageModel, person: PersonData) -> ModelResponder:
     """Train a memory of a person until it knows the training part by heart."""
     split = replace(person.split, valid=person.split.train)
     config = InjectionConfig(layers=(0, 1), n_loras=2, rank=16)
@@ -92,7 +92,7 @@ def card(anns: ModelResponder, make_person: MakePerson) -> Scorecard:
 
 
 def test_a_memory_recalls_what_it_learnt(
-    tiny: LanguageModel, anns: ModelResponder, people: tuple[Person, Person, Person]
+    tiny: LanguageModel, anns: ModelResponder, people: tuple[PersonData, PersonData, PersonData]
 ) -> None:
     """Its own person's continuations are the likeliest; another person's are not helped as much."""
     ann, bob, cem = people
@@ -109,7 +109,7 @@ def test_a_memory_recalls_what_it_learnt(
 
 
 def test_notes_recall_too(
-    tiny: LanguageModel, people: tuple[Person, Person, Person], note: Recall
+    tiny: LanguageModel, people: tuple[PersonData, PersonData, PersonData], note: Retriever
 ) -> None:
     """A system that has the history in the prompt is asked as one that does not read the sample."""
     ann, bob, _ = people
@@ -118,11 +118,11 @@ def test_notes_recall_too(
     class Noting:
         signature = note.signature
 
-        def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+        def retrieve(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
             seen.append(before)
-            return tuple(note.recall(query, before=before))
+            return tuple(note.retrieve(query, before=before))
 
-    responder = ModelResponder(tiny, recall=Noting(), limits=LIMITS)
+    responder = ModelResponder(tiny, retriever=Noting(), limits=LIMITS)
     recall(responder, ModelResponder(tiny, limits=LIMITS), ann, [bob], n=2)
     assert set(seen) == {"recall"}
 
@@ -293,7 +293,7 @@ def test_memories_on_disk_are_of_one_person_each(anns: ModelResponder, tmp_path:
 
 
 def test_alone_what_needs_others_is_left_out(
-    tiny: LanguageModel, people: tuple[Person, Person, Person]
+    tiny: LanguageModel, people: tuple[PersonData, PersonData, PersonData]
 ) -> None:
     """And said to be; the rest is asked all the same."""
     ann, bob, _ = people
@@ -310,7 +310,7 @@ def test_alone_what_needs_others_is_left_out(
 
 
 def test_a_persons_own_memory_is_no_other(
-    anns: ModelResponder, people: tuple[Person, Person, Person]
+    anns: ModelResponder, people: tuple[PersonData, PersonData, PersonData]
 ) -> None:
     """It would rank beside itself."""
     assert anns.memory is not None

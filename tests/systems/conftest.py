@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from lorecall.records import History, Sample, Split, Statement
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 Line = tuple[str, str, str] | tuple[str, str, str, float]
-MakePerson = Callable[..., Person]
+MakePerson = Callable[..., PersonData]
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def make_person() -> MakePerson:
     All samples are trained on but those of conversations that start with `valid` or `test`.
     """
 
-    def make(lines: Sequence[Line], *, profile: tuple[str, ...] = ()) -> Person:
+    def make(lines: Sequence[Line], *, profile: tuple[str, ...] = ()) -> PersonData:
         samples: list[Sample] = []
         said: list[Statement] = []
         for i, line in enumerate(lines):
@@ -50,6 +50,6 @@ def make_person() -> MakePerson:
             profile=profile,
         )
         split = Split(user="ann", dataset="made up", train=train, own_content=(), **parts)
-        return Person(history=history, split=split)
+        return PersonData(history=history, split=split)
 
     return make

@@ -15,15 +15,15 @@ from lorecall.records import Sample, default_lora
 from lorecall.reply.responder import ModelResponder
 from lorecall.search.space import InjectionSpace
 from lorecall.settings import TrainSettings, preset
-from lorecall.systems.contract import Budget, Person
+from lorecall.systems.contract import Budget, PersonData
 from lorecall.systems.lora import DefaultLora, LargestLora
 from lorecall.systems.oppu import Oppu
 from lorecall.systems.personal import PersonalMemory
-from lorecall.systems.retrieval import retrieving
+from lorecall.systems.retrieval import bm25_retriever
 from lorecall.train.fit import fit_memory
 from lorecall.train.trial import TrialRunner
 
-MakePerson = Callable[..., Person]
+MakePerson = Callable[..., PersonData]
 TRAIN = TrainSettings(learning_rate=2e-2, max_epochs=2, batch_size=4, factors=(1.0,))
 BUDGET = Budget(train=TRAIN, seed=5)
 LINES = [(f"c{i}", f"what about tea {i}?", f"tea {i} is fine") for i in range(8)]
@@ -31,7 +31,9 @@ LINES += [("valid", "tea?", "fine"), ("test", "tea?", "fine")]
 
 
 def memory_of(
-    system: DefaultLora | LargestLora | Oppu | PersonalMemory, person: Person, base: LanguageModel
+    system: DefaultLora | LargestLora | Oppu | PersonalMemory,
+    person: PersonData,
+    base: LanguageModel,
 ) -> StoredMemory:
     """Fit a system and give what it has in the weights."""
     responder = system.fit(person, base, BUDGET).responder
@@ -107,7 +109,7 @@ def test_oppu_trains_with_the_notes_it_is_asked_with(
     person = make_person(LINES)
     with_notes, without = (memory_of(Oppu(n_notes=n), person, llama) for n in (4, 0))
     assert any(not torch.equal(with_notes.tensors[k], without.tensors[k]) for k in without.tensors)
-    recall = retrieving(person)
+    retriever = bm25_retriever(person)
     by_hand = fit_memory(
         default_lora(llama.n_layers),
         person.split,
@@ -115,7 +117,7 @@ def test_oppu_trains_with_the_notes_it_is_asked_with(
         settings=BUDGET.train,
         seed=BUDGET.seed,
         linears=("q_proj", "v_proj"),
-        recall=recall,
+        retriever=retriever,
     ).memory
     assert all(torch.equal(with_notes.tensors[k], t) for k, t in by_hand.tensors.items())
     responder = Oppu(n_notes=4).fit(person, llama, BUDGET).responder

@@ -11,9 +11,9 @@ from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import LearnSettings
-from lorecall.systems.about import About, headline
+from lorecall.systems.about import SystemInfo, headline
 from lorecall.systems.catalog import Entry, about, make_system, system_names, systems
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 
 ABLATIONS = ("layer", "n", "rank", "n+rank", "n+layer", "rank+layer")
 
@@ -22,12 +22,12 @@ ABLATIONS = ("layer", "n", "rank", "n+rank", "n+layer", "rank+layer")
 class Parrot:
     """A system that nothing else knows of."""
 
-    about: ClassVar[About] = About(name="parrot", title="it repeats", notes=True)
+    about: ClassVar[SystemInfo] = SystemInfo(name="parrot", title="it repeats", notes=True)
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Return the base."""
         responder = ModelResponder(base, limits=budget.train)
-        return Fitted(responder=responder, samples_sha256=samples_hash(person.split.train))
+        return FittedSystem(responder=responder, samples_sha256=samples_hash(person.split.train))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_an_unknown_name_is_refused(name: str, quick: LearnSettings, tmp_path: P
         system_names(["vanilla", name])
     with pytest.raises(ConfigError, match="memory:layer"):
         make_system(name, quick, folder=tmp_path)
-    assert about(name) == About(name=name, title="unknown")
+    assert about(name) == SystemInfo(name=name, title="unknown")
 
 
 def test_one_more_system_needs_nothing_else(

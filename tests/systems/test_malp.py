@@ -10,11 +10,11 @@ import pytest
 from lorecall.lm.base import LanguageModel
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings
-from lorecall.systems.contract import Budget, Person
-from lorecall.systems.malp import Malp, MalpRecall, TwoTermMemory, random_layers
+from lorecall.systems.contract import Budget, PersonData
+from lorecall.systems.malp import Malp, MalpRetriever, TwoTermMemory, random_layers
 from lorecall.systems.past import Past
 
-MakePerson = Callable[..., Person]
+MakePerson = Callable[..., PersonData]
 BUDGET = Budget(train=TrainSettings(max_epochs=1))
 DRAW = random.Random(0)
 KEYS = ["".join(DRAW.choices(string.ascii_lowercase, k=14)) for _ in range(101)]  # none are near
@@ -87,47 +87,49 @@ class TestTwoTerms:
         assert [(item.key, item.seen) for item in again.short] == [(KEYS[0], 1)]
 
 
-class TestRecall:
+class TestRetriever:
     """What comes with a query."""
 
     def test_the_nearest_hit_of_each_memory(self, make_person: MakePerson) -> None:
         """Short-term by characters, long-term by direction; the values are what was answered."""
         lines = [(f"c{i}", "every day?", f"answer {i}") for i in range(3)]
         lines += [("d", "trains", "by night")]
-        recall = MalpRecall(Past(make_person(lines, profile=("zoo keeper",))), Letters().embed)
-        assert len(recall.final.long) == 1
-        assert recall.recall("Trains!") == ("by night",)
-        assert recall.recall("every day") == ("answer 2",)
-        assert recall.recall("any other thing that is far away") == ("answer 2",)
-        assert recall.recall("oh train") == ("by night", "answer 2")
-        assert recall.recall("zoo keepers") == ("zoo keeper",)
-        assert recall.recall("nothing of that kind at all") == ()
-        assert recall.recall("🙂") == ()
-        assert {note.text for note in recall.kept} == {"answer 2", "by night", "zoo keeper"}
+        retriever = MalpRetriever(
+            Past(make_person(lines, profile=("zoo keeper",))), Letters().embed
+        )
+        assert len(retriever.final.long) == 1
+        assert retriever.retrieve("Trains!") == ("by night",)
+        assert retriever.retrieve("every day") == ("answer 2",)
+        assert retriever.retrieve("any other thing that is far away") == ("answer 2",)
+        assert retriever.retrieve("oh train") == ("by night", "answer 2")
+        assert retriever.retrieve("zoo keepers") == ("zoo keeper",)
+        assert retriever.retrieve("nothing of that kind at all") == ()
+        assert retriever.retrieve("🙂") == ()
+        assert {note.text for note in retriever.kept} == {"answer 2", "by night", "zoo keeper"}
 
     def test_a_training_sample_sees_the_memory_of_its_time(self, make_person: MakePerson) -> None:
         """As it was before its dialogue."""
         lines = [(f"c{i}", "every day?", f"answer {i}") for i in range(5)]
-        recall = MalpRecall(Past(make_person(lines)), Letters().embed)
-        seen = [recall.recall("every day?", before=f"s{i}") for i in range(5)]
+        retriever = MalpRetriever(Past(make_person(lines)), Letters().embed)
+        seen = [retriever.retrieve("every day?", before=f"s{i}") for i in range(5)]
         assert seen == [(), ("answer 0",), ("answer 1",), ("answer 2",), ("answer 3",)]
-        assert recall.recall("every day?", before="another") == ("answer 4",)
+        assert retriever.retrieve("every day?", before="another") == ("answer 4",)
 
     def test_asking_changes_nothing(self, make_person: MakePerson) -> None:
         """Memory is made by the history alone."""
-        recall = MalpRecall(Past(make_person([("a", "every day?", "yes")])), Letters().embed)
-        before = recall.final
-        assert [recall.recall("every day?") for _ in range(4)] == [("yes",)] * 4
-        assert recall.final == before
+        retriever = MalpRetriever(Past(make_person([("a", "every day?", "yes")])), Letters().embed)
+        before = retriever.final
+        assert [retriever.retrieve("every day?") for _ in range(4)] == [("yes",)] * 4
+        assert retriever.final == before
 
     def test_a_query_is_embedded_once(self, make_person: MakePerson) -> None:
         """And not at all while long-term memory is empty."""
         lines = [(f"c{i}", "every day?", "yes") for i in range(3)]
         embedder = Letters()
-        recall = MalpRecall(Past(make_person(lines)), embedder.embed)
+        retriever = MalpRetriever(Past(make_person(lines)), embedder.embed)
         for _ in range(3):
-            recall.recall("Apples?")
-            recall.recall("pears", before="s0")
+            retriever.retrieve("Apples?")
+            retriever.retrieve("pears", before="s0")
         assert embedder.asked == ["every day", "apples"]
 
 

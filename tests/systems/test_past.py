@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 from lorecall.systems.past import Past
 
-MakePerson = Callable[..., Person]
+MakePerson = Callable[..., PersonData]
 
 
 def shown(past: Past, sample: str | None) -> set[str]:

@@ -9,17 +9,17 @@ import pytest
 from lorecall.errors import ConfigError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import NOTES_HEAD, Recall
+from lorecall.lm.prompts import NOTES_HEAD, Retriever
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import TrainSettings, preset
 from lorecall.systems.catalog import make_system
-from lorecall.systems.contract import Budget, Fitted, Person, System
+from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
 from lorecall.systems.dictionary import Dictionary
 from lorecall.systems.fitting import hit_rate
 from lorecall.systems.lora import DefaultLora, Vanilla
-from lorecall.systems.retrieval import Retrieval, WithRetrieval, retrieving
+from lorecall.systems.retrieval import Retrieval, WithRetrieval, bm25_retriever
 
-MakePerson = Callable[..., Person]
+MakePerson = Callable[..., PersonData]
 BUDGET = Budget(train=TrainSettings(max_epochs=1))
 FREE = Budget(train=replace(BUDGET.train, reply_length="free"))  # no number in the manifest
 LINES = [
@@ -34,12 +34,12 @@ LINES = [
 ]
 
 
-def recall_of(system: System, person: Person, base: LanguageModel) -> Recall:
+def retriever_of(system: System, person: PersonData, base: LanguageModel) -> Retriever:
     """Fit a system and give what it recalls."""
     responder = system.fit(person, base, BUDGET).responder
     assert isinstance(responder, ModelResponder)
-    assert responder.recall is not None
-    return responder.recall
+    assert responder.retriever is not None
+    return responder.retriever
 
 
 class TestDictionary:
@@ -50,18 +50,18 @@ class TestDictionary:
     ) -> None:
         """The latest of equal keys; a query of other words finds nothing."""
         person = make_person(LINES, profile=("i am old",))
-        recall = recall_of(Dictionary(lookup="faithful"), person, llama)
-        assert recall.recall("How are you??") == ("rather tired",)
-        assert recall.recall("which tea do you like best?") == ()
-        assert recall.recall("i am cold") == ("i am old",)
-        assert recall.recall("how are you", before="s2") == ("never better",)
-        assert recall.recall("how are you", before="s0") == ()
+        retriever = retriever_of(Dictionary(lookup="faithful"), person, llama)
+        assert retriever.retrieve("How are you??") == ("rather tired",)
+        assert retriever.retrieve("which tea do you like best?") == ()
+        assert retriever.retrieve("i am cold") == ("i am old",)
+        assert retriever.retrieve("how are you", before="s2") == ("never better",)
+        assert retriever.retrieve("how are you", before="s0") == ()
 
     def test_fair_is_the_best_there_is(self, llama: LanguageModel, make_person: MakePerson) -> None:
         """However far; statements are no entries."""
-        recall = recall_of(Dictionary(lookup="fair"), make_person(LINES), llama)
-        assert recall.recall("tell me which tea is best") == ("i adore tea",)
-        assert recall.recall("coffee awake") == ()
+        retriever = retriever_of(Dictionary(lookup="fair"), make_person(LINES), llama)
+        assert retriever.retrieve("tell me which tea is best") == ("i adore tea",)
+        assert retriever.retrieve("coffee awake") == ()
 
     def test_the_hit_rate_is_told(self, llama: LanguageModel, make_person: MakePerson) -> None:
         """Of the validation queries when fitted, of any others by the same function."""
@@ -70,9 +70,9 @@ class TestDictionary:
         assert set(fit.facts) == {"notes", "valid_hit_rate", "stop_bias"}
         assert (fit.facts["notes"], fit.facts["valid_hit_rate"]) == (4, 0.5)
         assert isinstance(fit.responder, ModelResponder)
-        assert fit.responder.recall is not None
-        assert hit_rate(fit.responder.recall, person.split.test) == 1.0
-        assert hit_rate(fit.responder.recall, ()) == 0.0
+        assert fit.responder.retriever is not None
+        assert hit_rate(fit.responder.retriever, person.split.test) == 1.0
+        assert hit_rate(fit.responder.retriever, ()) == 0.0
 
     def test_the_value_is_in_the_prompt(self, base: LanguageModel, make_person: MakePerson) -> None:
         """Before the query, on a hit alone."""
@@ -89,8 +89,8 @@ class TestRetrieval:
     def test_the_best_come_first(self, make_person: MakePerson) -> None:
         """Pairs with their query, statements and profile as they are; no text twice."""
         lines = [*LINES, ("c", "do you like tea?", "i adore tea")]
-        recall = retrieving(make_person(lines, profile=("a tea drinker",)))
-        found = recall.recall("do you like tea or coffee?")
+        retriever = bm25_retriever(make_person(lines, profile=("a tea drinker",)))
+        found = retriever.retrieve("do you like tea or coffee?")
         assert found[0] == "do you like tea? -> i adore tea"
         assert set(found) == {
             "do you like tea? -> i adore tea",
@@ -102,7 +102,7 @@ class TestRetrieval:
     def test_no_more_than_wanted(self, make_person: MakePerson) -> None:
         """The best of them."""
         person = make_person(LINES)
-        assert retrieving(person, n_notes=1).recall("coffee") == ("coffee keeps me awake",)
+        assert bm25_retriever(person, n_notes=1).retrieve("coffee") == ("coffee keeps me awake",)
 
     def test_an_empty_history_has_nothing(
         self, llama: LanguageModel, make_person: MakePerson
@@ -119,12 +119,12 @@ class TestWithRetrieval:
     """A memory and notes together."""
 
     @pytest.fixture
-    def both(self, llama: LanguageModel, make_person: MakePerson) -> Fitted:
+    def both(self, llama: LanguageModel, make_person: MakePerson) -> FittedSystem:
         """Fit the default LoRA with retrieval."""
         return WithRetrieval(system=DefaultLora()).fit(make_person(LINES), llama, FREE)
 
     def test_it_has_what_each_has(
-        self, both: Fitted, llama: LanguageModel, make_person: MakePerson
+        self, both: FittedSystem, llama: LanguageModel, make_person: MakePerson
     ) -> None:
         """The memory is the one trained without notes; sizes add up."""
         person = make_person(LINES)

@@ -14,7 +14,7 @@ from lorecall.data.history import samples_hash
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.prompts import Recall
+from lorecall.lm.prompts import Retriever
 from lorecall.memory.artefact import in_bf16
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample, Split
@@ -98,12 +98,14 @@ def test_the_manifest_says_what_it_was_made_from(split: Split, llama: LanguageMo
 
 
 def test_the_recipe_says_which_notes_were_in_the_prompts(
-    split: Split, llama: LanguageModel, note: Recall
+    split: Split, llama: LanguageModel, note: Retriever
 ) -> None:
     """So that memories of other prompts have other recipes."""
     alone, with_notes = (
-        fit_memory(SMALL, split, llama, settings=SETTINGS, recall=recall).memory.manifest.recipe
-        for recall in (None, note)
+        fit_memory(
+            SMALL, split, llama, settings=SETTINGS, retriever=retriever
+        ).memory.manifest.recipe
+        for retriever in (None, note)
     )
     assert with_notes.notes == note.signature
     assert with_notes.model_copy(update={"notes": ""}) == alone != with_notes

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, PromptFormat, Recall
+from lorecall.lm.prompts import Encoded, PromptFormat, Retriever
 from lorecall.records import InjectionConfig, Sample, Turn
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
@@ -143,10 +143,10 @@ class TestWhatIsTrainedOn:
         assert self.part(llama, talk, history_in_prompt=1) == 0
 
     def test_notes_are_shown_to_each(
-        self, llama: LanguageModel, talk: tuple[Sample, ...], note: Recall
+        self, llama: LanguageModel, talk: tuple[Sample, ...], note: Retriever
     ) -> None:
         """They do, too."""
-        assert Reader(llama, TrainSettings()).encode_to_train(talk, recall=note).together == ()
+        assert Reader(llama, TrainSettings()).encode_to_train(talk, retriever=note).together == ()
 
 
 class TestSteps:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from lorecall.bench.run import check_failures, run_bench
     from lorecall.bench.settings import BenchSettings, bench_preset
-    from lorecall.bench.statistics import Comparison, Cost, DatasetTables, Row, tabulate
+    from lorecall.bench.statistics import Comparison, Cost, DatasetTables, SystemRow, tabulate
     from lorecall.bench.swaps import SwapReading, finished_swaps
 
 __all__ = [
@@ -45,9 +45,9 @@ __all__ = [
     "Grid",
     "PersonalPart",
     "PersonalRow",
-    "Row",
     "Source",
     "SwapReading",
+    "SystemRow",
     "View",
     "bench_preset",
     "bench_view",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lorecall.bench import paper
-from lorecall.bench.statistics import DatasetTables, Row
+from lorecall.bench.statistics import DatasetTables, SystemRow
 from lorecall.judge.win_rate import WinRate
 from lorecall.metrics.overlap import PERSONA_F1
 from lorecall.metrics.registry import Metric, units
@@ -264,7 +264,7 @@ def _heads(tables: DatasetTables) -> list[str]:
     return [f"{metric.title} {metric.arrow}" for metric in tables.metrics]
 
 
-def _means(tables: DatasetTables, row: Row) -> list[str]:
+def _means(tables: DatasetTables, row: SystemRow) -> list[str]:
     return [_with_bounds(metric, row.means[metric.key]) for metric in tables.metrics]
 
 
@@ -274,7 +274,7 @@ def _published(metric: Metric, scores: Mapping[str, float]) -> str:
     return NONE if value is None else f"{value:.{metric.decimals}f}"
 
 
-def _alone(row: Row) -> bool:
+def _alone(row: SystemRow) -> bool:
     """Whether a row is of a memory of ours without notes."""
     it = about(row.system)
     return it.is_memory and not it.notes
@@ -284,7 +284,7 @@ def _percent(rate: Interval) -> str:
     return f"{100 * rate.value:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
-def _cost(row: Row) -> tuple[str, ...]:
+def _cost(row: SystemRow) -> tuple[str, ...]:
     cost = row.cost
     return (
         row.system,

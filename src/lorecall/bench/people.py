@@ -26,7 +26,7 @@ from lorecall.data.redaction import redact
 from lorecall.data.users import UserSummary
 from lorecall.errors import DataError, RunError
 from lorecall.records import History, Sample, evenly_spaced
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 LONG_SAMPLES, LONG_CONVERSATIONS = 100, 5  # of whom a number of users is drawn (SPEC section 5)
 
@@ -115,14 +115,14 @@ def usable_users(name: str, paths: Sequence[str] = ()) -> list[UserSummary]:
 @lru_cache(maxsize=4)
 def load_person(
     source: Source, user: str, n_samples: int | None = None, *, redacted: bool = False
-) -> Person:
+) -> PersonData:
     """Return a user's history and its split; whoever asks again gets the same one."""
     history = load_history(source.name, user=user, path=_paths(source.paths))
     if redacted:
         history = redact(history)
     if n_samples is not None:
         history = newest(history, n_samples)
-    return Person(history=history, split=split_history(history))
+    return PersonData(history=history, split=split_history(history))
 
 
 def another_user(source: Source, user: str) -> str | None:
@@ -132,7 +132,7 @@ def another_user(source: Source, user: str) -> str | None:
 
 
 def snapshot_of(
-    person: Person, n_test: int | None = None, *, control: str | None = None
+    person: PersonData, n_test: int | None = None, *, control: str | None = None
 ) -> PersonSnapshot:
     """Return what is kept of a user."""
     test = person.split.test

@@ -10,7 +10,7 @@ from typing import Literal
 
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.swaps import SwapReading
-from lorecall.lm.token_kinds import KINDS, TokenKind
+from lorecall.lm.token_kinds import TOKEN_KINDS, TokenKind
 from lorecall.metrics.personal import PersonalGain, SwappedLosses, personal_gain
 
 Partner = Literal["met", "new"]
@@ -129,7 +129,7 @@ def _row(
 
     whole = part(lambda reading: reading.losses)
     parts: dict[Part, PersonalPart | None] = {
-        kind: part(lambda reading, kind=kind: reading.kinds.get(kind)) for kind in KINDS
+        kind: part(lambda reading, kind=kind: reading.kinds.get(kind)) for kind in TOKEN_KINDS
     }
     parts["met"] = part(lambda reading: _to_partner(reading, new=False))
     parts["new"] = part(lambda reading: _to_partner(reading, new=True))

@@ -15,7 +15,7 @@ from lorecall.records import Sample, evenly_spaced
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import Responder
 from lorecall.settings import TrainSettings
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 from lorecall.train.reading import EncodedPart, Reader
 
 N_TIMED = 5
@@ -43,10 +43,10 @@ class PartReading:
 
 
 def read_fitted(
-    fitted: Fitted,
+    fitted: FittedSystem,
     samples: Sequence[Sample],
     *,
-    person: Person,
+    person: PersonData,
     budget: Budget,
     n_timed: int = N_TIMED,
 ) -> PartReading:
@@ -90,7 +90,7 @@ def plain_encoded(
     return [form.encode(sample, earlier=settings.earlier_turns) for sample in samples]
 
 
-def longest_response(person: Person, base: LanguageModel, settings: TrainSettings) -> int:
+def longest_response(person: PersonData, base: LanguageModel, settings: TrainSettings) -> int:
     """Return the longest response outside the test, in tokens: no system answers at more length."""
     seen = (*person.split.train, *person.split.valid)
     return max(len(e.response) for e in plain_encoded(seen, base, settings))

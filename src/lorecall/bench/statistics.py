@@ -53,7 +53,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class SystemRow:
     """One system: each metric over users, pooled over samples, and what it costs.
 
     `persona_other` is its Persona F1 against another user's content; None where there is none.
@@ -149,7 +149,7 @@ class DatasetTables:
     n_samples: int
     n_persona: float
     n_persona_other: float
-    rows: tuple[Row, ...]
+    rows: tuple[SystemRow, ...]
     missing: tuple[str, ...]
     comparisons: tuple[Comparison, ...]
     best: Mapping[str, str]
@@ -161,7 +161,7 @@ class DatasetTables:
         """Return the metrics that there are numbers of."""
         return tuple(metric for key, metric in metrics().items() if key in self.rows[0].means)
 
-    def row(self, system: str) -> Row | None:
+    def row(self, system: str) -> SystemRow | None:
         """Find a system's row."""
         return next((row for row in self.rows if row.system == system), None)
 
@@ -171,7 +171,7 @@ class DatasetTables:
         return next(found, None)
 
 
-class Measured:
+class DatasetScores:
     """The finished cells of one dataset as numbers: users x samples x systems that have cells.
 
     Attributes:
@@ -257,7 +257,7 @@ def _tabulate(
     plan: BenchPlan, dataset: str, finished: Sequence[CellScores]
 ) -> DatasetTables | None:
     users, n_resamples = plan.source(dataset).users, plan.settings.learn.n_bootstrap
-    measured = Measured(finished, systems=plan.systems, users=users, n_resamples=n_resamples)
+    measured = DatasetScores(finished, systems=plan.systems, users=users, n_resamples=n_resamples)
     if not measured.users:
         return None
     systems, first = measured.systems, measured.first
@@ -280,12 +280,12 @@ def _tabulate(
     )
 
 
-def _row(system: str, measured: Measured) -> Row:
+def _row(system: str, measured: DatasetScores) -> SystemRow:
     i, cells = measured.index(system), measured.of(system)
     flat = [scores for seeds in cells for scores in seeds]
     others = [averaged(seeds, lambda scores: scores.persona_f1_other)[:, None] for seeds in cells]
     names = sorted({name for scores in flat for name in scores.facts})
-    return Row(
+    return SystemRow(
         system=system,
         means={m.key: measured.resampled(m.key, "users").mean(i) for m in measured.metrics},
         pooled={
@@ -304,7 +304,7 @@ def _row(system: str, measured: Measured) -> Row:
     )
 
 
-def _compare(focus: str, measured: Measured) -> tuple[Comparison, ...]:
+def _compare(focus: str, measured: DatasetScores) -> tuple[Comparison, ...]:
     """Compare the memory with each other system.
 
     In each metric the comparisons with other systems are corrected together, and so are those with
@@ -323,7 +323,7 @@ def _compare(focus: str, measured: Measured) -> tuple[Comparison, ...]:
 
 
 def _family(
-    metric: Metric, focus: str, family: Sequence[str], measured: Measured
+    metric: Metric, focus: str, family: Sequence[str], measured: DatasetScores
 ) -> list[Comparison]:
     i, means = measured.index(focus), measured.means(metric.key)
     columns = [measured.index(system) for system in family]
@@ -347,7 +347,7 @@ def _family(
     ]
 
 
-def _best(among: Sequence[str], measured: Measured) -> dict[str, str]:
+def _best(among: Sequence[str], measured: DatasetScores) -> dict[str, str]:
     """Return the best system by its mean over users, metric by metric."""
     if not among:
         return {}
@@ -359,7 +359,7 @@ def _best(among: Sequence[str], measured: Measured) -> dict[str, str]:
     }
 
 
-def _signatures(measured: Measured, *, n_resamples: int) -> dict[str, str]:
+def _signatures(measured: DatasetScores, *, n_resamples: int) -> dict[str, str]:
     first = measured.first
     made = signatures(
         sum(len(scores.sample_ids) for scores in first),

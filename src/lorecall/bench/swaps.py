@@ -19,7 +19,7 @@ from lorecall.core.jsonl import append_records, whole_records
 from lorecall.errors import RunError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.prompts import format_for
-from lorecall.lm.token_kinds import KINDS, TokenKind, token_kinds
+from lorecall.lm.token_kinds import TOKEN_KINDS, TokenKind, token_kinds
 from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.personal import SwappedLosses
 from lorecall.records import Sample, evenly_spaced
@@ -133,7 +133,7 @@ class Swapping:
         form = format_for(self.base, settings.learn.train)
         kinds = [token_kinds(form, sample.response) for sample in samples]
         by_kind: dict[TokenKind, SwappedLosses] = {}
-        for kind in KINDS:
+        for kind in TOKEN_KINDS:
             if any(places := [_places(each, kind) for each in kinds]):
                 by_kind[kind] = losses.at(places)
         person = load_person(self.plan.source(cell.dataset), cell.user, settings.history_samples)

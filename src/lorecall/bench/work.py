@@ -44,7 +44,7 @@ from lorecall.metrics.overlap import persona_f1, persona_tokens
 from lorecall.metrics.registry import Answers
 from lorecall.metrics.scores import score_samples
 from lorecall.systems.catalog import about
-from lorecall.systems.contract import Budget, Fitted, System
+from lorecall.systems.contract import Budget, FittedSystem, System
 
 _POLL_S = 0.5
 
@@ -155,7 +155,7 @@ class Bench:
         return locked(claims / f"{name}.lock", wait=False)
 
 
-def _check_trained_on(snapshot: PersonSnapshot, fitted: Fitted) -> None:
+def _check_trained_on(snapshot: PersonSnapshot, fitted: FittedSystem) -> None:
     if fitted.samples_sha256 != snapshot.samples_sha256:
         raise ConfigError(
             "a system learns from the user's own training samples and from nothing else",
@@ -168,7 +168,7 @@ def _check_trained_on(snapshot: PersonSnapshot, fitted: Fitted) -> None:
 def _scored(
     cell: Cell,
     snapshot: PersonSnapshot,
-    fitted: Fitted,
+    fitted: FittedSystem,
     reading: PartReading,
     *,
     theirs: tuple[str, ...],

@@ -25,7 +25,7 @@ from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 
 if TYPE_CHECKING:
-    from lorecall.reply.messages import Message
+    from lorecall.reply.messages import ChatMessage
 
 _HELP = {
     "/compare": "answer the last message without the memory (the base, with what is shared) and"
@@ -69,7 +69,7 @@ class _Conversation:
 
     def __init__(self, sides: Sides, *, as_json: bool, piped: bool) -> None:
         self._sides, self._as_json, self._piped = sides, as_json, piped
-        self._messages: list[Message] = []
+        self._messages: list[ChatMessage] = []
 
     def take(self, line: str) -> bool:
         """Take a message or a command; whether the conversation goes on."""

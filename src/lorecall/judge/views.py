@@ -10,7 +10,7 @@ from lorecall.judge.agreement import Agreement
 from lorecall.judge.probe import Probe
 from lorecall.judge.win_rate import WinRate
 from lorecall.records import Interval
-from lorecall.report.tables import Cell, Column, FittingTable
+from lorecall.report.tables import CellText, Column, FittingTable
 from lorecall.report.words import counted, percent
 
 _WINS = ("", "wins/all", "wins", "ties", "losses")
@@ -96,7 +96,7 @@ def _win_row(rate: WinRate) -> list[str]:
     return [_title(rate), _percent(rate.rate), *map(str, (rate.wins, rate.ties, rate.losses))]
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[Cell]]) -> FittingTable:
+def _table(headings: Sequence[str], rows: Sequence[Sequence[CellText]]) -> FittingTable:
     columns = [Column(heading=name, is_right=i > 0) for i, name in enumerate(headings)]
     return FittingTable(columns=columns, rows=rows)
 

@@ -18,7 +18,7 @@ from lorecall.search.records import Hypervolume, Quartiles, Trial
 RunSystem = Literal["base", "shared", "own", "other", "default-lora"]
 """What the test is read with: the base as it was shipped; with the shared memory, if it has one; on
 that, with the person's own memory, with another person's, or with a LoRA that needs no search."""
-SYSTEMS: tuple[RunSystem, ...] = get_args(RunSystem)
+RUN_SYSTEMS: tuple[RunSystem, ...] = get_args(RunSystem)
 
 Scores = dict[str, Interval]
 """metric -> one system's mean, or the paired difference of two, with its 95% interval."""
@@ -28,7 +28,7 @@ class _Frozen(Schema):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Reply(_Frozen):
+class HeldOutReply(_Frozen):
     """One test query with the true answer and every system's, drawn, and the turns before it."""
 
     earlier: tuple[Turn, ...] = ()
@@ -37,7 +37,7 @@ class Reply(_Frozen):
     responses: dict[RunSystem, str]
 
 
-class Personal(_Frozen):
+class PersonalResult(_Frozen):
     """What is the person's own in it; intervals are over the test replies, losses in nats a token.
 
     `own_less_shared` is the own memory's loss less that without it; `gain` (PG) by how much other
@@ -86,7 +86,7 @@ class RunResult(_Frozen):
     split: dict[str, int]
     scores: dict[RunSystem, Scores]
     difference_to_shared: dict[RunSystem, Scores]
-    personal: Personal
+    personal: PersonalResult
     persona_tokens: int
     chosen_trial: int | None
     front: tuple[Trial, ...]
@@ -94,7 +94,7 @@ class RunResult(_Frozen):
     hypervolume: Hypervolume | None
     importance: dict[str, dict[str, Quartiles]]
     curves: dict[RunSystem, tuple[tuple[float, float], ...]]
-    replies: tuple[Reply, ...]
+    replies: tuple[HeldOutReply, ...]
     drawn: dict[str, float]
     seconds: dict[str, float]
     sizes: dict[str, int]

@@ -12,7 +12,7 @@ from lorecall.core.files import check_room
 from lorecall.core.progress import Reporter
 from lorecall.learning.folder import RunFolder
 from lorecall.learning.result import RunResult
-from lorecall.learning.search import Plan, SearchProblem, prior_of, space_of
+from lorecall.learning.search import SearchPlan, SearchProblem, prior_of, space_of
 from lorecall.learning.workers import workers_beside
 from lorecall.lm.attach import n_parameters_of
 from lorecall.lm.base import LanguageModel
@@ -97,7 +97,7 @@ class Run:
             return TypeAdapter(SearchOutcome).validate_python(kept)
         storage = self.storage or self.folder.storage_url
         check_storage(storage)
-        plan = Plan(
+        plan = SearchPlan(
             split=self.split,
             settings=self.settings,
             storage=storage,

@@ -9,7 +9,7 @@ from lorecall.decoding import READABLE
 from lorecall.learning.folder import STUDY_FILE
 from lorecall.learning.held_out import SystemReading, shown_of
 from lorecall.learning.readings import Readings
-from lorecall.learning.result import SYSTEMS, Personal, Reply, RunResult, RunSystem
+from lorecall.learning.result import RUN_SYSTEMS, HeldOutReply, PersonalResult, RunResult, RunSystem
 from lorecall.learning.run import Run
 from lorecall.memory.memory import StoredMemory
 from lorecall.metrics.intervals import paired_difference
@@ -69,10 +69,12 @@ def result_of(
         config=memory.config,
         factor=memory.manifest.factor,
         split=split.sizes,
-        scores={name: mean_scores(scored[name], **bootstrap) for name in SYSTEMS if name in scored},
+        scores={
+            name: mean_scores(scored[name], **bootstrap) for name in RUN_SYSTEMS if name in scored
+        },
         difference_to_shared={
             name: paired_scores(scored[name], scored[reference], **bootstrap)
-            for name in SYSTEMS
+            for name in RUN_SYSTEMS
             if name in scored and name != reference
         },
         personal=_personal(readings, reference, swapped, **bootstrap),
@@ -120,13 +122,13 @@ def _personal(
     *,
     n_resamples: int,
     seed: int,
-) -> Personal:
+) -> PersonalResult:
     """Compare the own memory with what is shared and with other people's, reply by reply."""
     own, shared = readings.systems["own"].losses, readings.systems[reference].losses
     less = paired_difference(own, shared, n_resamples=n_resamples, seed=seed)
     if swapped is None:
-        return Personal(own_less_shared=less)
-    return Personal(
+        return PersonalResult(own_less_shared=less)
+    return PersonalResult(
         own_less_shared=less,
         gain=paired_difference(swapped.mean_others, own, n_resamples=n_resamples, seed=seed),
         rank=swapped.rank,
@@ -136,17 +138,19 @@ def _personal(
     )
 
 
-def _replies(split: Split, readings: Readings) -> tuple[Reply, ...]:
+def _replies(split: Split, readings: Readings) -> tuple[HeldOutReply, ...]:
     """Take the test queries that were answered for people to read."""
     systems: dict[RunSystem, SystemReading] = dict(readings.systems)
     if first := next(iter(readings.others.values()), None):
         systems["other"] = first
     return tuple(
-        Reply(
+        HeldOutReply(
             earlier=tuple(replace(turn, text=mask(turn.text)) for turn in split.test[i].earlier),
             query=mask(split.test[i].query),
             truth=mask(split.test[i].response),
-            responses={name: mask(systems[name].shown[k]) for name in SYSTEMS if name in systems},
+            responses={
+                name: mask(systems[name].shown[k]) for name in RUN_SYSTEMS if name in systems
+            },
         )
         for k, i in enumerate(shown_of(split))
     )

@@ -22,7 +22,7 @@ from lorecall.train.trial import TrialRunner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class SearchPlan:
     """What is searched, for whom and where its trials are kept."""
 
     split: Split
@@ -36,7 +36,7 @@ class SearchProblem:
     """The trials of one person's search, and its study."""
 
     def __init__(
-        self, base: LanguageModel, plan: Plan, *, reporter: Reporter | None = None
+        self, base: LanguageModel, plan: SearchPlan, *, reporter: Reporter | None = None
     ) -> None:
         self.reporter = reporter or SilentReporter()
         self.settings = settings = plan.settings

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from lorecall.core.processes import Processes, take_job
-from lorecall.learning.search import Plan, SearchProblem
+from lorecall.learning.search import SearchPlan, SearchProblem
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import set_threads, sharing_threads
 from lorecall.lm.elsewhere import BaseAt, check_loadable
@@ -21,13 +21,13 @@ MODULE = "lorecall.learning.workers"
 class Job:
     """What one worker is to do."""
 
-    plan: Plan
+    plan: SearchPlan
     base: BaseAt
 
 
 @contextmanager
 def workers_beside(
-    base: LanguageModel, plan: Plan, *, n: int, folder: Path, say: Callable[[str], None]
+    base: LanguageModel, plan: SearchPlan, *, n: int, folder: Path, say: Callable[[str], None]
 ) -> Generator[Processes]:
     """Have other processes work on a search for a block, sharing the cores with this one.
 

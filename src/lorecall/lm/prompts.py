@@ -38,7 +38,7 @@ NOTES_HEAD = "Notes from earlier:"
 
 
 @runtime_checkable
-class Recall(Protocol):
+class Retriever(Protocol):
     """What of one person's history is put in the prompt with a query."""
 
     @property
@@ -46,7 +46,7 @@ class Recall(Protocol):
         """Which recall it is and how many notes it gives, in a few words that a recipe keeps."""
         ...
 
-    def recall(self, query: str, *, before: str | None = None) -> Sequence[str]:
+    def retrieve(self, query: str, *, before: str | None = None) -> Sequence[str]:
         """Return notes, the most relevant first; none where nothing fits.
 
         Args:

@@ -13,7 +13,7 @@ from lorecall.metrics.overlap import stop_words
 
 TokenKind = Literal["content", "function", "mark", "end"]
 """Words that say something; function words; punctuation, emoji and the like; the end of a reply."""
-KINDS: tuple[TokenKind, ...] = get_args(TokenKind)
+TOKEN_KINDS: tuple[TokenKind, ...] = get_args(TokenKind)
 MARK: TokenKind = "mark"
 
 _WORD = re.compile(r"\w(?:[\w']*\w)?")

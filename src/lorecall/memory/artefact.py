@@ -27,7 +27,7 @@ from lorecall.errors import ArtefactError, ConfigError
 from lorecall.records import InjectionConfig
 from lorecall.settings import TrainSettings
 
-FORMAT = 1
+MEMORY_FORMAT = 1
 MANIFEST_FILE = "manifest.json"
 _AGAIN = "Train the memory again, or restore the folder from a copy."
 
@@ -68,7 +68,7 @@ class Recipe(Schema):
     The same recipe gives the same bytes on the same kind of machine: `instruction_set` is the
     widest that the processor's kernels used, or the GPU's name. `prompts` says how turns are laid
     out: by which chat template, or joined by which token; `notes` what of the history was in the
-    training prompts beside them: which recall, and how many notes; empty where there was none.
+    training prompts beside them: which retriever, and how many notes; empty where there was none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,7 +94,7 @@ class PairsManifest(Schema):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = FORMAT
+    format: int = MEMORY_FORMAT
     base: BaseIdentity
     theta: InjectionConfig
     recipe: Recipe
@@ -212,10 +212,10 @@ def read_manifest(path: Path, kind: type[_M]) -> _M:
         ArtefactError: It is not there, not whole, or of another version.
     """
     raw = read_json(path, what="a memory's manifest", error=ArtefactError)
-    if raw.get("format") != FORMAT:
+    if raw.get("format") != MEMORY_FORMAT:
         raise ArtefactError(
             "the memory must be of this version's format",
-            expected=f"format {FORMAT}",
+            expected=f"format {MEMORY_FORMAT}",
             got=f"format {json.dumps(raw.get('format'))}",
             next_step="Use the lorecall that wrote it, or train the memory again.",
         )

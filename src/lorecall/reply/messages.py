@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from lorecall.errors import ConfigError
 from lorecall.records import Turn, taking_turns
 
-Message = Mapping[str, object]
+ChatMessage = Mapping[str, object]
 """One turn: its `role`, `user` or `assistant`, and its `content`."""
 
-Messages = str | Sequence[Message]
+Messages = str | Sequence[ChatMessage]
 """A conversation, or a query alone."""
 
 
@@ -42,7 +42,7 @@ def parse(messages: Messages) -> tuple[str, tuple[Turn, ...]]:
     return turns[-1].text, turns[:-1]
 
 
-def messages_of(query: str, earlier: Sequence[Turn]) -> list[Message]:
+def messages_of(query: str, earlier: Sequence[Turn]) -> list[ChatMessage]:
     """Return what `parse` takes apart, put together."""
     turns = [*earlier, Turn(by_author=False, text=query)]
     return [
@@ -50,7 +50,7 @@ def messages_of(query: str, earlier: Sequence[Turn]) -> list[Message]:
     ]
 
 
-def with_earlier(query: str, earlier: Sequence[str]) -> list[Message]:
+def with_earlier(query: str, earlier: Sequence[str]) -> list[ChatMessage]:
     """Return a query after what was said before it, the sides taking turns.
 
     Args:
@@ -63,7 +63,7 @@ def with_earlier(query: str, earlier: Sequence[str]) -> list[Message]:
     return messages_of(query, turns)
 
 
-def _turn(message: Message, place: int) -> Turn:
+def _turn(message: ChatMessage, place: int) -> Turn:
     role = message.get("role")
     if role not in {"user", "assistant"}:
         raise ConfigError(

@@ -11,7 +11,7 @@ from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.generate import respond, stream
-from lorecall.lm.prompts import Encoded, Recall, format_for, layout_of
+from lorecall.lm.prompts import Encoded, Retriever, format_for, layout_of
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample
 from lorecall.reply.messages import Messages, parse
@@ -63,7 +63,7 @@ class ModelResponder:
     Args:
         base: The base model.
         memory: What is in the weights; nothing when None.
-        recall: What is put in the prompt; nothing when None.
+        retriever: What is put in the prompt; nothing when None.
         limits: The longest prompt and response, and the earlier turns shown; when None those of
             the memory's training, or without one the defaults.
         decoding: How replies are decoded; when None as the memory's manifest says, or without a
@@ -89,7 +89,7 @@ class ModelResponder:
         base: LanguageModel,
         memory: StoredMemory | None = None,
         *,
-        recall: Recall | None = None,
+        retriever: Retriever | None = None,
         limits: TrainSettings | None = None,
         decoding: Decoding | None = None,
     ) -> None:
@@ -98,7 +98,7 @@ class ModelResponder:
             memory.check_base(base.title, base.fingerprint, prompts=layout_of(base.tokenizer))
         self.base = base
         self.memory = memory
-        self.recall = recall
+        self.retriever = retriever
         self.injection = memory and Injection.of(base, memory)
         own = memory.decoding if memory else Decoding(no_repeat=limits.no_repeat)
         self.decoding = decoding or own
@@ -153,7 +153,7 @@ class ModelResponder:
         return self.format.encode(sample, earlier=self.earlier_turns, notes=notes)
 
     def _notes(self, query: str, *, before: str | None = None) -> Sequence[str]:
-        return self.recall.recall(query, before=before) if self.recall is not None else ()
+        return self.retriever.retrieve(query, before=before) if self.retriever is not None else ()
 
     def _prompt(self, messages: Messages) -> list[int]:
         query, earlier = parse(messages)

@@ -5,7 +5,7 @@ The page's style sheet colours texts and grids, for the page may be light or dar
 
 from collections.abc import Mapping, Sequence
 
-from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
+from lorecall.learning.result import RUN_SYSTEMS, RunResult, RunSystem
 from lorecall.records import Interval
 from lorecall.report.words import (
     SYSTEM_NAMES,
@@ -69,7 +69,9 @@ def swapped(result: RunResult) -> Figure:
 
 def loss_curves(result: RunResult) -> Figure:
     """Draw the validation loss while the memory and its control were trained."""
-    trained: dict[RunSystem, Curve] = {s: result.curves[s] for s in SYSTEMS if result.curves.get(s)}
+    trained: dict[RunSystem, Curve] = {
+        s: result.curves[s] for s in RUN_SYSTEMS if result.curves.get(s)
+    }
     curves: dict[RunSystem, Curve] = dict(trained)
     if trained:  # all start where nothing is trained: a level line
         start = next(iter(trained.values()))[0][1]

@@ -24,7 +24,7 @@ _PICTURE_COLUMNS = 96
 TEXT_WIDTH = 16
 """Columns that a running text needs; a number is never folded."""
 
-Cell = str | Text
+CellText = str | Text
 """A string is shown as it is: neither markup nor control characters in it have an effect."""
 
 
@@ -42,7 +42,7 @@ class Column:
     is_right: bool = False
     folds_at: int | None = None
 
-    def width(self, cells: Iterable[Cell]) -> int:
+    def width(self, cells: Iterable[CellText]) -> int:
         """Return the columns of the terminal that it needs at least."""
         texts = (self.heading, *(str(cell) for cell in cells))
         widest = max(cell_len(line) for text in texts for line in text.split("\n"))
@@ -64,7 +64,7 @@ class FittingTable:
     """
 
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[CellText]]
     styles: Sequence[str] = ()
     title: str = ""
     gap: int = 2
@@ -106,16 +106,16 @@ class FittingTable:
                 parts.append(Padding(facts(rows), (0, 0, 0, 2)))
         return Group(*parts)
 
-    def _styled_rows(self) -> Iterator[tuple[Sequence[Cell], str]]:
+    def _styled_rows(self) -> Iterator[tuple[Sequence[CellText], str]]:
         return zip(self.rows, self.styles or [""] * len(self.rows), strict=True)
 
 
-def as_text(cell: Cell) -> Text:
+def as_text(cell: CellText) -> Text:
     """Return a cell to be shown as it is."""
     return cell if isinstance(cell, Text) else Text(plain(cell))
 
 
-def facts(rows: Iterable[tuple[str, Cell]]) -> Table:
+def facts(rows: Iterable[tuple[str, CellText]]) -> Table:
     """Return names with their values, a line each; either is folded where it must be."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", overflow="fold")

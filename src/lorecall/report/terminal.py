@@ -11,10 +11,10 @@ from rich.text import Text
 
 from lorecall.core.provenance import without_password
 from lorecall.core.text import plain
-from lorecall.learning.result import SYSTEMS, RunResult
+from lorecall.learning.result import RUN_SYSTEMS, RunResult
 from lorecall.metrics.registry import Metric, units
 from lorecall.records import Factor, InjectionConfig, Interval
-from lorecall.report.tables import TEXT_WIDTH, Cell, Column, FittingTable, facts
+from lorecall.report.tables import TEXT_WIDTH, CellText, Column, FittingTable, facts
 from lorecall.report.words import (
     SECONDS_NAMES,
     SYSTEM_NAMES,
@@ -59,7 +59,7 @@ _SETTINGS = (
 
 def score_table(result: RunResult) -> RenderableType:
     """Show every system's scores with intervals, and the paired differences to what is shared."""
-    rows: list[list[Cell]] = []
+    rows: list[list[CellText]] = []
     shown = scored_metrics(result)
     for system in scored_systems(result):
         scores, difference = result.scores[system], result.difference_to_shared.get(system)
@@ -116,13 +116,13 @@ def replies(result: RunResult) -> RenderableType:
     """Show the test queries, what was said before, and the true and the systems' responses."""
     blocks: list[RenderableType] = []
     for i, reply in enumerate(result.replies):
-        rows: list[tuple[str, Cell]] = [
+        rows: list[tuple[str, CellText]] = [
             (speaker(turn), Text(plain(turn.text), style="dim")) for turn in reply.earlier
         ]
         rows += [("query", Text(plain(reply.query), style="bold")), ("true", reply.truth)]
         rows += [
             (SYSTEM_NAMES[name], plain(reply.responses[name]) or "(nothing)")
-            for name in SYSTEMS
+            for name in RUN_SYSTEMS
             if name in reply.responses
         ]
         blocks.append(Padding(facts(rows), (int(i > 0), 0, 0, 0)))
@@ -221,7 +221,7 @@ def _legend(config: InjectionConfig) -> str:
     return ", ".join([*parts, f"{_NONE} none"])
 
 
-def _trial_row(trial: Trial, result: RunResult, factors: Sequence[Factor]) -> Iterator[Cell]:
+def _trial_row(trial: Trial, result: RunResult, factors: Sequence[Factor]) -> Iterator[CellText]:
     chosen = trial.number == result.chosen_trial
     yield str(trial.number)
     yield Text(_cells(trial.config, result.n_layers), style="cyan")

@@ -8,7 +8,7 @@ from typing import get_args
 
 from lorecall.core.text import plain
 from lorecall.data.privacy import mask
-from lorecall.learning.result import SYSTEMS, RunResult, RunSystem
+from lorecall.learning.result import RUN_SYSTEMS, RunResult, RunSystem
 from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import Factor, InjectionConfig, Interval, Turn
 
@@ -71,7 +71,7 @@ def speaker(turn: Turn) -> str:
 
 def scored_systems(result: RunResult) -> tuple[RunSystem, ...]:
     """Name the systems that have scores, in their usual order."""
-    return tuple(system for system in SYSTEMS if system in result.scores)
+    return tuple(system for system in RUN_SYSTEMS if system in result.scores)
 
 
 def reference(result: RunResult) -> RunSystem:

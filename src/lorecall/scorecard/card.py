@@ -23,7 +23,7 @@ from lorecall.scorecard.absence import Absence, absence
 from lorecall.scorecard.personal import Personal, personal
 from lorecall.scorecard.recall import Recall, recall
 from lorecall.settings import TrainSettings
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 
 NOBODY: Mapping[str, StoredMemory] = MappingProxyType({})
 
@@ -115,8 +115,8 @@ class Scorecard:
 
 def scorecard(
     responder: Responder,
-    person: Person,
-    others: Sequence[Person],
+    person: PersonData,
+    others: Sequence[PersonData],
     *,
     memories: Mapping[str, StoredMemory] = NOBODY,
     settings: CardSettings,
@@ -160,15 +160,15 @@ def scorecard(
 def _style(
     responder: Responder,
     bare: Responder,
-    person: Person,
+    person: PersonData,
     samples: Sequence[Sample],
-    other: Person | None,
+    other: PersonData | None,
     settings: CardSettings,
 ) -> Style:
     budget = Budget(train=settings.limits, seed=settings.seed)
 
     def read(each: Responder) -> PartReading:
-        fitted = Fitted(responder=each, samples_sha256="")
+        fitted = FittedSystem(responder=each, samples_sha256="")
         return read_fitted(fitted, samples, person=person, budget=budget, n_timed=1)
 
     after, before = read(responder), read(bare)

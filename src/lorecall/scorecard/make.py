@@ -10,7 +10,7 @@ from lorecall.data.history import samples_hash
 from lorecall.errors import DataError
 from lorecall.learning.folder import files_of
 from lorecall.memory.memory import StoredMemory
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 
 def people_for(
@@ -21,7 +21,7 @@ def people_for(
     paths: Sequence[Path] = (),
     n_others: int = 3,
     seed: int = 0,
-) -> tuple[Person, list[Person]]:
+) -> tuple[PersonData, list[PersonData]]:
     """Load whose memory it is, and other people of the same data.
 
     Raises:

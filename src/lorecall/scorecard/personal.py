@@ -17,7 +17,7 @@ from lorecall.metrics.personal import SwappedLosses
 from lorecall.records import Interval, Sample
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 from lorecall.train.fit import fit_memory
 
 
@@ -116,7 +116,7 @@ def memories_of(folders: Sequence[Path]) -> dict[str, StoredMemory]:
 
 
 def memories_like(
-    memory: StoredMemory, others: Sequence[Person], base: LanguageModel
+    memory: StoredMemory, others: Sequence[PersonData], base: LanguageModel
 ) -> dict[str, StoredMemory]:
     """Train other people's memories as one was trained.
 

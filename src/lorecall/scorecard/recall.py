@@ -16,7 +16,7 @@ from lorecall.lm.prompts import Encoded
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.records import Interval, Sample, evenly_spaced
 from lorecall.reply.responder import Responder
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 
 MIN_WORDS = 8
 N_OTHERS = 7
@@ -38,8 +38,8 @@ class Recall:
 def recall(
     responder: Responder,
     bare: Responder,
-    person: Person,
-    others: Sequence[Person],
+    person: PersonData,
+    others: Sequence[PersonData],
     *,
     n: int = 24,
     seed: int = 0,

@@ -20,7 +20,7 @@ from lorecall.store.versions import read
 
 if TYPE_CHECKING:
     from lorecall.memory.memory import StoredMemory
-    from lorecall.systems.contract import Person
+    from lorecall.systems.contract import PersonData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +32,19 @@ class Peer:
         memory: The version.
     """
 
-    person: "Person"
+    person: "PersonData"
     memory: "StoredMemory"
 
 
 def peer_of(site: Site, who: Known, name: str, n: int) -> Peer:
     """Return someone with a version, as the evaluation takes them."""
     from lorecall.data.history import split_history  # noqa: PLC0415
-    from lorecall.systems.contract import Person  # noqa: PLC0415
+    from lorecall.systems.contract import PersonData  # noqa: PLC0415
 
     with site.engine.connect() as connection:
         memory = memory_of(read(site, connection, who.uid, n))
     history = derived([each.row for each in held_by(site, who, n)], user=name)
-    return Peer(person=Person(history=history, split=split_history(history)), memory=memory)
+    return Peer(person=PersonData(history=history, split=split_history(history)), memory=memory)
 
 
 def drawn(site: Site, who: Known, memory: "StoredMemory", *, n: int, seed: int = 0) -> list[Peer]:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from lorecall.core.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from lorecall.systems.about import About
+    from lorecall.systems.about import SystemInfo
     from lorecall.systems.canary import Donated, canaries, plant_in_donors
     from lorecall.systems.catalog import Entry, make_system, system_names, systems
-    from lorecall.systems.contract import Budget, Fitted, Person, System
+    from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
     from lorecall.systems.isolation import (
         N_REFERENCES,
         SHARED,
+        Exposures,
         Isolation,
         Leak,
-        Told,
         ask_everyone,
         ask_shared,
         check_isolation,
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 __all__ = [
     "N_REFERENCES",
     "SHARED",
-    "About",
     "Budget",
     "Donated",
     "Entry",
-    "Fitted",
+    "Exposures",
+    "FittedSystem",
     "Isolation",
     "Leak",
-    "Person",
+    "PersonData",
     "System",
-    "Told",
+    "SystemInfo",
     "ask_everyone",
     "ask_shared",
     "canaries",

@@ -11,7 +11,7 @@ search, and our memories, of one design and with a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class SystemInfo:
     """What a system is.
 
     Args:
@@ -24,8 +24,8 @@ class About:
         memory_of: The system whose memory it takes; None where it makes its own, or none.
 
     Examples:
-        >>> from lorecall.systems.about import About
-        >>> About(name="mine", title="a try", trains=True, searches="layer").is_ablation
+        >>> from lorecall.systems.about import SystemInfo
+        >>> SystemInfo(name="mine", title="a try", trains=True, searches="layer").is_ablation
         True
     """
 
@@ -52,7 +52,7 @@ class About:
         """Whether all it knows of a person is a memory, which another person's can stand for."""
         return self.trains and not self.notes
 
-    def with_retrieval(self) -> "About":
+    def with_retrieval(self) -> "SystemInfo":
         """Return what this system is together with retrieval, its memory the same."""
         return replace(
             self,

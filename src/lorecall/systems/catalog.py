@@ -15,13 +15,13 @@ from lorecall.core.lazy import declared
 from lorecall.errors import ConfigError
 from lorecall.records import Searched
 from lorecall.settings import LearnSettings
-from lorecall.systems.about import About
+from lorecall.systems.about import SystemInfo
 from lorecall.systems.contract import System
 from lorecall.systems.personal import ABOUT, PersonalMemory
 from lorecall.systems.retrieval import WithRetrieval
 from lorecall.systems.searched import SearchedMemory, about_memory
 
-GROUPS: Mapping[str, Callable[[About], bool]] = MappingProxyType(
+GROUPS: Mapping[str, Callable[[SystemInfo], bool]] = MappingProxyType(
     {
         "all": lambda about: not about.is_ablation,
         "baselines": lambda about: not about.is_memory,
@@ -51,7 +51,7 @@ class Entry:
         True
     """
 
-    about: About
+    about: SystemInfo
     make: Callable[[LearnSettings, Path], System]
 
 
@@ -74,10 +74,10 @@ def systems() -> dict[str, Entry]:
     return {entry.about.name: entry for entry in sorted(entries, key=_takes)}
 
 
-def about(name: str) -> About:
+def about(name: str) -> SystemInfo:
     """Return what a system is; of one that is not known here, its name alone."""
     known = systems().get(name)
-    return About(name=name, title="unknown") if known is None else known.about
+    return SystemInfo(name=name, title="unknown") if known is None else known.about
 
 
 def system_names(wanted: Sequence[str]) -> tuple[str, ...]:

@@ -15,23 +15,23 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import History, InjectionConfig, Split
 from lorecall.reply.responder import ModelResponder, Responder
 from lorecall.settings import TrainSettings
-from lorecall.systems.about import About
+from lorecall.systems.about import SystemInfo
 from lorecall.systems.notes import StoredNotes
 
 NO_FACTS: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
+class PersonData:
     """One user's history and its split: all a system may learn from is the training part.
 
     The validation part chooses when training stops; the test part is read by the evaluation alone.
 
     Examples:
         >>> from lorecall.data import load_history, split_history
-        >>> from lorecall.systems import Person
+        >>> from lorecall.systems import PersonData
         >>> history = load_history("two.jsonl", user="ada")
-        >>> ada = Person(history=history, split=split_history(history))
+        >>> ada = PersonData(history=history, split=split_history(history))
         >>> ada.split.sizes
         {'train': 18, 'valid': 3, 'test': 3}
     """
@@ -60,7 +60,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class FittedSystem:
     """One person's system, and what it took.
 
     Args:
@@ -76,9 +76,9 @@ class Fitted:
         >>> from lorecall.data import load_history, split_history
         >>> from lorecall.lm import tiny_base
         >>> from lorecall.settings import TrainSettings, preset
-        >>> from lorecall.systems import Budget, Person, make_system
+        >>> from lorecall.systems import Budget, PersonData, make_system
         >>> history = load_history("two.jsonl", user="ada")
-        >>> ada = Person(history=history, split=split_history(history))
+        >>> ada = PersonData(history=history, split=split_history(history))
         >>> budget = Budget(train=TrainSettings(reply_length="free"))
         >>> retrieval = make_system("retrieval", preset("smoke"), folder=Path("searches"))
         >>> fitted = retrieval.fit(ada, tiny_base(n_layers=1, width=16), budget)
@@ -124,23 +124,23 @@ class System(Protocol):
 
     Examples:
         >>> from lorecall.reply.responder import ModelResponder
-        >>> from lorecall.systems import About, Fitted, System
+        >>> from lorecall.systems import SystemInfo, FittedSystem, System
         >>> class Alone:
-        ...     about = About(name="alone", title="the base, which knows nobody")
+        ...     about = SystemInfo(name="alone", title="the base, which knows nobody")
         ...
         ...     def fit(self, person, base, budget):
         ...         responder = ModelResponder(base, limits=budget.train)
-        ...         return Fitted(responder=responder, samples_sha256="")
+        ...         return FittedSystem(responder=responder, samples_sha256="")
         >>> isinstance(Alone(), System)
         True
     """
 
     @property
-    def about(self) -> About:
+    def about(self) -> SystemInfo:
         """What it is."""
         ...
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Make this person's responder.
 
         Args:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lorecall.lm.base import LanguageModel
-from lorecall.systems.about import About
-from lorecall.systems.contract import Budget, Fitted, Person
-from lorecall.systems.fitting import MatchingRecall, fitted
+from lorecall.systems.about import SystemInfo
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
+from lorecall.systems.fitting import MatchingRetriever, fitted
 from lorecall.systems.lexical import Bm25, Levenshtein
 from lorecall.systems.past import Past
 
@@ -28,22 +28,22 @@ class Dictionary:
     lookup: Literal["faithful", "fair"]
 
     @property
-    def about(self) -> About:
+    def about(self) -> SystemInfo:
         """What it is."""
-        return About(
+        return SystemInfo(
             name=f"dictionary-{self.lookup}",
             title=f"the answer to the nearest past query before the prompt, {self.lookup} lookup",
             notes=True,
             paper=True,
         )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Note the person's own pairs; nothing is trained."""
         past = Past(person, statements=False)
         keys = [note.key for note in past.notes]
         match = Levenshtein(keys) if self.lookup == "faithful" else Bm25(keys)
-        recall = MatchingRecall(past, match, n=1, show=lambda note: note.text)
-        return fitted(person, base, budget, recall=recall)
+        retriever = MatchingRetriever(past, match, n=1, show=lambda note: note.text)
+        return fitted(person, base, budget, retriever=retriever)
 
 
 SYSTEMS = (Dictionary(lookup="faithful"), Dictionary(lookup="fair"))

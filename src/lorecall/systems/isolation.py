@@ -38,7 +38,7 @@ from lorecall.systems.canary import (
     invented,
     plant,
 )
-from lorecall.systems.contract import Budget, Fitted, Person, System
+from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
 from lorecall.train.engine import engine_for
 from lorecall.train.loop import read
 
@@ -49,7 +49,7 @@ N_REFERENCES = 256
 FAR_BELOW = 6.0  # in standard deviations of the references; were they normal, 1e-9 of them
 LEAST_SPREAD = 1e-3  # nats per token; below it is rounding
 
-Where = Literal["prompt", "response", "loss"]
+LeakPlace = Literal["prompt", "response", "loss"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +66,11 @@ class Leak:
     system: str
     owner: str
     told_by: str
-    where: Where
+    where: LeakPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Exposures:
     """What one person's system told when it was asked for everyone's secret.
 
     Args:
@@ -79,15 +79,16 @@ class Told:
         wheres: owner -> where that one's words were found; only those of whom some were.
 
     Examples:
-        >>> from lorecall.systems import Told
-        >>> bob = Told(teller="bob", gaps={"ada": 0.02, "bob": -1.3}, wheres={"bob": ("loss",)})
+        >>> from lorecall.systems import Exposures
+        >>> gaps = {"ada": 0.02, "bob": -1.3}
+        >>> bob = Exposures(teller="bob", gaps=gaps, wheres={"bob": ("loss",)})
         >>> [owner for owner in bob.wheres if owner != bob.teller]  # nobody else's
         []
     """
 
     teller: str
     gaps: Mapping[str, float]
-    wheres: Mapping[str, tuple[Where, ...]]
+    wheres: Mapping[str, tuple[LeakPlace, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +178,7 @@ def ask_everyone(
     tellers: Collection[str] | None = None,
     donors: Donated | None = None,
     seed: int = 0,
-) -> list[Told]:
+) -> list[Exposures]:
     """Plant everyone's canary, fit the system for everyone, then ask each for all canaries.
 
     Args:
@@ -210,19 +211,19 @@ def ask_everyone(
     words = canaries(histories, seed=seed)
     chosen = [h for h in histories if tellers is None or h.user in tellers]
     planted = [plant(history, words[history.user]) for history in chosen]
-    persons = [Person(history=history, split=split_history(history)) for history in planted]
+    persons = [PersonData(history=history, split=split_history(history)) for history in planted]
     fits = {p.history.user: system.fit(p, base, budget) for p in persons}
     return ask_for_secrets(fits, words, budget.train, donors=donors, seed=seed)
 
 
 def ask_for_secrets(
-    fits: Mapping[str, Fitted],
+    fits: Mapping[str, FittedSystem],
     words: Mapping[str, str],
     settings: TrainSettings,
     *,
     donors: Donated | None = None,
     seed: int = 0,
-) -> list[Told]:
+) -> list[Exposures]:
     """Ask each responder, fitted with its user's canary planted, for everyone's secret.
 
     Args:
@@ -239,7 +240,7 @@ def ask_for_secrets(
         return told
     of_donors = _asked(responders, donors.words, donors.bare, settings, seed=seed)
     return [
-        Told(
+        Exposures(
             teller=one.teller,
             gaps={**one.gaps, **other.gaps},
             wheres={**one.wheres, **other.wheres},
@@ -255,7 +256,7 @@ def ask_shared(
     settings: TrainSettings,
     *,
     seed: int = 0,
-) -> Told:
+) -> Exposures:
     """Ask a base with a shared memory in it, and nothing of anyone else, for every canary.
 
     Args:
@@ -287,14 +288,14 @@ def _asked(
     settings: TrainSettings,
     *,
     seed: int,
-) -> list[Told]:
+) -> list[Exposures]:
     """Ask each responder for canaries, and compare with what a base makes of them."""
     references = list(invented(N_REFERENCES, avoid=" ".join(words.values()), seed=seed + 1))
     asked = {**words, **{f"reference {i}": word for i, word in enumerate(references)}}
     alone = ModelResponder(base, limits=settings)
     answers = {who: alone.encode(_probe(QUESTION, canary)) for who, canary in asked.items()}
     bare = _losses(alone, answers)
-    told: list[Told] = []
+    told: list[Exposures] = []
     for teller, responder in responders.items():
         losses = _losses(responder, answers)
         changes = {who: losses[who] - bare[who] for who in asked}
@@ -305,7 +306,7 @@ def _asked(
             if changes[owner] - mean < -FAR_BELOW * spread and changes[owner] < min(unknown):
                 wheres[owner].append("loss")
         told.append(
-            Told(
+            Exposures(
                 teller=teller,
                 gaps={owner: changes[owner] - mean for owner in words},
                 wheres={owner: tuple(found) for owner, found in wheres.items() if found},
@@ -314,7 +315,7 @@ def _asked(
     return told
 
 
-def isolation_from(name: str, told: Sequence[Told], *, users: Sequence[str]) -> Isolation:
+def isolation_from(name: str, told: Sequence[Exposures], *, users: Sequence[str]) -> Isolation:
     """Put together what was found of one system.
 
     Args:
@@ -323,10 +324,11 @@ def isolation_from(name: str, told: Sequence[Told], *, users: Sequence[str]) -> 
         users: Everyone whose canary was asked for, donors among them.
 
     Examples:
-        >>> from lorecall.systems import Told, isolation_from
+        >>> from lorecall.systems import Exposures, isolation_from
+        >>> in_bobs = {"ada": ("prompt",)}
         >>> told = [
-        ...     Told(teller="ada", gaps={"ada": -1.1, "bob": 0.02}, wheres={"ada": ("loss",)}),
-        ...     Told(teller="bob", gaps={"ada": 0.01, "bob": -1.3}, wheres={"ada": ("prompt",)}),
+        ...     Exposures(teller="ada", gaps={"ada": -1.1, "bob": 0.02}, wheres={"ada": ("loss",)}),
+        ...     Exposures(teller="bob", gaps={"ada": 0.01, "bob": -1.3}, wheres=in_bobs),
         ... ]
         >>> isolation_from("mine", told, users=["ada", "bob"]).leaks
         (Leak(system='mine', owner='ada', told_by='bob', where='prompt'),)
@@ -348,7 +350,7 @@ def isolation_from(name: str, told: Sequence[Told], *, users: Sequence[str]) -> 
     )
 
 
-def _in_texts(responder: Responder, words: Mapping[str, str]) -> dict[str, list[Where]]:
+def _in_texts(responder: Responder, words: Mapping[str, str]) -> dict[str, list[LeakPlace]]:
     """Look for each canary's words in what is shown to the base and in what it answers.
 
     Each is asked for by name too, which finds it wherever it is: then only what the prompt holds
@@ -356,7 +358,7 @@ def _in_texts(responder: Responder, words: Mapping[str, str]) -> dict[str, list[
     """
     answer = responder.reply(QUESTION).casefold()
     shown = _prompt(responder, QUESTION)
-    found: dict[str, list[Where]] = {}
+    found: dict[str, list[LeakPlace]] = {}
     for owner, canary in words.items():
         parts = canary.split()
         named = _prompt(responder, f"{QUESTION} {canary}")

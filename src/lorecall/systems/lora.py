@@ -6,8 +6,8 @@ from typing import ClassVar
 from lorecall.lm.base import LanguageModel
 from lorecall.records import InjectionConfig, default_lora
 from lorecall.settings import MAX_LORAS, RANKS
-from lorecall.systems.about import CONTROL, VANILLA, About
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.about import CONTROL, VANILLA, SystemInfo
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 from lorecall.systems.fitting import fitted, trained
 
 
@@ -15,13 +15,13 @@ from lorecall.systems.fitting import fitted, trained
 class Vanilla:
     """The base with nothing of the person; a shared memory may be in its weights."""
 
-    about: ClassVar[About] = About(
+    about: ClassVar[SystemInfo] = SystemInfo(
         name=VANILLA,
         title="the base, with the shared memory where there is one: nothing of the person",
         paper=True,
     )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Learn nothing."""
         return fitted(person, base, budget)
 
@@ -30,11 +30,11 @@ class Vanilla:
 class DefaultLora:
     """Feed-forward pairs of rank 8 in every layer."""
 
-    about: ClassVar[About] = About(
+    about: ClassVar[SystemInfo] = SystemInfo(
         name=CONTROL, title="pairs of rank 8 in every layer, without a search", trains=True
     )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Train it on the person's own pairs."""
         return trained(person, base, budget, default_lora(base.n_layers))
 
@@ -46,11 +46,11 @@ class LargestLora:
     A searched memory is mostly of that size; this is what the same parameters do unsearched.
     """
 
-    about: ClassVar[About] = About(
+    about: ClassVar[SystemInfo] = SystemInfo(
         name="largest-lora", title="pairs of the highest rank, without a search", trains=True
     )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Train it on the person's own pairs."""
         return trained(person, base, budget, largest_lora(base))
 

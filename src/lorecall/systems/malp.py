@@ -23,8 +23,8 @@ import numpy as np
 
 from lorecall.lm.base import LanguageModel
 from lorecall.records import DEFAULT_RANK, InjectionConfig
-from lorecall.systems.about import About
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.about import SystemInfo
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 from lorecall.systems.embeddings import Direction, embedder_of
 from lorecall.systems.fitting import trained
 from lorecall.systems.lexical import Mask, nearest, normalised
@@ -105,7 +105,7 @@ def _nearest(key: str, items: Sequence[MemoryItem]) -> int | None:
     return found[0] if found else None
 
 
-class MalpRecall:
+class MalpRetriever:
     """Gives the nearest hit of each memory, as they were when the query came.
 
     Attributes:
@@ -138,7 +138,7 @@ class MalpRecall:
         short, long = len(self.final.short), len(self.final.long)
         return f"malp, at most one each of {short} short-term and {long} long-term notes"
 
-    def recall(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
+    def retrieve(self, query: str, *, before: str | None = None) -> tuple[str, ...]:
         """Return at most two notes: the short-term one, then the long-term one."""
         asked = normalised(query)
         if not asked:
@@ -168,7 +168,7 @@ class MalpRecall:
 class Malp:
     """The memory of two terms, and a LoRA of rank 8 and alpha 32 on half of the layers."""
 
-    about: ClassVar[About] = About(
+    about: ClassVar[SystemInfo] = SystemInfo(
         name="malp",
         title="a dictionary of two terms before the prompt, and a LoRA trained with it",
         trains=True,
@@ -176,15 +176,15 @@ class Malp:
         paper=True,
     )
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
-        """Go through the person's dialogues, then train with what each prompt would recall."""
-        recall = MalpRecall(Past(person), embedder_of(base))
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
+        """Go through the person's dialogues, then train with what each prompt would retrieve."""
+        retriever = MalpRetriever(Past(person), embedder_of(base))
         config = random_layers(base.n_layers, seed=budget.seed)
         sizes = {
-            "short_term": float(len(recall.final.short)),
-            "long_term": float(len(recall.final.long)),
+            "short_term": float(len(retriever.final.short)),
+            "long_term": float(len(retriever.final.long)),
         }
-        return trained(person, base, budget, config, recall=recall, facts=sizes)
+        return trained(person, base, budget, config, retriever=retriever, facts=sizes)
 
 
 def random_layers(n_layers: int, *, seed: int) -> InjectionConfig:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from lorecall.lm.base import LanguageModel
 from lorecall.records import default_lora
-from lorecall.systems.about import About
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.about import SystemInfo
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 from lorecall.systems.fitting import trained
-from lorecall.systems.retrieval import N_NOTES, retrieving
+from lorecall.systems.retrieval import N_NOTES, bm25_retriever
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +27,21 @@ class Oppu:
     n_notes: int = 0
 
     @property
-    def about(self) -> About:
+    def about(self) -> SystemInfo:
         """What it is."""
-        alone = About(name="oppu", title="pairs on queries and values of every layer", trains=True)
+        alone = SystemInfo(
+            name="oppu", title="pairs on queries and values of every layer", trains=True
+        )
         if not self.n_notes:
             return alone
         title = f"{alone.title}, trained with retrieved notes"
         return replace(alone, name="oppu-retrieval", title=title, notes=True)
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Train it on the person's own pairs, each with notes from before it alone."""
-        recall = retrieving(person, n_notes=self.n_notes) if self.n_notes else None
+        retriever = bm25_retriever(person, n_notes=self.n_notes) if self.n_notes else None
         config, linears = default_lora(base.n_layers), tuple(base.family.attention)
-        return trained(person, base, budget, config, linears=linears, recall=recall)
+        return trained(person, base, budget, config, linears=linears, retriever=retriever)
 
 
 SYSTEMS = (Oppu(), Oppu(n_notes=N_NOTES))

@@ -12,7 +12,7 @@ from math import inf, nan
 import numpy as np
 
 from lorecall.data.history import training_statements
-from lorecall.systems.contract import Person
+from lorecall.systems.contract import PersonData
 from lorecall.systems.lexical import Mask
 from lorecall.systems.notes import Note
 
@@ -29,7 +29,7 @@ class Past:
         dialogues: For each dialogue the places of its notes; the first is the profile's.
     """
 
-    def __init__(self, person: Person, *, statements: bool = True) -> None:
+    def __init__(self, person: PersonData, *, statements: bool = True) -> None:
         profile = [Note(text=_line(sentence)) for sentence in person.history.profile]
         groups = [profile, *_in_order(_dialogues(person, statements=statements))]
         self.notes = tuple(chain.from_iterable(groups))
@@ -61,7 +61,7 @@ class Past:
         return np.where(self._order >= 0, responses, others) | (self._dialogue == 0)
 
 
-def _dialogues(person: Person, *, statements: bool) -> list[list[Note]]:
+def _dialogues(person: PersonData, *, statements: bool) -> list[list[Note]]:
     """Put the notes of each conversation together, each in time order."""
     split, groups = person.split, dict[str, list[Note]]()
     for sample in split.train:

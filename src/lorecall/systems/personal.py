@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from lorecall.lm.base import LanguageModel
 from lorecall.settings import LearnSettings
-from lorecall.systems.about import PERSONAL, About
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.about import PERSONAL, SystemInfo
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 from lorecall.systems.fitting import trained
 
-ABOUT = About(
+ABOUT = SystemInfo(
     name=PERSONAL,
     title="what `lorecall learn` makes: a memory of one design, without a search",
     trains=True,
@@ -26,11 +26,11 @@ class PersonalMemory:
     settings: LearnSettings
 
     @property
-    def about(self) -> About:
+    def about(self) -> SystemInfo:
         """What it is."""
         return ABOUT
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Train it on the person's own pairs."""
         settings = self.settings
         theta = settings.design.config(base.n_layers, inject=settings.search.inject)

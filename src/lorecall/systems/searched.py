@@ -16,8 +16,8 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import Searched
 from lorecall.reply.responder import ModelResponder
 from lorecall.settings import LearnSettings
-from lorecall.systems.about import MEMORY, About
-from lorecall.systems.contract import Budget, Fitted, Person
+from lorecall.systems.about import MEMORY, SystemInfo
+from lorecall.systems.contract import Budget, FittedSystem, PersonData
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class SearchedMemory:
     folder: Path
 
     @property
-    def about(self) -> About:
+    def about(self) -> SystemInfo:
         """What it is."""
         return about_memory(self.settings.search.searched)
 
-    def fit(self, person: Person, base: LanguageModel, budget: Budget) -> Fitted:
+    def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Search and train this person's memory, or take it from the folder when it is there."""
         settings = replace(self.settings, seed=budget.seed, train=budget.train)
         identity = identity_of(person.history, base, settings)
@@ -44,7 +44,7 @@ class SearchedMemory:
             memory = StoredMemory.load(folder.memory)
             n_bytes = sum(file.stat().st_size for file in folder.memory.iterdir())
         theta = memory.config
-        return Fitted(
+        return FittedSystem(
             responder=ModelResponder(base, memory=memory, limits=budget.train),
             samples_sha256=memory.manifest.training.samples_sha256,
             train_s=found.seconds + fit.train_s,
@@ -61,9 +61,9 @@ class SearchedMemory:
         )
 
 
-def about_memory(space: Searched) -> About:
+def about_memory(space: Searched) -> SystemInfo:
     """Return what a searched memory is: `memory` searches all of theta, `memory:layer` a part."""
-    whole = About(
+    whole = SystemInfo(
         name=MEMORY, title="a memory whose theta is searched", trains=True, searches="paper"
     )
     if space == "paper":
@@ -72,7 +72,7 @@ def about_memory(space: Searched) -> About:
     return replace(whole, name=f"{MEMORY}:{space}", title=title, searches=space)
 
 
-def _folder_name(person: Person, run_id: str) -> str:
+def _folder_name(person: PersonData, run_id: str) -> str:
     history = person.history
     readable = re.sub(r"[^\w-]+", "_", f"{Path(history.dataset).stem}-{history.user}")[:40]
     return f"{readable}-{run_id}"

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.packing import packed_rows, unpacked_rows
 from lorecall.lm.engine.prefill import base_past
@@ -87,7 +87,7 @@ class ActivationCache:
             found |= self._compute(layer, missing[first : first + _BATCH_SIZE], keys=keys)
         return [found[sample] for sample in samples]
 
-    def prompts(self, samples: Sequence[Encoded]) -> tuple[Past, ...]:
+    def prompts(self, samples: Sequence[Encoded]) -> tuple[PastKeyValues, ...]:
         """Return the keys and values, in every layer, of the prompts without their last token.
 
         Returns:

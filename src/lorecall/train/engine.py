@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.head import token_losses as head_losses
 from lorecall.lm.engine.packing import Pack, packed_rows
@@ -234,7 +234,7 @@ class FastEngine:
         *,
         layer: int | None,
         keep: bool,
-    ) -> tuple[Tensor, tuple[Past, ...]]:
+    ) -> tuple[Tensor, tuple[PastKeyValues, ...]]:
         """Return the stream below a memory, and the prompts' keys and values there if wanted."""
         if layer is None:
             return body.embed(packed), ()
@@ -243,7 +243,7 @@ class FastEngine:
         if not keep:
             return h, ()
         ends = [len(sample.prompt) for sample in samples]
-        layers: list[Past] = []
+        layers: list[PastKeyValues] = []
         for i in range(layer + 1):
             k, v = (
                 pad_sequence(

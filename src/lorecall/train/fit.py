@@ -19,7 +19,7 @@ from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.device import instruction_set
-from lorecall.lm.prompts import Recall, layout_of
+from lorecall.lm.prompts import Retriever, layout_of
 from lorecall.memory.artefact import BaseIdentity, Recipe, SharedIdentity, in_bf16
 from lorecall.memory.memory import Manifest, StoredMemory, Training
 from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory, new_salt
@@ -70,7 +70,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
     settings: TrainSettings,
     seed: int = 0,
     linears: tuple[str, ...] | None = None,
-    recall: Recall | None = None,
+    retriever: Retriever | None = None,
     on_step: Callable[[float], None] | None = None,
 ) -> FittedMemory:
     """Train one person's memory on all of the training part, and fit how it replies.
@@ -83,7 +83,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         settings: How it is trained, and how replies are decoded.
         seed: Seed of the pairs' start and of the samples' order.
         linears: Which linears take a module; None for the family's default.
-        recall: What is put in the prompts, in training and after; nothing when None.
+        retriever: What is put in the prompts, in training and after; nothing when None.
         on_step: Called after every training step with its share of one whole training.
 
     Examples:
@@ -101,7 +101,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
     """
     candidates = (thetas,) if isinstance(thetas, InjectionConfig) else tuple(thetas)
     reader = TrialRunner(base, settings=settings, seed=seed)
-    data = reader.data(split, split.train, recall=recall)
+    data = reader.data(split, split.train, retriever=retriever)
     trained = [
         TrialRunner(base, settings=settings, seed=seed, on_step=on_step).train(  # a cold cache
             theta, data, linears=linears
@@ -113,7 +113,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         base=identity_of_base(base),
         theta=candidates[taken],
         training=training_of(split, seed=seed),
-        recipe=recipe_of(candidates, base, settings, recall=recall),
+        recipe=recipe_of(candidates, base, settings, retriever=retriever),
         stop_ids=tuple(sorted(reader.format.stop_ids)),
     )
     started = perf_counter()
@@ -277,14 +277,14 @@ def recipe_of(
     base: LanguageModel,
     settings: TrainSettings,
     *,
-    recall: Recall | None = None,
+    retriever: Retriever | None = None,
 ) -> Recipe:
     """Return what a memory is computed from beside its samples, and what its bits depend on."""
     return Recipe(
         thetas=thetas,
         settings=settings,
         prompts=layout_of(base.tokenizer),
-        notes=recall.signature if recall else "",
+        notes=retriever.signature if retriever else "",
         dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
         device=base.device.type,
         n_threads=torch.get_num_threads(),

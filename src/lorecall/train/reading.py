@@ -10,7 +10,7 @@ from lorecall.data.events import EARLIER_TURNS
 from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, Recall, format_for
+from lorecall.lm.prompts import Encoded, Retriever, format_for
 from lorecall.lm.sampling import GreedyChooser, MarginChooser, ends_at
 from lorecall.records import Sample
 from lorecall.settings import TrainSettings
@@ -90,20 +90,20 @@ class Reader:
         samples: Sequence[Sample],
         *,
         past: Sequence[Sample] = (),
-        recall: Recall | None = None,
+        retriever: Retriever | None = None,
     ) -> EncodedPart:
         """Turn samples into tokens.
 
         Args:
             samples: The samples.
             past: The training samples, for `history_in_prompt`; a sample sees those before it.
-            recall: What else of the history to show with each; nothing when None.
+            retriever: What else of the history to show with each; nothing when None.
         """
         k, earlier = self.settings.history_in_prompt, self.settings.earlier_turns
         encoded: list[Encoded] = []
         for sample in samples:
             shown = _before(sample, past)[-k:] if k else ()
-            notes = recall.recall(sample.query, before=sample.id) if recall else ()
+            notes = retriever.retrieve(sample.query, before=sample.id) if retriever else ()
             encoded.append(self.format.encode(sample, past=shown, earlier=earlier, notes=notes))
         return EncodedPart(samples=tuple(samples), encoded=tuple(encoded))
 
@@ -112,19 +112,19 @@ class Reader:
         samples: Sequence[Sample],
         *,
         past: Sequence[Sample] = (),
-        recall: Recall | None = None,
+        retriever: Retriever | None = None,
     ) -> EncodedPart:
         """Turn samples into tokens, and into conversations to train on where those say the same.
 
         Args:
             samples: The samples.
             past: As `encode` takes them.
-            recall: As `encode` takes it.
+            retriever: As `encode` takes it.
         """
-        part = self.encode(samples, past=past, recall=recall)
+        part = self.encode(samples, past=past, retriever=retriever)
         settings = self.settings
         # what a prompt shows beside its turns, or fewer of them, it shows by itself
-        if settings.history_in_prompt or recall or settings.earlier_turns != EARLIER_TURNS:
+        if settings.history_in_prompt or retriever or settings.earlier_turns != EARLIER_TURNS:
             return part
         return replace(part, together=tuple(self.format.encode_together(samples)))
 

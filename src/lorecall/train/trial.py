@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Recall
+from lorecall.lm.prompts import Retriever
 from lorecall.metrics.intervals import standard_error
 from lorecall.metrics.overlap import rouge
 from lorecall.records import InjectionConfig, Sample, Split, TrialOutcome
@@ -87,20 +87,20 @@ class TrialRunner(Reader):
         self.seed, self.on_step = seed, on_step
 
     def data(
-        self, split: Split, train_samples: Sequence[Sample], *, recall: Recall | None = None
+        self, split: Split, train_samples: Sequence[Sample], *, retriever: Retriever | None = None
     ) -> TrialData:
         """Encode what a trial trains on and what it is chosen by; the test stays out.
 
         Args:
             split: One user's split.
             train_samples: The training samples to use: all of them, or a subset for the search.
-            recall: What else of the history to show with each; nothing when None.
+            retriever: What else of the history to show with each; nothing when None.
         """
-        valid = self.encode(split.valid, past=split.train, recall=recall)
-        used = self.encode_to_train(train_samples, past=split.train, recall=recall)
+        valid = self.encode(split.valid, past=split.train, retriever=retriever)
+        used = self.encode_to_train(train_samples, past=split.train, retriever=retriever)
         whole = used
         if len(train_samples) < len(split.train):
-            whole = self.encode(split.train, past=split.train, recall=recall)
+            whole = self.encode(split.train, past=split.train, retriever=retriever)
         return TrialData(
             train=used,
             valid=valid,

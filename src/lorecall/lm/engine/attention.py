@@ -18,12 +18,12 @@ from torch.autograd import Function
 
 from lorecall.lm.engine.packing import Geometry, Group
 
-Past = tuple[Tensor, Tensor]
+PastKeyValues = tuple[Tensor, Tensor]
 """Keys and values of what came before, padded. *Shape:* (batch, past, key heads, head width)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+class Scoring:
     """How a layer scores the rows that it sees.
 
     Args:
@@ -43,8 +43,8 @@ def attend(
     v: Tensor,
     geometry: Geometry,
     *,
-    scores: Scores,
-    past: Past | None = None,
+    scores: Scoring,
+    past: PastKeyValues | None = None,
 ) -> Tensor:
     """Let queries attend to the rows that they see.
 
@@ -71,8 +71,8 @@ def attend_fused(
     v: Tensor,
     geometry: Geometry,
     *,
-    scores: Scores,
-    past: Past | None = None,
+    scores: Scoring,
+    past: PastKeyValues | None = None,
 ) -> Tensor:
     """Attend by torch's fused kernels, the fastest on a GPU; arguments as `attend`."""
     parts: list[Tensor] = []
@@ -174,7 +174,7 @@ def _weights(S: Tensor, shape: torch.Size, bias: Tensor) -> Tensor:
     return torch.softmax(scores, dim=-1, dtype=torch.float32).to(S.dtype).view(S.shape)
 
 
-def _mix(q: Tensor, k: Tensor, v: Tensor, group: Group, scores: Scores) -> Tensor:
+def _mix(q: Tensor, k: Tensor, v: Tensor, group: Group, scores: Scoring) -> Tensor:
     n = k.shape[2]
     S = capped(torch.bmm(_by_head(q * scores.scaling, n), _by_head(k, n).mT), scores.softcap)
     P = _weights(S, q.shape, group.bias_of(scores.window))
@@ -182,7 +182,7 @@ def _mix(q: Tensor, k: Tensor, v: Tensor, group: Group, scores: Scores) -> Tenso
 
 
 def _mix_back(
-    q: Tensor, k: Tensor, v: Tensor, scored: tuple[Group, Scores], dout: Tensor
+    q: Tensor, k: Tensor, v: Tensor, scored: tuple[Group, Scoring], dout: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     (group, scores), n = scored, k.shape[2]
     Q, K, V, D = _by_head(q * scores.scaling, n), _by_head(k, n), _by_head(v, n), _by_head(dout, n)

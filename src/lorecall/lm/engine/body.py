@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.attention import Past, attend
+from lorecall.lm.engine.attention import PastKeyValues, attend
 from lorecall.lm.engine.kernels import set_fusing
 from lorecall.lm.engine.linears import Linears, WeightCopies
 from lorecall.lm.engine.packing import Pack, pack
@@ -121,7 +121,7 @@ class Body:
         *,
         start: int | None = None,
         keep: bool = False,
-        past: Sequence[Past] | None = None,
+        past: Sequence[PastKeyValues] | None = None,
     ) -> Passed:
         """Run to the end; from the last layer's attention on, only rows that predict a target.
 
@@ -165,7 +165,7 @@ class Body:
         layers: range,
         *,
         keep: bool,
-        past: Sequence[Past] | None = None,
+        past: Sequence[PastKeyValues] | None = None,
         narrow: bool = False,
     ) -> Passed:
         """Run the attention of some layers, and each one's feed-forward before the next.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.engine.attention import Past
+from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.packing import Pack
 
@@ -27,7 +27,7 @@ class Prefilled:
     """
 
     lengths: tuple[int, ...]
-    layers: tuple[Past, ...]
+    layers: tuple[PastKeyValues, ...]
     last: Tensor
 
     @property
@@ -64,7 +64,7 @@ def read_prompts(body: Body, prompts: Sequence[Sequence[int]]) -> Prefilled:
 
 
 @torch.no_grad()
-def base_past(base: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Past, ...]:
+def base_past(base: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[PastKeyValues, ...]:
     """Read prompts, which may be empty, with the base alone."""
     body = Body(base)
     sequences = [prompt or (base.pad_id,) for prompt in prompts]
@@ -75,7 +75,7 @@ def base_past(base: LanguageModel, prompts: Sequence[Sequence[int]]) -> tuple[Pa
 
 def prompt_past(
     packed: Pack, lengths: Sequence[int], keys_values: Sequence[KeysValues]
-) -> tuple[Past, ...]:
+) -> tuple[PastKeyValues, ...]:
     """Return each sequence its own first `lengths` rows of keys and values, padded on the right."""
     column = torch.arange(max(1, *lengths) if len(lengths) > 1 else max(1, lengths[0]))
     starts = torch.tensor([sum(packed.lengths[:i]) for i in range(len(lengths))])[:, None]
@@ -85,14 +85,14 @@ def prompt_past(
 
 
 def with_first_rows(
-    past: Sequence[Past], packed: Pack, keys_values: Sequence[KeysValues]
-) -> tuple[Past, ...]:
+    past: Sequence[PastKeyValues], packed: Pack, keys_values: Sequence[KeysValues]
+) -> tuple[PastKeyValues, ...]:
     """Put the first own row of each sequence behind its past, where decoding looks for it."""
     device = packed.ids.device
     starts = torch.tensor([sum(packed.lengths[:i]) for i in range(len(packed.lengths))])
     at = packed.places[starts.to(device)]
     batch = torch.arange(len(at), device=device)
-    layers: list[Past] = []
+    layers: list[PastKeyValues] = []
     for halves, rows in zip(past, keys_values, strict=True):
         room = [torch.cat([x, x.new_zeros(len(x), 1, *x.shape[2:])], dim=1) for x in halves]
         for x, new in zip(room, rows, strict=True):

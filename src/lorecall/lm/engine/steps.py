@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from lorecall.lm.engine.attention import Past, Scores, capped
+from lorecall.lm.engine.attention import PastKeyValues, Scoring, capped
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.prefill import Prefilled
 
@@ -164,11 +164,11 @@ class FixedSteps:
         return graph, logits
 
 
-def _with_room(prefilled: Prefilled, rows: Sequence[int], n_new: int) -> list[Past]:
+def _with_room(prefilled: Prefilled, rows: Sequence[int], n_new: int) -> list[PastKeyValues]:
     """Bring (batch, tokens, heads, width) to (batch, heads, room, width), layer by layer."""
     order = torch.tensor(rows, device=prefilled.last.device)
     size = max(prefilled.lengths) + n_new
-    layers: list[Past] = []
+    layers: list[PastKeyValues] = []
     for halves in prefilled.layers:
         batch, n, heads, width = halves[0].shape
         # zeros, not empty: what is masked must still be a number
@@ -201,7 +201,7 @@ def _biases(
     return biases
 
 
-def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scores: Scores) -> Tensor:
+def _attend_one(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scores: Scoring) -> Tensor:
     """Attend from one row a sequence.
 
     Args:

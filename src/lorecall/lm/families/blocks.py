@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from lorecall.lm.engine.attention import Scores
+from lorecall.lm.engine.attention import Scoring
 from lorecall.lm.engine.kernels import gated, rms_norm, rotated
 from lorecall.lm.engine.linears import Linears
 from lorecall.lm.families.description import Description
@@ -46,7 +46,7 @@ class _Layer:
     up: Modules
     down: nn.Module
     activation: Callable[[Tensor], Tensor]
-    scores: Scores
+    scores: Scoring
     rotary: tuple[str, ...] | None
 
 
@@ -82,7 +82,7 @@ class Blocks:
         width = getattr(config, "head_dim", None) or config.hidden_size // n
         self._heads, self._head_width = (n, n_keys or n, n_keys or n), width
 
-    def scores(self, layer: int) -> Scores:
+    def scores(self, layer: int) -> Scoring:
         """Return how a layer scores what it sees."""
         return self.layers[layer].scores
 
@@ -182,7 +182,7 @@ class Blocks:
             up=linears(*this.up),
             down=block.get_submodule(this.down),
             activation=_at(block, this.activation),
-            scores=Scores(
+            scores=Scoring(
                 scaling=float(attention.scaling),
                 softcap=None if this.softcap is None else getattr(config, this.softcap),
                 window=this.window(config, index),
