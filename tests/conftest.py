@@ -32,7 +32,7 @@ from lorecall.memory.memory import Manifest, StoredMemory, Training
 from lorecall.memory.shared import DonorRecords, SharedManifest, SharedMemory
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
-from lorecall.train.fit import identity_of_base, recipe_of
+from lorecall.train.fit import identity_of_base, training_recipe
 
 FAMILIES = ("llama", "gpt2", "roberta")
 pytest_plugins = ("made_up",)
@@ -165,7 +165,7 @@ def make_memory(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., S
             base=identity_of_base(base),
             theta=config,
             training=training,
-            recipe=recipe_of((config,), base, TrainSettings()),
+            recipe=training_recipe((config,), base, TrainSettings()),
             stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
         )
         return StoredMemory(manifest=manifest, tensors=tensors)
@@ -187,7 +187,7 @@ def make_shared(fill: Callable[..., dict[str, torch.Tensor]]) -> Callable[..., S
             consent="they were made up",
             donors=DonorRecords.of(("ann", "bob"), ("17c3", "ea1c"), salt="a grain"),
             valid=((0, 3.0), (40, 2.5)),
-            recipe=recipe_of((config,), base, TrainSettings()),
+            recipe=training_recipe((config,), base, TrainSettings()),
             stop_ids=tuple(sorted(PromptFormat(base.tokenizer).stop_ids)),
         )
         return SharedMemory.of(manifest, fill(Injection(base, config), seed=seed, size=0.1))

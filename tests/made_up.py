@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from lorecall.data.history import split_history
-from lorecall.judge.judge import JudgeItem
-from lorecall.judge.judge import Scores as JudgeScores
+from lorecall.judge.judge import JudgeItem, Scores
 from lorecall.judge.pairs import Pair
-from lorecall.learning.result import HeldOutReply, PersonalResult, RunResult, Scores
+from lorecall.learning.result import HeldOutReply, PersonalResult, RunResult, ScoreIntervals
 from lorecall.metrics.personal import Picked
 from lorecall.metrics.registry import Metric
 from lorecall.records import History, InjectionConfig, Interval, Sample, Turn
@@ -29,9 +28,9 @@ def interval(value: float, half: float) -> Interval:
     return Interval(value=value, low=value - half, high=value + half)
 
 
-def scores(loss: float, rouge1: float, rouge_l: float, persona: float) -> Scores:
+def scores(loss: float, rouge1: float, rouge_l: float, persona: float) -> ScoreIntervals:
     """Make scores with intervals about as wide as 43 samples give."""
-    return Scores(
+    return ScoreIntervals(
         loss=interval(loss, 0.171),
         rouge1=interval(rouge1, 2.31),
         rougeL=interval(rouge_l, 2.04),
@@ -103,24 +102,24 @@ def build_result(*, n_layers: int = 30, n_trials: int = 8, **changes: Any) -> Ru
             "base": scores(5.031, 9.21, 8.05, 1.32),
             "shared": scores(4.386, 11.34, 9.97, 1.61),
             "own": scores(4.052, 13.47, 12.15, 2.16),
-            "other": Scores(loss=interval(4.452, 0.171)),
+            "other": ScoreIntervals(loss=interval(4.452, 0.171)),
             "default-lora": scores(4.121, 12.81, 11.02, 1.9),
         },
         difference_to_shared={
-            "base": Scores(
+            "base": ScoreIntervals(
                 loss=interval(0.645, 0.12),
                 rouge1=interval(-2.13, 2.2),
                 rougeL=interval(-1.92, 1.9),
                 persona_f1=interval(-0.29, 0.4),
             ),
-            "own": Scores(
+            "own": ScoreIntervals(
                 loss=interval(-0.334, 0.077),
                 rouge1=interval(2.13, 2.25),
                 rougeL=interval(2.18, 2.01),
                 persona_f1=interval(-0.55, 0.39),
             ),
-            "other": Scores(loss=interval(0.066, 0.05)),
-            "default-lora": Scores(
+            "other": ScoreIntervals(loss=interval(0.066, 0.05)),
+            "default-lora": ScoreIntervals(
                 loss=interval(-0.265, 0.07),
                 rouge1=interval(1.47, 2.2),
                 rougeL=interval(1.05, 1.9),
@@ -253,18 +252,18 @@ class ScriptedJudge:
     name = "scripted"
     prompt = "none"
 
-    def __init__(self, script: Callable[[JudgeItem], JudgeScores | None]) -> None:
+    def __init__(self, script: Callable[[JudgeItem], Scores | None]) -> None:
         self.script = script
         self.seen: list[JudgeItem] = []
 
-    def score(self, shown: Sequence[JudgeItem]) -> list[JudgeScores | None]:
+    def score(self, shown: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score each item as the script says."""
         self.seen += shown
         return [self.script(item) for item in shown]
 
 
 @pytest.fixture
-def make_judge() -> Callable[[Callable[[JudgeItem], JudgeScores | None]], ScriptedJudge]:
+def make_judge() -> Callable[[Callable[[JudgeItem], Scores | None]], ScriptedJudge]:
     """Make a judge of a function."""
     return ScriptedJudge
 

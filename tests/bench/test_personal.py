@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lorecall.bench.cells import Cell
 from lorecall.bench.people import Source
-from lorecall.bench.personal import averaged, personal_rows
+from lorecall.bench.personal import averaged_losses, personal_rows
 from lorecall.bench.personal_grids import personal_grids
 from lorecall.bench.plan import BenchPlan
 from lorecall.bench.render import MARKDOWN, PAGE, TABLES, bench_view, render_bench
@@ -88,12 +88,12 @@ def test_a_further_seed_is_no_further_person(plan: BenchPlan) -> None:
     assert row.whole.n_people == 1
     assert row.whole.gain.own_less_shared.value == pytest.approx(-0.1)
     without = replace(two[1].losses, others={"bob": two[1].losses.others["bob"]})
-    found = averaged([two[0].losses, without])
+    found = averaged_losses([two[0].losses, without])
     assert found is not None
     assert found.own == pytest.approx((3.5, 3.7))
     assert {*found.others} == {"bob"}
-    assert averaged([]) is None
-    assert averaged([two[0].losses, replace(without, others={"dan": (3.0, 3.0)})]) is None
+    assert averaged_losses([]) is None
+    assert averaged_losses([two[0].losses, replace(without, others={"dan": (3.0, 3.0)})]) is None
 
 
 def test_what_is_of_another_bench_is_left_out(plan: BenchPlan) -> None:

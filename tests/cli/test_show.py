@@ -5,14 +5,14 @@ import json
 import pytest
 from rich.text import Text
 
-from lorecall.cli.output import show
+from lorecall.cli.output import print_result
 
 HOSTILE = "Bob [/work] [bold]x[/bold] :smile:\x1b[2J\x1b]0;title\x07\nsecond line\u202e"
 
 
 def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """No markup, no emoji codes, nothing that steers the terminal; its lines stay."""
-    show({}, HOSTILE, as_json=False)
+    print_result({}, HOSTILE, as_json=False)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("Bob [/work] [bold]x[/bold] :smile:")
     assert second.strip() == "second line"
@@ -21,13 +21,13 @@ def test_a_text_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_view_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     """One after another."""
-    show({}, Text("[b]one"), "two", as_json=False)
+    print_result({}, Text("[b]one"), "two", as_json=False)
     assert capsys.readouterr().out.split() == ["[b]one", "two"]
 
 
 def test_json_holds_the_text_whole(capsys: pytest.CaptureFixture[str]) -> None:
     """Escaped as JSON does."""
-    show({"reply": HOSTILE}, "not this", as_json=True)
+    print_result({"reply": HOSTILE}, "not this", as_json=True)
     out = capsys.readouterr().out
     assert json.loads(out) == {"reply": HOSTILE}
     assert "\x1b" not in out

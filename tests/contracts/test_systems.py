@@ -25,7 +25,7 @@ from lorecall.systems.about import SystemInfo
 from lorecall.systems.canary import canaries, plant, plant_in_donors
 from lorecall.systems.catalog import make_system, system_names
 from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
-from lorecall.systems.fitting import MatchingRetriever, fitted
+from lorecall.systems.fitting import MatchingRetriever, hand_over
 from lorecall.systems.isolation import (
     SHARED,
     ask_everyone,
@@ -429,7 +429,7 @@ class SharedNotes:
         past = Past(PersonData(history=person.history, split=whole), statements=False)
         match = Bm25([note.whole for note in past.notes])
         retriever = MatchingRetriever(past, match, n=4, show=lambda note: note.whole)
-        return fitted(person, base, budget, retriever=retriever)
+        return hand_over(person, base, budget, retriever=retriever)
 
 
 @dataclass(frozen=True)
@@ -452,4 +452,4 @@ class SharedWeights:
             theta = default_lora(base.n_layers)
             made = fit_memory(theta, whole.split, base, settings=budget.train, seed=budget.seed)
             self.made.append(made)
-        return fitted(person, base, budget, memory=self.made[0].memory)
+        return hand_over(person, base, budget, memory=self.made[0].memory)

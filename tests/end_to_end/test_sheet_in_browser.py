@@ -13,7 +13,7 @@ from browser import Browser
 from lorecall.cli.app import app
 from lorecall.core.jsonl import write_records
 from lorecall.judge.pairs import Pair
-from lorecall.judge.sheet import Key, make_sheet, read_key, render
+from lorecall.judge.sheet import Key, make_sheet, read_key, sheet_page
 from lorecall.records import Turn
 
 EVIL = "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 1'>"
@@ -198,7 +198,7 @@ def test_without_storage_it_says_so(start: Start, tmp_path: Path) -> None:
         response_a="",
         response_b="y",
     )
-    page = render(make_sheet([pair], n=1))
+    page = sheet_page(make_sheet([pair], n=1))
     broken = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }});"
     (tmp_path / "page.html").write_text(page.replace('"use strict";', f'"use strict"; {broken}'))
     browser = start()

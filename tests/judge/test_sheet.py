@@ -10,7 +10,7 @@ import pytest
 
 from lorecall.errors import ConfigError, DataError, RunError
 from lorecall.judge.pairs import Pair
-from lorecall.judge.sheet import COLUMNS, make_sheet, read_key, render, write_sheet
+from lorecall.judge.sheet import COLUMNS, make_sheet, read_key, sheet_page, write_sheet
 from lorecall.records import Turn
 
 MakePair = Callable[..., Pair]
@@ -120,7 +120,7 @@ class TestPage:
     def test_nothing_in_a_text_is_markup(self, make_pair: MakePair) -> None:
         """Texts are JSON inside a script element, which they cannot end."""
         evil = "</script><script>alert(1)</script><!-- <b>&amp;"
-        page = render(make_sheet([make_pair(response_a=evil, user_content=(evil,))], n=1))
+        page = sheet_page(make_sheet([make_pair(response_a=evil, user_content=(evil,))], n=1))
         assert "<script>alert" not in page
         assert "<!-- <b>" not in page
         start = page.index('id="sheet">') + len('id="sheet">')
@@ -130,7 +130,7 @@ class TestPage:
 
     def test_it_refers_to_nothing_elsewhere(self, pairs: list[Pair]) -> None:
         """One file, offline, and the browser is told to fetch nothing."""
-        page = render(make_sheet(pairs, n=5))
+        page = sheet_page(make_sheet(pairs, n=5))
         assert "default-src 'none'" in page
         for reference in ("http://", "https://", " src=", "url(", "@import"):
             assert reference not in page

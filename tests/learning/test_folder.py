@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from lorecall.core.files import write_json
 from lorecall.errors import RunError
-from lorecall.learning.folder import RunFolder, files_of, open_run
+from lorecall.learning.folder import RunFolder, history_files, open_run
 
 IDENTITY = {"user": "ann", "seed": 0, "settings": {"layers": (1, 2), "rate": 5e-4}}
 HOLD = """
@@ -55,16 +55,16 @@ class TestOwnership:
         """They are no part of what is computed: a run goes on when they were moved."""
         with open_run(tmp_path / "run", IDENTITY, files=("/a.jsonl",)) as run:
             first = run.id
-        assert files_of(run.path) == files_of(run.memory) == (Path("/a.jsonl"),)
+        assert history_files(run.path) == history_files(run.memory) == (Path("/a.jsonl"),)
         with open_run(tmp_path / "run", IDENTITY, files=("/b.jsonl", "/c.jsonl")) as run:
             assert run.id == first
-        assert files_of(run.path) == (Path("/b.jsonl"), Path("/c.jsonl"))
+        assert history_files(run.path) == (Path("/b.jsonl"), Path("/c.jsonl"))
 
     def test_of_other_data_no_file_is_known(self, tmp_path: Path) -> None:
         """An installed dataset, and a memory apart from its run."""
         with open_run(tmp_path / "run", IDENTITY) as run:
-            assert files_of(run.path) == ()
-        assert files_of(tmp_path / "elsewhere") == ()
+            assert history_files(run.path) == ()
+        assert history_files(tmp_path / "elsewhere") == ()
 
     def test_an_empty_folder_is_taken(self, tmp_path: Path) -> None:
         """Whoever made it."""

@@ -17,7 +17,7 @@ from lorecall.lm.families.family import (
     linear_shape,
     named_family,
 )
-from lorecall.lm.families.head import head_of
+from lorecall.lm.families.head import lm_head_of
 from lorecall.lm.families.registry import FAMILIES, check_config, check_structure, family_of
 from lorecall.lm.families.structure import found_family
 from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
@@ -297,7 +297,7 @@ class TestStructure:
     def test_a_model_with_two_heads_is_refused(self) -> None:
         """Its head is what stands beside its body."""
         with pytest.raises(ModelError, match="expected one part beside the body, got 2 in electra"):
-            head_of(model_of("electra", is_decoder=True))
+            lm_head_of(model_of("electra", is_decoder=True))
 
 
 class TestWhatIsABase:

@@ -27,9 +27,9 @@ def named(figure: dict[str, Any], name: str) -> dict[str, Any]:
 def test_plotly_accepts_every_figure(make_result: MakeResult, n_layers: int, n_trials: int) -> None:
     """The page is written without this check."""
     result = make_result(n_layers=n_layers, n_trials=n_trials)
-    drawn = [search_figures.pareto(result), search_figures.hypervolume(result)]
+    drawn = [search_figures.pareto_figure(result), search_figures.hypervolume_figure(result)]
     drawn += [figures.loss_curves(result), figures.swapped(result)]
-    for figure in [*drawn, *search_figures.importance(result).values()]:
+    for figure in [*drawn, *search_figures.importance_figures(result).values()]:
         go.Figure(figure)
 
 
@@ -39,7 +39,7 @@ class TestPareto:
     def test_every_trial_is_drawn_once_and_the_chosen_marked(self, make_result: MakeResult) -> None:
         """The front and the others share no trial."""
         result = make_result()
-        figure = search_figures.pareto(result)
+        figure = search_figures.pareto_figure(result)
         n_front, n_others = (len(named(figure, n)["x"]) for n in ("Pareto front", "other trials"))
         assert n_front == len(result.front)
         assert n_front + n_others == len(result.trials)
@@ -49,13 +49,13 @@ class TestPareto:
 
     def test_the_front_is_a_line_from_left_to_right(self, make_result: MakeResult) -> None:
         """Trials come in the order they were made, a line needs them by loss."""
-        x = named(search_figures.pareto(make_result()), "Pareto front")["x"]
+        x = named(search_figures.pareto_figure(make_result()), "Pareto front")["x"]
         assert x == sorted(x)
 
     def test_pointing_at_a_trial_tells_theta(self, make_result: MakeResult) -> None:
         """Which layers, how many modules, which rank."""
         result = make_result(n_layers=3, n_trials=1)
-        assert named(search_figures.pareto(result), "chosen")["text"] == [
+        assert named(search_figures.pareto_figure(result), "chosen")["text"] == [
             "trial 0<br>1 of 3 layers, 1 module of rank 8<br>layers 0"
         ]
 
@@ -65,7 +65,7 @@ class TestHypervolume:
 
     def test_the_end_of_the_random_trials_is_marked(self, make_result: MakeResult) -> None:
         """After the fifth of eight."""
-        figure = search_figures.hypervolume(make_result(settings={"search": {"initial": 5}}))
+        figure = search_figures.hypervolume_figure(make_result(settings={"search": {"initial": 5}}))
         assert figure["layout"]["shapes"][0]["x0"] == 5.5
         assert data(figure)[0]["x"] == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -76,7 +76,10 @@ class TestHypervolume:
         self, make_result: MakeResult, settings: dict[str, object]
     ) -> None:
         """All trials were random, or it is not known which were."""
-        assert "shapes" not in search_figures.hypervolume(make_result(settings=settings))["layout"]
+        assert (
+            "shapes"
+            not in search_figures.hypervolume_figure(make_result(settings=settings))["layout"]
+        )
 
 
 class TestImportance:
@@ -85,7 +88,7 @@ class TestImportance:
     def test_a_panel_an_objective_with_quartiles(self, make_result: MakeResult) -> None:
         """Whiskers reach from the lower to the upper quartile."""
         result = make_result(n_layers=3)
-        panels = search_figures.importance(result)
+        panels = search_figures.importance_figures(result)
         assert list(panels) == ["validation loss", "validation ROUGE-L"]
         bars = data(panels["validation loss"])[0]
         assert bars["x"] == ["0", "1", "2", "n", "r"]
@@ -99,12 +102,12 @@ class TestImportance:
         share = Quartiles(low=0.1, median=0.2, high=0.3)
         names = ("layer_07", "layer_x", "<a href=x>y</a>\x1b")
         result = make_result(importance={"loss": dict.fromkeys(names, share)})
-        (bars,) = data(search_figures.importance(result)["validation loss"])
+        (bars,) = data(search_figures.importance_figures(result)["validation loss"])
         assert bars["x"] == ["7", "layer_x", "&lt;a href=x&gt;y&lt;/a&gt;"]
 
     def test_none_where_the_search_had_no_surrogate(self, make_result: MakeResult) -> None:
         """All trials were random."""
-        assert search_figures.importance(make_result(importance={})) == {}
+        assert search_figures.importance_figures(make_result(importance={})) == {}
 
 
 class TestLossCurves:

@@ -10,7 +10,7 @@ import pytest
 
 from lorecall.learning.result import RUN_SYSTEMS, HeldOutReply, PersonalResult, RunResult
 from lorecall.report import words
-from lorecall.report.html import render, write_report
+from lorecall.report.html import report_page, write_report
 from lorecall.search.records import Quartiles
 from made_up import without_a_search
 
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(make_result: MakeResult) -> Page:
     """Read the ordinary page once."""
-    return Page(render(make_result()))
+    return Page(report_page(make_result()))
 
 
 class TestSelfContained:
@@ -86,7 +86,7 @@ class TestSelfContained:
 
     def test_plotly_is_in_it_once(self, make_result: MakeResult) -> None:
         """It is most of the page's five megabytes."""
-        html = render(make_result())
+        html = report_page(make_result())
         assert html.count("plotly.js v") == 1
         assert len(html) < 8_000_000
 
@@ -236,7 +236,7 @@ class TestHostile:
             versions={evil: evil},
             importance={evil: {evil: Quartiles(low=0.1, median=0.2, high=0.3)}},
         )
-        hostile, ordinary = Page(render(result)), Page(render(make_result()))
+        hostile, ordinary = Page(report_page(result)), Page(report_page(make_result()))
         assert hostile.named("img") == []
         n_scripts = len(ordinary.named("script")) - 1  # one panel less
         assert len(hostile.named("script")) == n_scripts
@@ -246,18 +246,18 @@ class TestHostile:
         """Plotly escapes what it writes there; this holds it to that."""
         quartiles = Quartiles(low=0.1, median=0.2, high=0.3)
         result = make_result(importance={"loss": {"</script><b>": quartiles}})
-        assert "</script><b>" not in render(result)
+        assert "</script><b>" not in report_page(result)
 
     def test_control_characters_are_left_out(self, make_result: MakeResult) -> None:
         """They are not allowed in HTML."""
         reply = HeldOutReply(query="a\x00b\x1bc", truth="t", responses={"own": "\x00"})
-        text = Page(render(make_result(replies=(reply,)))).text()
+        text = Page(report_page(make_result(replies=(reply,)))).text()
         assert "a b c" in text
         assert "(nothing)" in text
 
     def test_a_password_is_not_shown(self, make_result: MakeResult) -> None:
         """A page gets sent around."""
-        assert "s3cret" not in render(make_result(storage="postgresql://ann:s3cret@db/trials"))
+        assert "s3cret" not in report_page(make_result(storage="postgresql://ann:s3cret@db/trials"))
 
 
 class TestUnusual:
@@ -275,7 +275,9 @@ class TestUnusual:
     ) -> None:
         """The page is whole."""
         changes = {} if importance is None else {"importance": importance}
-        text = Page(render(make_result(n_layers=n_layers, n_trials=n_trials, **changes))).text()
+        text = Page(
+            report_page(make_result(n_layers=n_layers, n_trials=n_trials, **changes))
+        ).text()
         assert ("too few trials" in text) == (importance == {})
 
     def test_a_result_with_little_in_it(self, make_result: MakeResult) -> None:
@@ -283,11 +285,11 @@ class TestUnusual:
         result = make_result(
             replies=(), curves={}, difference_to_shared={}, sizes={}, settings={}, split={}
         )
-        assert "No test query was kept." in Page(render(result)).text()
+        assert "No test query was kept." in Page(report_page(result)).text()
 
     def test_a_run_without_a_search(self, make_result: MakeResult) -> None:
         """Nothing of it is left on the page; all else is."""
-        page = Page(render(without_a_search(make_result())))
+        page = Page(report_page(without_a_search(make_result())))
         text = page.text()
         assert "The search" not in text
         assert "trial" not in text.partition("Settings, signatures")[0]
@@ -308,7 +310,7 @@ class TestUnusual:
                 "personal": PersonalResult(own_less_shared=less),
             }
         )
-        text = Page(render(result)).text()
+        text = Page(report_page(result)).text()
         assert "own less base -0.334" in text
         assert "Nobody else's memory was read here: --others 2 does it." in text
         assert "Shared memory none" in text
@@ -317,7 +319,7 @@ class TestUnusual:
 
     def test_nothing_personal_found_is_said(self, make_result: MakeResult) -> None:
         """Validation multiplied it by 0."""
-        text = Page(render(make_result(factor=0.0))).text()
+        text = Page(report_page(make_result(factor=0.0))).text()
         assert "nothing personal helped, so the memory adds nothing" in text
 
 

@@ -13,10 +13,10 @@ from rich.console import Console, RenderableType
 from lorecall.learning.result import HeldOutReply, PersonalResult, RunResult
 from lorecall.metrics.registry import Metric, metrics
 from lorecall.records import InjectionConfig, Interval, Turn
-from lorecall.report.html import render
+from lorecall.report.html import report_page
 from lorecall.report.terminal import (
     layer_strip,
-    personal,
+    personal_table,
     replies,
     score_table,
     summary,
@@ -96,7 +96,7 @@ class TestScoreTable:
         after = make_result(scores=scores, difference_to_shared=differences)
         assert "Words" not in printed(score_table(before))
         assert printed(score_table(after), width=120).count("[6.0, 8.5]") == len(scores)
-        assert "[+6.0, +8.5]" in render(after)
+        assert "[+6.0, +8.5]" in report_page(after)
 
     def test_a_system_without_scores_is_left_out(self, make_result: MakeResult) -> None:
         """A result may hold fewer systems."""
@@ -119,7 +119,7 @@ class TestPersonal:
 
     def test_gain_rank_replies_and_which_is_theirs(self, make_result: MakeResult) -> None:
         """With intervals, and with what chance would be."""
-        text = " ".join(printed(personal(make_result()), width=200).split())
+        text = " ".join(printed(personal_table(make_result()), width=200).split())
         for expected in (
             "own less shared -0.334 [-0.411, -0.257] *",
             "personal gain +0.400 [+0.310, +0.490] *",
@@ -136,10 +136,10 @@ class TestPersonal:
         """Only what the memory adds; an interval with zero in it has no star."""
         less = Interval(value=-0.01, low=-0.05, high=0.03)
         found = make_result(personal=PersonalResult(own_less_shared=less))
-        assert " ".join(printed(personal(found), width=200).split()).startswith(
+        assert " ".join(printed(personal_table(found), width=200).split()).startswith(
             "own less shared -0.010 [-0.050, +0.030] what the memory adds"
         )
-        assert "--others 2" in printed(personal(found)).splitlines()[-1]
+        assert "--others 2" in printed(personal_table(found)).splitlines()[-1]
 
 
 class TestLayerStrip:
@@ -303,10 +303,10 @@ class TestSummary:
         text = " ".join(printed(summary(result)).split())
         assert "was spent. Trained in full were the search's choice and," in text
         assert text.count(" chosen") == 1
-        page = " ".join(render(result).split())
+        page = " ".join(report_page(result).split())
         assert "its 2 trials of the lowest loss; the memory is the best of them." in page
         settings = {"search": {"trials": 8, "finalists": 2, "start": "known"}}
-        page = " ".join(render(make_result(settings=settings)).split())
+        page = " ".join(report_page(make_result(settings=settings)).split())
         assert (
             "loss and, where tried, the better of the LoRAs that need no search; the memory" in page
         )

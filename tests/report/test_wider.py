@@ -12,7 +12,7 @@ from rich.console import Console
 from lorecall.learning.result import RunResult
 from lorecall.records import InjectionConfig
 from lorecall.report import search_figures
-from lorecall.report.html import render
+from lorecall.report.html import report_page
 from lorecall.report.terminal import summary, trial_table
 from lorecall.report.words import counts_parameters, further_factors, theta_words
 from lorecall.search.records import Hypervolume, Quartiles
@@ -64,12 +64,12 @@ def test_an_ordinary_run_shows_no_further_factor(make_result: MakeResult) -> Non
     result = make_result()
     assert further_factors(result) == ()
     assert not counts_parameters(result)
-    page = render(result)
+    page = report_page(result)
     body = page.partition("<body>")[2].partition("<details>")[0]  # plotly before, settings after
     for text in (printed(summary(result)), body):
         assert "scaling" not in text
     assert "The two bars at the right are the number of modules n and the rank r." in page
-    assert search_figures.pareto(result)["data"][1]["mode"] == "lines+markers"
+    assert search_figures.pareto_figure(result)["data"][1]["mode"] == "lines+markers"
 
 
 def test_the_terminal_has_a_column_a_factor(make_result: MakeResult) -> None:
@@ -87,7 +87,7 @@ def test_the_terminal_has_a_column_a_factor(make_result: MakeResult) -> None:
 
 def test_the_page_tells_of_them(make_result: MakeResult) -> None:
     """In words, tables, captions and the reference point."""
-    page = render(widened(make_result(n_trials=8)))
+    page = report_page(widened(make_result(n_trials=8)))
     for expected in (
         '<th scope="col" class="number">scaling</th>',
         '<td class="number">0.5</td>',
@@ -104,8 +104,8 @@ def test_the_page_tells_of_them(make_result: MakeResult) -> None:
 def test_plotly_accepts_every_figure(make_result: MakeResult, n_trials: int) -> None:
     """Bars for the further factors; a front of three objectives is no line."""
     result = widened(make_result(n_trials=n_trials))
-    pareto = search_figures.pareto(result)
-    shares = search_figures.importance(result)
+    pareto = search_figures.pareto_figure(result)
+    shares = search_figures.importance_figures(result)
     for figure in (pareto, *shares.values()):
         go.Figure(figure)
     assert pareto["data"][1]["mode"] == "markers"

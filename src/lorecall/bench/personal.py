@@ -116,7 +116,8 @@ def _row(
 
     def part(of: Callable[[SwapReading], SwappedLosses | None]) -> PersonalPart | None:
         losses = [
-            averaged([each for each in map(of, seeds) if each is not None]) for seeds in people
+            averaged_losses([each for each in map(of, seeds) if each is not None])
+            for seeds in people
         ]
         known = [each for each in losses if each is not None]
         if not known:
@@ -139,7 +140,7 @@ def _row(
     return None if whole is None else PersonalRow(system=system, whole=whole, parts=known)
 
 
-def averaged(seeds: Sequence[SwappedLosses]) -> SwappedLosses | None:
+def averaged_losses(seeds: Sequence[SwappedLosses]) -> SwappedLosses | None:
     """Average one person's losses over seeds, reply by reply; of others those whom all have.
 
     Args:

@@ -41,7 +41,7 @@ from lorecall.systems.catalog import make_system
 from lorecall.systems.contract import System
 
 _LOOK_S = 1.0
-WORKER = "lorecall.bench.run"
+_MODULE = "lorecall.bench.run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,7 @@ def run_bench(
     begun = read_plan(out)[1] if (out / RUN_FILE).is_file() else plan
     grown = begun.grown_to(plan)
     plan, before = (grown, begun) if grown else (plan, plan)
-    with open_run(out, identity_of(plan, base), before=identity_of(before, base)):
+    with open_run(out, bench_identity(plan, base), before=bench_identity(before, base)):
         bench = bench_of(plan, base, folder=out, session=session)
         jobs = [
             TypeAdapter(BenchJob).dump_json(
@@ -110,7 +110,7 @@ def run_bench(
         with (
             sharing_threads(workers) as n_threads,
             Processes(
-                WORKER, jobs, folder=out / "workers", say=reporter.say, n_threads=n_threads
+                _MODULE, jobs, folder=out / "workers", say=reporter.say, n_threads=n_threads
             ) as beside,
             _watched(bench, beside, reporter),
         ):
@@ -159,7 +159,7 @@ def systems_of(plan: BenchPlan, folder: Path) -> Callable[[str], System]:
     return lambda name: make_system(name, plan.settings.learn, folder=folder / "searches")
 
 
-def identity_of(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
+def bench_identity(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
     """Return what a bench computes; the same command gives the same identity."""
     return {
         "kind": "bench",

@@ -222,7 +222,7 @@ class DatasetScores:
     def matrices(self, metric: str) -> list[Floats]:
         """Return a score a sample and system of each user. *Shape:* U of (n_u, S)."""
         return [
-            np.stack([averaged(cells[s], lambda c: c.scores[metric]) for s in self.systems], 1)
+            np.stack([seed_means(cells[s], lambda c: c.scores[metric]) for s in self.systems], 1)
             for cells in self.users.values()
         ]
 
@@ -283,7 +283,7 @@ def _tabulate(
 def _row(system: str, measured: DatasetScores) -> SystemRow:
     i, cells = measured.index(system), measured.of(system)
     flat = [scores for seeds in cells for scores in seeds]
-    others = [averaged(seeds, lambda scores: scores.persona_f1_other)[:, None] for seeds in cells]
+    others = [seed_means(seeds, lambda scores: scores.persona_f1_other)[:, None] for seeds in cells]
     names = sorted({name for scores in flat for name in scores.facts})
     return SystemRow(
         system=system,
@@ -371,7 +371,7 @@ def _signatures(measured: DatasetScores, *, n_resamples: int) -> dict[str, str]:
     return {m.key: f"{made[m.key]}|{over}" for m in measured.metrics}
 
 
-def averaged(cells: Sequence[CellScores], value: Value) -> Floats:
+def seed_means(cells: Sequence[CellScores], value: Value) -> Floats:
     """Average the seeds of one user and system, sample by sample. *Shape:* (n_u,)."""
     return np.mean([value(scores) for scores in cells], axis=0)
 

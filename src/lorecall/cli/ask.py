@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, Model, base_of, show, tell, to_stay
-from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
+from lorecall.cli.output import Device, FourBit, Json, Model, base_of, print_result, tell, to_stay
+from lorecall.cli.store_place import At, Keys, PersonAt, opened_store, person_at
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 from lorecall.errors import ConfigError
@@ -42,7 +42,7 @@ DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.", show_default=F
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class MemorySource:
     """Where a memory is: a folder, or someone's in a store."""
 
     folder: Path | None = None
@@ -76,7 +76,7 @@ class Source:
         if self.folder is not None:
             return StoredMemory.load(self.folder)
         name, n = person_at(str(self.person))
-        with opened(self.store, self.keys) as site:
+        with opened_store(self.store, self.keys) as site:
             person = site.person(name)
             return None if n is None and person.log().head is None else person.stored(n)
 
@@ -92,7 +92,7 @@ class Sides:
     @classmethod
     def load(
         cls,
-        source: "Source",
+        source: "MemorySource",
         sampling: Decoding,
         *,
         model: str | None,
@@ -184,7 +184,7 @@ def ask(  # noqa: PLR0913 - one parameter an option
     from lorecall.reply.messages import parse, with_earlier  # noqa: PLC0415
 
     sampling = Decoding(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
-    said = as_text(sys.stdin.buffer.read()).strip() if query == "-" else query
+    said = utf8_text(sys.stdin.buffer.read()).strip() if query == "-" else query
     if not said.strip():
         raise ConfigError(
             "a query must say something",
@@ -194,7 +194,7 @@ def ask(  # noqa: PLR0913 - one parameter an option
         )
     messages = with_earlier(said, earlier or ())
     parse(messages)
-    source = Source(folder=memory, person=person, store=store, keys=keys)
+    source = MemorySource(folder=memory, person=person, store=store, keys=keys)
     sides = Sides.load(source, sampling, model=model, device=device, four_bit=four_bit)
     sides.tell_cut(messages)
     replies: dict[str, str] = {}
@@ -204,10 +204,10 @@ def ask(  # noqa: PLR0913 - one parameter an option
         replies["memory"] = sides.reply(sides.memory, messages)
     lines = [f"{name}: {reply}" for name, reply in replies.items()]
     text = map(printable, lines if compare else replies.values())
-    show({"query": said, "replies": replies}, *text, as_json=as_json)
+    print_result({"query": said, "replies": replies}, *text, as_json=as_json)
 
 
-def as_text(given: bytes) -> str:
+def utf8_text(given: bytes) -> str:
     """Return bytes as text.
 
     Raises:

@@ -14,14 +14,14 @@ from lorecall.cli.output import (
     Model,
     Preset,
     Set,
+    base_from,
     base_of,
     base_options,
     given_options,
     going_on,
-    load_base,
-    show,
+    print_result,
 )
-from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
+from lorecall.cli.store_place import At, Keys, PersonAt, opened_store, person_at
 from lorecall.errors import ConfigError
 
 bench_app = typer.Typer(
@@ -33,7 +33,7 @@ bench_app = typer.Typer(
 Files = Annotated[
     list[Path] | None, typer.Option(help="A file of the dataset's format; may be repeated.")
 ]
-Judged = Annotated[list[Path] | None, typer.Option(help="A judge's labels; may be repeated.")]
+Labels = Annotated[list[Path] | None, typer.Option(help="A judge's labels; may be repeated.")]
 
 
 @bench_app.callback()
@@ -67,7 +67,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
     ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
     workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
-    judged: Judged = None,
+    judged: Labels = None,
     preset: Preset = None,
     model: Model = None,
     device: Device = None,
@@ -109,11 +109,11 @@ def bench(  # noqa: PLR0913 - one parameter an option
         from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
         with BarReporter(Console(stderr=True)) as reporter:
-            failures = run_bench(plan, load_base(base), out=out, workers=workers, reporter=reporter)
+            failures = run_bench(plan, base_from(base), out=out, workers=workers, reporter=reporter)
     view = render_bench(out, judged=judged or ())
     value = {"out": str(out), "failed": [asdict(failure) for failure in failures]}
     written = f"wrote {out}/bench.md, bench.html and tables.json"
-    show(value | {"tables": asdict(view)}, *bench_view(view), written, as_json=as_json)
+    print_result(value | {"tables": asdict(view)}, *bench_view(view), written, as_json=as_json)
     check_failures(failures, out)
 
 
@@ -121,7 +121,7 @@ def bench(  # noqa: PLR0913 - one parameter an option
 def bench_render(
     folder: Annotated[Path, typer.Argument(help="A bench's folder.")],
     *,
-    judged: Judged = None,
+    judged: Labels = None,
     texts: Annotated[
         bool,
         typer.Option("--texts/--no-texts", help="Cases, and pairs for a judge: what users wrote."),
@@ -132,7 +132,7 @@ def bench_render(
     from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
 
     view = render_bench(folder, judged=judged or (), texts=texts)
-    show(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)
+    print_result(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)
 
 
 def scorecard(  # noqa: PLR0913 - one parameter an option
@@ -182,7 +182,7 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     given = memories_of(memory or ())
     if person is not None and folder is None:
         name, n = person_at(person)
-        with opened(store, keys) as site:
+        with opened_store(store, keys) as site:
             one, beside = site.person(name).beside(n, n_others=others, seed=seed)
         own, whose, rest = one.memory, one.person, [each.person for each in beside]
         given = given or {each.person.history.user: each.memory for each in beside}
@@ -212,4 +212,4 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
         ),
     )
     value = asdict(card) | {"verdicts": card.verdicts, "is_damaged": card.ability.is_damaged}
-    show(value, *scorecard_view(card), as_json=as_json)
+    print_result(value, *scorecard_view(card), as_json=as_json)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from lorecall.cli.ask import (
     DrawSeed,
     MemoryDir,
+    MemorySource,
     MinP,
     Sides,
-    Source,
     Temperature,
     TopP,
-    as_text,
+    utf8_text,
 )
 from lorecall.cli.output import Device, FourBit, Json, Model, tell
 from lorecall.cli.store_place import At, Keys, PersonAt
@@ -53,7 +53,7 @@ def chat(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Talk with someone who knows the person; `/help` lists what else it takes."""
     sampling = Decoding(temperature=temperature, top_p=top_p, min_p=min_p, seed=seed)
-    source = Source(folder=memory, person=person, store=store, keys=keys)
+    source = MemorySource(folder=memory, person=person, store=store, keys=keys)
     sides = Sides.load(source, sampling, model=model, device=device, four_bit=four_bit)
     conversation = _Conversation(sides, as_json=as_json, piped=not sys.stdin.isatty())
     try:
@@ -136,7 +136,7 @@ class _Conversation:
 def _lines() -> Iterator[str]:
     """Return what is typed, with a prompt, or what is piped."""
     if not sys.stdin.isatty():
-        yield from map(as_text, sys.stdin.buffer)
+        yield from map(utf8_text, sys.stdin.buffer)
         return
     import_module("readline")  # lines can be edited
 

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from lorecall.cli.output import Json
-from lorecall.cli.output import show as _show
+from lorecall.cli.output import Json, print_result
 
 data_app = typer.Typer(help="Look at histories before learning from them.", no_args_is_help=True)
 
-Source = Annotated[str, typer.Argument(help="A dataset's name or a file.")]
-Paths = Annotated[
+DataName = Annotated[str, typer.Argument(help="A dataset's name or a file.")]
+FormatFiles = Annotated[
     list[Path] | None,
     typer.Option("--path", help="With a name: a file of that format; may be repeated."),
 ]
@@ -26,14 +25,14 @@ def data_list(*, as_json: Json = False) -> None:
     from lorecall.report.tables import dataset_table  # noqa: PLC0415
 
     entries = [asdict(dataset) for dataset in DATASETS.values()]
-    _show({"datasets": entries}, dataset_table(entries), as_json=as_json)
+    print_result({"datasets": entries}, dataset_table(entries), as_json=as_json)
 
 
 @data_app.command("show")
 def data_show(
-    name: Source,
+    name: DataName,
     *,
-    path: Paths = None,
+    path: FormatFiles = None,
     users: Annotated[int, typer.Option(min=0, help="How many users to list.")] = 10,
     as_json: Json = False,
 ) -> None:
@@ -46,14 +45,14 @@ def data_show(
     listed = [asdict(user) for user in summary.users]
     views = [description_table(described), user_table(listed), drop_table(summary)]
     value = {"dropped": dict(summary.dropped), "n_problems": summary.n_problems}
-    _show({**described, "users": listed, **value}, *views, as_json=as_json)
+    print_result({**described, "users": listed, **value}, *views, as_json=as_json)
 
 
 @data_app.command("check")
 def data_check(
-    source: Source,
+    source: DataName,
     *,
-    path: Paths = None,
+    path: FormatFiles = None,
     pii: Annotated[
         bool, typer.Option("--pii", help="Also count addresses, numbers, handles and secrets.")
     ] = False,
@@ -65,6 +64,6 @@ def data_check(
 
     summary = check(source, path=path, pii=pii)
     value = {"source": source, "files": [str(file) for file in path or ()], **summary.as_json()}
-    _show(value, check_view(summary), as_json=as_json)
+    print_result(value, check_view(summary), as_json=as_json)
     if summary.n_problems or summary.refusal:
         sys.exit(2)

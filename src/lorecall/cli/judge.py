@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, base_of, going_on, show
+from lorecall.cli.output import Device, FourBit, Json, base_of, going_on, print_result
 from lorecall.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ judge_app = typer.Typer(help="Win rates by a judge, checked against people.", no
 Pairs = Annotated[
     Path, typer.Argument(help="JSONL file of pairs of responses, as `lorecall bench` writes it.")
 ]
-Kind = Literal["local", "endpoint", "stand-in"]
+JudgeKind = Literal["local", "endpoint", "stand-in"]
 
 
 @judge_app.command("run")
@@ -25,7 +25,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
     pairs: Pairs,
     *,
     judge: Annotated[
-        Kind, typer.Option(help="Who judges; the stand-in, by word overlap, is for tests.")
+        JudgeKind, typer.Option(help="Who judges; the stand-in, by word overlap, is for tests.")
     ],
     out: Annotated[
         Path, typer.Option(help="JSONL file for the judge's labels; the same one goes on.")
@@ -88,7 +88,7 @@ def judge_run(  # noqa: PLR0913 - one parameter an option
         | (asdict(probe.wins) if probe.wins else {}),
         "win_rates": [{"headline": rate.headline} | asdict(rate) for rate in rates],
     }
-    show(value, win_rate_view(rates, probe), f"\nwrote {out}", as_json=as_json)
+    print_result(value, win_rate_view(rates, probe), f"\nwrote {out}", as_json=as_json)
 
 
 @judge_app.command("sheet")
@@ -114,7 +114,7 @@ def judge_sheet(
     write_sheet(sheet, out)
     files = {"page": SHEET_HTML, "csv": SHEET_CSV, "key": KEY}
     places = {name: str(out / file) for name, file in files.items()}
-    show(
+    print_result(
         {"sheet": sheet.key.sheet, "n": n, "seed": seed} | places,
         f"wrote {n} pairs for raters: {places['page']}, or {places['csv']}",
         f"keep from them: {places['key']}",
@@ -153,11 +153,17 @@ def judge_agree(
         judged=read_judged(judge) if judge else (),
         seed=seed,
     )
-    show(asdict(found), agreement_view(found), as_json=as_json)
+    print_result(asdict(found), agreement_view(found), as_json=as_json)
 
 
 def _make_judge(
-    kind: Kind, model: str | None, url: str | None, *, device: str | None, four_bit: bool, seed: int
+    kind: JudgeKind,
+    model: str | None,
+    url: str | None,
+    *,
+    device: str | None,
+    four_bit: bool,
+    seed: int,
 ) -> "Judge":
     if kind == "stand-in":
         from lorecall.judge.judge import StandInJudge  # noqa: PLC0415

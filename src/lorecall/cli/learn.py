@@ -12,15 +12,15 @@ from lorecall.cli.output import (
     Preset,
     Seed,
     Set,
+    base_from,
     base_options,
     given_options,
     going_on,
-    load_base,
+    print_result,
     tell,
 )
-from lorecall.cli.output import show as _show
 from lorecall.cli.store import show_version
-from lorecall.cli.store_place import At, Keys, PersonAt, opened, person_at
+from lorecall.cli.store_place import At, Keys, PersonAt, opened_store, person_at
 from lorecall.core.options import belonging, make
 from lorecall.errors import ConfigError
 from lorecall.records import Searched
@@ -105,7 +105,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
             learn_from(
                 loaded,
                 others=beside,
-                base=lambda: load_base(base),
+                base=lambda: base_from(base),
                 out=out,
                 settings=settings,
                 storage=run.storage,
@@ -114,7 +114,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
                 reporter=reporter,
             )
     result = RunResult.load(out)
-    _show(result.model_dump(mode="json"), summary(result, out), as_json=as_json)
+    print_result(result.model_dump(mode="json"), summary(result, out), as_json=as_json)
 
 
 def show(
@@ -150,7 +150,7 @@ def show(
     view = summary(result, folder)
     if svg is not None:
         save_picture(view, svg, title=f"lorecall show {folder}")
-    _show(result.model_dump(mode="json"), view, as_json=as_json)
+    print_result(result.model_dump(mode="json"), view, as_json=as_json)
 
 
 def report(
@@ -187,16 +187,16 @@ def report(
     if folder is None:
         name = str(person)
         page = out or Path("person.html")  # a name is no path
-        with opened(store, keys) as site:
+        with opened_store(store, keys) as site:
             site.person(name).write_page(page, n_others=others)
-        _show({"report": str(page)}, f"wrote {page}", as_json=as_json)
+        print_result({"report": str(page)}, f"wrote {page}", as_json=as_json)
         return
     from lorecall.learning.result import RunResult  # noqa: PLC0415
     from lorecall.report.html import write_report  # noqa: PLC0415
 
     page = out or folder / "report.html"
     write_report(RunResult.load(folder), page)
-    _show({"report": str(page)}, f"wrote {page}", as_json=as_json)
+    print_result({"report": str(page)}, f"wrote {page}", as_json=as_json)
 
 
 def export(
@@ -230,7 +230,7 @@ def export(
         )
     if person is not None:
         name, n = person_at(person)
-        with opened(store, keys) as site:
+        with opened_store(store, keys) as site:
             someone = site.person(name)
             if peft is not None:
                 someone.export_peft(peft, n)
@@ -249,7 +249,7 @@ def export(
             next_step="Copy the folder: it is all there is.",
         )
     kind, out = ("zip", archive) if peft is None else ("peft", peft)
-    _show({kind: str(out)}, f"wrote {out}", as_json=as_json)
+    print_result({kind: str(out)}, f"wrote {out}", as_json=as_json)
 
 
 def _source(data: str | None, history: list[Path] | None) -> tuple[str | Path, list[Path] | None]:

@@ -5,7 +5,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from lorecall.cli.output import Json, show
+from lorecall.cli.output import Json, print_result
 from lorecall.core.options import Option, options_of
 from lorecall.settings import LEARN, SHARE, PresetName, presets_of
 
@@ -32,7 +32,7 @@ def options(
     columns = [Column(heading=h, folds_at=w) for h, w in zip(_HEADINGS, _WIDTHS, strict=True)]
     declared = [each for group in groups.values() for each in group]
     table = FittingTable(columns=columns, rows=[_cells(each) for each in declared])
-    show({"options": [_row(each) for each in declared]}, table, as_json=as_json)
+    print_result({"options": [_row(each) for each in declared]}, table, as_json=as_json)
 
 
 def _row(each: Option) -> dict[str, object]:

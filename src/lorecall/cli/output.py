@@ -63,14 +63,14 @@ def base_options(values: Mapping[str, object]) -> BaseOptions:
     return found
 
 
-def load_base(options: BaseOptions, *, shared: "str | SharedName | None" = None) -> "LanguageModel":
+def base_from(options: BaseOptions, *, shared: "str | SharedName | None" = None) -> "LanguageModel":
     """Load the base a command was asked to use, with a shared memory that is known to be needed."""
     with to_stay():
         from lorecall.lm.device import set_threads  # noqa: PLC0415
-        from lorecall.memory.shared import load_base as load  # noqa: PLC0415
+        from lorecall.memory.shared import load_base  # noqa: PLC0415
 
         set_threads()
-        return load(
+        return load_base(
             options.model,
             shared=shared or options.shared,
             device=options.device,
@@ -89,7 +89,7 @@ def base_of(
     """Load the base that options of a command name, with the shared memory that is needed."""
     named = {"base.model": model or default, "base.device": device, "base.four_bit": four_bit}
     values = {name: value for name, value in named.items() if value is not None}
-    return load_base(base_options(values), shared=shared)
+    return base_from(base_options(values), shared=shared)
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)  # noqa: T201
 
 
-def show(value: Mapping[str, object], *views: object, as_json: bool) -> None:
+def print_result(value: Mapping[str, object], *views: object, as_json: bool) -> None:
     """Print a value as JSON, or its views for a person."""
     if as_json:
         print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201

@@ -14,12 +14,12 @@ from lorecall.cli.output import (
     Json,
     Model,
     Set,
+    base_from,
     base_options,
     given_options,
     going_on,
-    load_base,
+    print_result,
 )
-from lorecall.cli.output import show as _show
 from lorecall.core.options import belonging, make
 from lorecall.errors import DataError
 from lorecall.settings import SHARE, BaseOptions, ShareSettings
@@ -77,18 +77,18 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
                 consent=consent,
                 path=history,
                 without=tuple(left_out),
-                base=lambda: load_base(base),
+                base=lambda: base_from(base),
                 settings=settings,
                 reporter=reporter,
             )
-    _show(_facts(shared), _lines(shared), as_json=as_json)
+    print_result(_facts(shared), _lines(shared), as_json=as_json)
 
 
 @share_app.command("show")
 def share_show(folder: Folder, *, as_json: Json = False) -> None:
     """Show what a shared memory is: its base, its donors, its losses, its licence."""
     shared = _loaded(folder)
-    _show(_facts(shared), _lines(shared), as_json=as_json)
+    print_result(_facts(shared), _lines(shared), as_json=as_json)
 
 
 @share_app.command("check")
@@ -112,7 +112,7 @@ def share_check(
         f"{name}: {'a donor' if it['donor'] else 'no donor'}, {it['learnt']} of {it['of']} replies"
         for name, it in found.items()
     ]
-    _show({"people": found}, *lines, as_json=as_json)
+    print_result({"people": found}, *lines, as_json=as_json)
     if any(it["donor"] or it["learnt"] for it in found.values()):
         sys.exit(2)
 
@@ -128,7 +128,7 @@ def share_export(
     from lorecall.memory.peft import export_peft  # noqa: PLC0415
 
     export_peft(_loaded(folder), peft)
-    _show({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
+    print_result({"peft": str(peft)}, f"wrote {peft}", as_json=as_json)
 
 
 def _loaded(folder: str) -> "SharedMemory":

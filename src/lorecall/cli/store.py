@@ -17,10 +17,10 @@ from lorecall.cli.output import (
     Set,
     base_options,
     given_options,
-    show,
+    print_result,
 )
 from lorecall.cli.store_forget import listed, reporting, show_certificate
-from lorecall.cli.store_place import At, Keys, Who, check_extra, opened, person_at
+from lorecall.cli.store_place import At, Keys, Who, check_extra, opened_store, person_at
 from lorecall.errors import IntegrityError, PendingError
 from lorecall.settings import SETTINGS, BaseOptions, LearnSettings
 from lorecall.settings import preset as preset_of
@@ -45,7 +45,7 @@ def remember(  # noqa: PLR0913 - one parameter an option
     as_json: Json = False,
 ) -> None:
     """Add what a file holds of someone to the store; what is there is not added again."""
-    with opened(store, keys, create=not dry_run) as site:
+    with opened_store(store, keys, create=not dry_run) as site:
         done = site.person(person).remember(
             source, path=history, user=user, redact=redact, dry_run=dry_run
         )
@@ -53,7 +53,7 @@ def remember(  # noqa: PLR0913 - one parameter an option
     told = f"added {done.added}, known {done.known}"
     if done.suppressed:
         told += f", kept out {done.suppressed}: forgotten with --suppress"
-    show(value | {"dry_run": dry_run}, told, as_json=as_json)
+    print_result(value | {"dry_run": dry_run}, told, as_json=as_json)
 
 
 def update(  # noqa: PLR0913 - one parameter an option
@@ -91,7 +91,7 @@ def update(  # noqa: PLR0913 - one parameter an option
         found = base_options(of_base)
         device_name = found.device if device else "cpu"
         place = BasePlace(name=found.model, shared=found.shared, device=device_name)
-    with opened(store, keys) as site, reporting("nothing was changed") as reporter:
+    with opened_store(store, keys) as site, reporting("nothing was changed") as reporter:
         done = site.person(person).update(
             place,
             settings=_settings({k: v for k, v in values.items() if k not in of_base}),
@@ -103,14 +103,14 @@ def update(  # noqa: PLR0913 - one parameter an option
     told = f"{'' if done.is_new else 'nothing new: '}v{done.n} from {done.n_records} records"
     if done.held_back:
         told += f" stays a candidate: {done.held_back}"
-    show(value | {"is_head": done.is_head}, told, as_json=as_json)
+    print_result(value | {"is_head": done.is_head}, told, as_json=as_json)
     if done.held_back:
         sys.exit(PendingError.exit_code)
 
 
 def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
     """Show someone's versions, how far the head is behind, and what was forgotten."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         found = site.person(person).log()
     lines = [
         f"{'*' if each.n == found.head else ' '} v{each.n}  {each.made[:19]}Z"
@@ -139,7 +139,7 @@ def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = Fal
         ],
         "certificates": [each.payload for each in found.certificates],
     }
-    show(value, *lines, as_json=as_json)
+    print_result(value, *lines, as_json=as_json)
 
 
 def rollback(
@@ -151,10 +151,10 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Make an earlier version the head again, as a new one."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         head = site.person(person).rollback(n)
     value = {"schema": "lorecall.rollback/1", "person": person, "head": head, "like": n}
-    show(value, f"v{head} = v{n}'s recipe", as_json=as_json)
+    print_result(value, f"v{head} = v{n}'s recipe", as_json=as_json)
 
 
 def verify(
@@ -185,7 +185,7 @@ def verify(
             write_certificate_page(made, page)
         told: dict[str, object] = {"own_key": None, "in_log": None}
         if store is not None:
-            with opened(store, keys) as site:
+            with opened_store(store, keys) as site:
                 checked = site.verify(made)
             told = {"own_key": checked.own_key, "in_log": checked.in_log}
         show_certificate(made, "lorecall.verify/1", as_json=as_json, **told)
@@ -193,7 +193,7 @@ def verify(
             sys.exit(IntegrityError.exit_code)
         return
     name, n = person_at(what)
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         head = site.check_log()
         version, digest = site.person(name).check(n)
         again = site.person(name).rebuild(n) if rebuild else None
@@ -204,7 +204,7 @@ def verify(
         f"the audit log's {head.seq} lines follow from one another; its head is {head.hash[:12]}",
     ]
     lines += [] if outcome is None else [f"built again: {outcome}"]
-    show(value | {"audit": asdict(head), "rebuilt": outcome}, *lines, as_json=as_json)
+    print_result(value | {"audit": asdict(head), "rebuilt": outcome}, *lines, as_json=as_json)
     if outcome == "differs":
         sys.exit(1)
 
@@ -212,7 +212,7 @@ def verify(
 def show_version(person: str, store: str | None, keys: Path | None, *, as_json: bool) -> None:
     """Show a version of someone's memory: what it is of, on which base, how large."""
     name, n = person_at(person)
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         someone = site.person(name)
         manifest = someone.stored(n).manifest  # refused where there is none
         measured = someone.measured(n)
@@ -240,7 +240,7 @@ def show_version(person: str, store: str | None, keys: Path | None, *, as_json: 
     value["version"] = asdict(found) | {"held_back": held_back}
     value["measured"] = None if measured is None else asdict(measured)
     lines = [f"{key:<11}{fact}" for key, fact in facts.items()]
-    show(value | {"manifest": manifest.model_dump(mode="json")}, *lines, as_json=as_json)
+    print_result(value | {"manifest": manifest.model_dump(mode="json")}, *lines, as_json=as_json)
 
 
 def _settings(values: dict[str, object]) -> LearnSettings | None:

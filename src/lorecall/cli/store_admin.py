@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Json, show
-from lorecall.cli.store_place import At, Keys, check_extra, named, opened
+from lorecall.cli.output import Json, print_result
+from lorecall.cli.store_place import At, Keys, check_extra, named_store, opened_store
 from lorecall.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 store_app = typer.Typer(
     help="Begin a store of many people, and look after it.", no_args_is_help=True
 )
-Blobs = Annotated[
+BlobsAt = Annotated[
     str | None,
     typer.Option(
         "--blobs",
@@ -30,10 +30,10 @@ Blobs = Annotated[
 
 @store_app.command()
 def init(
-    *, store: At = None, keys: Keys = None, blobs: Blobs = None, as_json: Json = False
+    *, store: At = None, keys: Keys = None, blobs: BlobsAt = None, as_json: Json = False
 ) -> None:
     """Begin a store: in a folder, or in PostgreSQL by its URL."""
-    place = named(store)
+    place = named_store(store)
     check_extra()
     from lorecall.store.store import Store  # noqa: PLC0415
 
@@ -44,7 +44,7 @@ def init(
         f"its keys are in {told['keys']}: copy root.key to a safe place, or all may be lost",
         f"its versions are in {told['blobs']}",
     )
-    show({"schema": "lorecall.store.init/1", **told}, *filter(None, lines), as_json=as_json)
+    print_result({"schema": "lorecall.store.init/1", **told}, *filter(None, lines), as_json=as_json)
 
 
 @store_app.command()
@@ -58,7 +58,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look whether all is there that must be; exit code 5 where something is not."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         found = site.check(deep=deep)
     lines = [
         f"{found.people} people, {found.records} records, {found.versions} versions",
@@ -66,7 +66,7 @@ def check(
         *(f"broken: {line}" for line in found.broken),
         *(["nothing is broken"] if not found.broken else []),
     ]
-    show({"schema": "lorecall.store.check/1", **asdict(found)}, *lines, as_json=as_json)
+    print_result({"schema": "lorecall.store.check/1", **asdict(found)}, *lines, as_json=as_json)
     if found.broken:
         sys.exit(IntegrityError.exit_code)
 
@@ -74,17 +74,17 @@ def check(
 @store_app.command()
 def gc(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
     """Remove what killed processes left; others may work meanwhile."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         done = site.gc()
     busy = f"; {done.busy} people left alone, for someone is at work on them" if done.busy else ""
     value = {"schema": "lorecall.store.gc/1", **asdict(done)}
-    show(value, f"removed {done.blobs} blobs{busy}", as_json=as_json)
+    print_result(value, f"removed {done.blobs} blobs{busy}", as_json=as_json)
 
 
 @store_app.command()
 def stat(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
     """Count what there is; nothing is decrypted."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         found = site.stat()
     states = ", ".join(f"{n} {state}" for state, n in sorted(found.versions.items())) or "none"
     facts = {
@@ -99,20 +99,20 @@ def stat(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
         "at work": f"on {found.at_work} people",
     }
     lines = [f"{key:<10}{fact}" for key, fact in facts.items()]
-    show({"schema": "lorecall.store.stat/1", **asdict(found)}, *lines, as_json=as_json)
+    print_result({"schema": "lorecall.store.stat/1", **asdict(found)}, *lines, as_json=as_json)
 
 
 @store_app.command()
 def migrate(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
     """Bring a store that an older version made to this one's format: wholly, or not at all."""
-    place = named(store)
+    place = named_store(store)
     check_extra()
     from lorecall.store.store import Store  # noqa: PLC0415
 
     before, after = Store.migrate(place, keys=keys)
     value = {"schema": "lorecall.store.migrate/1", "before": before, "after": after}
     told = f"revision {before} is now {after}" if before != after else f"it is revision {after}"
-    show(value, told, as_json=as_json)
+    print_result(value, told, as_json=as_json)
 
 
 @store_app.command()
@@ -132,11 +132,11 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy a store into a folder, which is a store of its own; others may work meanwhile."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         done = site.backup(out, keys_to=keys_to)
     told = f"copied {done.rows} rows and {done.versions} versions to {out}"
     value = {"schema": "lorecall.store.backup/1", "out": str(out), **asdict(done)}
-    show(value, told, as_json=as_json)
+    print_result(value, told, as_json=as_json)
 
 
 @store_app.command()
@@ -145,18 +145,18 @@ def restore(
     *,
     store: At = None,
     keys: Keys = None,
-    blobs: Blobs = None,
+    blobs: BlobsAt = None,
     as_json: Json = False,
 ) -> None:
     """Copy a backup to where there is no store; what was forgotten since is taken out of it."""
-    place = named(store)
+    place = named_store(store)
     check_extra()
     from lorecall.store.store import Store  # noqa: PLC0415
 
     with Store.restore(source, place, keys=keys, blobs=blobs) as site:
         told = _told(site)
     line = f"store {told['store']} is there again, with {told['people']} people"
-    show({"schema": "lorecall.store.restore/1", **told}, line, as_json=as_json)
+    print_result({"schema": "lorecall.store.restore/1", **told}, line, as_json=as_json)
 
 
 def _told(site: "Store") -> dict[str, object]:

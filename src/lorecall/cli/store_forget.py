@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Json, going_on, show
-from lorecall.cli.store_place import At, Keys, Who, opened
+from lorecall.cli.output import Json, going_on, print_result
+from lorecall.cli.store_place import At, Keys, Who, opened_store
 from lorecall.errors import ConfigError, MissingError, PendingError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def forget(  # noqa: PLR0913 - one parameter an option
             next_step="`--like TEXT --dry-run` shows what would go.",
         )
     again = "the same command, or --resume, finishes it"
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         who = site.person(person)
         if dry_run:
             _show_what_would_go(who, chosen, as_json=as_json)
@@ -119,7 +119,7 @@ def _show_what_would_go(who: "Person", chosen: Mapping[str, object], *, as_json:
     if found.alike:
         lines += [f"would stay, and says the same: {len(found.alike)}", *told(found.alike)]
     numbers = ", ".join(f"v{n}" for n in found.versions) or "none"
-    show(value, *lines, f"versions that hold them: {numbers}", as_json=as_json)
+    print_result(value, *lines, f"versions that hold them: {numbers}", as_json=as_json)
 
 
 def told(records: Iterable["Record"]) -> list[str]:
@@ -143,7 +143,7 @@ def show_certificate(made: "Certificate", schema: str, *, as_json: bool, **more:
     if made.payload["exports"]:
         lines.append("given away before: whoever has those exports must be told")
     value = {"schema": schema, "certificate": made.payload, "sha256": made.sha256, **more}
-    show(value, *lines, as_json=as_json)
+    print_result(value, *lines, as_json=as_json)
 
 
 def _told_of_marks(made: "Certificate") -> str:

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Json, show
+from lorecall.cli.output import Json, print_result
 from lorecall.cli.store_forget import reporting, told
-from lorecall.cli.store_place import At, Keys, Who, check_extra, keys_folder, opened
+from lorecall.cli.store_place import At, Keys, Who, check_extra, keys_folder, opened_store
 from lorecall.errors import ConflictError
 
 if TYPE_CHECKING:
     from lorecall.store.difference import Difference
 
-Version = Annotated[int, typer.Argument(help="A version.", min=1)]
+VersionNumber = Annotated[int, typer.Argument(help="A version.", min=1)]
 Copy = Annotated[Path, typer.Argument(help="Where to: a file that is not there yet.")]
 keys_app = typer.Typer(name="keys", help="The root key of a store.", no_args_is_help=True)
 
 
 def diff(
     person: Who,
-    a: Version,
-    b: Version,
+    a: VersionNumber,
+    b: VersionNumber,
     *,
     answers: Annotated[
         bool, typer.Option("--answers", help="Both answer the person's own validation queries.")
@@ -32,7 +32,7 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare two versions: records, how they were built, what was measured, what they answer."""
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         found = site.person(person).diff(a, b, answers=answers)
     value = {
         "schema": "lorecall.diff/1",
@@ -45,7 +45,7 @@ def diff(
         "measured": [None if each is None else asdict(each) for each in found.measured],
         "answers": [asdict(each) for each in found.answers],
     }
-    show(value, *_lines(found, a, b), as_json=as_json)
+    print_result(value, *_lines(found, a, b), as_json=as_json)
 
 
 def import_(
@@ -62,7 +62,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Add the records of an export to the store; what is there is not added again."""
-    with opened(store, keys, create=True) as site:
+    with opened_store(store, keys, create=True) as site:
         done = site.take_in(file, name=person)
         n: int | None = None
         if update:
@@ -78,7 +78,7 @@ def import_(
     lines = [f"{done.person}: added {done.added}, known {done.known}, kept out {done.suppressed}"]
     if n is not None:
         lines.append(f"v{n} was built")
-    show(value, *lines, as_json=as_json)
+    print_result(value, *lines, as_json=as_json)
 
 
 @keys_app.command("init")
@@ -109,7 +109,7 @@ def keys_init(
         root.export(copy)
     value = {"schema": "lorecall.keys/1", "root": str(path), "fingerprint": root.fingerprint}
     where = "copy it to a safe place at once" if copy is None else f"its copy is {copy}"
-    show(value, f"made {path} ({root.fingerprint}): {where}", as_json=as_json)
+    print_result(value, f"made {path} ({root.fingerprint}): {where}", as_json=as_json)
 
 
 @keys_app.command("rotate")
@@ -118,12 +118,14 @@ def keys_rotate(*, store: At = None, keys: Keys = None, as_json: Json = False) -
     from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
     from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415
 
-    with opened(store, keys) as site:
+    with opened_store(store, keys) as site:
         site.rotate()
     path = keys_folder(store, keys) / ROOT
     made = FileRootKey(path).fingerprint
     value = {"schema": "lorecall.keys/1", "root": str(path), "fingerprint": made}
-    show(value, f"another root key ({made}): copy {path} to a safe place at once", as_json=as_json)
+    print_result(
+        value, f"another root key ({made}): copy {path} to a safe place at once", as_json=as_json
+    )
 
 
 @keys_app.command("export")
@@ -132,11 +134,11 @@ def keys_export(file: Copy, *, store: At = None, keys: Keys = None, as_json: Jso
     from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
     from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415
 
-    with opened(store, keys):  # it is the one that opens the store
+    with opened_store(store, keys):  # it is the one that opens the store
         root = FileRootKey(keys_folder(store, keys) / ROOT)
         root.export(file)
     value = {"schema": "lorecall.keys/1", "root": str(file), "fingerprint": root.fingerprint}
-    show(value, f"wrote {file} ({root.fingerprint})", as_json=as_json)
+    print_result(value, f"wrote {file} ({root.fingerprint})", as_json=as_json)
 
 
 def _lines(found: "Difference", a: int, b: int) -> list[str]:

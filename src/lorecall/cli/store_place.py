@@ -42,14 +42,16 @@ PersonAt = Annotated[
 
 
 @contextmanager
-def opened(store: str | None, keys: Path | None, *, create: bool = False) -> Generator["Store"]:
+def opened_store(
+    store: str | None, keys: Path | None, *, create: bool = False
+) -> Generator["Store"]:
     """Open the store that a command names.
 
     Raises:
         ConfigError: None is named.
         MissingExtraError: The extra is not installed.
     """
-    place = named(store)
+    place = named_store(store)
     check_extra()
     from lorecall.store.store import Store  # noqa: PLC0415
 
@@ -57,7 +59,7 @@ def opened(store: str | None, keys: Path | None, *, create: bool = False) -> Gen
         yield site
 
 
-def named(store: str | None) -> str:
+def named_store(store: str | None) -> str:
     """Return the store that is named.
 
     Raises:
@@ -79,7 +81,7 @@ def keys_folder(store: str | None, keys: Path | None) -> Path:
     Raises:
         ConfigError: No store is named, or its keys have no usual place.
     """
-    place = named(store)
+    place = named_store(store)
     check_extra()
     from lorecall.store.place import Place  # noqa: PLC0415
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openai import APIError
 
 KEY_VARIABLE = "OPENAI_API_KEY"
-MAX_ANSWER_TOKENS = 1024  # a model that thinks aloud needs room for it
+_MAX_ANSWER_TOKENS = 1024  # a model that thinks aloud needs room for it
 _NO_KEY = "none"  # the client wants a key, servers of one's own do not
 _REFUSED_KEY = (401, 403)
 _MAX_SAID = 200
@@ -81,7 +81,7 @@ class EndpointJudge:
                 messages=[{"role": "user", "content": question(item)}],
                 temperature=0,
                 seed=self.seed,
-                max_completion_tokens=MAX_ANSWER_TOKENS,
+                max_completion_tokens=_MAX_ANSWER_TOKENS,
             )
         except APIError as reason:
             # `from None`: the client's own error holds the request, key included

@@ -10,7 +10,7 @@ from lorecall.lm.generate import respond
 from lorecall.lm.prompts import PromptFormat
 
 MAX_PROMPT_TOKENS = 4096
-MAX_ANSWER_TOKENS = 24
+_MAX_ANSWER_TOKENS = 24
 _BEGUN = "Response 1:"  # small models go on with a score, where left alone they retell the question
 _UNCUT = 1 << 30
 
@@ -30,10 +30,10 @@ class LocalJudge:
         self.name = f"local {named}@{base.fingerprint[:12]}"
         self.prompt = f"{prompt_hash()}, answer begun"
         self.format = PromptFormat(
-            base.tokenizer, max_prompt_tokens=_UNCUT, max_response_tokens=MAX_ANSWER_TOKENS
+            base.tokenizer, max_prompt_tokens=_UNCUT, max_response_tokens=_MAX_ANSWER_TOKENS
         )
         self._begun = list(base.tokenizer(_BEGUN, add_special_tokens=False)["input_ids"])
-        self.max_prompt_tokens = min(MAX_PROMPT_TOKENS, base.max_tokens - MAX_ANSWER_TOKENS)
+        self.max_prompt_tokens = min(MAX_PROMPT_TOKENS, base.max_tokens - _MAX_ANSWER_TOKENS)
 
     def score(self, items: Sequence[JudgeItem]) -> list[Scores | None]:
         """Score both responses of each item; None where the answer cannot be read.
@@ -42,7 +42,7 @@ class LocalJudge:
             ModelError: The base has no room for the question, even without the user's own texts.
         """
         prompts = [self._ask(item) for item in items]
-        answers = respond(self.base, self.format, prompts, max_new_tokens=MAX_ANSWER_TOKENS)
+        answers = respond(self.base, self.format, prompts, max_new_tokens=_MAX_ANSWER_TOKENS)
         return [parse_scores(f"{_BEGUN} {answer}") for answer in answers]
 
     def _ask(self, item: JudgeItem) -> list[int]:
@@ -51,7 +51,7 @@ class LocalJudge:
             if n_content == 0:
                 raise ModelError(
                     "the judge's base must have room for the question",
-                    expected=f"at least {len(ids) + MAX_ANSWER_TOKENS} positions",
+                    expected=f"at least {len(ids) + _MAX_ANSWER_TOKENS} positions",
                     got=str(self.base.max_tokens),
                     next_step="Take a base with more positions as the judge.",
                 )

@@ -109,7 +109,7 @@ def write_sheet(sheet: Sheet, out: Path) -> None:
         )
     with new_folder(out) as folder:
         write_text(folder / SHEET_CSV, _csv(sheet))
-        write_text(folder / SHEET_HTML, render(sheet))
+        write_text(folder / SHEET_HTML, sheet_page(sheet))
         write_json(folder / KEY, asdict(sheet.key))
 
 
@@ -123,7 +123,7 @@ def read_key(path: Path) -> Key:
     return read_record(path, Key, what="a sheet's key", error=DataError, next_step=step)
 
 
-def render(sheet: Sheet) -> str:
+def sheet_page(sheet: Sheet) -> str:
     """Make the page's HTML. Texts reach it as JSON and are only ever set as text."""
     values = {
         "sheet": sheet.key.sheet,

@@ -98,7 +98,7 @@ class RunFolder:
         return self.path / "stages" / f"{name}.json"
 
 
-def identity_of(
+def run_identity(
     history: History, base: LanguageModel, settings: LearnSettings
 ) -> dict[str, object]:
     """Return what a run computes; the same command gives the same identity."""
@@ -155,7 +155,7 @@ def open_run(
         yield RunFolder(path, identity)
 
 
-def files_of(run: Path) -> tuple[Path, ...]:
+def history_files(run: Path) -> tuple[Path, ...]:
     """Return the files that a run's history was read from.
 
     Returns:

@@ -17,7 +17,7 @@ from lorecall.records import Sample, Split, evenly_spaced
 from lorecall.settings import TrainSettings
 from lorecall.train.reading import Reader
 
-N_SHOWN = 5
+_N_SHOWN = 5
 _NO_FIT = FitSummary()
 
 
@@ -136,4 +136,4 @@ class HeldOut:
 
 def shown_of(split: Split) -> tuple[int, ...]:
     """Return which test samples are shown to people: evenly spaced, not picked by their answers."""
-    return evenly_spaced(range(len(split.test)), min(N_SHOWN, len(split.test)))
+    return evenly_spaced(range(len(split.test)), min(_N_SHOWN, len(split.test)))

@@ -15,7 +15,7 @@ from lorecall.data.history import dropped_of, samples_hash, split_history
 from lorecall.data.purpose import purpose_of
 from lorecall.data.redaction import by_kind, redact
 from lorecall.errors import ConfigError
-from lorecall.learning.folder import identity_of, open_run
+from lorecall.learning.folder import open_run, run_identity
 from lorecall.learning.held_out import HeldOut
 from lorecall.learning.readings import (
     Readings,
@@ -107,7 +107,7 @@ def learn(  # noqa: PLR0913 - one parameter an option
     _check_start(warm_start, settings)
     base = base if isinstance(base, LanguageModel) else base()
     settings.design.config(base.n_layers)  # refuses layers that this base does not have
-    identity = identity_of(history, base, settings)
+    identity = run_identity(history, base, settings)
     if others:
         identity["others"] = [
             {"user": other.user, "samples": samples_hash(other.samples)} for other in others

@@ -20,7 +20,7 @@ RunSystem = Literal["base", "shared", "own", "other", "default-lora"]
 that, with the person's own memory, with another person's, or with a LoRA that needs no search."""
 RUN_SYSTEMS: tuple[RunSystem, ...] = get_args(RunSystem)
 
-Scores = dict[str, Interval]
+ScoreIntervals = dict[str, Interval]
 """metric -> one system's mean, or the paired difference of two, with its 95% interval."""
 
 
@@ -84,8 +84,8 @@ class RunResult(_Frozen):
     config: InjectionConfig
     factor: float
     split: dict[str, int]
-    scores: dict[RunSystem, Scores]
-    difference_to_shared: dict[RunSystem, Scores]
+    scores: dict[RunSystem, ScoreIntervals]
+    difference_to_shared: dict[RunSystem, ScoreIntervals]
     personal: PersonalResult
     persona_tokens: int
     chosen_trial: int | None

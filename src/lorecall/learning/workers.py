@@ -14,7 +14,7 @@ from lorecall.lm.device import set_threads, sharing_threads
 from lorecall.lm.elsewhere import BaseAt, check_loadable
 from lorecall.memory.shared import load_at
 
-MODULE = "lorecall.learning.workers"
+_MODULE = "lorecall.learning.workers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def workers_beside(
     ]
     with (
         sharing_threads(n + 1) as n_threads,
-        Processes(MODULE, jobs, folder=folder, say=say, n_threads=n_threads) as beside,
+        Processes(_MODULE, jobs, folder=folder, say=say, n_threads=n_threads) as beside,
     ):
         yield beside
 

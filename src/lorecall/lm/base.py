@@ -27,7 +27,7 @@ from transformers.utils import logging as transformers_logging
 from lorecall.errors import ModelError
 from lorecall.lm.device import Compute, DTypeName, choose_compute
 from lorecall.lm.families.family import linear_shape
-from lorecall.lm.families.head import head_of, logit_scale_of
+from lorecall.lm.families.head import lm_head_of, logit_scale_of
 from lorecall.lm.families.registry import check_structure, family_of
 from lorecall.lm.families.trial import check_computes
 from lorecall.lm.hooks import Acting, acting, hook_linears
@@ -107,7 +107,7 @@ class LanguageModel:
     ) -> None:
         self.family = family_of(model)
         self.model = model.eval().requires_grad_(False)
-        self.head, self.logit_scale = head_of(model), logit_scale_of(model)
+        self.head, self.logit_scale = lm_head_of(model), logit_scale_of(model)
         self.tokenizer = tokenizer
         self.name = name
         self.four_bit = four_bit

@@ -14,7 +14,7 @@ from lorecall.metrics.overlap import stop_words
 TokenKind = Literal["content", "function", "mark", "end"]
 """Words that say something; function words; punctuation, emoji and the like; the end of a reply."""
 TOKEN_KINDS: tuple[TokenKind, ...] = get_args(TokenKind)
-MARK: TokenKind = "mark"
+_MARK: TokenKind = "mark"
 
 _WORD = re.compile(r"\w(?:[\w']*\w)?")
 _Word = tuple[int, int, TokenKind]
@@ -56,7 +56,7 @@ def _kind_at(start: int, end: int, text: str, words: Sequence[_Word]) -> TokenKi
     """Return the kind of the word that most of a span is of; a space is of the word it precedes."""
     if start < end and not text[start:end].strip():
         start, end = end, end + 1
-    most, found = 0, MARK
+    most, found = 0, _MARK
     for first, last, kind in words:
         shared = min(end, last) - max(start, first)
         if shared > most:

@@ -61,7 +61,7 @@ def swapped(result: RunResult) -> Figure:
     ]
     without = SYSTEM_NAMES[reference(result)]
     title = f"loss less {without}'s"
-    layout = layout_of(x=title, y="") | {"height": 110 + 45 * len(data), "showlegend": False}
+    layout = figure_layout(x=title, y="") | {"height": 110 + 45 * len(data), "showlegend": False}
     layout["xaxis"] = {**axis(title), "zeroline": True, "zerolinecolor": GREY, "tickformat": "+.2f"}
     layout["yaxis"] = {**axis(""), "autorange": "reversed", "ticks": ""}
     return {"data": data, "layout": layout}
@@ -79,7 +79,7 @@ def loss_curves(result: RunResult) -> Figure:
         curves = {reference(result): ((0.0, start), (last, start)), **trained}
     data = [_curve(system, curve) for system, curve in curves.items()]
     data += [_lowest(curve) for curve in trained.values()]
-    return {"data": data, "layout": layout_of(x="epoch", y="validation loss")}
+    return {"data": data, "layout": figure_layout(x="epoch", y="validation loss")}
 
 
 def _curve(system: RunSystem, curve: Curve) -> Figure:
@@ -108,7 +108,7 @@ def _lowest(curve: Curve) -> Figure:
     }
 
 
-def layout_of(*, x: str, y: str) -> Figure:
+def figure_layout(*, x: str, y: str) -> Figure:
     """Return how a figure is laid out whose axes have these titles."""
     return {
         "height": 380,

@@ -32,19 +32,19 @@ def write_report(result: RunResult, path: Path) -> None:
         >>> Path("ann.html").read_text(encoding="utf-8")[:15]
         '<!doctype html>'
     """
-    write_text(path, render(result))
+    write_text(path, report_page(result))
 
 
-def render(result: RunResult) -> str:
+def report_page(result: RunResult) -> str:
     """Make the page's HTML."""
     panels = [
         (objective, chart(figure, f"importance-{i}"))
-        for i, (objective, figure) in enumerate(search_figures.importance(result).items())
+        for i, (objective, figure) in enumerate(search_figures.importance_figures(result).items())
     ]
     drawn = {"swapped": figures.swapped(result), "curves": figures.loss_curves(result)}
     if result.hypervolume is not None:
-        drawn["pareto"] = search_figures.pareto(result)
-        drawn["hypervolume"] = search_figures.hypervolume(result)
+        drawn["pareto"] = search_figures.pareto_figure(result)
+        drawn["hypervolume"] = search_figures.hypervolume_figure(result)
     values = {
         "result": result,
         "words": words,

@@ -5,7 +5,7 @@ from html import escape
 
 from lorecall.core.text import plain
 from lorecall.learning.result import RunResult
-from lorecall.report.figures import BLUE, GREY, ORANGE, Figure, axis, layout_of
+from lorecall.report.figures import BLUE, GREY, ORANGE, Figure, axis, figure_layout
 from lorecall.report.words import counts_parameters, layer_ranges, theta_words
 from lorecall.search.records import Quartiles, Trial
 
@@ -20,7 +20,7 @@ _OBJECTIVES = {
 _NOT_LAYERS = {"n_loras": "n", "rank": "r", "scaling": "scaling"}
 
 
-def pareto(result: RunResult) -> Figure:
+def pareto_figure(result: RunResult) -> Figure:
     """Draw every trial by loss and ROUGE-L, the front and the chosen one marked.
 
     A front of three objectives is no line in a picture of two of them.
@@ -35,11 +35,11 @@ def pareto(result: RunResult) -> Figure:
         _points(chosen, result, name="chosen", mode="markers")
         | {"marker": {"color": ORANGE, "size": 17, "symbol": "star"}},
     ]
-    layout = layout_of(x="validation loss (lower is better)", y="ROUGE-L (higher is better)")
+    layout = figure_layout(x="validation loss (lower is better)", y="ROUGE-L (higher is better)")
     return {"data": data, "layout": layout}
 
 
-def hypervolume(result: RunResult) -> Figure:
+def hypervolume_figure(result: RunResult) -> Figure:
     """Draw how the front's hypervolume grew, trial by trial."""
     trace = result.hypervolume.trace if result.hypervolume else ()
     line = {
@@ -50,7 +50,7 @@ def hypervolume(result: RunResult) -> Figure:
         "line": {"color": BLUE, "width": 2, "shape": "hv"},
         "hovertemplate": "after %{x} trials: %{y:.3f}<extra></extra>",
     }
-    layout = layout_of(x="finished trials", y="hypervolume")
+    layout = figure_layout(x="finished trials", y="hypervolume")
     layout["xaxis"] = {**axis("finished trials"), "rangemode": "tozero"}
     if len(trace) <= _FEW_TRIALS:  # left alone, plotly puts ticks at halves
         layout["xaxis"]["dtick"] = 1
@@ -60,7 +60,7 @@ def hypervolume(result: RunResult) -> Figure:
     return {"data": [line], "layout": {**layout, "showlegend": False}}
 
 
-def importance(result: RunResult) -> dict[str, Figure]:
+def importance_figures(result: RunResult) -> dict[str, Figure]:
     """Draw the share of each input in an objective, a figure an objective."""
     return {
         _OBJECTIVES.get(objective, objective): _shares(quartiles)
@@ -128,7 +128,7 @@ def _shares(quartiles: Mapping[str, Quartiles]) -> Figure:
     }
     wider = [name for name in names if name == "scaling"]
     title = ", ".join(["layer, then n", "r", *wider]) if wider else "layer, then n and r"
-    layout = layout_of(x=title, y="share")
+    layout = figure_layout(x=title, y="share")
     ticks = [name for i, name in enumerate(names) if i % _TICK == 0 or not name.isdecimal()]
     layout["xaxis"] = {
         **axis(title),

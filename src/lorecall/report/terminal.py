@@ -28,7 +28,7 @@ from lorecall.report.words import (
     layer_ranges,
     meanings,
     moment,
-    personal_rows,
+    personal_facts,
     reference,
     scored_metrics,
     scored_systems,
@@ -74,11 +74,11 @@ def score_table(result: RunResult) -> RenderableType:
     return Group(table, Text(), *(Text(line, style="dim") for line in _score_notes(result)))
 
 
-def personal(result: RunResult) -> RenderableType:
+def personal_table(result: RunResult) -> RenderableType:
     """Show what of it is the person's own."""
     table = facts(
         (name, Text(value, style="bold").append(f"  {said}", style="not bold dim"))
-        for name, value, said in personal_rows(result)
+        for name, value, said in personal_facts(result)
     )
     if result.personal.gain is not None:
         return table
@@ -153,7 +153,7 @@ def summary(result: RunResult, folder: str | Path | None = None) -> RenderableTy
     return Group(
         _about(result),
         *_section("Scores on the test samples", score_table(result)),
-        *_section("What is the person's own", personal(result)),
+        *_section("What is the person's own", personal_table(result)),
         *_section("Replies to test queries", replies(result)),
         *_section("Sizes and times", _sizes(result)),
         *_section("Where the memory is (theta)", layer_strip(result.config, result.n_layers)),

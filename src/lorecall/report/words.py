@@ -95,7 +95,7 @@ def signed(interval: Interval) -> str:
     return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]{star}"
 
 
-def personal_rows(result: RunResult) -> tuple[tuple[str, str, str], ...]:
+def personal_facts(result: RunResult) -> tuple[tuple[str, str, str], ...]:
     """Return what is the person's own: a name, a number, and what it says."""
     found, without = result.personal, SYSTEM_NAMES[reference(result)]
     rows = [

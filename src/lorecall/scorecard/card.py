@@ -25,7 +25,7 @@ from lorecall.scorecard.recall import Recall, recall
 from lorecall.settings import TrainSettings
 from lorecall.systems.contract import Budget, FittedSystem, PersonData
 
-NOBODY: Mapping[str, StoredMemory] = MappingProxyType({})
+_NO_MEMORIES: Mapping[str, StoredMemory] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def scorecard(
     person: PersonData,
     others: Sequence[PersonData],
     *,
-    memories: Mapping[str, StoredMemory] = NOBODY,
+    memories: Mapping[str, StoredMemory] = _NO_MEMORIES,
     settings: CardSettings,
 ) -> Scorecard:
     """Make one person's scorecard.

@@ -8,7 +8,7 @@ from lorecall.bench.people import Source, load_person, usable_users
 from lorecall.data.catalog import DATASETS
 from lorecall.data.history import samples_hash
 from lorecall.errors import DataError
-from lorecall.learning.folder import files_of
+from lorecall.learning.folder import history_files
 from lorecall.memory.memory import StoredMemory
 from lorecall.systems.contract import PersonData
 
@@ -29,7 +29,9 @@ def people_for(
     """
     training = memory.manifest.training
     if source is None:
-        source, paths = _remembered(training.dataset, paths or (files_of(folder) if folder else ()))
+        source, paths = _remembered(
+            training.dataset, paths or (history_files(folder) if folder else ())
+        )
     files = tuple(str(path) for path in paths)
     others = [u.user for u in usable_users(source, files) if u.user != training.user]
     drawn = random.Random(seed).sample(others, min(n_others, len(others)))

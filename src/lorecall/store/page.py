@@ -7,7 +7,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from lorecall.core.files import write_text
-from lorecall.report.figures import BLUE, GREY, ORANGE, PURPLE, Figure, axis, layout_of
+from lorecall.report.figures import BLUE, GREY, ORANGE, PURPLE, Figure, axis, figure_layout
 from lorecall.report.html import chart
 from lorecall.report.pages import render_page
 from lorecall.store.certificate import Certificate
@@ -117,7 +117,7 @@ def _line(name: str, versions: Sequence[Version], values: Sequence[float], color
 
 def _figure(history: History, data: Sequence[Figure]) -> Figure:
     """Draw lines over time, with an upright one where something was forgotten."""
-    layout = layout_of(x="", y="") | {"height": 240, "showlegend": len(data) > 1}
+    layout = figure_layout(x="", y="") | {"height": 240, "showlegend": len(data) > 1}
     layout["xaxis"] = {**axis(""), "nticks": 5, "tickangle": 0}
     layout["shapes"] = [
         {

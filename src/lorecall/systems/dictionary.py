@@ -11,7 +11,7 @@ from typing import Literal
 from lorecall.lm.base import LanguageModel
 from lorecall.systems.about import SystemInfo
 from lorecall.systems.contract import Budget, FittedSystem, PersonData
-from lorecall.systems.fitting import MatchingRetriever, fitted
+from lorecall.systems.fitting import MatchingRetriever, hand_over
 from lorecall.systems.lexical import Bm25, Levenshtein
 from lorecall.systems.past import Past
 
@@ -43,7 +43,7 @@ class Dictionary:
         keys = [note.key for note in past.notes]
         match = Levenshtein(keys) if self.lookup == "faithful" else Bm25(keys)
         retriever = MatchingRetriever(past, match, n=1, show=lambda note: note.text)
-        return fitted(person, base, budget, retriever=retriever)
+        return hand_over(person, base, budget, retriever=retriever)
 
 
 SYSTEMS = (Dictionary(lookup="faithful"), Dictionary(lookup="fair"))

@@ -73,7 +73,7 @@ def trained(
         linears=linears,
         retriever=retriever,
     )
-    return fitted(
+    return hand_over(
         person,
         base,
         budget,
@@ -84,7 +84,7 @@ def trained(
     )
 
 
-def fitted(
+def hand_over(
     person: PersonData,
     base: LanguageModel,
     budget: Budget,

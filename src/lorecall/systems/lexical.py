@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lorecall.errors import MissingExtraError
 
-INSTALL = "pip install 'lorecall[baselines]'"
+_INSTALL = "pip install 'lorecall[baselines]'"
 MAX_DISTANCE = 6  # as published: a hit is nearer than this
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # written without spaces
@@ -117,4 +117,4 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as reason:
-        raise MissingExtraError("a baseline", package=name, install=INSTALL) from reason
+        raise MissingExtraError("a baseline", package=name, install=_INSTALL) from reason

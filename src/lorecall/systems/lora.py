@@ -8,7 +8,7 @@ from lorecall.records import InjectionConfig, default_lora
 from lorecall.settings import MAX_LORAS, RANKS
 from lorecall.systems.about import CONTROL, VANILLA, SystemInfo
 from lorecall.systems.contract import Budget, FittedSystem, PersonData
-from lorecall.systems.fitting import fitted, trained
+from lorecall.systems.fitting import hand_over, trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Vanilla:
 
     def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Learn nothing."""
-        return fitted(person, base, budget)
+        return hand_over(person, base, budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

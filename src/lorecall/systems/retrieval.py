@@ -7,7 +7,7 @@ from lorecall.errors import ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.systems.about import SystemInfo
 from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
-from lorecall.systems.fitting import MatchingRetriever, fit_length, fitted
+from lorecall.systems.fitting import MatchingRetriever, fit_length, hand_over
 from lorecall.systems.lexical import Bm25
 from lorecall.systems.past import Past
 
@@ -24,7 +24,7 @@ class Retrieval:
 
     def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Index the history; nothing is trained."""
-        return fitted(person, base, budget, retriever=bm25_retriever(person))
+        return hand_over(person, base, budget, retriever=bm25_retriever(person))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class WithRetrieval:
                 next_step="Take that system as it is, or one that trains a memory alone.",
             )
         decoding = fit_length(person, base, budget, memory=memory, retriever=retriever)
-        return fitted(
+        return hand_over(
             person,
             base,
             budget,

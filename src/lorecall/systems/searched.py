@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorecall.core.progress import SilentReporter
-from lorecall.learning.folder import RunFolder, identity_of, open_run
+from lorecall.learning.folder import RunFolder, open_run, run_identity
 from lorecall.learning.run import Run
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.memory import StoredMemory
@@ -35,7 +35,7 @@ class SearchedMemory:
     def fit(self, person: PersonData, base: LanguageModel, budget: Budget) -> FittedSystem:
         """Search and train this person's memory, or take it from the folder when it is there."""
         settings = replace(self.settings, seed=budget.seed, train=budget.train)
-        identity = identity_of(person.history, base, settings)
+        identity = run_identity(person.history, base, settings)
         place = self.folder / _folder_name(person, RunFolder(self.folder, identity).id)
         with open_run(place, identity) as folder:
             run = Run(person.split, base, settings, folder, None, SilentReporter())

@@ -113,7 +113,7 @@ def fit_memory(  # noqa: PLR0913 - a recipe's parts
         base=identity_of_base(base),
         theta=candidates[taken],
         training=training_of(split, seed=seed),
-        recipe=recipe_of(candidates, base, settings, retriever=retriever),
+        recipe=training_recipe(candidates, base, settings, retriever=retriever),
         stop_ids=tuple(sorted(reader.format.stop_ids)),
     )
     started = perf_counter()
@@ -228,7 +228,7 @@ def fit_shared(  # noqa: PLR0913 - a recipe's parts
             donors.people, (sample.id for sample in donors.train), salt=salt or new_salt()
         ),
         valid=tuple((round(p.epoch * len(donors.train)), p.loss) for p in trained.report.curve),
-        recipe=recipe_of((theta,), base, settings),
+        recipe=training_recipe((theta,), base, settings),
         stop_ids=tuple(sorted(runner.format.stop_ids)),
         no_repeat=settings.no_repeat,
     )
@@ -272,7 +272,7 @@ def training_of(split: Split, *, seed: int) -> Training:
     )
 
 
-def recipe_of(
+def training_recipe(
     thetas: tuple[InjectionConfig, ...],
     base: LanguageModel,
     settings: TrainSettings,

@@ -41,7 +41,7 @@ def logit_scale_of(model: PreTrainedModel) -> LogitScale:
     return LogitScale(factor=factor, softcap=getattr(config, "final_logit_softcapping", None))
 
 
-def head_of(model: PreTrainedModel) -> nn.Module:
+def lm_head_of(model: PreTrainedModel) -> nn.Module:
     """Find the head: what stands beside the body, whatever it is called.
 
     Raises:
