@@ -26,7 +26,7 @@ from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample
 from lorecall.systems.contract import PersonData
 from lorecall.train.engine import PlainEngine
-from lorecall.train.loop import read
+from lorecall.train.loop import read_samples
 
 USERS = ("ann", "bob", "cem")
 MakeBase = Callable[..., LanguageModel]
@@ -64,7 +64,7 @@ def test_everyones_replies_are_read_with_everyones_memory(bench: Bench) -> None:
         assert {*losses.others} == {*USERS} - {cell.user}
         for user, found in ((cell.user, losses.own), *losses.others.items()):
             stored = StoredMemory.load(memory_folder(bench.folder, replace(cell, user=user)))
-            by_hand = read(PlainEngine(base, Injection.of(base, stored)), encoded).losses
+            by_hand = read_samples(PlainEngine(base, Injection.of(base, stored)), encoded).losses
             assert found == pytest.approx(by_hand, abs=1e-4)
         alone = known[replace(cell, system="vanilla")]
         at = [alone.sample_ids.index(i) for i in reading.sample_ids]
@@ -113,8 +113,12 @@ def test_the_bare_base_is_read_under_a_shared_memory(
         losses, split = reading.losses, load_person(bench.plan.sources[0], reading.cell.user).split
         chosen = [s for s in split.test if s.id in reading.sample_ids]
         encoded = plain_encoded(chosen, loaded[0], bench.plan.settings.learn.train)
-        assert losses.base == pytest.approx(read(PlainEngine(loaded[0]), encoded).losses, abs=1e-4)
-        assert losses.shared == pytest.approx(read(PlainEngine(shared), encoded).losses, abs=1e-4)
+        assert losses.base == pytest.approx(
+            read_samples(PlainEngine(loaded[0]), encoded).losses, abs=1e-4
+        )
+        assert losses.shared == pytest.approx(
+            read_samples(PlainEngine(shared), encoded).losses, abs=1e-4
+        )
         assert losses.shared != pytest.approx(losses.base, abs=1e-3)
         assert losses.generic_gain is not None
 

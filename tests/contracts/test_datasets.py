@@ -115,11 +115,11 @@ class DatasetContract:
 
     def summary(self, paths: list[Path]) -> catalog.Summary:
         """Count what the files hold, broken rows included."""
-        return loading.summarise(self.loader(paths), paths, strict=False)
+        return loading.summary_from(self.loader(paths), paths, strict=False)
 
     def history(self, paths: list[Path], user: str, *, seed: int = 0) -> History:
         """Load one user, or a pool."""
-        return loading.load_history(self.loader(paths), paths, user=user, seed=seed)
+        return loading.history_from(self.loader(paths), paths, user=user, seed=seed)
 
     def test_every_user_and_pair_is_found(self, paths: list[Path]) -> None:
         """Nothing is broken, and nothing but pairs is a pair."""
@@ -242,7 +242,7 @@ class DatasetContract:
     def test_a_pool_has_an_end(self, paths: list[Path]) -> None:
         """Whole users are left out beyond it, and their replies are counted."""
         most = 3 * N_PAIRS + 2
-        pool = loading.load_history(self.loader(paths), paths, user="pooled", max_pooled=most)
+        pool = loading.history_from(self.loader(paths), paths, user="pooled", max_pooled=most)
         assert len(pool.samples) == 3 * N_PAIRS
         assert pool.dropped[NOT_DRAWN] == 4 * N_PAIRS
 

@@ -11,7 +11,7 @@ from lorecall.core.jsonl import (
     BadLine,
     Line,
     append_records,
-    lines,
+    numbered_lines,
     read_record,
     read_records,
     whole_records,
@@ -43,20 +43,20 @@ class TestLines:
     def test_blank_lines_keep_their_numbers(self, tmp_path: Path) -> None:
         """And are given where they matter."""
         path = write(tmp_path, b"a\r\n\n \nb")
-        assert list(lines(path)) == [Line(1, "a"), Line(4, "b")]
-        assert [line.text for line in lines(path, blank=True) if isinstance(line, Line)] == [
-            *("a", "", " ", "b")
-        ]
+        assert list(numbered_lines(path)) == [Line(1, "a"), Line(4, "b")]
+        assert [
+            line.text for line in numbered_lines(path, blank=True) if isinstance(line, Line)
+        ] == [*("a", "", " ", "b")]
 
     def test_only_a_line_feed_ends_a_line(self, tmp_path: Path) -> None:
         """Whatever else Unicode calls a line break."""
-        assert list(lines(write(tmp_path, "a\u2028b\x85c\x0bd".encode()))) == [
+        assert list(numbered_lines(write(tmp_path, "a\u2028b\x85c\x0bd".encode()))) == [
             Line(1, "a\u2028b\x85c\x0bd")
         ]
 
     def test_the_byte_of_what_is_not_utf8(self, tmp_path: Path) -> None:
         """Counted from the start of the file; other lines are read."""
-        found = list(lines(write(tmp_path, b"one\n\xfftwo\nthree\n")))
+        found = list(numbered_lines(write(tmp_path, b"one\n\xfftwo\nthree\n")))
         assert found[::2] == [Line(1, "one"), Line(3, "three")]
         assert isinstance(found[1], BadLine)
         assert found[1].reason == "not UTF-8"
@@ -65,7 +65,7 @@ class TestLines:
     def test_a_line_without_an_end_is_skipped(self, tmp_path: Path) -> None:
         """It could be the whole file; what comes after it is read."""
         path = write(tmp_path, b"a" * (2 * MAX_LINE_BYTES + 5) + b"\nnext\n")
-        long, after = lines(path)
+        long, after = numbered_lines(path)
         assert isinstance(long, BadLine)
         assert (long.reason, long.number) == ("line too long", 1)
         assert after == Line(2, "next")
@@ -73,13 +73,13 @@ class TestLines:
     def test_the_longest_line_is_read(self, tmp_path: Path) -> None:
         """Its end included."""
         path = write(tmp_path, b"a" * (MAX_LINE_BYTES - 1) + b"\nb")
-        assert [type(line) for line in lines(path)] == [Line, Line]
+        assert [type(line) for line in numbered_lines(path)] == [Line, Line]
 
     @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
     def test_gzip_by_its_first_bytes(self, tmp_path: Path, bom: bytes) -> None:
         """Several members make one file."""
         path = write(tmp_path, gzip.compress(bom + b"one\ntw") + gzip.compress(b"o\n"))
-        assert list(lines(path)) == [Line(1, "one"), Line(2, "two")]
+        assert list(numbered_lines(path)) == [Line(1, "one"), Line(2, "two")]
 
     @pytest.mark.parametrize("damage", ["cut", "changed", "garbage"])
     def test_damaged_gzip(self, tmp_path: Path, damage: str) -> None:
@@ -92,13 +92,13 @@ class TestLines:
         else:
             packed[2:] = b"\xff" * 30
         with pytest.raises(DataError, match="must be readable"):
-            list(lines(write(tmp_path, bytes(packed))))
+            list(numbered_lines(write(tmp_path, bytes(packed))))
 
     @pytest.mark.parametrize("path", ["none", ".", "a\0b"])
     def test_no_file(self, path: str) -> None:
         """A missing one, a folder, and what can be no path."""
         with pytest.raises(DataError, match="must be readable"):
-            list(lines(Path(path)))
+            list(numbered_lines(Path(path)))
 
 
 class TestReadRecords:

@@ -21,7 +21,7 @@ from lorecall.data.events import (
 )
 from lorecall.data.history import split_history
 from lorecall.data.loader import Dataset, Loader
-from lorecall.data.loading import NOT_DRAWN, events, load_history, summarise
+from lorecall.data.loading import NOT_DRAWN, events, history_from, summary_from
 from lorecall.data.pool import merged
 from lorecall.data.samples import Rules
 from lorecall.data.user_filter import UserFilter
@@ -52,24 +52,24 @@ class TestLoadHistory:
     def test_case_and_accents_matter_last(self, given: str) -> None:
         """Whoever is meant by it is loaded, with everything of that user's."""
         events = (*pairs("Nora Ko\u0308hl", 3), *pairs("Ann", 2))
-        history = load_history(loader(*events), [], user=given)
+        history = history_from(loader(*events), [], user=given)
         assert (history.user, len(history.samples)) == ("Nora Ko\u0308hl", 3)
 
     def test_the_only_user_need_not_be_named(self) -> None:
         """However many events there are."""
         events = [*pairs("ann", 21_000), Said("bob", "x", "only opened")]
-        history = load_history(loader(*events), [])
+        history = history_from(loader(*events), [])
         assert (history.user, len(history.samples)) == ("ann", 21_000)
 
     def test_several_users_are_named(self) -> None:
         """Rather than one of them taken."""
         with pytest.raises(DataError, match=r"got none, and 2 users: 'bob', 'ann'\. Say whose"):
-            load_history(loader(*pairs("ann", 1), *pairs("bob", 2)), [])
+            history_from(loader(*pairs("ann", 1), *pairs("bob", 2)), [])
 
     def test_no_user_at_all(self) -> None:
         """A file where nobody answers."""
         with pytest.raises(DataError, match="got none, and 0 users"):
-            load_history(loader(Said("bob", "x", "hello")), [])
+            history_from(loader(Said("bob", "x", "hello")), [])
 
     def test_only_what_is_the_users_is_kept(self) -> None:
         """And the drops that may be the user's."""
@@ -78,7 +78,7 @@ class TestLoadHistory:
             *(*pairs("ann", 2), *pairs("bob", 3), Dropped("bob's", 1, user="bob")),
             *(Dropped("somebody's", 2), Dropped("ann's", 3, user="ann")),
         )
-        history = load_history(loader(*events), [], user="an")
+        history = history_from(loader(*events), [], user="an")
         assert (history.user, len(history.samples), history.profile) == ("ann", 2, ("has a dog",))
         assert history.dropped == {"somebody's": 1, "ann's": 1}
         assert history.pooled is None
@@ -93,24 +93,24 @@ class TestLoadHistory:
             Reply("bob", "lamp", "q", "r4", earlier=()),
             *(About("lamp", "a lamp of tin"), About("rug", "a rug")),
         )
-        turns = [s.earlier for s in load_history(loader(*events), [], user="ann").samples]
+        turns = [s.earlier for s in history_from(loader(*events), [], user="ann").samples]
         lamp = (Turn(by_author=False, text="a lamp of tin"),)
         assert turns == [lamp, before, ()]
-        assert load_history(loader(*events), [], user="pooled").samples[0].earlier in (lamp, ())
+        assert history_from(loader(*events), [], user="pooled").samples[0].earlier in (lamp, ())
 
     def test_a_user_among_very_many_that_start_so(self) -> None:
         """Is read a second time, alone."""
         events = [event for i in range(21_000) for event in pairs(f"u{i}", 1)]
-        history = load_history(loader(*events, *pairs("u", 2)), [], user="u")
+        history = history_from(loader(*events, *pairs("u", 2)), [], user="u")
         assert [sample.user for sample in history.samples] == ["u", "u"]
 
     def test_a_strict_format_refuses_a_broken_row(self) -> None:
         """But not one that is left out by rule."""
         broken = Dropped("bad", 7, detail="very bad")
         with pytest.raises(DataError, match=r"each row must be good: .* got line 7: very bad"):
-            load_history(loader(*pairs("ann", 1), broken, strict=True), [], user="ann")
+            history_from(loader(*pairs("ann", 1), broken, strict=True), [], user="ann")
         left_out = Dropped("bad", 7, broken=False)
-        assert load_history(loader(*pairs("ann", 1), left_out, strict=True), [], user="ann")
+        assert history_from(loader(*pairs("ann", 1), left_out, strict=True), [], user="ann")
 
 
 class TestFiles:
@@ -121,9 +121,9 @@ class TestFiles:
         (tmp_path / "x").write_text('{"prompt": "a", "completion": "b"}\n')
         for user in ("ann", None, "pooled"):
             with pytest.raises(DataError, match="must hold someone's replies") as error:
-                load_history(loader(Dropped("bad", 1)), [tmp_path / "x"], user=user)
+                history_from(loader(Dropped("bad", 1)), [tmp_path / "x"], user=user)
             assert "no reply in JSON objects with the fields completion, prompt" in error.value.got
-        summary = summarise(loader(Dropped("bad", 1)), [tmp_path / "x"])
+        summary = summary_from(loader(Dropped("bad", 1)), [tmp_path / "x"])
         assert "no reply was found. The file is JSON objects" in str(summary.refusal)
 
     def test_what_two_files_have_counts_once(self) -> None:
@@ -180,7 +180,7 @@ class TestSummarise:
             *(*pairs("ann", 2), *pairs("ann", 1), Reply("bob", "c", " ", "r")),
             *(Dropped("broken", 4, detail="there"), Dropped("by rule", 5, broken=False)),
         )
-        summary = summarise(loader(*events, rules=Rules(repeats=False)), [])
+        summary = summary_from(loader(*events, rules=Rules(repeats=False)), [])
         assert (summary.n_replies, summary.totals.n_samples, summary.n_users) == (4, 2, 2)
         assert summary.dropped == {
             "repeated response": 1,
@@ -194,7 +194,7 @@ class TestSummarise:
     def test_as_many_users_as_asked_for(self) -> None:
         """The counts stay those of all."""
         events = [event for i in range(5) for event in pairs(f"u{i}", i + 1)]
-        summary = summarise(loader(*events), [], n_users=2)
+        summary = summary_from(loader(*events), [], n_users=2)
         assert [user.user for user in summary.users] == ["u4", "u3"]
         assert (summary.n_users, summary.totals.n_samples) == (5, 15)
 
@@ -232,7 +232,7 @@ class TestPool:
     def test_a_pair_that_two_users_have_counts_once(self) -> None:
         """The first one's: the other may be on the other side of the cut."""
         events = [Reply(f"u{i}", f"c{i}", "how are you?", "fine thanks") for i in range(4)]
-        pool = load_history(loader(*events, *pairs("ann", 20)), [], user="pooled")
+        pool = history_from(loader(*events, *pairs("ann", 20)), [], user="pooled")
         assert len(pool.samples) == 21
         assert pool.dropped == {"pair that another user has": 3}
 
@@ -243,7 +243,7 @@ class TestPool:
             for i in range(40)
             for event in (*pairs(f"u{i}", 1 + i % 3), Known(f"u{i}", f"known {i}"))
         ]
-        split = split_history(load_history(loader(*events), [], user="pooled", seed=2))
+        split = split_history(history_from(loader(*events), [], user="pooled", seed=2))
         parts = [{s.user for s in part} for part in (split.train, split.valid, split.test)]
         assert sum(map(len, parts)) == len(set.union(*parts)) == 40
         sizes = [len(part) / 79 for part in (split.train, split.valid, split.test)]
@@ -255,7 +255,7 @@ class TestPool:
         """Only the seed does."""
         events = [event for i in range(9) for event in pairs(f"u{i}", 2)]
         pools = [
-            load_history(loader(*given), [], user="pooled", seed=seed).samples
+            history_from(loader(*given), [], user="pooled", seed=seed).samples
             for given, seed in ((events, 0), (events[8:] + events[:8], 0), (events, 1))
         ]
         assert (
@@ -266,7 +266,7 @@ class TestPool:
         """And counts their replies; drops of everyone are counted too."""
         events = [event for i in range(9) for event in pairs(f"u{i}", 2)]
         made = loader(*events, Dropped("bad", 1, user="nobody"))
-        pool = load_history(made, [], user="pooled", max_pooled=7)
+        pool = history_from(made, [], user="pooled", max_pooled=7)
         assert len(pool.samples) == 6
         assert pool.dropped == {"bad": 1, NOT_DRAWN: 12}
 
@@ -305,7 +305,7 @@ class TestWhoCanBeLearnt:
     def test_each_user(self) -> None:
         """Twenty samples, in three conversations."""
         one = [Reply("cat", "one", f"q {i}", f"response {i} of cat") for i in range(30)]
-        summary = summarise(loader(*pairs("ann", 20), *pairs("bob", 19), *one), [])
+        summary = summary_from(loader(*pairs("ann", 20), *pairs("bob", 19), *one), [])
         found = {user.user: user.learnable for user in summary.users}
         assert found == {"ann": True, "bob": False, "cat": False}
         assert summary.n_learnable == 1
@@ -316,7 +316,7 @@ class TestWhoCanBeLearnt:
     )
     def test_nobody(self, users: str, next_step: str) -> None:
         """What can be done depends on whether they can be pooled."""
-        summary = summarise(loader(*(event for user in users for event in pairs(user, 10))), [])
+        summary = summary_from(loader(*(event for user in users for event in pairs(user, 10))), [])
         assert summary.n_learnable == 0
         assert "at least 20 usable samples in 3 conversations" in str(summary.refusal)
         assert next_step in str(summary.refusal)
@@ -324,19 +324,19 @@ class TestWhoCanBeLearnt:
     def test_a_broken_row_of_a_strict_format(self) -> None:
         """Refuses everyone, and is none of anyone's business elsewhere."""
         events = (*pairs("ann", 20), Dropped("bad", 1))
-        strict = summarise(loader(*events, strict=True), [], strict=False)
+        strict = summary_from(loader(*events, strict=True), [], strict=False)
         assert "broken rows are refused" in str(strict.refusal)
-        assert summarise(loader(*events), []).refusal is None
+        assert summary_from(loader(*events), []).refusal is None
 
     def test_who_wrote_the_usable_responses(self) -> None:
         """An unusable one tells nothing."""
         events = [*pairs("ann", 1), Reply("ann", "c", "q", "", authored_by="assistant")]
-        assert summarise(loader(*events), []).authored_by == {"user"}
-        assert summarise(loader(events[1]), []).authored_by == frozenset()
+        assert summary_from(loader(*events), []).authored_by == {"user"}
+        assert summary_from(loader(events[1]), []).authored_by == frozenset()
 
     def test_it_is_plain_json(self) -> None:
         """Everything that a command prints of it."""
-        summary = summarise(loader(*pairs("ann", 20), Dropped("bad", 1)), [])
+        summary = summary_from(loader(*pairs("ann", 20), Dropped("bad", 1)), [])
         value = json.loads(json.dumps(summary.as_json()))
         assert value["users"][0]["learnable"] is True
         assert (value["format"], value["n_problems"], value["refusal"]) == ("", 1, None)

@@ -17,7 +17,7 @@ from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
-from lorecall.train.loop import TrainReport, read, train
+from lorecall.train.loop import TrainReport, read_samples, train
 from lorecall.train.trial import TrialData, TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -148,7 +148,7 @@ def test_a_training_is_the_plain_one(
     def trained(make: Callable[..., Engine]) -> TrainReport:
         base = tiny_base(family, dtype=dtype)
         samples = encode(base, make_samples(12))
-        base_loss = read(make(base, None), samples[8:]).mean
+        base_loss = read_samples(make(base, None), samples[8:]).mean
         injection = Injection(base, config_of((1, 2), inject), linears=linears_of(base))
         return train(
             injection,

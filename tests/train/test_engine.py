@@ -15,7 +15,7 @@ from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample, Split
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine, engine_for
-from lorecall.train.loop import TrainReport, read, train
+from lorecall.train.loop import TrainReport, read_samples, train
 from lorecall.train.trial import TrialRunner
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -188,9 +188,9 @@ def test_losses_are_read_over_batches(llama: LanguageModel, make_samples: MakeSa
     """In the samples' order; what is kept stays within its limit, batch by batch."""
     samples = encode(llama, make_samples(70))
     fast = FastEngine(llama)
-    expected = read(PlainEngine(llama), samples).losses
-    whole = read(fast, samples, keep_bytes=2**30)
-    none = read(fast, samples)
+    expected = read_samples(PlainEngine(llama), samples).losses
+    whole = read_samples(fast, samples, keep_bytes=2**30)
+    none = read_samples(fast, samples)
     for reading in (whole, none):
         assert reading.losses == pytest.approx(expected, rel=1e-5)
         assert reading.mean == pytest.approx(sum(expected) / 70, rel=1e-5)
@@ -198,7 +198,7 @@ def test_losses_are_read_over_batches(llama: LanguageModel, make_samples: MakeSa
     sizes = [batch.prefilled.n_bytes for _, batch in whole.batches if batch.prefilled is not None]
     assert len(sizes) == len(whole.batches) == 3
     assert all(batch.prefilled is None for _, batch in none.batches)
-    some = read(fast, samples, keep_bytes=sizes[0] + 1)
+    some = read_samples(fast, samples, keep_bytes=sizes[0] + 1)
     assert [batch.prefilled is not None for _, batch in some.batches] == [True, False, False]
 
 
@@ -208,7 +208,7 @@ def trained(
     """Train a candidate on an engine."""
     config = replace(CONFIGS["from the middle"], inject=inject)
     encoded = encode(base, samples)
-    base_loss = read(make_engine(base, None), encoded[8:]).mean
+    base_loss = read_samples(make_engine(base, None), encoded[8:]).mean
     injection = Injection(base, config)
     return train(
         injection,

@@ -15,7 +15,7 @@ from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import FastEngine
-from lorecall.train.loop import TrainReport, read, train
+from lorecall.train.loop import TrainReport, read_samples, train
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
 MakeBase = Callable[..., LanguageModel]
@@ -42,7 +42,7 @@ def trained(
 ) -> tuple[TrainReport, dict[str, Tensor]]:
     """Train a candidate; without validation samples it is read on what it learns."""
     chosen_by = encode(base, samples if valid is None else valid)
-    base_loss = read(FastEngine(base), chosen_by).mean
+    base_loss = read_samples(FastEngine(base), chosen_by).mean
     injection = Injection(base, CONFIG, seed=seed)
     report = train(
         injection,
@@ -60,7 +60,7 @@ def mean_loss(
     base: LanguageModel, samples: tuple[Sample, ...], injection: Injection | None = None
 ) -> float:
     """Read the mean loss of a base as it is now."""
-    return read(FastEngine(base, injection), encode(base, samples)).mean
+    return read_samples(FastEngine(base, injection), encode(base, samples)).mean
 
 
 @FAMILIES
@@ -111,7 +111,7 @@ class TestBestPoint:
         prompts = [sample.prompt for sample in samples[:4]]
         own = decode(llama, prompts, max_new_tokens=6, stop_ids=())
         valid = [Encoded(prompt=p, response=tuple(r)) for p, r in zip(prompts, own, strict=True)]
-        base_loss = read(FastEngine(llama), valid).mean
+        base_loss = read_samples(FastEngine(llama), valid).mean
         injection = Injection(llama, CONFIG)
         start = injection.tensors()
         report = train(

@@ -14,7 +14,7 @@ from lorecall.lm.prompts import Encoded, PromptFormat
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine
-from lorecall.train.loop import read
+from lorecall.train.loop import read_samples
 from lorecall.train.reading import EncodedPart, Reader
 
 MakeSamples = Callable[..., tuple[Sample, ...]]
@@ -85,12 +85,12 @@ def test_losses_equal_the_models_own_with_a_memory(
 ) -> None:
     """The memory is part of the model it is on."""
     samples = encode(base, make_samples(4))
-    vanilla = read(engine_of(base), samples).losses
+    vanilla = read_samples(engine_of(base), samples).losses
     injection = Injection(base, InjectionConfig(layers=(0, 2), n_loras=3, rank=4))
     fill(injection)
     with acting(acting_on(injection)):
         expected = [by_hand(base, sample) for sample in samples]
-    ours = read(engine_of(base, injection), samples).losses
+    ours = read_samples(engine_of(base, injection), samples).losses
     assert ours == pytest.approx(expected, abs=1e-5, rel=1e-5)
     assert vanilla != pytest.approx(expected, rel=1e-2)
 
@@ -101,8 +101,8 @@ def test_losses_are_read_in_the_samples_order(
     """Over several batches, whatever the lengths."""
     samples = encode(base, make_samples(35))
     engine = engine_of(base)
-    alone = [read(engine, [sample]).losses[0] for sample in samples]
-    assert read(engine, samples).losses == pytest.approx(alone, abs=1e-5, rel=1e-5)
+    alone = [read_samples(engine, [sample]).losses[0] for sample in samples]
+    assert read_samples(engine, samples).losses == pytest.approx(alone, abs=1e-5, rel=1e-5)
     part = EncodedPart(samples=(), encoded=tuple(samples))
     tokens = Reader(base, TrainSettings()).token_losses(part)
     assert [len(each) for each in tokens] == [len(sample.response) for sample in samples]
@@ -129,9 +129,9 @@ def test_reading_leaves_no_gradients(
 ) -> None:
     """Nothing of it is trained on; no samples give no losses."""
     injection = Injection(llama, InjectionConfig(layers=(0,), n_loras=1, rank=4))
-    read(engine_of(llama, injection), encode(llama, make_samples(3)))
+    read_samples(engine_of(llama, injection), encode(llama, make_samples(3)))
     assert all(parameter.grad is None for parameter in injection.parameters())
-    assert read(engine_of(llama), []).losses == ()
+    assert read_samples(engine_of(llama), []).losses == ()
 
 
 def test_a_bf16_base_gives_fp32_losses(

@@ -1,8 +1,9 @@
 """Lines of files, and records in them: a frozen dataclass a line, its types checked when read.
 
-Files are read front to back, plain or packed, in memory that does not grow with them (`lines`). One
-that is only ever added to (`append_records`) is read with `whole_records`: a line counts with its
-end. One that was torn off by a killing is passed over, and cut away before the next is added.
+Files are read front to back, plain or packed, in memory that does not grow with them
+(`numbered_lines`). One that is only ever added to (`append_records`) is read with `whole_records`:
+a line counts with its end. One that was torn off by a killing is passed over, and cut away before
+the next is added.
 """
 
 import json
@@ -44,7 +45,7 @@ class BadLine(NamedTuple):
     detail: str
 
 
-def lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
+def numbered_lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLine]:
     """Return each line, or why it cannot be read."""
     with opened(path) as file:
         offset, number = file.tell() if file.seekable() else 0, 0
@@ -67,7 +68,7 @@ def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]
     """
     adapter = TypeAdapter(kind)
     records: list[_Record] = []
-    for line in lines(path):
+    for line in numbered_lines(path):
         if isinstance(line, BadLine):
             raise _refused(path, what, got=f"line {line.number}: {line.detail}")
         try:

@@ -57,8 +57,8 @@ def load_history(
         >>> history.dataset, history.user, history.samples[0].response
         ('whatsapp', 'Bob', 'yes to the sea')
     """
-    loader, paths = opened(source, path)
-    history = loading.load_history(loader, paths, user=user, seed=seed)
+    loader, paths = loader_for(source, path)
+    history = loading.history_from(loader, paths, user=user, seed=seed)
     is_own = path is not None or source not in DATASETS
     return replace(history, files=tuple(str(p.resolve()) for p in paths)) if is_own else history
 
@@ -83,7 +83,7 @@ def find_users(source: str | Path, starts: Sequence[str], *, path: Files = None)
         >>> find_users("history.jsonl", ["b", "ANN"])
         ['bob', 'ann']
     """
-    return loading.find_users(*opened(source, path), starts)
+    return loading.users_from(*loader_for(source, path), starts)
 
 
 def list_users(source: str | Path, *, path: Files = None) -> list[UserSummary]:
@@ -123,7 +123,7 @@ def summarise(source: str | Path, *, path: Files = None, n_users: int | None = N
         >>> summary.n_replies, summary.n_users, summary.n_learnable
         (26, 2, 1)
     """
-    return loading.summarise(*opened(source, path), n_users=n_users)
+    return loading.summary_from(*loader_for(source, path), n_users=n_users)
 
 
 def check(source: str | Path, *, path: Files = None, pii: bool = False) -> Summary:
@@ -144,7 +144,7 @@ def check(source: str | Path, *, path: Files = None, pii: bool = False) -> Summa
         >>> found.n_problems, found.n_learnable, str(found.refusal)[:29]
         (0, 0, 'nobody in it can be learnt: a')
     """
-    return loading.summarise(*opened(source, path), n_users=N_NAMED, strict=False, pii=pii)
+    return loading.summary_from(*loader_for(source, path), n_users=N_NAMED, strict=False, pii=pii)
 
 
 def describe(source: str | Path, summary: Summary) -> dict[str, object]:
@@ -210,7 +210,7 @@ def _fitting(head: Head) -> list[Loader]:
     return [each for each in LOADERS.values() if each.recognises and each.recognises(head)]
 
 
-def opened(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
+def loader_for(source: str | Path, path: Files) -> tuple[Loader, tuple[Path, ...]]:
     """Find the loader of a source, and its files."""
     paths = (path,) if isinstance(path, str | Path) else tuple(path or ())
     loader = LOADERS.get(source) if isinstance(source, str) else None

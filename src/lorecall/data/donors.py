@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from lorecall.core.checks import check_range
-from lorecall.data.catalog import Files, opened
+from lorecall.data.catalog import Files, loader_for
 from lorecall.data.events import Event, Reply, Said
 from lorecall.data.history import by_conversation
 from lorecall.data.loader import Loader, Paths
@@ -94,7 +94,7 @@ def draw_donors(
     """
     check_range("n_replies", n_replies, low=1)
     check_range("n_valid", n_valid, low=1)
-    loader, paths = opened(source, path)
+    loader, paths = loader_for(source, path)
     left_out = frozenset(_found(loader, paths, without) if without else ())
     sizes, barred = _conversations(loader, paths, left_out)
     order = sorted(sizes)
@@ -145,7 +145,7 @@ def replies_of(
     Raises:
         DataError: The source cannot be used, or nobody or several fit a start.
     """
-    loader, paths = opened(source, path)
+    loader, paths = loader_for(source, path)
     spoken: dict[str, list[Event]] = {user: [] for user in _found(loader, paths, starts)}
     for event in _spoken(loader, paths):
         if event.user in spoken:

@@ -11,7 +11,7 @@ from lorecall.data.events import Dropped
 
 def lines(path: Path, *, blank: bool = False) -> Iterator[Line | Dropped]:
     """Return each line, or the drop that it is when it cannot be read."""
-    for line in jsonl.lines(path, blank=blank):
+    for line in jsonl.numbered_lines(path, blank=blank):
         if isinstance(line, Line):
             yield line
         else:

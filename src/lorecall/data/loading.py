@@ -121,7 +121,7 @@ class Summary:
         }
 
 
-def load_history(
+def history_from(
     loader: Loader,
     paths: Paths,
     *,
@@ -176,7 +176,7 @@ def load_events(loader: Loader, paths: Paths, *, user: str | None) -> tuple[str,
     return full_ids[0], wanted
 
 
-def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
+def users_from(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]:
     """Find users by their ids or the starts of them.
 
     Args:
@@ -191,7 +191,7 @@ def find_users(loader: Loader, paths: Paths, starts: Sequence[str]) -> list[str]
         return [resolve_user(start, users) for start in starts]
 
 
-def summarise(
+def summary_from(
     loader: Loader,
     paths: Paths,
     *,

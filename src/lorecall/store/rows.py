@@ -14,7 +14,7 @@ from typing import Literal, Self
 import rfc8785
 from pydantic import TypeAdapter
 
-from lorecall.data.catalog import LOADERS, Files, opened
+from lorecall.data.catalog import LOADERS, Files, loader_for
 from lorecall.data.events import Event, Known, Reply, Said
 from lorecall.data.formats.jsonl import BY_LINE
 from lorecall.data.loading import load_events
@@ -95,7 +95,7 @@ def rows_of(
     Raises:
         DataError: The source cannot be used, or the user is not in it.
     """
-    loader, paths = opened(source, path)
+    loader, paths = loader_for(source, path)
     name = next(name for name, each in LOADERS.items() if each.read is loader.read)
     full_id, wanted = load_events(loader, paths, user=user)
     rows = list(_rows(wanted.events_of(full_id), name))

@@ -40,7 +40,7 @@ from lorecall.systems.canary import (
 )
 from lorecall.systems.contract import Budget, FittedSystem, PersonData, System
 from lorecall.train.engine import engine_for
-from lorecall.train.loop import read
+from lorecall.train.loop import read_samples
 
 SHARED = "the shared memory"
 """Who tells what a shared memory knows."""
@@ -373,7 +373,7 @@ def _losses(responder: Responder, answers: Mapping[str, Encoded]) -> dict[str, f
     """Return the loss of each answer to the question, as this responder reads it."""
     prompt = responder.encode(_probe(QUESTION, "-")).prompt
     encoded = [replace(answer, prompt=prompt) for answer in answers.values()]
-    losses = read(engine_for(responder.base, responder.injection), encoded).losses
+    losses = read_samples(engine_for(responder.base, responder.injection), encoded).losses
     return dict(zip(answers, losses, strict=True))
 
 

@@ -68,7 +68,7 @@ class TrainReport:
         return tuple((point.epoch, point.loss) for point in self.curve)
 
 
-def read(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> LossReading:
+def read_samples(engine: Engine, samples: Sequence[Encoded], *, keep_bytes: int = 0) -> LossReading:
     """Read the loss of every sample without training.
 
     Args:
@@ -137,7 +137,7 @@ def train(  # noqa: PLR0913
         if on_step is not None:
             on_step(1 / run.n_steps)
         if run.reading_is_due:
-            run.record(read(engine, valid_samples, keep_bytes=KEEP_BYTES))
+            run.record(read_samples(engine, valid_samples, keep_bytes=KEEP_BYTES))
         if run.is_over:
             break
     return run.report()

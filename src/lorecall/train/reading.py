@@ -16,7 +16,7 @@ from lorecall.records import Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.engine import BatchReading, Engine, engine_for
-from lorecall.train.loop import read, read_batches
+from lorecall.train.loop import read_batches, read_samples
 from lorecall.train.reply_length import LOWEST, fit_stop_bias
 
 _FITTED_UP_TO = 3  # times the person's mean length
@@ -130,7 +130,7 @@ class Reader:
 
     def losses(self, part: EncodedPart, *, injection: Injection | None = None) -> tuple[float, ...]:
         """Return the loss of each sample, in nats per token."""
-        return read(self.engine(injection), part.encoded).losses
+        return read_samples(self.engine(injection), part.encoded).losses
 
     def token_losses(
         self, part: EncodedPart, *, injection: Injection | None = None
