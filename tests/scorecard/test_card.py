@@ -19,7 +19,7 @@ from lorecall.records import InjectionConfig, Interval
 from lorecall.reply.responder import ModelResponder
 from lorecall.scorecard.ability import ability, general_text
 from lorecall.scorecard.absence import Asked, absence, does_not_know, questions_never_said
-from lorecall.scorecard.card import CardSettings, Scorecard, scorecard
+from lorecall.scorecard.card import CardSettings, Scorecard, make_card
 from lorecall.scorecard.personal import memories_like, memories_of, personal
 from lorecall.scorecard.recall import halves, recall
 from lorecall.scorecard.view import scorecard_view
@@ -88,7 +88,7 @@ def card(anns: ModelResponder, make_person: MakePerson) -> Scorecard:
     ann, bob, cem = (lengthened(make_person(user)) for user in ("ann", "bob", "cem"))
     assert anns.memory is not None
     memories = {"bob": switched_off(anns.memory), "cem": anns.memory}
-    return scorecard(anns, ann, [bob, cem], memories=memories, settings=SETTINGS)
+    return make_card(anns, ann, [bob, cem], memories=memories, settings=SETTINGS)
 
 
 def test_a_memory_recalls_what_it_learnt(
@@ -298,7 +298,7 @@ def test_alone_what_needs_others_is_left_out(
     """And said to be; the rest is asked all the same."""
     ann, bob, _ = people
     bare = ModelResponder(tiny, limits=LIMITS)
-    alone = scorecard(bare, ann, [], settings=SETTINGS)
+    alone = make_card(bare, ann, [], settings=SETTINGS)
     assert (alone.recall, alone.personal, alone.style.other) == (None, None, None)
     assert "cannot be told, for there is nobody else's memory" in alone.verdicts[0]
     assert alone.verdicts[-1].endswith("recall, Persona F1 against another's content")
@@ -306,7 +306,7 @@ def test_alone_what_needs_others_is_left_out(
     assert "ability: loss" in shown
     assert "personal gain" not in shown
     with pytest.raises(ConfigError, match="other people"):
-        scorecard(bare, ann, [bob, ann], settings=SETTINGS)
+        make_card(bare, ann, [bob, ann], settings=SETTINGS)
 
 
 def test_a_persons_own_memory_is_no_other(
@@ -315,7 +315,7 @@ def test_a_persons_own_memory_is_no_other(
     """It would rank beside itself."""
     assert anns.memory is not None
     with pytest.raises(ConfigError, match="'ann' among the others"):
-        scorecard(anns, people[0], [], memories={"ann": anns.memory}, settings=SETTINGS)
+        make_card(anns, people[0], [], memories={"ann": anns.memory}, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

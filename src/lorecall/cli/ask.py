@@ -11,8 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, Model, base_of, print_result, tell, to_stay
-from lorecall.cli.store_place import At, Keys, PersonAt, opened_store, person_at
+from lorecall.cli.output import base_of, print_result, tell, to_stay
+from lorecall.cli.parameters import (
+    Device,
+    DrawSeed,
+    FourBit,
+    Json,
+    KeysAt,
+    MemoryFolder,
+    MinP,
+    Model,
+    PersonAt,
+    StoreAt,
+    Temperature,
+    TopP,
+)
+from lorecall.cli.store_place import opened_store, person_at
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 from lorecall.errors import ConfigError
@@ -22,23 +36,6 @@ if TYPE_CHECKING:
     from lorecall.reply.memory import Memory
     from lorecall.reply.messages import Messages
     from lorecall.reply.responder import ModelResponder
-
-MemoryDir = Annotated[
-    Path | None, typer.Option(help="A run's folder, or the memory in it.", show_default=False)
-]
-Temperature = Annotated[
-    float,
-    typer.Option(help="Draw tokens: 0 the likeliest, 1 as likely as they are."),
-]
-TopP = Annotated[
-    float,
-    typer.Option(help="Draw from the likeliest that make up so much.", show_default=False),
-]
-MinP = Annotated[
-    float,
-    typer.Option(help="Draw none below this share of the likeliest."),
-]
-DrawSeed = Annotated[int, typer.Option(help="Seed of the draws.", show_default=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +149,10 @@ class Sides:
 def ask(  # noqa: PLR0913 - one parameter an option
     query: Annotated[str, typer.Argument(help="What to say; - reads standard input.")],
     *,
-    memory: MemoryDir = None,
+    memory: MemoryFolder = None,
     person: PersonAt = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     earlier: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,13 +7,7 @@ from typing import Annotated
 import typer
 
 from lorecall.cli.output import (
-    Config,
-    Device,
-    FourBit,
-    Json,
-    Model,
-    Preset,
-    Set,
+    bars,
     base_from,
     base_of,
     base_options,
@@ -21,7 +15,21 @@ from lorecall.cli.output import (
     going_on,
     print_result,
 )
-from lorecall.cli.store_place import At, Keys, PersonAt, opened_store, person_at
+from lorecall.cli.parameters import (
+    Config,
+    DatasetFiles,
+    Device,
+    FourBit,
+    Json,
+    KeysAt,
+    Model,
+    PersonAt,
+    Preset,
+    Set,
+    StoreAt,
+    ZeroSeed,
+)
+from lorecall.cli.store_place import opened_store, person_at
 from lorecall.errors import ConfigError
 
 bench_app = typer.Typer(
@@ -30,43 +38,44 @@ bench_app = typer.Typer(
     invoke_without_command=True,
 )
 
-Files = Annotated[
-    list[Path] | None, typer.Option(help="A file of the dataset's format; may be repeated.")
-]
 Labels = Annotated[list[Path] | None, typer.Option(help="A judge's labels; may be repeated.")]
+BenchOut = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the bench; the same one goes on, with more systems or people too.",
+        show_default=False,
+    ),
+]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option(help="A dataset's name, or a file; may be repeated. chitchat if none."),
+]
+Whom = Annotated[
+    str | None,
+    typer.Option(help="Ids separated by commas, N to draw, most:N, or pooled.", show_default=False),
+]
+Systems = Annotated[
+    str | None,
+    typer.Option(
+        help="Names or groups, separated by commas: all, baselines, memories, ablations.",
+        show_default=False,
+    ),
+]
+Seeds = Annotated[str, typer.Option(help="Seeds, separated by commas.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that do cells.")]
 
 
 @bench_app.callback()
 def bench(  # noqa: PLR0913 - one parameter an option
     context: typer.Context,
     *,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the bench; the same one goes on, with more systems or people too.",
-            show_default=False,
-        ),
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(help="A dataset's name, or a file; may be repeated. chitchat if none."),
-    ] = None,
-    path: Files = None,
-    users: Annotated[
-        str | None,
-        typer.Option(
-            help="Ids separated by commas, N to draw, most:N, or pooled.", show_default=False
-        ),
-    ] = None,
-    systems: Annotated[
-        str | None,
-        typer.Option(
-            help="Names or groups, separated by commas: all, baselines, memories, ablations.",
-            show_default=False,
-        ),
-    ] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
-    workers: Annotated[int, typer.Option(min=1, help="Processes that do cells.")] = 1,
+    out: BenchOut = None,
+    data: Datasets = None,
+    path: DatasetFiles = None,
+    users: Whom = None,
+    systems: Systems = None,
+    seeds: Seeds = "0",
+    workers: Workers = 1,
     judged: Labels = None,
     preset: Preset = None,
     model: Model = None,
@@ -102,13 +111,10 @@ def bench(  # noqa: PLR0913 - one parameter an option
             seeds=seeds,
             settings=settings,
         )
-        from rich.console import Console  # noqa: PLC0415
-
         from lorecall.bench.render import bench_view, render_bench  # noqa: PLC0415
         from lorecall.bench.run import check_failures, run_bench  # noqa: PLC0415
-        from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
-        with BarReporter(Console(stderr=True)) as reporter:
+        with bars() as reporter:
             failures = run_bench(plan, base_from(base), out=out, workers=workers, reporter=reporter)
     view = render_bench(out, judged=judged or ())
     value = {"out": str(out), "failed": [asdict(failure) for failure in failures]}
@@ -135,35 +141,40 @@ def bench_render(
     print_result(asdict(view), *bench_view(view), f"wrote {folder}/bench.html", as_json=as_json)
 
 
+MemoryOf = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A run's folder, or the memory in it.", metavar="FOLDER", show_default=False
+    ),
+]
+WhoseData = Annotated[str | None, typer.Option(help="Whose data; the memory's own when left out.")]
+SwapWith = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Other people of the same data. Each gets a memory as this one was made, to swap"
+        " with, unless --memory gives some; those of a store have theirs.",
+    ),
+]
+OtherMemories = Annotated[
+    list[Path] | None,
+    typer.Option(help="Someone else's memory, to swap with; may be repeated.", metavar="DIR"),
+]
+TestSamples = Annotated[int, typer.Option(min=1, help="Most test samples read.")]
+
+
 def scorecard(  # noqa: PLR0913 - one parameter an option
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A run's folder, or the memory in it.", metavar="FOLDER", show_default=False
-        ),
-    ] = None,
+    folder: MemoryOf = None,
     *,
     person: PersonAt = None,
-    store: At = None,
-    keys: Keys = None,
-    data: Annotated[
-        str | None, typer.Option(help="Whose data; the memory's own when left out.")
-    ] = None,
-    path: Files = None,
-    others: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Other people of the same data. Each gets a memory as this one was made, to swap"
-            " with, unless --memory gives some; those of a store have theirs.",
-        ),
-    ] = 3,
-    memory: Annotated[
-        list[Path] | None,
-        typer.Option(help="Someone else's memory, to swap with; may be repeated.", metavar="DIR"),
-    ] = None,
-    test_samples: Annotated[int, typer.Option(min=1, help="Most test samples read.")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    store: StoreAt = None,
+    keys: KeysAt = None,
+    data: WhoseData = None,
+    path: DatasetFiles = None,
+    others: SwapWith = 3,
+    memory: OtherMemories = None,
+    test_samples: TestSamples = 32,
+    seed: ZeroSeed = 0,
     model: Model = None,
     device: Device = None,
     four_bit: FourBit = False,
@@ -173,8 +184,7 @@ def scorecard(  # noqa: PLR0913 - one parameter an option
     from lorecall.memory.memory import StoredMemory  # noqa: PLC0415
     from lorecall.memory.shared import shared_of  # noqa: PLC0415
     from lorecall.reply.responder import ModelResponder  # noqa: PLC0415
-    from lorecall.scorecard.card import CardSettings  # noqa: PLC0415
-    from lorecall.scorecard.card import scorecard as make_card  # noqa: PLC0415
+    from lorecall.scorecard.card import CardSettings, make_card  # noqa: PLC0415
     from lorecall.scorecard.make import people_for  # noqa: PLC0415
     from lorecall.scorecard.personal import memories_like, memories_of  # noqa: PLC0415
     from lorecall.scorecard.view import scorecard_view  # noqa: PLC0415

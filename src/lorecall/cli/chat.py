@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lorecall.cli.ask import (
+from lorecall.cli.ask import MemorySource, Sides, utf8_text
+from lorecall.cli.output import tell
+from lorecall.cli.parameters import (
+    Device,
     DrawSeed,
-    MemoryDir,
-    MemorySource,
+    FourBit,
+    Json,
+    KeysAt,
+    MemoryFolder,
     MinP,
-    Sides,
+    Model,
+    PersonAt,
+    StoreAt,
     Temperature,
     TopP,
-    utf8_text,
 )
-from lorecall.cli.output import Device, FourBit, Json, Model, tell
-from lorecall.cli.store_place import At, Keys, PersonAt
 from lorecall.core.text import printable
 from lorecall.decoding import READABLE, Decoding
 
@@ -38,10 +42,10 @@ _HELP = {
 
 def chat(  # noqa: PLR0913 - one parameter an option
     *,
-    memory: MemoryDir = None,
+    memory: MemoryFolder = None,
     person: PersonAt = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     temperature: Temperature = READABLE.temperature,
     top_p: TopP = READABLE.top_p,
     min_p: MinP = READABLE.min_p,

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from lorecall.cli.output import Json, print_result
+from lorecall.cli.output import print_result
+from lorecall.cli.parameters import Json
 
 data_app = typer.Typer(help="Look at histories before learning from them.", no_args_is_help=True)
 
 DataName = Annotated[str, typer.Argument(help="A dataset's name or a file.")]
-FormatFiles = Annotated[
+NamedFiles = Annotated[
     list[Path] | None,
     typer.Option("--path", help="With a name: a file of that format; may be repeated."),
 ]
@@ -32,7 +33,7 @@ def data_list(*, as_json: Json = False) -> None:
 def data_show(
     name: DataName,
     *,
-    path: FormatFiles = None,
+    path: NamedFiles = None,
     users: Annotated[int, typer.Option(min=0, help="How many users to list.")] = 10,
     as_json: Json = False,
 ) -> None:
@@ -52,7 +53,7 @@ def data_show(
 def data_check(
     source: DataName,
     *,
-    path: FormatFiles = None,
+    path: NamedFiles = None,
     pii: Annotated[
         bool, typer.Option("--pii", help="Also count addresses, numbers, handles and secrets.")
     ] = False,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lorecall.cli.output import Device, FourBit, Json, base_of, going_on, print_result
+from lorecall.cli.output import base_of, print_result, reporting
+from lorecall.cli.parameters import Device, FourBit, Json, ZeroSeed
 from lorecall.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,56 +19,57 @@ Pairs = Annotated[
     Path, typer.Argument(help="JSONL file of pairs of responses, as `lorecall bench` writes it.")
 ]
 JudgeKind = Literal["local", "endpoint", "stand-in"]
+JudgedBy = Annotated[
+    JudgeKind, typer.Option(help="Who judges; the stand-in, by word overlap, is for tests.")
+]
+LabelsOut = Annotated[
+    Path, typer.Option(help="JSONL file for the judge's labels; the same one goes on.")
+]
+JudgeModel = Annotated[
+    str | None,
+    typer.Option(help="Base model, an id or a folder; or the endpoint's.", show_default=False),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(help="Endpoint: http://HOST:PORT/v1; masked texts go there.", show_default=False),
+]
+ProbeN = Annotated[
+    int, typer.Option("--probe-n", min=1, help="Samples of the sanity probe, at most.")
+]
+DespiteProbe = Annotated[
+    bool, typer.Option("--despite-probe", help="Go on with a judge that failed its probe.")
+]
 
 
 @judge_app.command("run")
 def judge_run(  # noqa: PLR0913 - one parameter an option
     pairs: Pairs,
     *,
-    judge: Annotated[
-        JudgeKind, typer.Option(help="Who judges; the stand-in, by word overlap, is for tests.")
-    ],
-    out: Annotated[
-        Path, typer.Option(help="JSONL file for the judge's labels; the same one goes on.")
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(help="Base model, an id or a folder; or the endpoint's.", show_default=False),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            help="Endpoint: http://HOST:PORT/v1; masked texts go there.", show_default=False
-        ),
-    ] = None,
+    judge: JudgedBy,
+    out: LabelsOut,
+    model: JudgeModel = None,
+    url: Url = None,
     device: Device = None,
     four_bit: FourBit = False,
-    probe_n: Annotated[
-        int, typer.Option("--probe-n", min=1, help="Samples of the sanity probe, at most.")
-    ] = 50,
-    despite_probe: Annotated[
-        bool, typer.Option("--despite-probe", help="Go on with a judge that failed its probe.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    probe_n: ProbeN = 50,
+    despite_probe: DespiteProbe = False,
+    seed: ZeroSeed = 0,
     as_json: Json = False,
 ) -> None:
     """Judge every pair in both orders, after a sanity probe of the judge.
 
     Answers are kept beside the labels until they are written: a killed run asks nothing twice.
     """
-    from rich.console import Console  # noqa: PLC0415
-
     from lorecall.core.jsonl import write_records  # noqa: PLC0415
     from lorecall.judge.cached import CachedJudge  # noqa: PLC0415
     from lorecall.judge.pairs import read_pairs  # noqa: PLC0415
     from lorecall.judge.probe import probe_judge, require_passed  # noqa: PLC0415
     from lorecall.judge.views import win_rate_view  # noqa: PLC0415
     from lorecall.judge.win_rate import judge_pairs, win_rates  # noqa: PLC0415
-    from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
     given = read_pairs(pairs)
     answers = out.with_name(f"{out.name}.answers")
-    with going_on(), BarReporter(Console(stderr=True)) as reporter:
+    with reporting() as reporter:
         asked = _make_judge(judge, model, url, device=device, four_bit=four_bit, seed=seed)
         chosen = CachedJudge(asked, answers, seed=seed)
         reporter.plan(min(probe_n, len(given)) + len(given))

@@ -6,12 +6,7 @@ from typing import Annotated
 import typer
 
 from lorecall.cli.output import (
-    Config,
-    Json,
-    Model,
-    Preset,
-    Seed,
-    Set,
+    bars,
     base_from,
     base_options,
     given_options,
@@ -19,55 +14,66 @@ from lorecall.cli.output import (
     print_result,
     tell,
 )
+from lorecall.cli.parameters import (
+    Config,
+    FinishedRun,
+    Json,
+    KeysAt,
+    Model,
+    PersonAt,
+    Preset,
+    Seed,
+    Set,
+    StoreAt,
+)
 from lorecall.cli.store import show_version
-from lorecall.cli.store_place import At, Keys, PersonAt, opened_store, person_at
+from lorecall.cli.store_place import opened_store, person_at
 from lorecall.core.options import belonging, make
 from lorecall.errors import ConfigError
-from lorecall.records import Searched
-from lorecall.settings import LEARN, SETTINGS, RunOptions
+from lorecall.records import History, Searched
+from lorecall.settings import LEARN, SETTINGS, LearnSettings, RunOptions
 from lorecall.settings import preset as make_settings
 
-RunDir = Annotated[Path, typer.Argument(help="A run's folder, made by `lorecall learn`.")]
 _PANEL = "Whose memory, and where it goes"
+User = Annotated[
+    str | None,
+    typer.Option(help="Their id, or its start.", show_default=False, rich_help_panel=_PANEL),
+]
+OwnFiles = Annotated[
+    list[Path] | None,
+    typer.Option(help="A chat export or JSONL file.", metavar="FILE", rich_help_panel=_PANEL),
+]
+OwnFormat = Annotated[
+    str | None,
+    typer.Option(
+        help="A dataset, or the format of --history.", show_default=False, rich_help_panel=_PANEL
+    ),
+]
+RunOut = Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=_PANEL)]
+DeviceUnseen = Annotated[str | None, typer.Option(hidden=True)]
+What = Annotated[
+    Searched | None,
+    typer.Option(metavar="WHAT", help="none; paper, layer, n, rank ...", show_default=False),
+]
+NOthers = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Compare with N other people.", show_default=False),
+]
+Redact = Annotated[bool, typer.Option("--redact", help="Placeholders for contact details.")]
 
 
 def learn(  # noqa: PLR0913 - one parameter an option
     *,
-    user: Annotated[
-        str | None,
-        typer.Option(
-            help="Their id, or its start.",
-            show_default=False,
-            rich_help_panel=_PANEL,
-        ),
-    ] = None,
-    history: Annotated[
-        list[Path] | None,
-        typer.Option(help="A chat export or JSONL file.", metavar="FILE", rich_help_panel=_PANEL),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="A dataset, or the format of --history.",
-            show_default=False,
-            rich_help_panel=_PANEL,
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=_PANEL)],
+    user: User = None,
+    history: OwnFiles = None,
+    data: OwnFormat = None,
+    out: RunOut,
     model: Model = None,
-    device: Annotated[str | None, typer.Option(hidden=True)] = None,
+    device: DeviceUnseen = None,
     preset: Preset = None,
-    search: Annotated[
-        Searched | None,
-        typer.Option(metavar="WHAT", help="none; paper, layer, n, rank ...", show_default=False),
-    ] = None,
-    others: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Compare with N other people.", show_default=False),
-    ] = None,
-    redact: Annotated[
-        bool, typer.Option("--redact", help="Placeholders for contact details.")
-    ] = False,
+    search: What = None,
+    others: NOthers = None,
+    redact: Redact = False,
     seed: Seed = None,
     config: Config = None,
     sets: Set = None,
@@ -86,24 +92,14 @@ def learn(  # noqa: PLR0913 - one parameter an option
     base = base_options(values)
     source, files = _source(data, history)
     with going_on():
-        from rich.console import Console  # noqa: PLC0415
-
-        from lorecall.data.catalog import load_history  # noqa: PLC0415
-        from lorecall.report.bar import BarReporter  # noqa: PLC0415
-
-        loaded = load_history(source, user=user, path=files, seed=settings.seed)
-        from lorecall.learning.others import load_others  # noqa: PLC0415
-
-        beside = load_others(source, loaded, n=settings.others, path=files)
-        if len(beside) < settings.others:
-            tell(f"other people to compare with, long enough, in {source}: {len(beside)}")
+        own, beside = _histories(source, files, user, settings)
         from lorecall.learning.pipeline import learn as learn_from  # noqa: PLC0415
         from lorecall.learning.result import RunResult  # noqa: PLC0415
         from lorecall.report.terminal import summary  # noqa: PLC0415
 
-        with BarReporter(Console(stderr=True)) as reporter:
+        with bars() as reporter:
             learn_from(
-                loaded,
+                own,
                 others=beside,
                 base=lambda: base_from(base),
                 out=out,
@@ -118,17 +114,12 @@ def learn(  # noqa: PLR0913 - one parameter an option
 
 
 def show(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A run's folder, made by `lorecall learn`.", metavar="FOLDER", show_default=False
-        ),
-    ] = None,
+    folder: FinishedRun = None,
     *,
     svg: Annotated[Path | None, typer.Option(help="Also write the view as a picture.")] = None,
     person: PersonAt = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Show a finished run: scores, what is one's own, replies, sizes; or someone's version."""
@@ -154,12 +145,7 @@ def show(
 
 
 def report(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(
-            help="A run's folder, made by `lorecall learn`.", metavar="FOLDER", show_default=False
-        ),
-    ] = None,
+    folder: FinishedRun = None,
     *,
     out: Annotated[
         Path | None,
@@ -172,8 +158,8 @@ def report(
         int,
         typer.Option(min=0, help="With --person: as many other people's memories are swapped in."),
     ] = 0,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML page about a finished run, or about someone in a store."""
@@ -216,8 +202,8 @@ def export(
         ),
     ] = None,
     person: PersonAt = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Write a memory as a PEFT adapter, which peft and vLLM load, or all that is someone's."""
@@ -250,6 +236,20 @@ def export(
         )
     kind, out = ("zip", archive) if peft is None else ("peft", peft)
     print_result({kind: str(out)}, f"wrote {out}", as_json=as_json)
+
+
+def _histories(
+    source: str | Path, files: list[Path] | None, user: str | None, settings: LearnSettings
+) -> tuple[History, tuple[History, ...]]:
+    """Load whose memory it is to be, and the others to compare with; tell where those are few."""
+    from lorecall.data.catalog import load_history  # noqa: PLC0415
+    from lorecall.learning.others import load_others  # noqa: PLC0415
+
+    own = load_history(source, user=user, path=files, seed=settings.seed)
+    others = load_others(source, own, n=settings.others, path=files)
+    if len(others) < settings.others:
+        tell(f"other people to compare with, long enough, in {source}: {len(others)}")
+    return own, others
 
 
 def _source(data: str | None, history: list[Path] | None) -> tuple[str | Path, list[Path] | None]:

@@ -5,7 +5,8 @@ from typing import Annotated, get_args
 
 import typer
 
-from lorecall.cli.output import Json, print_result
+from lorecall.cli.output import print_result
+from lorecall.cli.parameters import Json
 from lorecall.core.options import Option, options_of
 from lorecall.settings import LEARN, SHARE, PresetName, presets_of
 

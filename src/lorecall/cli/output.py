@@ -1,4 +1,4 @@
-"""What the commands share: options, the base, what Ctrl-C does, and how things are shown."""
+"""What the commands share: the base, what Ctrl-C does, and how things are shown."""
 
 import gc
 import json
@@ -6,36 +6,18 @@ import sys
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from lorecall.core.options import Sections, belonging, make, read_options
 from lorecall.core.text import printable
-from lorecall.settings import BaseOptions, PresetName
+from lorecall.settings import BaseOptions
 
 if TYPE_CHECKING:
+    from lorecall.core.progress import Reporter
     from lorecall.lm.base import LanguageModel, SharedName
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Model = Annotated[
-    str | None, typer.Option(help="Base: a folder, or a Hugging Face id.", show_default=False)
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default=False)]
-FourBit = Annotated[
-    bool, typer.Option("--four-bit", help="Keep the base in 4 bits, for cards of 12 GB.")
-]
-Preset = Annotated[
-    PresetName | None, typer.Option(help="How much is computed; laptop.", show_default=False)
-]
-Seed = Annotated[int | None, typer.Option(help="Of everything random; 0.", show_default=False)]
-Config = Annotated[
-    Path | None, typer.Option(help="TOML file of further options.", show_default=False)
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="One more: see `lorecall options`."),
-]
+_GOES_ON = "what is finished is kept, and the same command goes on with it"
 
 
 def given_options(
@@ -108,15 +90,31 @@ def to_stay() -> Generator[None]:
 
 
 @contextmanager
-def going_on(
-    then: str = "what is finished is kept, and the same command goes on with it",
-) -> Generator[None]:
+def going_on(then: str = _GOES_ON) -> Generator[None]:
     """Say on Ctrl-C what becomes of what was done, and end with exit code 130."""
     try:
         yield
     except KeyboardInterrupt:
         tell(f"stopped: {then}")
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def bars() -> Generator["Reporter"]:
+    """Show how far a job is."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from lorecall.report.bar import BarReporter  # noqa: PLC0415
+
+    with BarReporter(Console(stderr=True)) as reporter:
+        yield reporter
+
+
+@contextmanager
+def reporting(then: str = _GOES_ON) -> Generator["Reporter"]:
+    """Show how far a job is; on Ctrl-C say what becomes of it."""
+    with going_on(then), bars() as reporter:
+        yield reporter
 
 
 def tell(line: str) -> None:

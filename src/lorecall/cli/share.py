@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import (
-    Config,
-    Device,
-    Json,
-    Model,
-    Set,
-    base_from,
-    base_options,
-    given_options,
-    going_on,
-    print_result,
-)
+from lorecall.cli.output import bars, base_from, base_options, given_options, going_on, print_result
+from lorecall.cli.parameters import Config, Device, FormatFiles, Json, Model, Set
 from lorecall.core.options import belonging, make
 from lorecall.errors import DataError
 from lorecall.settings import SHARE, BaseOptions, ShareSettings
@@ -32,16 +22,14 @@ share_app = typer.Typer(
     no_args_is_help=True,
 )
 Folder = Annotated[str, typer.Argument(help="A shared memory's folder, or the name of one.")]
-Files = Annotated[
-    list[Path] | None, typer.Option("--history", help="Files of that format.", metavar="FILE")
-]
+Data = Annotated[str, typer.Option(help="A dataset, a format's name, or a file.")]
 
 
 @share_app.command("learn")
 def share_learn(  # noqa: PLR0913 - one parameter an option
     *,
-    data: Annotated[str, typer.Option(help="A dataset, a format's name, or a file.")],
-    history: Files = None,
+    data: Data,
+    history: FormatFiles = None,
     without: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,12 +53,9 @@ def share_learn(  # noqa: PLR0913 - one parameter an option
     base = base_options(values | {"base.shared": "none"})
     left_out = _people(without or ())
     with going_on("nothing was stored; the same command begins anew"), _naming_lines(left_out):
-        from rich.console import Console  # noqa: PLC0415
-
         from lorecall.learning.share import share_learn as learn_from  # noqa: PLC0415
-        from lorecall.report.bar import BarReporter  # noqa: PLC0415
 
-        with BarReporter(Console(stderr=True)) as reporter:
+        with bars() as reporter:
             shared = learn_from(
                 data,
                 out=out,
@@ -95,8 +80,8 @@ def share_show(folder: Folder, *, as_json: Json = False) -> None:
 def share_check(
     folder: Folder,
     *,
-    data: Annotated[str, typer.Option(help="A dataset, a format's name, or a file.")],
-    history: Files = None,
+    data: Data,
+    history: FormatFiles = None,
     user: Annotated[list[str], typer.Option(help="Who; may be repeated.")],
     as_json: Json = False,
 ) -> None:

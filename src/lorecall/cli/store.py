@@ -7,20 +7,22 @@ from typing import Annotated
 
 import typer
 
-from lorecall.cli.output import (
+from lorecall.cli.output import base_options, given_options, print_result, reporting
+from lorecall.cli.parameters import (
     Config,
     Device,
+    FormatFiles,
     Json,
+    KeysAt,
     Model,
     Preset,
     Seed,
     Set,
-    base_options,
-    given_options,
-    print_result,
+    StoreAt,
+    Who,
 )
-from lorecall.cli.store_forget import listed, reporting, show_certificate
-from lorecall.cli.store_place import At, Keys, Who, check_extra, opened_store, person_at
+from lorecall.cli.store_forget import listed, show_certificate
+from lorecall.cli.store_place import check_extra, opened_store, person_at
 from lorecall.errors import IntegrityError, PendingError
 from lorecall.settings import SETTINGS, BaseOptions, LearnSettings
 from lorecall.settings import preset as preset_of
@@ -30,9 +32,7 @@ def remember(  # noqa: PLR0913 - one parameter an option
     person: Who,
     source: Annotated[str, typer.Argument(help="A file, or a format's name.", metavar="FILE")],
     *,
-    history: Annotated[
-        list[Path] | None, typer.Option("--history", help="Files of that format.", metavar="FILE")
-    ] = None,
+    history: FormatFiles = None,
     user: Annotated[
         str | None, typer.Option(help="Who of those in it.", show_default=False)
     ] = None,
@@ -40,8 +40,8 @@ def remember(  # noqa: PLR0913 - one parameter an option
         bool, typer.Option("--redact", help="Placeholders for addresses, numbers and names.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Add what a file holds of someone to the store; what is there is not added again."""
@@ -71,8 +71,8 @@ def update(  # noqa: PLR0913 - one parameter an option
     device: Device = None,
     config: Config = None,
     sets: Set = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Build a version of someone's memory from all that is remembered of them.
@@ -108,7 +108,7 @@ def update(  # noqa: PLR0913 - one parameter an option
         sys.exit(PendingError.exit_code)
 
 
-def log(person: Who, *, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
+def log(person: Who, *, store: StoreAt = None, keys: KeysAt = None, as_json: Json = False) -> None:
     """Show someone's versions, how far the head is behind, and what was forgotten."""
     with opened_store(store, keys) as site:
         found = site.person(person).log()
@@ -146,8 +146,8 @@ def rollback(
     person: Who,
     n: Annotated[int, typer.Argument(help="Which version.", min=1, metavar="N")],
     *,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Make an earlier version the head again, as a new one."""
@@ -169,8 +169,8 @@ def verify(
         Path | None,
         typer.Option(help="Of a certificate: a page to be printed.", show_default=False),
     ] = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Check a certificate, without a store where none is named; or a version, and the audit log."""

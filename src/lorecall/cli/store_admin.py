@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Json, print_result
-from lorecall.cli.store_place import At, Keys, check_extra, named_store, opened_store
+from lorecall.cli.output import print_result
+from lorecall.cli.parameters import Json, KeysAt, StoreAt
+from lorecall.cli.store_place import check_extra, named_store, opened_store
 from lorecall.errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ BlobsAt = Annotated[
 
 @store_app.command()
 def init(
-    *, store: At = None, keys: Keys = None, blobs: BlobsAt = None, as_json: Json = False
+    *, store: StoreAt = None, keys: KeysAt = None, blobs: BlobsAt = None, as_json: Json = False
 ) -> None:
     """Begin a store: in a folder, or in PostgreSQL by its URL."""
     place = named_store(store)
@@ -53,8 +54,8 @@ def check(
     deep: Annotated[
         bool, typer.Option("--deep", help="Decrypt every record and version as well.")
     ] = False,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Look whether all is there that must be; exit code 5 where something is not."""
@@ -72,7 +73,7 @@ def check(
 
 
 @store_app.command()
-def gc(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
+def gc(*, store: StoreAt = None, keys: KeysAt = None, as_json: Json = False) -> None:
     """Remove what killed processes left; others may work meanwhile."""
     with opened_store(store, keys) as site:
         done = site.gc()
@@ -82,7 +83,7 @@ def gc(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
 
 
 @store_app.command()
-def stat(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
+def stat(*, store: StoreAt = None, keys: KeysAt = None, as_json: Json = False) -> None:
     """Count what there is; nothing is decrypted."""
     with opened_store(store, keys) as site:
         found = site.stat()
@@ -103,7 +104,7 @@ def stat(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
 
 
 @store_app.command()
-def migrate(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
+def migrate(*, store: StoreAt = None, keys: KeysAt = None, as_json: Json = False) -> None:
     """Bring a store that an older version made to this one's format: wholly, or not at all."""
     place = named_store(store)
     check_extra()
@@ -127,8 +128,8 @@ def backup(
             show_default=False,
         ),
     ] = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Copy a store into a folder, which is a store of its own; others may work meanwhile."""
@@ -143,8 +144,8 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(help="A backup's folder.", metavar="FOLDER")],
     *,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     blobs: BlobsAt = None,
     as_json: Json = False,
 ) -> None:

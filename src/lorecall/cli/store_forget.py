@@ -1,55 +1,63 @@
 """Forgetting on the command line: what would go, and the certificate."""
 
 import sys
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Json, going_on, print_result
-from lorecall.cli.store_place import At, Keys, Who, opened_store
+from lorecall.cli.output import print_result, reporting
+from lorecall.cli.parameters import Json, KeysAt, StoreAt, Who
+from lorecall.cli.store_place import opened_store
 from lorecall.errors import ConfigError, MissingError, PendingError
 
 if TYPE_CHECKING:
-    from lorecall.core.progress import Reporter
     from lorecall.store.certificate import Certificate
     from lorecall.store.person import Person
     from lorecall.store.records import Record
 
 _SHOWN = 60
+RecordIds = Annotated[
+    list[str] | None, typer.Option(help="A record's id; may be repeated.", metavar="ID")
+]
+InConversation = Annotated[
+    str | None, typer.Option(help="All of a conversation.", show_default=False)
+]
+Before = Annotated[
+    str | None, typer.Option(help="All of before a time.", metavar="TIME", show_default=False)
+]
+Like = Annotated[
+    str | None, typer.Option(help="All that hold a text.", metavar="TEXT", show_default=False)
+]
+Everything = Annotated[bool, typer.Option("--all", help="All, and the person.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Finish one that was begun.")]
+Suppress = Annotated[
+    bool, typer.Option("--suppress", help="Keep it from being added again, by a keyed hash.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only show what would go, and what else says it.")
+]
+CertificateOut = Annotated[
+    Path | None, typer.Option(help="Also write the certificate here.", show_default=False)
+]
 
 
 def forget(  # noqa: PLR0913 - one parameter an option
     person: Who,
     *,
-    record: Annotated[
-        list[str] | None, typer.Option(help="A record's id; may be repeated.", metavar="ID")
-    ] = None,
-    conversation: Annotated[
-        str | None, typer.Option(help="All of a conversation.", show_default=False)
-    ] = None,
-    before: Annotated[
-        str | None, typer.Option(help="All of before a time.", metavar="TIME", show_default=False)
-    ] = None,
-    like: Annotated[
-        str | None, typer.Option(help="All that hold a text.", metavar="TEXT", show_default=False)
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All, and the person.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Finish one that was begun.")] = False,
-    suppress: Annotated[
-        bool, typer.Option("--suppress", help="Keep it from being added again, by a keyed hash.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show what would go, and what else says it.")
-    ] = False,
-    certificate: Annotated[
-        Path | None, typer.Option(help="Also write the certificate here.", show_default=False)
-    ] = None,
-    store: At = None,
-    keys: Keys = None,
+    record: RecordIds = None,
+    conversation: InConversation = None,
+    before: Before = None,
+    like: Like = None,
+    everything: Everything = False,
+    resume: Resume = False,
+    suppress: Suppress = False,
+    dry_run: DryRun = False,
+    certificate: CertificateOut = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Take records out of the store and out of the weights; exit code 1 where not all is done."""
@@ -91,17 +99,6 @@ def forget(  # noqa: PLR0913 - one parameter an option
     show_certificate(made, "lorecall.forget/1", as_json=as_json)
     if made.verdict == "residues found":
         sys.exit(PendingError.exit_code)
-
-
-@contextmanager
-def reporting(then: str) -> Generator["Reporter"]:
-    """Show how far it is; on Ctrl-C say what becomes of it."""
-    from rich.console import Console  # noqa: PLC0415
-
-    from lorecall.report.bar import BarReporter  # noqa: PLC0415
-
-    with going_on(then), BarReporter(Console(stderr=True)) as reporter:
-        yield reporter
 
 
 def _show_what_would_go(who: "Person", chosen: Mapping[str, object], *, as_json: bool) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lorecall.cli.output import Json, print_result
-from lorecall.cli.store_forget import reporting, told
-from lorecall.cli.store_place import At, Keys, Who, check_extra, keys_folder, opened_store
+from lorecall.cli.output import print_result, reporting
+from lorecall.cli.parameters import Json, KeysAt, StoreAt, Who
+from lorecall.cli.store_forget import told
+from lorecall.cli.store_place import check_extra, keys_folder, opened_store
 from lorecall.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def diff(
     answers: Annotated[
         bool, typer.Option("--answers", help="Both answer the person's own validation queries.")
     ] = False,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Compare two versions: records, how they were built, what was measured, what they answer."""
@@ -57,8 +58,8 @@ def import_(
     update: Annotated[
         bool, typer.Option("--update", help="Also build the memory, as it was built there.")
     ] = False,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Add the records of an export to the store; what is there is not added again."""
@@ -87,8 +88,8 @@ def keys_init(
     copy: Annotated[
         Path | None, typer.Option(help="Also write it here.", show_default=False)
     ] = None,
-    store: At = None,
-    keys: Keys = None,
+    store: StoreAt = None,
+    keys: KeysAt = None,
     as_json: Json = False,
 ) -> None:
     """Make the root key of a store that is to be; who loses it loses all that is in the store."""
@@ -113,7 +114,7 @@ def keys_init(
 
 
 @keys_app.command("rotate")
-def keys_rotate(*, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
+def keys_rotate(*, store: StoreAt = None, keys: KeysAt = None, as_json: Json = False) -> None:
     """Put another root key in its place; copies of the old one open nothing any more."""
     from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
     from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415
@@ -129,7 +130,9 @@ def keys_rotate(*, store: At = None, keys: Keys = None, as_json: Json = False) -
 
 
 @keys_app.command("export")
-def keys_export(file: Copy, *, store: At = None, keys: Keys = None, as_json: Json = False) -> None:
+def keys_export(
+    file: Copy, *, store: StoreAt = None, keys: KeysAt = None, as_json: Json = False
+) -> None:
     """Write a copy of the root key, for its owner alone to read."""
     from lorecall.store.keyring.root import FileRootKey  # noqa: PLC0415
     from lorecall.store.keyring.rotation import ROOT  # noqa: PLC0415

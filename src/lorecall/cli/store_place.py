@@ -4,41 +4,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from lorecall.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from lorecall.store.store import Store
-
-At = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        envvar="LORECALL_STORE",
-        help="The store's folder, or postgresql://USER@HOST/DATABASE.",
-        metavar="PLACE",
-        show_default=False,
-    ),
-]
-Keys = Annotated[
-    Path | None,
-    typer.Option(
-        "--keys",
-        envvar="LORECALL_KEYS",
-        help="The folder of its keys; STORE-keys beside it otherwise.",
-        show_default=False,
-    ),
-]
-Who = Annotated[str, typer.Argument(help="Whose.", metavar="PERSON")]
-PersonAt = Annotated[
-    str | None,
-    typer.Option(
-        "--person", help="Someone in the store, or a version of theirs.", metavar="PERSON[@N]"
-    ),
-]
 
 
 @contextmanager

@@ -113,7 +113,7 @@ class Scorecard:
         return tuple(name for name, part in parts.items() if part is None)
 
 
-def scorecard(
+def make_card(
     responder: Responder,
     person: PersonData,
     others: Sequence[PersonData],
