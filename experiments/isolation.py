@@ -34,6 +34,7 @@ from lorecall import (
     History,
     InjectionConfig,
     LanguageModel,
+    ShareSettings,
     load_base,
     load_history,
     preset,
@@ -42,7 +43,6 @@ from lorecall.bench import choose_users, newest
 from lorecall.core import append_records, whole_records, write_json
 from lorecall.data import draw_donors
 from lorecall.lm import set_threads
-from lorecall.settings import ShareSettings
 from lorecall.systems import (
     N_REFERENCES,
     SHARED,

@@ -6,13 +6,13 @@ import pytest
 
 from lorecall.core.options import options_of
 from lorecall.errors import ConfigError
+from lorecall.learning.share_settings import ShareSettings
 from lorecall.settings import (
     LEARN,
     RANKS,
     DesignSettings,
     LearnSettings,
     SearchSettings,
-    ShareSettings,
     TrainSettings,
     preset,
 )

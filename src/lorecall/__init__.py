@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lorecall.learning.pipeline import learn
     from lorecall.learning.result import RunResult
     from lorecall.learning.share import share_learn
+    from lorecall.learning.share_settings import ShareSettings
     from lorecall.lm.base import LanguageModel
     from lorecall.memory.memory import StoredMemory
     from lorecall.memory.peft import export_peft
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
         DesignSettings,
         LearnSettings,
         SearchSettings,
-        ShareSettings,
         TrainSettings,
         preset,
     )

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 from lorecall.bench.settings import BENCH
 from lorecall.cli.app import app
 from lorecall.core.options import options_of
-from lorecall.settings import LEARN, SHARE
+from lorecall.learning.share_settings import SHARE
+from lorecall.settings import LEARN
 
 
 def listed(*arguments: str) -> str:

@@ -31,7 +31,6 @@ from lorecall.systems.isolation import (
     ask_everyone,
     ask_for_secrets,
     ask_shared,
-    check_isolation,
     isolation_from,
 )
 from lorecall.systems.lexical import Bm25
@@ -329,7 +328,14 @@ def test_a_memory_of_everyone_is_found_out(make_base: Callable[..., LanguageMode
     budget = replace(BUDGET, train=replace(QUICK, max_epochs=80, patience=80))
     systems: list[System] = [SharedNotes(seen=[]), SharedWeights(histories=histories, made=[])]
     base = make_base(n_layers=2, width=32)
-    notes, weights = check_isolation(histories, systems, base, budget, seed=2)
+    notes, weights = (
+        isolation_from(
+            system.about.name,
+            ask_everyone(histories, system, base, budget, seed=2),
+            users=[history.user for history in histories],
+        )
+        for system in systems
+    )
     assert {leak.where for leak in notes.leaks} == {"prompt"}
     assert len(notes.leaks) == 6  # who comes later knows all who came before
     assert notes.n_own_told == 4
@@ -404,7 +410,7 @@ def test_a_shared_memory_that_tells_its_donors_is_found_out(
 def test_one_person_alone_has_no_others() -> None:
     """Refused before anything is fitted."""
     with pytest.raises(ConfigError, match="two users or more, one each, got 2 of 1"):
-        check_isolation([history_of(0)] * 2, [DefaultLora()], small_base(), BUDGET)
+        ask_everyone([history_of(0)] * 2, DefaultLora(), small_base(), BUDGET)
 
 
 @dataclass(frozen=True)

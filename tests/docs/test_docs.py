@@ -19,7 +19,8 @@ import lorecall
 from lorecall.bench.settings import BENCH
 from lorecall.cli.app import app
 from lorecall.core.options import Sections, options_of, read_options
-from lorecall.settings import LEARN, SHARE
+from lorecall.learning.share_settings import SHARE
+from lorecall.settings import LEARN
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "experiments/LOG.md")

@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 
 from lorecall.cli.app import app
 from lorecall.core.options import read_options
-from lorecall.settings import LEARN, SHARE
+from lorecall.learning.share_settings import SHARE
+from lorecall.settings import LEARN
 
 
 def invoke(*arguments: str) -> Result:

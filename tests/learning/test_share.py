@@ -8,10 +8,10 @@ import pytest
 from lorecall.core.progress import SilentReporter
 from lorecall.errors import ConfigError, DataError, ModelError, RunError
 from lorecall.learning.share import share_learn
+from lorecall.learning.share_settings import ShareSettings
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.memory.shared import SharedMemory
-from lorecall.settings import ShareSettings
 
 SETTINGS = ShareSettings(replies=40, valid=8, rank=2)
 CONSENT = "they were made up"

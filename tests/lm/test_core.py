@@ -8,8 +8,8 @@ import torch
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.attach import Injection, n_parameters_of
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.prompts import Encoded
 from lorecall.memory.shared import SharedMemory
 from lorecall.records import InjectionConfig
 from lorecall.train.engine import FastEngine, PlainEngine

@@ -74,7 +74,7 @@ def test_an_unknown_device_is_refused(name: str) -> None:
 
 def test_an_unknown_format_is_refused() -> None:
     """The known ones are listed."""
-    with pytest.raises(ConfigError, match="expected auto, float32 or bfloat16, got 'float16'"):
+    with pytest.raises(ConfigError, match="expected auto or float32 or bfloat16, got 'float16'"):
         choose_compute("cpu", "float16")
 
 

@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.prefill import base_past, read_prompts
@@ -24,7 +25,6 @@ from lorecall.lm.families.registry import FAMILIES
 from lorecall.lm.families.structure import found_family
 from lorecall.lm.families.tiny import tiny_base, tiny_tokenizer
 from lorecall.lm.generate import continue_answers, decode
-from lorecall.lm.prompts import Encoded
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import export_peft

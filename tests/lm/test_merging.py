@@ -13,11 +13,11 @@ from lorecall.errors import ModelError
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel, SharedName
 from lorecall.lm.elsewhere import BaseAt
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.hooks import acting
 from lorecall.lm.merging import merge
-from lorecall.lm.prompts import Encoded
 from lorecall.memory.memory import StoredMemory
 from lorecall.memory.peft import export_peft
 from lorecall.records import InjectionConfig

@@ -9,8 +9,9 @@ import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.families.tiny import CHAT_TEMPLATE, tiny_tokenizer
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.prompts import PromptFormat
 from lorecall.records import Sample, Turn
 
 THINKING = (

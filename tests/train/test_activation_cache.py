@@ -8,8 +8,9 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.body import Body
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.train.activation_cache import ActivationCache, CacheEntry

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.body import Body
 from lorecall.lm.families.tiny import tiny_base
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.records import Inject, InjectionConfig, Sample
 from lorecall.settings import TrainSettings

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.lm.prompts import Encoded
+from lorecall.lm.encoded import Encoded
 from lorecall.train.batches import collate, epoch_batches, length_batches
 
 CPU = torch.device("cpu")

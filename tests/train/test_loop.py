@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.families.tiny import tiny_base
 from lorecall.lm.generate import decode
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.prompts import PromptFormat
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import FastEngine

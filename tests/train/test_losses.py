@@ -8,9 +8,10 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.plain import acting_on
 from lorecall.lm.hooks import acting
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.prompts import PromptFormat
 from lorecall.records import InjectionConfig, Sample
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine

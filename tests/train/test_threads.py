@@ -9,7 +9,8 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, PromptFormat
+from lorecall.lm.encoded import Encoded
+from lorecall.lm.prompts import PromptFormat
 from lorecall.lm.sampling import GreedyChooser
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import InjectionConfig, Sample

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, PromptFormat, Retriever
+from lorecall.lm.encoded import Encoded
+from lorecall.lm.prompts import PromptFormat, Retriever
 from lorecall.records import InjectionConfig, Sample, Turn
 from lorecall.settings import TrainSettings
 from lorecall.train.engine import Engine, FastEngine, PlainEngine

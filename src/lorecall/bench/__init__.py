@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     )
     from lorecall.bench.run import check_failures, run_bench
     from lorecall.bench.settings import BenchSettings, bench_preset
-    from lorecall.bench.statistics import Comparison, Cost, DatasetTables, SystemRow, tabulate
+    from lorecall.bench.statistics import tabulate
     from lorecall.bench.swaps import SwapReading, finished_swaps
+    from lorecall.bench.tables import Comparison, Cost, DatasetTables, SystemRow
 
 __all__ = [
     "BenchPlan",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lorecall.bench import paper
-from lorecall.bench.statistics import DatasetTables, SystemRow
+from lorecall.bench.tables import DatasetTables, SystemRow
 from lorecall.judge.win_rate import WinRate
 from lorecall.metrics.overlap import PERSONA_F1
 from lorecall.metrics.registry import Metric, units

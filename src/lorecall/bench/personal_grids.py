@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from lorecall.bench.grids import NONE, Grid
 from lorecall.bench.personal import Part, PersonalPart, PersonalRow
-from lorecall.metrics.loss import METRICS
 from lorecall.records import Interval
+from lorecall.report.words import signed
 
 _PARTS: Mapping[Part, str] = MappingProxyType(
     {
@@ -82,25 +82,19 @@ def _whole(part: PersonalPart) -> tuple[str, ...]:
     gain = part.gain
     generic = gain.generic_gain
     return (
-        f"{_nats(gain.own_less_shared)}\nbetter for {gain.n_better} of {part.n_people}",
-        _nats(gain.gain),
-        _nats(gain.others_less_shared),
+        f"{signed(gain.own_less_shared)}\nbetter for {gain.n_better} of {part.n_people}",
+        signed(gain.gain),
+        signed(gain.others_less_shared),
         f"{gain.n_first} of {part.n_people}\namong {gain.n_memories} memories",
         _share(gain.auc),
-        NONE if generic is None else _nats(generic),
+        NONE if generic is None else signed(generic),
     )
 
 
 def _part(part: PersonalPart) -> tuple[str, ...]:
     gain = part.gain
     counts = f"{part.n_replies}, {part.n_people}"
-    return (_nats(gain.own_less_shared), _nats(gain.gain), _share(gain.auc), counts)
-
-
-def _nats(difference: Interval) -> str:
-    (loss,) = METRICS
-    sure = " *" if difference.excludes_zero else ""
-    return f"{loss.value(difference, sign=True)} {loss.bounds(difference, sign=True)}{sure}"
+    return (signed(gain.own_less_shared), signed(gain.gain), _share(gain.auc), counts)
 
 
 def _share(share: Interval) -> str:

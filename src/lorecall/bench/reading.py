@@ -10,7 +10,8 @@ from statistics import median
 from time import perf_counter
 
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, format_for
+from lorecall.lm.encoded import Encoded
+from lorecall.lm.prompts import format_for
 from lorecall.records import Sample, evenly_spaced
 from lorecall.reply.messages import messages_of
 from lorecall.reply.responder import Responder

@@ -18,8 +18,9 @@ from lorecall.bench.grids import Grid, all_grids
 from lorecall.bench.personal import PersonalRow, personal_rows
 from lorecall.bench.personal_grids import personal_grids, signature_of
 from lorecall.bench.plan import BenchPlan, read_plan
-from lorecall.bench.statistics import DatasetTables, tabulate
+from lorecall.bench.statistics import tabulate
 from lorecall.bench.swaps import SwapReading, finished_swaps, swaps_of
+from lorecall.bench.tables import DatasetTables
 from lorecall.core.files import write_json, write_text
 from lorecall.core.text import printable
 from lorecall.judge.win_rate import Judged, read_judged, win_rates

@@ -33,8 +33,8 @@ from lorecall.core.provenance import versions
 from lorecall.errors import RunError
 from lorecall.learning.folder import RUN_FILE, open_run
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.device import set_threads, sharing_threads
-from lorecall.lm.elsewhere import BaseAt, check_loadable
+from lorecall.lm.device import set_threads
+from lorecall.lm.elsewhere import BaseAt, check_loadable, processes_beside
 from lorecall.memory.shared import load_at, load_bare
 from lorecall.report.words import counted
 from lorecall.systems.catalog import make_system
@@ -101,16 +101,14 @@ def run_bench(
     plan, before = (grown, begun) if grown else (plan, plan)
     with open_run(out, bench_identity(plan, base), before=bench_identity(before, base)):
         bench = bench_of(plan, base, folder=out, session=session)
-        jobs = [
-            TypeAdapter(BenchJob).dump_json(
-                BenchJob(plan=plan, folder=out.resolve(), base=BaseAt.of(base, k), session=session)
-            )
-            for k in range(1, workers)
-        ]
         with (
-            sharing_threads(workers) as n_threads,
-            Processes(
-                _MODULE, jobs, folder=out / "workers", say=reporter.say, n_threads=n_threads
+            processes_beside(
+                base,
+                _MODULE,
+                lambda at: BenchJob(plan=plan, folder=out.resolve(), base=at, session=session),
+                n=workers - 1,
+                folder=out / "workers",
+                say=reporter.say,
             ) as beside,
             _watched(bench, beside, reporter),
         ):
@@ -167,7 +165,7 @@ def bench_identity(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:
         "base_fingerprint": base.fingerprint,
         "shared": base.shared
         and {"name": Path(base.shared.name).name, "sha256": base.shared.sha256},
-        "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
+        "base_dtype": base.format_name,
         "n_layers": base.n_layers,
         "versions": versions(),
         **plan.as_json(),

@@ -8,7 +8,8 @@ import typer
 from lorecall.cli.output import print_result
 from lorecall.cli.parameters import Json
 from lorecall.core.options import Option, options_of
-from lorecall.settings import LEARN, SHARE, PresetName, presets_of
+from lorecall.learning.share_settings import SHARE
+from lorecall.settings import LEARN, PresetName, presets_of
 
 _PRESETS = ("laptop", "paper")
 _WIDTHS = (None, 8, 8, 12, 16)  # of columns, at least; None is as wide as it must be

@@ -12,7 +12,8 @@ from lorecall.cli.output import bars, base_from, base_options, given_options, go
 from lorecall.cli.parameters import Config, Device, FormatFiles, Json, Model, Set
 from lorecall.core.options import belonging, make
 from lorecall.errors import DataError
-from lorecall.settings import SHARE, BaseOptions, ShareSettings
+from lorecall.learning.share_settings import SHARE, ShareSettings
+from lorecall.settings import BaseOptions
 
 if TYPE_CHECKING:
     from lorecall.memory.shared import SharedMemory

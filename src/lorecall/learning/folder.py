@@ -108,7 +108,7 @@ def run_identity(
         "samples": samples_hash(history.samples),
         "base": base.name,
         "base_fingerprint": base.fingerprint,
-        "base_dtype": "nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
+        "base_dtype": base.format_name,
         "settings": settings.as_json(),
     }
 

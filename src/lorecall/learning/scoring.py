@@ -42,19 +42,9 @@ def result_of(
     memory = StoredMemory.load(run.folder.memory)
     persona = persona_tokens(split.own_content)
     bootstrap = {"n_resamples": settings.n_bootstrap, "seed": settings.seed}
-    scored: dict[RunSystem, SampleScores] = {
-        name: score_samples(
-            Answers(
-                losses=read.losses,
-                responses=read.responses,
-                references=[sample.response for sample in split.test],
-                persona=persona,
-            )
-        )
-        for name, read in systems.items()
-    }
     reference: RunSystem = "shared" if "shared" in systems else "base"
     swapped = _swapped(readings, reference)
+    scored = _scored(split, readings, persona)
     if swapped:
         scored["other"] = {"loss": swapped.mean_others}
     fit = systems["own"].fit
@@ -86,11 +76,7 @@ def result_of(
         importance=found.importance if found else {},
         curves={name: read.fit.curve for name, read in systems.items() if read.fit.curve},
         replies=_replies(split, readings),
-        drawn={
-            "temperature": READABLE.temperature,
-            "min_p": READABLE.min_p,
-            "seed": READABLE.seed,
-        },
+        drawn={name: getattr(READABLE, name) for name in ("temperature", "min_p", "seed")},
         seconds=_seconds(readings, found),
         sizes={
             "trainable_parameters": fit.n_parameters,
@@ -101,6 +87,24 @@ def result_of(
         storage=without_password(run.storage or STUDY_FILE) if found else None,
         versions=versions(),
     )
+
+
+def _scored(
+    split: Split, readings: Readings, persona: frozenset[str]
+) -> dict[RunSystem, SampleScores]:
+    """Return every metric of each test sample, system by system."""
+    references = [sample.response for sample in split.test]
+    return {
+        name: score_samples(
+            Answers(
+                losses=read.losses,
+                responses=read.responses,
+                references=references,
+                persona=persona,
+            )
+        )
+        for name, read in readings.systems.items()
+    }
 
 
 def _swapped(readings: Readings, reference: RunSystem) -> SwappedLosses | None:

@@ -8,11 +8,11 @@ from lorecall.core.progress import Reporter, SilentReporter
 from lorecall.data.catalog import Files
 from lorecall.data.donors import draw_donors
 from lorecall.errors import ConfigError, RunError
+from lorecall.learning.share_settings import ShareSettings
 from lorecall.lm.attach import n_parameters_of
 from lorecall.lm.base import LanguageModel
 from lorecall.memory.shared import SharedMemory
 from lorecall.records import InjectionConfig
-from lorecall.settings import ShareSettings
 from lorecall.train.fit import fit_shared
 
 

@@ -1,7 +1,7 @@
 """More processes for one search: each loads a base of its own, then asks, tries and tells."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from lorecall.core.processes import Processes, take_job
 from lorecall.learning.search import SearchPlan, SearchProblem
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.device import set_threads, sharing_threads
-from lorecall.lm.elsewhere import BaseAt, check_loadable
+from lorecall.lm.device import set_threads
+from lorecall.lm.elsewhere import BaseAt, processes_beside
 from lorecall.memory.shared import load_at
 
 _MODULE = "lorecall.learning.workers"
@@ -25,25 +25,17 @@ class Job:
     base: BaseAt
 
 
-@contextmanager
 def workers_beside(
     base: LanguageModel, plan: SearchPlan, *, n: int, folder: Path, say: Callable[[str], None]
-) -> Generator[Processes]:
+) -> AbstractContextManager[Processes]:
     """Have other processes work on a search for a block, sharing the cores with this one.
 
     Raises:
         ModelError: The base cannot be loaded by its name.
     """
-    if n:
-        check_loadable(base)
-    jobs = [
-        TypeAdapter(Job).dump_json(Job(plan=plan, base=BaseAt.of(base, k))) for k in range(1, n + 1)
-    ]
-    with (
-        sharing_threads(n + 1) as n_threads,
-        Processes(_MODULE, jobs, folder=folder, say=say, n_threads=n_threads) as beside,
-    ):
-        yield beside
+    return processes_beside(
+        base, _MODULE, lambda at: Job(plan=plan, base=at), n=n, folder=folder, say=say
+    )
 
 
 def main() -> None:

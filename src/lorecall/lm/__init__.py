@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from lorecall.lm.attach import Injection
     from lorecall.lm.base import LanguageModel, SharedName
     from lorecall.lm.device import DTypeName, choose_compute, cpu_name, machine_name, set_threads
+    from lorecall.lm.encoded import Encoded
     from lorecall.lm.families.family import linear_shape
     from lorecall.lm.families.tiny import tiny_base
     from lorecall.lm.generate import decode
     from lorecall.lm.merging import merge
-    from lorecall.lm.prompts import Encoded, PromptFormat, format_for
+    from lorecall.lm.prompts import PromptFormat, format_for
     from lorecall.lm.sampling import GreedyChooser
 
 __all__ = [

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lorecall.errors import ArtefactError, ConfigError
 from lorecall.lm.base import LanguageModel
 from lorecall.lm.families.family import check_linears, linear_shape
-from lorecall.lm.lora import CallPairs, Core, LoraPair, kaiming_uniform
+from lorecall.lm.lora import CallPairs, Core, LoraPair, Update, kaiming_uniform
 from lorecall.records import Form, InjectionConfig
 
 
@@ -86,7 +86,7 @@ class Injection:
         _check_fits(base, config, self.linears)
         if tensors is not None:
             self._check(tensors)
-        self._pairs: dict[str, LoraPair | Core] = {
+        self._pairs: dict[str, Update] = {
             key: self._made(key, rank) for key, rank in self._ranks().items()
         }
         if tensors is not None:
@@ -128,11 +128,11 @@ class Injection:
             yield from pair.trained.values()
 
     @property
-    def pairs(self) -> tuple[LoraPair | Core, ...]:
+    def pairs(self) -> tuple[Update, ...]:
         """The pairs, or cores, in a fixed order."""
         return tuple(self._pairs.values())
 
-    def named_pairs(self) -> Iterator[tuple[str, LoraPair | Core]]:
+    def named_pairs(self) -> Iterator[tuple[str, Update]]:
         """Go through them by name: `layers.{layer}.{linear}`."""
         yield from self._pairs.items()
 
@@ -172,7 +172,7 @@ class Injection:
             for name in self.linears
         }
 
-    def _made(self, key: str, rank: int) -> LoraPair | Core:
+    def _made(self, key: str, rank: int) -> Update:
         """Make what is beside a linear, as it is at the start."""
         linear, device, scaling = self._linear(key), self.base.device, self.config.scaling
         if self.config.form == "core":

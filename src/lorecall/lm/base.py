@@ -210,6 +210,11 @@ class LanguageModel:
         return self.model.dtype
 
     @property
+    def format_name(self) -> str:
+        """What its linear maps are kept in: `nf4`, or the weights' number format."""
+        return "nf4" if self.four_bit else str(self.dtype).removeprefix("torch.")
+
+    @property
     def max_tokens(self) -> int:
         """Longest sequence the model has positions for; very long where it names no limit."""
         config = self.model.config.get_text_config()

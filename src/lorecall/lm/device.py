@@ -10,10 +10,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
+from lorecall.core.checks import choice
 from lorecall.core.processes import THREADS_VARIABLE
 from lorecall.errors import ConfigError
 from lorecall.lm.number_format import Timer, bf16_speedup
@@ -52,7 +53,7 @@ def choose_compute(
         >>> choose_compute("cpu", "int8")
         Traceback (most recent call last):
             ...
-        lorecall.errors.ConfigError: the number format must be known: expected auto, float32 or
+        lorecall.errors.ConfigError: the number format must be known: expected auto or float32 or
         bfloat16, got 'int8'. Choose one of them.
     """
     chosen = _device(device)
@@ -61,15 +62,8 @@ def choose_compute(
         return Compute(
             device=chosen, dtype=torch.bfloat16 if pays else torch.float32, reason=reason
         )
-    formats = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    if dtype not in formats:
-        raise ConfigError(
-            "the number format must be known",
-            expected="auto, float32 or bfloat16",
-            got=repr(dtype),
-            next_step="Choose one of them.",
-        )
-    return Compute(device=chosen, dtype=formats[dtype], reason="asked for")
+    known = choice("the number format", dtype, get_args(DTypeName))
+    return Compute(device=chosen, dtype=getattr(torch, known), reason="asked for")
 
 
 def set_threads(n: int | None = None) -> int:

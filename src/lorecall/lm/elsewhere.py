@@ -1,13 +1,18 @@
-"""A base as another process loads it."""
+"""A base as another process loads it, and processes that each have one."""
 
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import torch
+from pydantic import TypeAdapter
 
+from lorecall.core.processes import Processes
 from lorecall.errors import ModelError
 from lorecall.lm.base import LanguageModel, SharedName
-from lorecall.lm.device import DTypeName
+from lorecall.lm.device import DTypeName, sharing_threads
 from lorecall.lm.source import find_base
 
 _DTYPES: dict[torch.dtype, DTypeName] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -61,3 +66,37 @@ def check_loadable(base: LanguageModel) -> None:
             got="other weights",
             next_step="Save the model to a folder and load it from there.",
         )
+
+
+@contextmanager
+def processes_beside(
+    base: LanguageModel,
+    module: str,
+    job_at: Callable[[BaseAt], object],
+    *,
+    n: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Generator[Processes]:
+    """Have n more processes at work for a block, which share the cores with this one.
+
+    Args:
+        base: The base that this process has; each of the others loads its own.
+        module: What they run.
+        job_at: Returns what one is to do, from where its base is: a dataclass.
+        n: How many.
+        folder: Where their logs go.
+        say: Told what becomes of them.
+
+    Raises:
+        ModelError: The base cannot be loaded by its name.
+    """
+    if n:
+        check_loadable(base)
+    jobs = [job_at(BaseAt.of(base, k)) for k in range(1, n + 1)]
+    lines = [TypeAdapter(type(job)).dump_json(job) for job in jobs]
+    with (
+        sharing_threads(n + 1) as n_threads,
+        Processes(module, lines, folder=folder, say=say, n_threads=n_threads) as beside,
+    ):
+        yield beside

@@ -16,7 +16,7 @@ This module knows nothing of layers, families or training.
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -46,26 +46,6 @@ class CallPair(NamedTuple):
 
 CallPairs = Mapping[nn.Module, CallPair]
 """The pairs of one memory in one call, by the base's linear that each is beside."""
-
-
-@runtime_checkable
-class Update(Protocol):
-    """What is beside one frozen linear map: h = W x + s B A x, whatever of B and A is trained."""
-
-    linear: nn.Module
-
-    @property
-    def trained(self) -> Mapping[str, nn.Parameter]:
-        """What is trained, by the name that it is stored under."""
-        ...
-
-    def for_call(self, dtype: torch.dtype) -> CallPair:
-        """Return A and B as a call uses them: with gradients where they are made, else cast once.
-
-        Args:
-            dtype: The base's number format.
-        """
-        ...
 
 
 class LoraPair:
@@ -158,6 +138,10 @@ class Core:
         if torch.is_grad_enabled():
             return CallPair(V, U @ self.core, self.scaling)
         return CallPair(V.to(dtype), (U @ self.core.detach()).to(dtype), self.scaling)
+
+
+Update = LoraPair | Core
+"""What is beside one frozen linear map: h = W x + s B A x, whatever of B and A is trained."""
 
 
 @torch.no_grad()

@@ -10,8 +10,9 @@ from typing import Protocol, runtime_checkable
 from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.generate import respond, stream
-from lorecall.lm.prompts import Encoded, Retriever, format_for, layout_of
+from lorecall.lm.prompts import Retriever, format_for, layout_of
 from lorecall.memory.memory import StoredMemory
 from lorecall.records import Sample
 from lorecall.reply.messages import Messages, parse

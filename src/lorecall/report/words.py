@@ -89,10 +89,10 @@ def shared_words(result: RunResult) -> str:
     return "none" if result.shared is None else PurePath(result.shared).name
 
 
-def signed(interval: Interval) -> str:
-    """Write a difference of losses and its interval; a star where it excludes zero."""
-    star = " *" if interval.excludes_zero else ""
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]{star}"
+def signed(interval: Interval, decimals: int = 3) -> str:
+    """Write a difference, by default of losses, and its interval; a star where it excludes zero."""
+    form, star = f"+.{decimals}f", " *" if interval.excludes_zero else ""
+    return f"{interval.value:{form}} [{interval.low:{form}}, {interval.high:{form}}]{star}"
 
 
 def personal_facts(result: RunResult) -> tuple[tuple[str, str, str], ...]:

@@ -10,7 +10,8 @@ from importlib.resources import files
 
 from lorecall.bench.reading import read_losses
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, format_for
+from lorecall.lm.encoded import Encoded
+from lorecall.lm.prompts import format_for
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.records import Interval
 from lorecall.reply.responder import Responder

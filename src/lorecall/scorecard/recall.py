@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from lorecall.bench.reading import read_losses
 from lorecall.core.words import n_words, pieces
-from lorecall.lm.prompts import Encoded
+from lorecall.lm.encoded import Encoded
 from lorecall.metrics.intervals import bootstrap_mean, paired_difference
 from lorecall.records import Interval, Sample, evenly_spaced
 from lorecall.reply.responder import Responder

@@ -6,8 +6,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from lorecall.core.text import plain
-from lorecall.records import Interval
 from lorecall.report.tables import TEXT_WIDTH, Column, FittingTable
+from lorecall.report.words import signed
 from lorecall.scorecard.absence import Absence
 from lorecall.scorecard.card import Change, Scorecard
 from lorecall.scorecard.personal import Personal
@@ -33,8 +33,8 @@ def _swapped(found: Personal) -> FittingTable:
     """Show what swapping memories says, before anything else."""
     columns = [Column(heading=name, folds_at=TEXT_WIDTH) for name in ("memories swapped", "", "of")]
     rows = [
-        ("personal gain (PG), nats", _difference(found.gain, 3), "others' less own, same replies"),
-        ("own less without", _difference(found.own_less_shared, 3), "below 0 it helps"),
+        ("personal gain (PG), nats", signed(found.gain), "others' less own, same replies"),
+        ("own less without", signed(found.own_less_shared), "below 0 it helps"),
         ("rank of own", f"{found.rank} of {found.n_memories}", "1 is best"),
         ("single replies that prefer own", f"{100 * found.auc:.0f}%", "chance 50%"),
     ]
@@ -53,7 +53,7 @@ def _numbers(card: Scorecard) -> FittingTable:
             name,
             f"{change.before.value:.{decimals}f}",
             f"{change.after.value:.{decimals}f}",
-            _difference(change.change, decimals),
+            signed(change.change, decimals),
             of,
         )
         for name, change, decimals, of in _changes(card)
@@ -77,12 +77,6 @@ def _changes(card: Scorecard) -> Iterator[_Row]:
         yield "absence: admits, %", admitted, 1, f"{absence.n} questions, by phrases"
     general = Change(after=ability.after, before=ability.before, change=ability.change)
     yield "ability: loss", general, 3, "general text"
-
-
-def _difference(change: Interval, decimals: int) -> str:
-    form = f"+.{decimals}f"
-    sure = " *" if change.excludes_zero else ""
-    return f"{change.value:{form}} [{change.low:{form}}, {change.high:{form}}]{sure}"
 
 
 def _answers(absence: Absence) -> Iterator[Text]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
         Leak,
         ask_everyone,
         ask_shared,
-        check_isolation,
         isolation_from,
     )
 
@@ -43,7 +42,6 @@ __all__ = [
     "ask_everyone",
     "ask_shared",
     "canaries",
-    "check_isolation",
     "isolation_from",
     "make_system",
     "plant_in_donors",

@@ -25,7 +25,7 @@ from typing import Literal
 
 from lorecall.data.history import split_history
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded
+from lorecall.lm.encoded import Encoded
 from lorecall.metrics.intervals import bootstrap_mean
 from lorecall.records import History, Interval, Sample
 from lorecall.reply.responder import ModelResponder, Responder
@@ -126,47 +126,6 @@ class Isolation:
     others: Interval
     own: Interval | None
     n_own_told: int
-
-
-def check_isolation(
-    histories: Sequence[History],
-    systems: Sequence[System],
-    base: LanguageModel,
-    budget: Budget,
-    *,
-    seed: int = 0,
-) -> list[Isolation]:
-    """Plant a canary in each history, fit every system for everyone, and look for leaks.
-
-    Args:
-        histories: Two persons' or more; they are not changed.
-        systems: What is checked.
-        base: The frozen base that all are fitted on, in turn.
-        budget: What a system may spend.
-        seed: Seed of the canaries.
-
-    Returns:
-        One finding a system, in order.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from lorecall.data import load_history
-        >>> from lorecall.lm import tiny_base
-        >>> from lorecall.settings import TrainSettings, preset
-        >>> from lorecall.systems import Budget, check_isolation, make_system
-        >>> two = [load_history("two.jsonl", user=user) for user in ("ada", "bob")]
-        >>> system = make_system("retrieval", preset("smoke"), folder=Path("searches"))
-        >>> budget = Budget(train=TrainSettings(reply_length="free"))
-        >>> (found,) = check_isolation(two, [system], tiny_base(n_layers=1, width=16), budget)
-        >>> found.n_asked, found.leaks, found.n_own_told
-        (2, (), 2)
-    """
-    words = canaries(histories, seed=seed)
-    found: list[Isolation] = []
-    for system in systems:
-        told = ask_everyone(histories, system, base, budget, seed=seed)
-        found.append(isolation_from(system.about.name, told, users=[*words]))
-    return found
 
 
 def ask_everyone(

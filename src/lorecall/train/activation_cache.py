@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body, KeysValues
 from lorecall.lm.engine.packing import packed_rows, unpacked_rows
 from lorecall.lm.engine.prefill import base_past
-from lorecall.lm.prompts import Encoded
 
 _BATCH_SIZE = 16
 _FILE_BYTES = 2**26

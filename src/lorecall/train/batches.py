@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lorecall.lm.prompts import Encoded
+from lorecall.lm.encoded import Encoded
 
 _WINDOW = 8  # batches sorted by length together: little padding, and still a new mix every epoch
 

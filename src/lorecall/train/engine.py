@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.engine.attention import PastKeyValues
 from lorecall.lm.engine.body import Body
 from lorecall.lm.engine.head import token_losses as head_losses
@@ -25,7 +26,6 @@ from lorecall.lm.engine.packing import Pack, packed_rows
 from lorecall.lm.engine.plain import acting_on, answer_plainly
 from lorecall.lm.engine.prefill import Prefilled, prompt_past, with_first_rows
 from lorecall.lm.generate import continue_answers
-from lorecall.lm.prompts import Encoded
 from lorecall.lm.sampling import Chooser
 from lorecall.train.activation_cache import ActivationCache
 from lorecall.train.batches import collate

@@ -285,7 +285,7 @@ def training_recipe(
         settings=settings,
         prompts=layout_of(base.tokenizer),
         notes=retriever.signature if retriever else "",
-        dtype="nf4" if base.four_bit else str(base.dtype).removeprefix("torch."),
+        dtype=base.format_name,
         device=base.device.type,
         n_threads=torch.get_num_threads(),
         instruction_set=instruction_set(base.device),

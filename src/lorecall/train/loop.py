@@ -15,8 +15,8 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from lorecall.lm.attach import Injection
+from lorecall.lm.encoded import Encoded
 from lorecall.lm.generate import BATCH_SIZE
-from lorecall.lm.prompts import Encoded
 from lorecall.settings import TrainSettings
 from lorecall.train.batches import epoch_batches, length_batches
 from lorecall.train.engine import BatchReading, Engine

@@ -10,7 +10,8 @@ from lorecall.data.events import EARLIER_TURNS
 from lorecall.decoding import Decoding
 from lorecall.lm.attach import Injection
 from lorecall.lm.base import LanguageModel
-from lorecall.lm.prompts import Encoded, Retriever, format_for
+from lorecall.lm.encoded import Encoded
+from lorecall.lm.prompts import Retriever, format_for
 from lorecall.lm.sampling import GreedyChooser, MarginChooser, ends_at
 from lorecall.records import Sample
 from lorecall.settings import TrainSettings
@@ -136,10 +137,8 @@ class Reader:
         self, part: EncodedPart, *, injection: Injection | None = None
     ) -> tuple[tuple[float, ...], ...]:
         """Return the losses of each sample's response tokens, in nats."""
-        engine = self.engine(injection)
         found: dict[int, tuple[float, ...]] = {}
-        for chosen in read_batches(part.encoded):
-            reading = engine.read([part.encoded[i] for i in chosen])
+        for chosen, reading in read_samples(self.engine(injection), part.encoded).batches:
             found |= zip(chosen, reading.token_losses, strict=True)
         return tuple(found[i] for i in range(len(part.encoded)))
 

@@ -6,7 +6,7 @@ the room that is filled is read. On a GPU a step costs the launch of its kernels
 the same, and it is replayed as one CUDA graph.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -60,19 +60,13 @@ class GrowingSteps:
         self._lengths = [n + 1 for n in self._lengths]
         cuts = _alike(self._lengths)
         after = (places + 1).split([b - a for a, b in cuts])
-        blocks, linears = self._body.blocks, self._body.linears
-        dtype = self._layers[0][0].dtype
+        dtype, windows = self._layers[0][0].dtype, self._body.blocks.windows
         groups = [
-            (a, b, _biases(n, self._lengths[a], dtype, blocks.windows))
+            (a, b, _biases(n, self._lengths[a], dtype, windows))
             for (a, b), n in zip(cuts, after, strict=True)
         ]
-        positions = self._body.positions(places)
-        h = blocks.embed(tokens, positions)
-        rotation = self._body.rotation(positions)
-        for layer, (keys, values) in enumerate(self._layers):
-            q, k, v = blocks.qkv(layer, h, rotation, linears)
-            _write(keys, values, places, k, v)
-            scores = blocks.scores(layer)
+
+        def attend(q: Tensor, keys: Tensor, values: Tensor, scores: Scoring) -> Tensor:
             mixed = [
                 _attend_one(
                     q[a:b],
@@ -83,10 +77,9 @@ class GrowingSteps:
                 )
                 for a, b, biases in groups
             ]
-            whole = torch.cat(mixed) if len(mixed) > 1 else mixed[0]
-            h = blocks.attention_output(layer, h, whole, linears)
-            h = blocks.mlp(layer, h, linears)
-        return self._body.logits(blocks.final_norm(h))
+            return torch.cat(mixed) if len(mixed) > 1 else mixed[0]
+
+        return _step(self._body, self._layers, tokens, places, attend)
 
     def keep(self, rows: list[int]) -> None:
         """Go on with some rows alone, moved together."""
@@ -133,20 +126,13 @@ class FixedSteps:
         """Take one step on the tensors at hand, in place: nothing here waits for the device."""
         places = self._lengths.clone()
         self._lengths += 1
-        keys = self._layers[0][0]
-        blocks, linears = self._body.blocks, self._body.linears
-        biases = _biases(self._lengths, keys.shape[2], keys.dtype, blocks.windows)
-        positions = self._body.positions(places)
-        h = blocks.embed(self._tokens, positions)
-        rotation = self._body.rotation(positions)
-        for layer, (keys, values) in enumerate(self._layers):
-            q, k, v = blocks.qkv(layer, h, rotation, linears)
-            _write(keys, values, places, k, v)
-            scores = blocks.scores(layer)
-            mixed = _attend_one(q, keys, values, biases[scores.window], scores)
-            h = blocks.attention_output(layer, h, mixed, linears)
-            h = blocks.mlp(layer, h, linears)
-        return self._body.logits(blocks.final_norm(h))
+        first = self._layers[0][0]
+        biases = _biases(self._lengths, first.shape[2], first.dtype, self._body.blocks.windows)
+
+        def attend(q: Tensor, keys: Tensor, values: Tensor, scores: Scoring) -> Tensor:
+            return _attend_one(q, keys, values, biases[scores.window], scores)
+
+        return _step(self._body, self._layers, self._tokens, places, attend)
 
     def _captured(self) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         """Record a step, and where its logits will be; what the warm-up changes is put back."""
@@ -179,11 +165,34 @@ def _with_room(prefilled: Prefilled, rows: Sequence[int], n_new: int) -> list[Pa
     return layers
 
 
-def _write(keys: Tensor, values: Tensor, places: Tensor, k: Tensor, v: Tensor) -> None:
-    """Write the new token of each row at its place. *Shape:* k, v (batch, heads, width)."""
+def _step(
+    body: Body,
+    layers: Sequence[PastKeyValues],
+    tokens: Tensor,
+    places: Tensor,
+    attend: Callable[[Tensor, Tensor, Tensor, Scoring], Tensor],
+) -> Tensor:
+    """Read one token a row, write its keys and values at its place, and return the next's logits.
+
+    Args:
+        body: The base.
+        layers: Keys and values of each layer. *Shape:* (batch, key heads, room, head width)
+        tokens: Token ids. *Shape:* (batch,)
+        places: Each one's place in its sequence. *Shape:* (batch,)
+        attend: From queries, keys, values and how a layer scores to the mixed values.
+    """
+    blocks, linears = body.blocks, body.linears
     batch = torch.arange(len(places), device=places.device)
-    keys[batch, :, places] = k
-    values[batch, :, places] = v
+    positions = body.positions(places)
+    h = blocks.embed(tokens, positions)
+    rotation = body.rotation(positions)
+    for layer, (keys, values) in enumerate(layers):
+        q, k, v = blocks.qkv(layer, h, rotation, linears)
+        keys[batch, :, places], values[batch, :, places] = k, v
+        mixed = attend(q, keys, values, blocks.scores(layer))
+        h = blocks.attention_output(layer, h, mixed, linears)
+        h = blocks.mlp(layer, h, linears)
+    return body.logits(blocks.final_norm(h))
 
 
 def _biases(
