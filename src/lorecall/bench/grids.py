@@ -58,9 +58,13 @@ class Grid:
 def all_grids(tables: DatasetTables, rates: Sequence[WinRate]) -> list[Grid]:
     """Return every table of a dataset, in the order they are read."""
     every = (
-        *(scores_grid(tables), comparison_grid(tables), gain_grid(tables)),
-        *(win_rate_grid(rates, tables.dataset), ablation_grid(tables)),
-        *(persona_grid(tables), cost_grid(tables)),
+        scores_grid(tables),
+        comparison_grid(tables),
+        gain_grid(tables),
+        win_rate_grid(rates, tables.dataset),
+        ablation_grid(tables),
+        persona_grid(tables),
+        cost_grid(tables),
     )
     return [grid for grid in every if grid is not None]
 
@@ -170,7 +174,11 @@ def win_rate_grid(rates: Sequence[WinRate], dataset: str) -> Grid | None:
     return Grid(
         title="Table 4: win rates",
         columns=(
-            *("first", "against", "wins / all, %", "ties, losses, unparsable", "judge"),
+            "first",
+            "against",
+            "wins / all, %",
+            "ties, losses, unparsable",
+            "judge",
             f"paper: {paper.TABLE_3_BASE}" + (f" on {beside}" if beside else ""),
         ),
         rows=tuple(
@@ -213,8 +221,12 @@ def cost_grid(tables: DatasetTables) -> Grid:
     return Grid(
         title="Costs, a user",
         columns=(
-            *("system", "extra prompt tokens", "seconds a reply", "stored bytes"),
-            *("training", "also"),
+            "system",
+            "extra prompt tokens",
+            "seconds a reply",
+            "stored bytes",
+            "training",
+            "also",
         ),
         rows=tuple(_cost(row) for row in tables.rows),
         note="Means over users. A reply by itself, one at a time, putting the memory on among it;"

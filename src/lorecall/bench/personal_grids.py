@@ -43,8 +43,12 @@ def personal_grids(rows: Sequence[PersonalRow]) -> tuple[Grid, ...]:
     whole = Grid(
         title="Personal gain: the same replies, memories swapped",
         columns=(
-            *("system", "own less shared \N{DOWNWARDS ARROW}", "PG \N{UPWARDS ARROW}"),
-            *("others' less shared", "own ranks first", "AUC \N{UPWARDS ARROW}"),
+            "system",
+            "own less shared \N{DOWNWARDS ARROW}",
+            "PG \N{UPWARDS ARROW}",
+            "others' less shared",
+            "own ranks first",
+            "AUC \N{UPWARDS ARROW}",
             "base less shared",
         ),
         rows=tuple((row.system, *_whole(row.whole)) for row in rows),
@@ -53,8 +57,11 @@ def personal_grids(rows: Sequence[PersonalRow]) -> tuple[Grid, ...]:
     parts = Grid(
         title="Personal gain by kind of token and by partner",
         columns=(
-            *("system, of what", "own less shared \N{DOWNWARDS ARROW}", "PG \N{UPWARDS ARROW}"),
-            *("AUC \N{UPWARDS ARROW}", "replies, people"),
+            "system, of what",
+            "own less shared \N{DOWNWARDS ARROW}",
+            "PG \N{UPWARDS ARROW}",
+            "AUC \N{UPWARDS ARROW}",
+            "replies, people",
         ),
         rows=tuple(
             (f"{row.system}, {words}", *_part(row.parts[part]))

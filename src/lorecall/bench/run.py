@@ -38,7 +38,6 @@ from lorecall.lm.elsewhere import BaseAt, check_loadable, processes_beside
 from lorecall.memory.shared import load_at, load_bare
 from lorecall.report.words import counted
 from lorecall.systems.catalog import make_system
-from lorecall.systems.contract import System
 
 _LOOK_S = 1.0
 _MODULE = "lorecall.bench.run"
@@ -146,15 +145,10 @@ def bench_of(plan: BenchPlan, base: LanguageModel, *, folder: Path, session: str
         plan=plan,
         folder=folder,
         base=base,
-        make=systems_of(plan, folder),
+        make=lambda name: make_system(name, plan.settings.learn, folder=folder / "searches"),
         session=session,
         bare=bare,
     )
-
-
-def systems_of(plan: BenchPlan, folder: Path) -> Callable[[str], System]:
-    """Return what makes a bench's systems by their names."""
-    return lambda name: make_system(name, plan.settings.learn, folder=folder / "searches")
 
 
 def bench_identity(plan: BenchPlan, base: LanguageModel) -> dict[str, object]:

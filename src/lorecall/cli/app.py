@@ -5,6 +5,7 @@ input ends with one line on standard error and exit code 2.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -25,12 +26,37 @@ from lorecall.cli.store_forget import forget
 from lorecall.cli.store_more import diff, import_, keys_app
 from lorecall.errors import LorecallError
 
-_ORDER = (
-    *("data", "learn", "ask", "chat", "show", "report", "export", "scorecard"),
-    *("remember", "update", "log", "diff", "rollback", "forget", "verify", "import", "keys"),
-    "store",
-    *("share", "bench", "judge", "options"),
+_IN_ORDER: tuple[typer.Typer | Callable[..., None], ...] = (
+    data_app,
+    learn,
+    ask,
+    chat,
+    show,
+    report,
+    export,
+    scorecard,
+    remember,
+    update,
+    log,
+    diff,
+    rollback,
+    forget,
+    verify,
+    import_,
+    keys_app,
+    store_app,
+    share_app,
+    bench_app,
+    judge_app,
+    options,
 )
+"""Every command, and group of some, in the order of use."""
+
+
+def _name(command: typer.Typer | Callable[..., None]) -> str:
+    if isinstance(command, typer.Typer):
+        return str(command.info.name)
+    return command.__name__.strip("_")
 
 
 class _InOrder(TyperGroup):
@@ -38,7 +64,8 @@ class _InOrder(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return their names."""
-        return sorted(super().list_commands(ctx), key=_ORDER.index)
+        names = [_name(each) for each in _IN_ORDER]
+        return sorted(super().list_commands(ctx), key=names.index)
 
 
 app = typer.Typer(
@@ -71,18 +98,11 @@ def _lorecall(
     pass
 
 
-_GROUPS = (
-    *(("data", data_app), ("store", store_app), ("share", share_app)),
-    *(("bench", bench_app), ("judge", judge_app)),
-)
-_COMMANDS = (learn, ask, chat, show, report, export, scorecard, options)
-_OF_STORES = (remember, update, log, diff, rollback, forget, verify)
-for command in (*_COMMANDS, *_OF_STORES):
-    app.command()(command)
-app.command("import")(import_)
-app.add_typer(keys_app, name="keys")
-for name, group in _GROUPS:
-    app.add_typer(group, name=name)
+for each in _IN_ORDER:
+    if isinstance(each, typer.Typer):
+        app.add_typer(each)
+    else:
+        app.command(_name(each))(each)
 
 
 def main() -> NoReturn:

@@ -33,6 +33,7 @@ from lorecall.cli.store_place import opened_store, person_at
 from lorecall.errors import ConfigError
 
 bench_app = typer.Typer(
+    name="bench",
     help="Compare systems over users: the paper's tables, with intervals.",
     no_args_is_help=True,
     invoke_without_command=True,

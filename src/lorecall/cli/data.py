@@ -10,7 +10,9 @@ import typer
 from lorecall.cli.output import print_result
 from lorecall.cli.parameters import Json
 
-data_app = typer.Typer(help="Look at histories before learning from them.", no_args_is_help=True)
+data_app = typer.Typer(
+    name="data", help="Look at histories before learning from them.", no_args_is_help=True
+)
 
 DataName = Annotated[str, typer.Argument(help="A dataset's name or a file.")]
 NamedFiles = Annotated[

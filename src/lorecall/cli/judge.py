@@ -13,7 +13,9 @@ from lorecall.errors import ConfigError
 if TYPE_CHECKING:
     from lorecall.judge.judge import Judge
 
-judge_app = typer.Typer(help="Win rates by a judge, checked against people.", no_args_is_help=True)
+judge_app = typer.Typer(
+    name="judge", help="Win rates by a judge, checked against people.", no_args_is_help=True
+)
 
 Pairs = Annotated[
     Path, typer.Argument(help="JSONL file of pairs of responses, as `lorecall bench` writes it.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lorecall.memory.shared import SharedMemory
 
 share_app = typer.Typer(
+    name="share",
     help="Learn what many people have in common, under everyone's own memory.",
     no_args_is_help=True,
 )

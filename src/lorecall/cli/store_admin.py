@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lorecall.store.store import Store
 
 store_app = typer.Typer(
-    help="Begin a store of many people, and look after it.", no_args_is_help=True
+    name="store", help="Begin a store of many people, and look after it.", no_args_is_help=True
 )
 BlobsAt = Annotated[
     str | None,

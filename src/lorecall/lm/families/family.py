@@ -3,8 +3,8 @@
 A memory is on feed-forward linears (SPEC sections 2 and 7); those of attention are for the systems
 it is compared with.
 
-To add a family: a file beside this one with its `Family`, made by `described` from what is
-different about it, and a line in `registry`; or, from outside, an entry point of the group
+To add a family: a file beside this one that declares `FAMILIES`, made by `described` from what is
+different about them, and its name in `registry`; or, from outside, an entry point of the group
 `lorecall.families` whose name is the `model_type`. `tests/lm/test_families.py` runs every check on
 each family.
 """

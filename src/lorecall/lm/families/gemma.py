@@ -42,3 +42,4 @@ GEMMA3 = described(
     sliding_window=8,
     sliding_window_pattern=2,
 )
+FAMILIES = (GEMMA2, GEMMA3)

@@ -38,3 +38,4 @@ GPT2 = replace(
     ),
     transposed=True,
 )
+FAMILIES = (GPT2,)

@@ -35,3 +35,4 @@ OLMO2 = described(
         qk_norm="whole",
     ),
 )
+FAMILIES = (LLAMA, MISTRAL, QWEN2, QWEN3, SMOLLM3, OLMO2)

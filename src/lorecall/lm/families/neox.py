@@ -20,3 +20,4 @@ GPT_NEOX = described(
         activation="mlp.act",
     ),
 )
+FAMILIES = (GPT_NEOX,)

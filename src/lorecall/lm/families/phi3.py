@@ -17,3 +17,4 @@ PHI3 = described(
     sliding_window=8,
     rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
 )
+FAMILIES = (PHI3,)

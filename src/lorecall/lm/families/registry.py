@@ -8,22 +8,15 @@ from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from lorecall.errors import ModelError
+from lorecall.lm.families import gemma, gpt2, llama, neox, phi3, roberta
 from lorecall.lm.families.family import Family
-from lorecall.lm.families.gemma import GEMMA2, GEMMA3
-from lorecall.lm.families.gpt2 import GPT2
-from lorecall.lm.families.llama import LLAMA, MISTRAL, OLMO2, QWEN2, QWEN3, SMOLLM3
-from lorecall.lm.families.neox import GPT_NEOX
-from lorecall.lm.families.phi3 import PHI3
-from lorecall.lm.families.roberta import ROBERTA
 from lorecall.lm.families.structure import found_family
 
 ENTRY_POINTS = "lorecall.families"
 FAMILIES = {
     family.name: family
-    for family in (
-        *(LLAMA, MISTRAL, QWEN2, QWEN3, SMOLLM3, OLMO2, GEMMA2, GEMMA3, PHI3),
-        *(GPT2, GPT_NEOX, ROBERTA),
-    )
+    for module in (llama, gemma, phi3, gpt2, neox, roberta)
+    for family in module.FAMILIES
 }
 
 

@@ -46,3 +46,4 @@ ROBERTA = replace(
     ),
     positions_after_padding=True,
 )
+FAMILIES = (ROBERTA,)
