@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lorecall.core import jsonl
 from lorecall.core.jsonl import (
     MAX_LINE_BYTES,
     BadLine,
@@ -61,6 +62,16 @@ class TestLines:
         assert isinstance(found[1], BadLine)
         assert found[1].reason == "not UTF-8"
         assert "at byte 4 of the file" in found[1].detail
+
+    @pytest.mark.parametrize("block", [1, 2, 5, 9])
+    def test_lines_are_the_same_wherever_a_part_ends(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+    ) -> None:
+        """Their numbers too, and the place of what cannot be read."""
+        path = write(tmp_path, "one\r\n\ntw\u00e9\n \n".encode() + b"a\xffb\n\nthree")
+        whole = list(lines(path)), list(lines(path, blank=True))
+        monkeypatch.setattr(jsonl, "_BLOCK", block)
+        assert (list(lines(path)), list(lines(path, blank=True))) == whole
 
     def test_a_line_without_an_end_is_skipped(self, tmp_path: Path) -> None:
         """It could be the whole file; what comes after it is read."""

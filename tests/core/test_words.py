@@ -40,6 +40,7 @@ SCRIPTS = {
         ("", 0),
         (" \n\t", 0),
         ("one", 1),
+        *((" one  two ", 2), ("one\ttwo three", 3), ("one\x1ftwo", 2), ("one\x00 two", 2)),
         ("well, it's raining ... :)", 5),  # as between blanks, signs too
         ("état-major d'élite", 2),
         ("😂 😂😂", 2),

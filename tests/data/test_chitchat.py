@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lorecall.data.catalog import DATASETS, list_users, load_history, summarise
-from lorecall.data.events import Dialogue, Dropped
+from lorecall.data.events import Dialogue, Dropped, Reply, among_people
 from lorecall.data.formats import chitchat
 from lorecall.data.history import MIN_SAMPLES, samples_hash, split_history
 from lorecall.data.loading import Summary
@@ -191,10 +191,7 @@ class TestThePublishedFile:
     def test_its_counts(self, dialogues: list[Dialogue]) -> None:
         """Conversations, two-party conversations, replies and repliers."""
         repliers = [
-            d.turns[i].author
-            for d in dialogues
-            for i in range(len(d.turns))
-            if d.asked(i) is not None
+            event.user for d in dialogues for event in among_people(d) if isinstance(event, Reply)
         ]
         entry = DATASETS["chitchat"]
         assert len(dialogues) == entry.n_conversations == 7_168

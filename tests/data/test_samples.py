@@ -245,6 +245,13 @@ class TestRules:
         second = rules.drop_reason(query, response, is_new=is_new)
         assert second == ("repeated response" if first is None else first)
 
+    @pytest.mark.parametrize("text", ["It is  so", " it IS so\n", "it\tis\x1fso", "IT is so "])
+    def test_case_and_blanks_make_no_other_response(self, text: str) -> None:
+        """Whatever the blanks are."""
+        rules, is_new = Rules(repeats=False), Seen().is_new
+        reasons = [rules.drop_reason("q", each, is_new=is_new) for each in ("it is so", text)]
+        assert reasons == [None, "repeated response"]
+
     def test_repeats_may_be_told_exactly(self) -> None:
         """Case counts then, white space at the ends does not."""
         rules, is_new = Rules(repeats=False, fold=False), Seen().is_new

@@ -2,13 +2,15 @@
 
 import json
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorecall.data.values import MAX_DEPTH, members, values
+from lorecall.data import scanner
+from lorecall.data.values import MAX_DEPTH, Place, _parsed, members, values
 from lorecall.errors import DataError
 
 _LEAVES = (
@@ -26,6 +28,16 @@ def write(folder: Path, content: str) -> Path:
     return folder / "file.json"
 
 
+def outcome(found: Iterator[tuple[Place, object]]) -> list[object]:
+    """Return what is found, up to an error."""
+    each: list[object] = []
+    try:
+        each.extend(found)
+    except DataError as reason:
+        each.append(str(reason))
+    return each
+
+
 class TestValues:
     """Where a value is, and what it is."""
 
@@ -41,6 +53,42 @@ class TestValues:
         path = write(tmp_path, json.dumps(value))
         expected = list(value.items()) if isinstance(value, dict) else [(None, v) for v in value]
         assert [(place[0], member) for place, member in members(path)] == expected
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            *('[{"a": [1, 2.5, {}]}, "x", null]', '{"a": {}, "b": [], "": 1}', " 5 ", '"x"', "[]"),
+            *(
+                '["a\\ud83d\\ude00", "\\ud800"]',
+                "[1,\v2]",
+                "[1, 2",
+                "[1 2]",
+                '[{"a": 1,}]',
+                "[1e5]",
+            ),
+            *(
+                '{"a" 1}',
+                '{"a": 1]',
+                "[1.5.2]",
+                "[12e]",
+                "[tru]",
+                '["a\tb"]',
+                "[-0, 01]",
+                '{"a": [}',
+            ),
+            *(f"[{'[' * 99}{']' * 99}]", f"[{'[' * 130}{']' * 130}]", '["\\\\ud83d", 2]', "[NaN]"),
+        ],
+    )
+    def test_both_ways_find_the_same(
+        self, tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Wherever what was read so far ends, and whatever is wanted."""
+        path = write(tmp_path, content)
+        for depth in range(3):
+            plain = outcome(_parsed(path, lambda place, n=depth: len(place) == n))
+            for block in (1, 2, 3, 7, 1 << 18):
+                monkeypatch.setattr(scanner, "_BLOCK", block)
+                assert outcome(values(path, wanted=lambda place, n=depth: len(place) == n)) == plain
 
     def test_places_inside_others(self, tmp_path: Path) -> None:
         """Wanted values come in the order of the file, others are passed over."""

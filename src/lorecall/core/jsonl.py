@@ -20,12 +20,16 @@ from lorecall.core.unpack import BLOCK, opened
 from lorecall.errors import DataError, InputError
 
 MAX_LINE_BYTES = 8 << 20
+_BLOCK = 1 << 16
+_BLANKS = " \t\n\r\v\f"
+_TOO_LONG = ("line too long", f"more than {MAX_LINE_BYTES} bytes")
 _Record = TypeVar("_Record")
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is unknown",
     "unexpected_keyword_argument": "is unknown",
     "string_pattern_mismatch": "must not be blank",
+    "string_unicode": "holds half a surrogate pair",
     "less_than": "must be in seconds; this looks like milliseconds",
 }
 
@@ -49,15 +53,51 @@ def numbered_lines(path: Path, *, blank: bool = False) -> Iterator[Line | BadLin
     """Return each line, or why it cannot be read."""
     with opened(path) as file:
         offset, number = file.tell() if file.seekable() else 0, 0
-        while content := file.readline(MAX_LINE_BYTES):
-            number += 1
-            size = len(content)
-            if size == MAX_LINE_BYTES and not content.endswith(b"\n"):
-                size += _skip_line(file)
-                yield BadLine(number, "line too long", f"more than {MAX_LINE_BYTES} bytes")
-            elif blank or content.strip():
-                yield _decoded(content, number=number, offset=offset)
-            offset += size
+        rest = b""
+        while block := file.read(max(_BLOCK, len(rest) // 2)):
+            content = rest + block
+            whole, rest = content[: content.rfind(b"\n") + 1], content[content.rfind(b"\n") + 1 :]
+            yield from _lines_in(whole, number, offset, blank=blank)
+            number, offset = number + whole.count(b"\n"), offset + len(whole)
+            if len(rest) >= MAX_LINE_BYTES:
+                offset, number = offset + len(rest) + _skip_line(file), number + 1
+                rest = b""
+                yield BadLine(number, *_TOO_LONG)
+        yield from _lines_in(rest, number, offset, blank=blank)
+
+
+def _lines_in(content: bytes, number: int, offset: int, *, blank: bool) -> Iterator[Line | BadLine]:
+    """Return the lines of a part of a file, those before it counted in lines and bytes."""
+    try:
+        texts = content.decode().split("\n") if len(content) < MAX_LINE_BYTES else None
+    except UnicodeDecodeError:
+        texts = None
+    if texts is None:
+        yield from _one_by_one(content, number, offset, blank=blank)
+        return
+    if not texts[-1]:  # behind the last end of a line there is none
+        texts.pop()
+    for text in texts:
+        number += 1
+        if blank or text.strip(_BLANKS):
+            yield Line(number, text.rstrip("\r"))
+
+
+def _one_by_one(
+    content: bytes, number: int, offset: int, *, blank: bool
+) -> Iterator[Line | BadLine]:
+    """Return the lines of a part that has one which cannot be read."""
+    for line in content.removesuffix(b"\n").split(b"\n"):
+        number += 1
+        if len(line) >= MAX_LINE_BYTES:
+            yield BadLine(number, *_TOO_LONG)
+        elif blank or line.strip():
+            try:
+                yield Line(number, line.decode().rstrip("\r"))
+            except UnicodeDecodeError as reason:
+                where = f"at byte {offset + reason.start} of the file"
+                yield BadLine(number, "not UTF-8", f"not UTF-8 {where}")
+        offset += len(line) + 1
 
 
 def read_records(path: Path, kind: type[_Record], *, what: str) -> list[_Record]:
@@ -190,14 +230,6 @@ def _skip_line(file: BinaryIO) -> int:
         if part.endswith(b"\n"):
             break
     return size
-
-
-def _decoded(content: bytes, *, number: int, offset: int) -> Line | BadLine:
-    try:
-        return Line(number, content.decode("utf-8").rstrip("\r\n"))
-    except UnicodeDecodeError as reason:
-        where = f"at byte {offset + reason.start} of the file"
-        return BadLine(number, "not UTF-8", f"not UTF-8 {where}")
 
 
 def _refused(path: Path, what: str, *, got: str) -> DataError:

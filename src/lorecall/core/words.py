@@ -39,7 +39,12 @@ def n_words(text: str) -> int:
         >>> n_words("well, it's raining ..."), n_words("今日は雨です")
         (4, 4)
     """
-    if text.isascii() or not _NOT_PARTED.search(text):
+    if text.isascii():
+        bare = text.strip(" ")
+        if bare.isprintable() and "  " not in bare:  # a blank parts two words, nothing else does
+            return bare.count(" ") + bool(bare)
+        return len(bare.split())
+    if not _NOT_PARTED.search(text):
         return len(text.split())
     parts = text.split()
     joined = [part for part in parts if _NOT_PARTED.search(part)]

@@ -6,16 +6,15 @@ memory is asked. What was not said to the other side is no text: calls of tools 
 memory, hidden context, reasoning, marks of sources, and messages of weight 0.
 """
 
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import AliasChoices, Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of
+from lorecall.data.chatlog import Message, parts_of, text_of
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, with_assistant
 from lorecall.data.head import N_LINES
 from lorecall.data.lines import first_byte, unreadable
@@ -32,12 +31,14 @@ _ROLES = {
     **dict.fromkeys(("assistant", "gpt", "chatgpt", "model", "bot", "ai"), ASSISTANT),
 }
 _NAMES_OF_ROLE = ("role", "from", "sender")
+_PLAIN = (("role", "content"), ("from", "value"))  # all that most messages have
 _TEXT_TYPES = (None, "text", "input_text", "output_text", "multimodal_text", "audio_transcription")
 _HIDDEN = ("is_visually_hidden_from_conversation", "is_user_system_message")
 _UNSAID = "think|thinking|reasoning|thought|antthinking|scratchpad"
 _CALLS = "tool_calls?|tool_response|tool_result|function_calls?|function_results?"
 _REASONING = re.compile(
-    rf"<({_UNSAID}|{_CALLS})\b[^<>]*>.*?(?:</\1>|\Z)|\A.*?</(?:{_UNSAID})>"
+    rf"<((?:\w+:)?(?:{_UNSAID}|{_CALLS}))\b[^<>]*>.*?(?:</\1>|\Z)|\A.*?</(?:\w+:)?(?:{_UNSAID})>"
+    r"|\u25c1think\u25b7.*?(?:\u25c1/think\u25b7|\Z)|\[THINK\].*?(?:\[/THINK\]|\Z)"
     r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary).*?(?:<\|end\|>|<\|call\|>|\Z)"
     r"|<\|start\|>assistant|<\|channel\|>final|<\|(?:message|end|return|im_end|eot_id)\|>",
     re.DOTALL | re.IGNORECASE,
@@ -164,40 +165,48 @@ def answers(
         started: When it began, in Unix seconds: the time of messages that have none.
     """
     name = USER if user is None else str(user)
-    messages = (message for value in sent for message in _message(value, started, place))
-    for dialogue in dialogues(messages, gap_s=math.inf, between=_LINES):
-        if isinstance(dialogue, Dropped):
-            yield dialogue
-        else:
-            yield from with_assistant(dialogue, user=name, assistant=ASSISTANT, place=place)
+    messages: list[Message] = []
+    for value in sent:
+        for found in _message(value, started, place):
+            if isinstance(found, Dropped):
+                yield found
+            else:
+                messages.append(found)
+    for dialogue in parts_of(messages, between=_LINES):
+        yield from with_assistant(dialogue, user=name, assistant=ASSISTANT, place=place)
 
 
-def _message(value: object, started: float | None, place: int) -> Iterator[Message | Dropped]:
+def _message(value: object, started: float | None, place: int) -> Sequence[Message | Dropped]:
     """Return a message, or why there is none; one without text after its drop, to part others."""
+    if isinstance(value, dict) and tuple(cast("dict[str, Any]", value)) in _PLAIN:
+        role, content = cast("dict[str, Any]", value).values()
+        if type(role) is str and type(content) is str and (known := _ROLES.get(role.lower())):
+            return _told(known, _said(content, place), started)
     sent = checked(Sent, value, what="message", place=place)
     if isinstance(sent, Dropped):
-        yield sent
-        return
-    role = _ROLES.get(str(sent.role or sent.author.get("role")).lower())
-    if role is None or sent.is_of_tool():
-        yield Dropped("message of another role", place, broken=False)
-        return
-    text = (
-        _said(sent, place) if sent.is_said() else Dropped("message to nobody", place, broken=False)
-    )
-    if isinstance(text, Dropped):
-        yield text
-    if isinstance(text, str) or not text.broken:
-        time = seconds(sent.create_time)
-        said = text if isinstance(text, str) else ""
-        yield Message("", "", role, said, started if time is None else time)
+        return [sent]
+    known = _ROLES.get(str(sent.role or sent.author.get("role")).lower())
+    if known is None or sent.is_of_tool():
+        return [Dropped("message of another role", place, broken=False)]
+    text: str | Dropped = Dropped("message to nobody", place, broken=False)
+    if sent.is_said():
+        text = _said(sent.content or sent.text, place)
+    time = seconds(sent.create_time)
+    return _told(known, text, started if time is None else time)
 
 
-def _said(sent: Sent, place: int) -> str | Dropped:
-    """Return the text of a message without reasoning and marks of sources."""
-    text = text_of(sent.content or sent.text, between=_LINES, place=place, wanted=_is_text)
+def _told(role: str, text: str | Dropped, time: float | None) -> Sequence[Message | Dropped]:
     if isinstance(text, str):
-        text = _REASONING.sub("", text) if "<" in text else text
+        return [Message("", "", role, text, time)]
+    return [text] if text.broken else [text, Message("", "", role, "", time)]
+
+
+def _said(content: object, place: int) -> str | Dropped:
+    """Return the text of a message without reasoning and marks of sources."""
+    text = text_of(content, between=_LINES, place=place, wanted=_is_text)
+    if isinstance(text, str):
+        is_marked = "<" in text or "\u25c1" in text or "[THINK]" in text
+        text = _REASONING.sub("", text) if is_marked else text
         text = _UNSHOWN.sub("", text) if "```" in text else text
         text = (text if text.isascii() else _SOURCES.sub("", text)).strip()
     return text or Dropped(TEXTLESS, place, broken=False)

@@ -8,7 +8,7 @@ answers it answers something that is not known.
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,23 +69,41 @@ def text_of(
         wanted: Whether a part that is an object holds words of the sender's.
     """
     try:
-        found = texts_in(content, under=("parts", "text", "value"), wanted=wanted)
-        text = tidy(whole(between.join(found)))
+        if type(content) is str:  # nearly always
+            text = tidy(whole(content))
+        else:
+            found = texts_in(content, under=("parts", "text", "value"), wanted=wanted)
+            text = tidy(whole(between.join(found)))
     except ValueError as reason:
         return broken("message", str(reason), place=place)
-    return text if text.strip() else Dropped(TEXTLESS, place, broken=False)
+    is_said = text and not text.isspace()
+    return text if is_said else Dropped(TEXTLESS, place, broken=False)
 
 
-def with_text(message: Message, text: str | Dropped) -> Iterator[Message | Dropped]:
-    """Return a message with its text; one without, after its drop, parts what is around it."""
-    if isinstance(text, Dropped):
-        yield text
-    yield message._replace(text=text if isinstance(text, str) else "")
+def with_drop(message: Message, text: str | Dropped) -> Sequence[Message | Dropped]:
+    """Return a message; one without text, after its drop, parts what is around it."""
+    return (message,) if isinstance(text, str) else (text, message)
+
+
+def said(text: str | Dropped) -> str:
+    """Return a text, an empty one of a message that has none."""
+    return text if isinstance(text, str) else ""
+
+
+def of_nobody(chat: str, drop: Dropped) -> Sequence[Message | Dropped]:
+    """Return what is broken, and a message of nobody's in its place: it parts others."""
+    return drop, Message(chat, "", "", "")
 
 
 def named(name: str | None, uid: str) -> str:
     """Return what a sender is called: by name and id, so that two of one name stay two."""
-    return tidy(f"{name} ({uid})" if name else uid).strip()
+    return called(f"{name} ({uid})" if name else uid)
+
+
+@lru_cache(maxsize=4096)
+def called(name: str) -> str:
+    """Return a name as `tidy` leaves it, without blanks around it."""
+    return tidy(name).strip()
 
 
 def values_of_chat(
@@ -150,25 +168,32 @@ def dialogues(
             chat, first = message.chat, message.thread
             started.clear()
         last = message.thread
-        going = threads.get(message.thread)
-        if going and _ends(going, message, gap_s=gap_s):
-            yield ended(message.thread)
-            going = None
+        going = threads.get(last)
         if going is not None:
-            going.append(message)
-            continue
+            if not _ends(going, message.time, gap_s):
+                going.append(message)
+                continue
+            yield ended(last)
         if len(threads) >= MAX_THREADS:
             yield ended(next(iter(threads)))
-        threads[message.thread] = [message]
+        threads[last] = [message]
     for thread in list(threads):
         yield ended(thread, is_over=True)
 
 
-def _ends(messages: list[Message], message: Message, *, gap_s: float) -> bool:
-    """Whether a message begins another conversation."""
+def parts_of(messages: Sequence[Message], *, between: str) -> Iterator[Dialogue]:
+    """Make a dialogue of the messages of one, or several where they are too many."""
+    started: dict[str, float] = {}
+    for i in range(0, len(messages), MAX_MESSAGES):
+        yield _dialogue(started, messages[i : i + MAX_MESSAGES], between=between)
+
+
+def _ends(messages: list[Message], time: float | None, gap_s: float) -> bool:
+    """Whether a message of this time begins another conversation."""
+    if len(messages) >= MAX_MESSAGES:
+        return True
     last = messages[-1].time
-    gap = 0.0 if last is None or message.time is None else abs(message.time - last)
-    return gap > gap_s or len(messages) >= MAX_MESSAGES
+    return last is not None and time is not None and abs(time - last) > gap_s
 
 
 def _reversed(started: dict[str, float], messages: list[Message], *, between: str) -> Dialogue:
@@ -179,7 +204,7 @@ def _reversed(started: dict[str, float], messages: list[Message], *, between: st
     return _dialogue(started, messages[::-1] if is_so else messages, between=between)
 
 
-def _dialogue(started: dict[str, float], messages: list[Message], *, between: str) -> Dialogue:
+def _dialogue(started: dict[str, float], messages: Sequence[Message], *, between: str) -> Dialogue:
     """Make turns of messages; `started` holds when the last dialogue of each thread began.
 
     A chat is in the order in which it was written: where a clock was put back, a later dialogue
@@ -188,34 +213,40 @@ def _dialogue(started: dict[str, float], messages: list[Message], *, between: st
     turns: list[list[Message]] = []
     answered: list[int | None] = []  # by turns: which turn each says it answers
     turn_of: dict[str, int] = {}
+    last: str | None = None  # the sender of the last turn
     for message in messages:
-        target = None if message.answers is None else turn_of.get(message.answers, NOBODY)
-        if turns and turns[-1][0].sender == message.sender and _goes_on(target, answered):
+        _, name, sender, _, _, _, answers = message
+        target = None if answers is None else turn_of.get(answers, NOBODY)
+        if sender == last and (target is None or _goes_on(target, answered)):
             turns[-1].append(message)
         else:
             turns.append([message])
             answered.append(target)
-        if message.id:
-            turn_of[message.id] = len(turns) - 1
+            last = sender
+        if name:
+            turn_of[name] = len(turns) - 1
     first, thread = messages[0], messages[0].thread
     start = first.time
     if start is not None:
         start = started[thread] = max(start, started.get(thread, start))
-    spoken = (_turn(turn, between, to) for turn, to in zip(turns, answered, strict=True))
+    spoken = [_turn(turn, between, to) for turn, to in zip(turns, answered, strict=True)]
     return Dialogue(_name(messages), tuple(spoken), start)
 
 
-def _goes_on(target: int | None, answered: Sequence[int | None]) -> bool:
+def _goes_on(target: int, answered: Sequence[int | None]) -> bool:
     """Whether a message by the sender of the last turn belongs to it, by what it answers."""
     last = len(answered) - 1
     asked = answered[last]
-    return target in (None, last, last - 1 if asked is None else asked)
+    return target in (last, last - 1 if asked is None else asked)
 
 
 def _turn(messages: Sequence[Message], between: str, answers: int | None) -> Spoken:
-    text = between.join([part for message in messages if (part := message.text.strip())])
-    defect = None if text else TEXTLESS
-    return Spoken(messages[0].sender, text, messages[0].time, defect, answers)
+    _, _, sender, text, time, _, _ = messages[0]
+    if len(messages) == 1:
+        text = text.strip()
+    else:
+        text = between.join([part for message in messages if (part := message.text.strip())])
+    return Spoken(sender, text, time, None if text else TEXTLESS, answers)
 
 
 def _name(messages: Sequence[Message]) -> str:

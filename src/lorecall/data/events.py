@@ -16,6 +16,39 @@ NOBODY = -1
 TEXTLESS = "message without text"
 
 
+class Spoken(NamedTuple):
+    """One turn of a dialogue, `time` in Unix seconds.
+
+    A turn with a `defect` (why it cannot be used) makes no pair and is nobody's earlier turn.
+    `answers` is the index of the turn it says it answers, `NOBODY` where that is not in the
+    dialogue; None stands for the turn before it.
+    """
+
+    author: str
+    text: str
+    time: float | None = None
+    defect: str | None = None
+    answers: int | None = None
+
+
+class Earlier(NamedTuple):
+    """What was said before a pair; turns are made of it for what is kept, not for what is counted.
+
+    `author` is whose response it comes before.
+    """
+
+    spoken: tuple[Spoken, ...]
+    author: str
+
+    def turns(self) -> tuple[Turn, ...]:
+        """Return it as turns; those without words, or of no use, are left out."""
+        return tuple(
+            Turn(by_author=each.author == self.author, text=each.text)
+            for each in self.spoken
+            if each.text and each.defect is None
+        )
+
+
 class Reply(NamedTuple):
     """One pair of a user: a sample when it is usable.
 
@@ -33,7 +66,7 @@ class Reply(NamedTuple):
     response: str
     time: float | None = None
     authored_by: Authorship = "user"
-    earlier: tuple[Turn, ...] | None = None
+    earlier: tuple[Turn, ...] | Earlier | None = None
     position: int | None = None
     started: float | None = None
     partner: str | None = None
@@ -101,21 +134,6 @@ def located(events: Iterable[E], path: Path) -> Iterator[E | Dropped]:
         yield event._replace(file=path.name) if isinstance(event, Dropped) else event
 
 
-class Spoken(NamedTuple):
-    """One turn of a dialogue, `time` in Unix seconds.
-
-    A turn with a `defect` (why it cannot be used) makes no pair and is nobody's earlier turn.
-    `answers` is the index of the turn it says it answers, `NOBODY` where that is not in the
-    dialogue; None stands for the turn before it.
-    """
-
-    author: str
-    text: str
-    time: float | None = None
-    defect: str | None = None
-    answers: int | None = None
-
-
 class Dialogue(NamedTuple):
     """Turns of any number of speakers, in time order; `started` None is when the first was.
 
@@ -129,50 +147,67 @@ class Dialogue(NamedTuple):
     is_first: bool = False
     is_last: bool = False
 
-    def asked(self, i: int) -> int | None:
-        """Return the index of the turn that turn i answers: another speaker's; None for none."""
-        turn = self.turns[i]
-        j = i - 1 if turn.answers is None else turn.answers
-        if j < 0 or self.turns[j].author == turn.author or self.turns[j].defect is not None:
-            return None
-        return j
-
     def start(self) -> float | None:
         """Return when it began, in Unix seconds, where that is known."""
         return self.turns[0].time if self.started is None and self.turns else self.started
 
 
 def among_people(dialogue: Dialogue) -> Iterator[Reply | Said]:
-    """Return every speaker's replies and openers, in time order; each speaker is a user."""
-    started = dialogue.start()
-    for i, turn in enumerate(dialogue.turns):
-        if turn.defect is not None:
+    """Return every speaker's replies and openers, in time order; each speaker is a user.
+
+    A turn answers the one that it says it answers, or the one before it: another speaker's.
+    """
+    name, turns, _, is_first, is_last = dialogue
+    started, last = dialogue.start(), len(turns) - 1
+    for i, (author, text, time, defect, answers) in enumerate(turns):
+        if defect is not None:
             continue
-        if (asked := dialogue.asked(i)) is not None:
-            by = turn.author
-            yield _reply(dialogue, i, asked, user=by, authored_by="user", started=started)
-        else:
-            yield Said(turn.author, dialogue.id, turn.text, turn.time, started)
+        at = i - 1 if answers is None else answers
+        asked = turns[at]
+        if at < 0 or asked.author == author or asked.defect is not None:
+            yield Said(author, name, text, time, started)
+            continue
+        earlier = Earlier(turns[max(0, at - EARLIER_TURNS) : at], author) if at else ()
+        is_cut = (is_last and i == last) or (is_first and at == 0)
+        # by position: a file has millions of these
+        yield Reply(
+            author,
+            name,
+            asked.text,
+            text,
+            time,
+            "user",
+            earlier,
+            i,
+            started,
+            asked.author,
+            is_cut,
+        )
 
 
 def of_people(dialogues: Iterable[Dialogue | Dropped]) -> Iterator[Event]:
     """Return every speaker's replies and openers of many dialogues; drops pass through."""
     for dialogue in dialogues:
-        yield from [dialogue] if isinstance(dialogue, Dropped) else among_people(dialogue)
+        if isinstance(dialogue, Dropped):
+            yield dialogue
+        else:
+            yield from among_people(dialogue)
 
 
 def with_assistant(
     dialogue: Dialogue, *, user: str, assistant: str, place: int
 ) -> Iterator[Reply | Said | Dropped]:
     """Return what an assistant answered a user, and the user's turns that got no answer."""
-    turns, started = dialogue.turns, dialogue.start()
+    name, turns, started = dialogue.id, dialogue.turns, dialogue.start()
     for i, turn in enumerate(turns):
         if turn.author == assistant:
             continue
-        answer = next((t for t in turns[i + 1 : i + 2] if t.author == assistant), None)
+        answer = turns[i + 1] if i + 1 < len(turns) and turns[i + 1].author == assistant else None
         defect = turn.defect or (answer.defect if answer else None)
         if answer and defect is None:
-            yield _reply(dialogue, i + 1, i, user=user, authored_by="assistant", started=started)
+            earlier = Earlier(turns[max(0, i - EARLIER_TURNS) : i], assistant) if i else ()
+            said, told = turn.text, answer.text
+            yield Reply(user, name, said, told, answer.time, "assistant", earlier, i + 1, started)
             continue
         if defect == TEXTLESS:  # it was counted as a message
             if answer and turn.defect:
@@ -181,37 +216,4 @@ def with_assistant(
             reason = defect if answer else f"{defect} (unanswered)"
             yield Dropped(reason, place, broken=False, user=user)
         if turn.defect is None:
-            yield Said(user, dialogue.id, turn.text, turn.time, started)
-
-
-def _reply(
-    dialogue: Dialogue,
-    i: int,
-    asked: int,
-    *,
-    user: str,
-    authored_by: Authorship,
-    started: float | None,
-) -> Reply:
-    """Make the pair whose response is turn i, its query the turn that was asked."""
-    turns = dialogue.turns
-    author, response, time = turns[i][:3]
-    earlier = turns[max(0, asked - EARLIER_TURNS) : asked]
-    return Reply(
-        user=user,
-        conversation=dialogue.id,
-        query=turns[asked].text,
-        response=response,
-        time=time,
-        authored_by=authored_by,
-        earlier=tuple(
-            Turn(by_author=turn.author == author, text=turn.text)
-            for turn in earlier
-            if turn.text and turn.defect is None
-        ),
-        position=i,
-        started=started,
-        partner=turns[asked].author if authored_by == "user" else None,
-        is_cut=authored_by == "user"
-        and ((dialogue.is_last and i == len(turns) - 1) or (dialogue.is_first and asked == 0)),
-    )
+            yield Said(user, name, turn.text, turn.time, started)

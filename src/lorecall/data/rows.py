@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from lorecall.core.jsonl import explain
 from lorecall.data.events import Dropped
@@ -31,8 +31,9 @@ def whole(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(whole)]
-Name = Annotated[Text, StringConstraints(pattern=r"\S")]
+# with any constraint a string must be one that can be written: no half of a surrogate pair
+Text = Annotated[str, StringConstraints(min_length=0)]
+Name = Annotated[str, StringConstraints(pattern=r"\S")]
 
 
 class Record(BaseModel):
@@ -47,7 +48,7 @@ R = TypeVar("R", bound=BaseModel)
 def checked(model: type[R], value: object, *, what: str, place: int) -> R | Dropped:
     """Return a value read from a file with its types checked, or the drop that it is."""
     try:
-        return model.model_validate(value)
+        return model.__pydantic_validator__.validate_python(value)  # `model_validate`, bare
     except ValidationError as error:
         return broken(what, explain(error), place=place)
 
@@ -98,16 +99,23 @@ def parsed_lines(path: Path) -> Iterator[Parsed | Dropped]:
             yield Dropped("neither JSON nor a Python literal", line.number, detail=detail)
 
 
+_decode = json.JSONDecoder().raw_decode
+
+
 def parsed(text: str) -> Any:
     """Read JSON or, where it is none, a Python literal (which is never evaluated).
 
     Raises:
         ValueError: It is neither.
     """
+    bare = text.strip(" \t\n\r")
     try:
-        return json.loads(text)
+        value, end = _decode(bare)
     except (ValueError, RecursionError):
         pass
+    else:
+        if end == len(bare):
+            return value
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a text may hold what looks like a wrong escape

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from lorecall.core.words import n_words
-from lorecall.data.events import Dropped, Event, Known, Reply, Said
+from lorecall.data.events import Dropped, Earlier, Event, Known, Reply, Said
 from lorecall.data.history import sample_id
 from lorecall.data.seen import Seen
 from lorecall.records import Authorship, History, Sample, Statement, Turn
@@ -44,7 +44,7 @@ class Rules:
         n = n_words(response)
         if n == 0:
             return "empty response"
-        if not query.strip():
+        if not query or query.isspace():
             return "empty query"
         if n < self.min_words:
             return f"response too short: under {self.min_words} words"
@@ -52,8 +52,7 @@ class Rules:
             return f"response too long: over {self.max_words} words"
         if self.repeats:
             return None if is_new(query.strip(), response.strip()) else GIVEN_BEFORE
-        key = " ".join(response.casefold().split()) if self.fold else response.strip()
-        return None if is_new(key) else REPEATED
+        return None if is_new(_folded(response) if self.fold else response.strip()) else REPEATED
 
 
 CHAT = Rules(min_words=3, max_words=100, repeats=False)
@@ -61,7 +60,17 @@ CHAT = Rules(min_words=3, max_words=100, repeats=False)
 
 REPEATED = "repeated response"
 GIVEN_BEFORE = "pair given before"
+_MAX_DIGITS = 20
+_FRACTION = re.compile(r"[0-9]{1,20}\.[0-9]{1,20}")
+_UNITS = (1e3, 1e6, 1e9)  # of a second
 MAX_SECONDS = 1e11  # later than the year 5000: surely milliseconds
+
+
+def _folded(response: str) -> str:
+    """Return a response in one case, one blank between its words."""
+    text = response.casefold()
+    is_so = text.isprintable() and "  " not in text and text.isascii()
+    return text.strip() if is_so else " ".join(text.split())
 
 
 def history_of(events: Iterable[Event], *, user: str, dataset: str, rules: Rules) -> History:
@@ -113,16 +122,21 @@ def seconds(value: object) -> float | None:
     try:
         if isinstance(value, str):
             digits = value.strip()
-            if not re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,20})?", digits):
+            is_whole = digits.isdecimal() and digits.isascii() and len(digits) <= _MAX_DIGITS
+            if not (is_whole or _FRACTION.fullmatch(digits)):
                 return unix_seconds(digits)
             value = float(digits)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            for unit in (1, 1e3, 1e6, 1e9):
-                if 0 <= value < MAX_SECONDS * unit:
-                    return value / unit
+        if type(value) is float or type(value) is int:
+            return _in_seconds(float(value))
     except (ValueError, OverflowError):
         pass
     return None
+
+
+def _in_seconds(value: float) -> float | None:
+    if 0 <= value < MAX_SECONDS:
+        return value
+    return next((value / unit for unit in _UNITS if 0 <= value < MAX_SECONDS * unit), None)
 
 
 def unix_seconds(text: str) -> float:
@@ -198,7 +212,9 @@ def _sample(reply: Reply, position: int, *, before: Reply | None) -> Sample:
     query, response = reply.query.strip(), reply.response.strip()
     position = position if reply.position is None else reply.position
     earlier = reply.earlier
-    if earlier is None:
+    if isinstance(earlier, Earlier):
+        earlier = earlier.turns()
+    elif earlier is None:
         earlier = _turns(before, author=reply.authored_by) if before else ()
     return Sample(
         id=sample_id(

@@ -106,7 +106,12 @@ class Stamps:
         match = self.pattern.match(line if line[:1] not in MARKS else line.lstrip(MARKS))
         if match is None:
             return None
-        return Stamp(_seconds(self.order, self.calendar, match.group(*_FIELDS)), match["rest"])
+        a, b, c, month, hour, minute, second, before, after, rest = match.group(*_FIELDS)
+        day = _day(self.order, self.calendar, a, b, c, month)
+        clock = _second_of_day(hour, minute, second, before, after)
+        if day is None or clock is None:
+            return Stamp(None, rest)
+        return Stamp(float((day - _EPOCH) * _DAY_S + clock), rest)
 
 
 def sighted(line: str) -> Sighting | None:
@@ -162,7 +167,7 @@ def _signs(gap: str | None) -> str | None:
     return gap and _WORDS.sub("W", gap)
 
 
-_FIELDS = ("a", "b", "c", "month", "hour", "minute", "second", "before", "after")
+_FIELDS = ("a", "b", "c", "month", "hour", "minute", "second", "before", "after", "rest")
 
 
 def _pattern(alike: Sequence[Sighting]) -> re.Pattern[str]:
@@ -176,8 +181,9 @@ def _pattern(alike: Sequence[Sighting]) -> re.Pattern[str]:
             found.append(f"(?P<{name}>{_digits(texts)})")
         else:
             gap = re.escape(_signs(parts[name]) or "").replace("W", _WORDS.pattern)
-            found.append(f"(?P<{name}>{gap})")
-    missing = "".join(f"(?P<{name}>\\Z)?" for name in names if name not in _sequence(alike[0]))
+            found.append(f"(?P<{name}>{gap})" if name in _FIELDS else f"(?:{gap})")
+    absent = (name for name in names if name in _FIELDS and name not in _sequence(alike[0]))
+    missing = "".join(f"(?P<{name}>\\Z)?" for name in absent)
     return re.compile(f"{''.join(found)}{missing}(?P<rest>.*)", re.DOTALL)
 
 
@@ -226,6 +232,7 @@ def _reading(dates: Sequence[Date], orders: Sequence[Order]) -> tuple[Order, Cal
     return best and best[1:]
 
 
+@lru_cache(maxsize=1024)  # a day has many messages
 def _day(order: Order, calendar: Calendar, *texts: str | None) -> int | None:
     """Return a date's number of days (as `date.toordinal`), None where there is no such day."""
     a, b, c, month = texts
@@ -244,16 +251,15 @@ def _day(order: Order, calendar: Calendar, *texts: str | None) -> int | None:
     return calendar.ordinal(int(year), number, int(day), is_short=len(year) <= 2)  # noqa: PLR2004
 
 
-@lru_cache(maxsize=256)
-def _seconds(order: Order, calendar: Calendar, texts: Sequence[str | None]) -> float | None:
-    """Return Unix seconds, the time taken for UTC."""
-    *day_texts, hour, minute, second, before, after = texts
-    day = _day(order, calendar, *day_texts)
-    clock = half_of_day(int(hour or 0), before or "", after or "")
-    minutes, seconds = int(minute or 0), int(second or 0)
-    if day is None or clock > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's
+@lru_cache(maxsize=8192)
+def _second_of_day(hour: str, minute: str, second: str | None, *words: str | None) -> int | None:
+    """Return the time of the day, UTC; None where there is no such time."""
+    before, after = words
+    clock = half_of_day(int(hour), before or "", after or "")
+    minutes, seconds = int(minute), int(second or 0)
+    if clock > 23 or minutes > 59 or seconds > 59:  # noqa: PLR2004 - a clock's
         return None
-    return float((day - _EPOCH) * _DAY_S + clock * 3600 + minutes * 60 + seconds)
+    return clock * 3600 + minutes * 60 + seconds
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -92,6 +92,7 @@ class Users:
         self._rules = rules
         self.named: Counter[str] = Counter()
         self._buffer: dict[str, list[int]] = {}
+        self._last: dict[str, str] = {}  # the conversation of each user's last sample
         self._seen = Seen()
         zeros = ", ".join(f"{name} INTEGER NOT NULL" for name in _COUNTS)
         table = f"CREATE TABLE users (user TEXT PRIMARY KEY, {zeros}) WITHOUT ROWID"
@@ -129,19 +130,24 @@ class Users:
 
     def reply(self, reply: Reply) -> str | None:
         """Count a reply and its own text; say why it is not usable, None when it is."""
-        user, query, response = reply.user, reply.query, reply.response
-        is_new = partial(self._seen.is_new, "reply", user)
-        reason = self._rules.drop_reason(query, response, is_new=is_new)
-        if reason != GIVEN_BEFORE:
-            self.text(user, reply.own_text)
+        user, conversation, query, response = reply[:4]
         counts = self._counts(user)
         counts[_REPLIES] += 1
+        is_new = partial(self._seen.is_new, "reply", user)
+        reason = self._rules.drop_reason(query, response, is_new=is_new)
+        n_query, n_response = n_words(query), n_words(response)
+        n_own = n_response if reply.authored_by == "user" else n_query
+        if reason != GIVEN_BEFORE and n_own:
+            counts[_TEXTS] += 1
+            counts[_TEXT_WORDS] += n_own
         if reason is not None:
             return reason
         counts[_SAMPLES] += 1
-        counts[_CONVERSATIONS] += self._seen.is_new("conversation", user, reply.conversation)
-        counts[_QUERY_WORDS] += n_words(query)
-        counts[_RESPONSE_WORDS] += n_words(response)
+        if self._last.get(user) != conversation:  # the same again and again
+            self._last[user] = conversation
+            counts[_CONVERSATIONS] += self._seen.is_new("conversation", user, conversation)
+        counts[_QUERY_WORDS] += n_query
+        counts[_RESPONSE_WORDS] += n_response
         return None
 
     def summaries(self, n: int | None = None) -> list[UserSummary]:
@@ -204,6 +210,7 @@ class Users:
         with disk():
             self._db.executemany(insert, ((user, *c) for user, c in self._buffer.items()))
         self._buffer.clear()
+        self._last.clear()
 
     def _rows(self, select: str, *values: object) -> Iterator[tuple[Any, ...]]:
         self._flush()

@@ -1,6 +1,10 @@
-"""Values inside one big JSON file, one at a time: the file is never in memory as a whole."""
+"""Values inside one big JSON file, one at a time: the file is never in memory as a whole.
+
+`lorecall.data.scanner` reads what is plain, and most is; what it stops at is read again by `ijson`.
+"""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,10 +12,7 @@ import ijson  # pyright: ignore[reportMissingTypeStubs]
 
 from lorecall.data.lines import opened, unreadable
 from lorecall.data.privacy import mask
-
-MAX_DEPTH = 100
-Place = tuple[str | None, ...]
-"""Where a value is, from the root: a key of an object, None for any member of a list."""
+from lorecall.data.scanner import MAX_DEPTH, Place, UnsureError, scanned
 
 _Event = tuple[str, object]
 _OPENERS = frozenset(("start_map", "start_array"))
@@ -20,6 +21,27 @@ _CLOSERS = frozenset(("end_map", "end_array"))
 
 def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Place, object]]:
     """Return the values at wanted places, in the order of the file.
+
+    Raises:
+        DataError: The file cannot be read, is not JSON, or is nested too deeply.
+    """
+    n_found = 0
+    try:
+        with opened(path) as file:
+            for found in scanned(file, wanted):
+                yield found
+                n_found += 1
+    except UnsureError:
+        yield from islice(_parsed(path, wanted), n_found, None)
+
+
+def members(path: Path) -> Iterator[tuple[Place, object]]:
+    """Return the members of the list or of the object that the file is."""
+    return values(path, wanted=lambda place: len(place) == 1)
+
+
+def _parsed(path: Path, wanted: Callable[[Place], bool]) -> Iterator[tuple[Place, object]]:
+    """Return what `values` does, as `ijson` finds it.
 
     Raises:
         DataError: The file cannot be read, is not JSON, or is nested too deeply.
@@ -35,11 +57,6 @@ def values(path: Path, *, wanted: Callable[[Place], bool]) -> Iterator[tuple[Pla
         except _TooDeepError as reason:
             got = f"values nested deeper than {MAX_DEPTH}"
             raise unreadable(path, got=got, expected="a JSON file") from reason
-
-
-def members(path: Path) -> Iterator[tuple[Place, object]]:
-    """Return the members of the list or of the object that the file is."""
-    return values(path, wanted=lambda place: len(place) == 1)
 
 
 class _TooDeepError(Exception):

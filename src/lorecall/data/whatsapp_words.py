@@ -17,6 +17,7 @@ _KEY = 3  # characters by which the strings that may begin a text are found
 _ALONE = ("omitted", "deleted", "deleted_by", "call", "waiting", "notice", "place")
 _MAX_TEXT = 300  # of what the application writes itself, names in it included
 _MARK = "\u200e"
+_LAST = (">", ")", ":", "")  # what may be a mark, a file or a poll ends with one
 _FIRST_OF_CJK = "\u2e80"
 _FILE = r"[^\n/<>]{1,200}\.\w{2,5}"
 _NAMED = re.compile(rf"{_FILE}(?:\s\u2022[^\n]{{1,40}})?")
@@ -27,6 +28,7 @@ _ATTACHED = re.compile(
 )
 _IN_BRACKETS = re.compile(rf"({_FILE})\s\(([^()\n]{{1,40}})\)")
 _AT_TIME = re.compile(r"\s(?:\w{1,4}\s)?\d{1,2}[:.h]\d{2}.{0,20}")
+_IN_END = re.compile(r"\s\u200e?<(?=[^<>\n]*(?:\s|[^\x00-\x7f]))[^<>\n:/]{6,80}>\Z")
 _LINK = re.compile(r"https?://\S+")
 
 
@@ -79,19 +81,28 @@ def own_words(text: str, *, sender: str = "", repeated: Container[str] = ()) -> 
     Args:
         text: The message, marks of writing direction included: the application begins with one.
         sender: Whose it is, for "Ann changed the group's name".
-        repeated: Marked texts that a file has again and again, so that nobody typed them.
+        repeated: Marked texts, and ends in brackets, that a file has again and again: nobody typed
+            them.
     """
+    if "\n" not in text and _MARK not in text:  # nearly always
+        bare = tidy(text).strip()
+        if bare[-1:] not in _LAST and not _begins_alike(bare, sender):
+            return bare
+    return _typed(text, sender, repeated)
+
+
+def _typed(text: str, sender: str, repeated: Container[str]) -> str:
     is_marked = text.lstrip().startswith(_MARK)
     if is_marked and text.strip() in repeated:
         return ""
     first, newline, rest = text.partition("\n")
     bare = tidy(first).strip()
     if bare.endswith((">", ")")) and _is_attachment(bare, is_marked=is_marked):
-        return tidy(_unedited(rest)).strip()  # what was typed under it
+        return tidy(_unedited(rest, repeated)).strip()  # what was typed under it
     if text.rstrip().endswith(">"):
-        first, newline, rest = _unedited(text).partition("\n")
+        first, newline, rest = _unedited(text, repeated).partition("\n")
         bare = tidy(first).strip()
-    if bare.endswith(":") and newline and _plain(bare[:-1]) in strings().polls:
+    if newline and _begins_form(bare, is_marked=is_marked):
         return ""
     if f"\n{rest}".count(f"\n{_MARK}") > 1:  # the options of a poll
         return ""
@@ -127,14 +138,32 @@ def _plain(text: str) -> str:
     return tidy(text).casefold().strip().rstrip(".\u3002!\u0964").rstrip()
 
 
-def _unedited(text: str) -> str:
+def _begins_form(first: str, *, is_marked: bool) -> bool:
+    """Whether the first of several lines begins a poll or an event."""
+    label, colon, rest = first.partition(":")
+    if is_marked and colon and label.strip().isupper() and len(label) >= _KEY:
+        return True
+    return bool(colon) and not rest and _plain(label) in strings().polls
+
+
+def ending(text: str) -> str:
+    """Return what may be the mark of an edited text at its end: words in angle brackets."""
+    bare = text.rstrip()
+    return bare[bare.rfind("<") :] if _IN_END.search(bare) else ""
+
+
+def _unedited(text: str, repeated: Container[str]) -> str:
     """Return a text without the mark of one that was edited."""
     bare = text.rstrip()
     start = bare.rfind("<")
     is_applications = (
         bare.endswith(">")
         and start > 0
-        and (bare[start - 1] == _MARK or _plain(bare[start + 1 : -1]) in strings().edited)
+        and (
+            bare[start - 1] == _MARK
+            or _plain(bare[start + 1 : -1]) in strings().edited
+            or bare[start:] in repeated
+        )
     )
     return bare[:start].rstrip(f"{_MARK} ") if is_applications else text
 
@@ -157,12 +186,21 @@ def _is_attachment(first: str, *, is_marked: bool) -> bool:
     )
 
 
+def _begins_alike(bare: str, sender: str) -> bool:
+    """Whether a line begins as one that the application writes may."""
+    return bare[:_KEY].casefold()[:_KEY] in strings().heads or _is_of(bare, sender)
+
+
+def _is_of(bare: str, sender: str) -> bool:
+    """Whether a line begins with who sent it, as what someone did to the group does."""
+    return bool(sender) and bare.startswith(f"{sender} ")
+
+
 def _is_applications(bare: str, sender: str) -> bool:
     """Whether a line is one that the application writes."""
-    known = strings()
-    is_of_sender = bool(sender) and bare.startswith(f"{sender} ")
-    if not is_of_sender and bare[:_KEY].casefold()[:_KEY] not in known.heads:
+    if not _begins_alike(bare, sender):
         return False
+    known = strings()
     plain = _plain(bare)
     if plain in known.whole or plain in known.places:
         return True
@@ -179,7 +217,7 @@ def _is_applications(bare: str, sender: str) -> bool:
     place, colon, link = bare.partition(":")
     if colon and _plain(place) in known.places and _LINK.fullmatch(link.strip()):
         return True
-    return is_of_sender and _did(_plain(bare[len(sender) :]), is_sure=True)
+    return _is_of(bare, sender) and _did(_plain(bare[len(sender) :]), is_sure=True)
 
 
 def _did(plain: str, *, is_sure: bool = False) -> bool:

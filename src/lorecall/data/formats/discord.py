@@ -7,14 +7,23 @@ messages are dropped. A message that says which one it answers answers that one.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, values_of_chat, with_text
+from lorecall.data.chatlog import (
+    Message,
+    called,
+    dialogues,
+    of_nobody,
+    said,
+    text_of,
+    values_of_chat,
+    with_drop,
+)
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import unreadable
@@ -76,9 +85,11 @@ class Sent(Record):
 
     def shown(self) -> str:
         """Return its text without quotes, names and emoji as they are shown."""
+        if "<" not in self.content and ">" not in self.content:
+            return self.content
         names = {each.id: each.nickname or each.name for each in self.mentions}
-        said = _EMOJI.sub(r"\1", _QUOTE.sub("", self.content))
-        return _MENTION.sub(lambda mark: f"@{names.get(mark[1], mark[1])}", said)
+        own = _EMOJI.sub(r"\1", _QUOTE.sub("", self.content))
+        return _MENTION.sub(lambda mark: f"@{names.get(mark[1], mark[1])}", own)
 
 
 def read(paths: Paths) -> Iterator[Event]:
@@ -115,20 +126,18 @@ def _messages(path: Path) -> Iterator[Message | Dropped]:
             yield from _message(chat, value, number)
 
 
-def _message(chat: str, value: object, number: int) -> Iterator[Message | Dropped]:
+def _message(chat: str, value: object, number: int) -> Sequence[Message | Dropped]:
     """Return a message, or why there is none; one without text after its drop."""
     sent = checked(Sent, value, what="message", place=number)
     if isinstance(sent, Dropped):
-        yield from with_text(Message(chat, "", "", ""), sent)
-        return
+        return of_nobody(chat, sent)
     if sent.type not in _WRITTEN:
-        yield Dropped("service message", number, broken=False)
-        return
+        return [Dropped("service message", number, broken=False)]
     if sent.is_of_another():
         text: str | Dropped = Dropped("message that another wrote", number, broken=False)
     else:
         text = text_of(sent.shown(), between="", place=number)
-    sender = tidy(f"{sent.author.name} ({sent.author.id})").strip()
+    sender = called(f"{sent.author.name} ({sent.author.id})")
     answers = sent.reference and sent.reference.message
     time = seconds(sent.timestamp)
-    yield from with_text(Message(chat, sent.id, sender, "", time, "", answers), text)
+    return with_drop(Message(chat, sent.id, sender, said(text), time, "", answers), text)

@@ -42,11 +42,8 @@ class Row(Record):
             asked = f"{asked}\n{self.input}"
         for pair in (*(self.history or ()), (asked, self.answered)):
             for role, said in zip((USER, ASSISTANT), pair, strict=True):
-                alone = {
-                    "role": role,
-                    "content": said,
-                    "train": role == USER or self.label is not False,
-                }
+                is_good = role == USER or self.label is not False
+                alone = {"role": role, "content": said} | ({} if is_good else {"train": False})
                 yield from said if isinstance(said, list) else [alone]
 
 

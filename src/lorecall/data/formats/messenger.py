@@ -8,7 +8,7 @@ sender's name.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,16 @@ from unicodedata import category
 
 from pydantic import AliasChoices, Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, values_of_chat, with_text
+from lorecall.data.chatlog import (
+    Message,
+    called,
+    dialogues,
+    of_nobody,
+    said,
+    text_of,
+    values_of_chat,
+    with_drop,
+)
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import unreadable
@@ -58,7 +67,7 @@ _OWN_EVENT = re.compile(
 )
 _DID = re.compile(
     r" (?:liked|unsent|reacted|created|shared|sent|set|changed|named|started|missed|joined|left"
-    r"|removed|added|waved|pinned|unpinned) "
+    r"|removed|added|waved|is waving|voted|pinned|unpinned) "
 )
 
 
@@ -100,40 +109,42 @@ def _messages(path: Path) -> Iterator[Message | Dropped]:
         yield from _message(str(path), value, number)
 
 
-def _message(chat: str, value: object, number: int) -> Iterator[Message | Dropped]:
+def _message(chat: str, value: object, number: int) -> Sequence[Message | Dropped]:
     """Return a message, or why there is none; one without text after its drop."""
     sent = checked(Sent, value, what="message", place=number)
     if isinstance(sent, Dropped):
-        yield from with_text(Message(chat, "", "", ""), sent)
-        return
-    sender, said = tidy(_decoded(sent.sender)).strip(), _decoded(sent.content or "")
-    if _is_reaction(said):
-        yield Dropped("service message", number, broken=False)
-        return
+        return of_nobody(chat, sent)
+    sender, content = called(_decoded(sent.sender)), _decoded(sent.content or "")
+    if _is_reaction(content):
+        return [Dropped("service message", number, broken=False)]
     text: str | Dropped = Dropped(TEXTLESS, number, broken=False)
-    if not (_is_event(said, sender) or sent.is_unsent or sent.call_duration is not None):
-        text = text_of(said, between="", place=number)
-    yield from with_text(Message(chat, "", sender, "", seconds(sent.time)), text)
+    if not (_is_event(content, sender) or sent.is_unsent or sent.call_duration is not None):
+        text = text_of(content, between="", place=number)
+    return with_drop(Message(chat, "", sender, said(text), seconds(sent.time)), text)
 
 
-def _is_reaction(said: str) -> bool:
+def _is_reaction(text: str) -> bool:
     """Whether a message says, in some language, that a sign was put to another."""
-    if _REACTION.fullmatch(said):
+    if _REACTION.fullmatch(text):
         return True
-    if len(said) > _MAX_REACTION or not any(category(sign) in ("So", "Sk") for sign in said):
+    if text.isascii() and not ("^" in text or "`" in text):  # the only signs of this kind in it
         return False
-    return _REACTED.search(said) is not None and _A_MESSAGE.search(said) is not None
+    if len(text) > _MAX_REACTION or not any(category(sign) in ("So", "Sk") for sign in text):
+        return False
+    return _REACTED.search(text) is not None and _A_MESSAGE.search(text) is not None
 
 
-def _is_event(said: str, sender: str) -> bool:
+def _is_event(text: str, sender: str) -> bool:
     """Whether a message is what the application says of a picture, a call or the chat."""
-    if said.startswith(f"{sender} "):
-        return said.endswith(".") or _DID.match(said, len(sender)) is not None
-    return (_OWN_EVENT.fullmatch(said) or _YOU_SENT.fullmatch(said)) is not None
+    if text.startswith(f"{sender} "):
+        return text.endswith(".") or _DID.match(text, len(sender)) is not None
+    return (_OWN_EVENT.fullmatch(text) or _YOU_SENT.fullmatch(text)) is not None
 
 
 def _decoded(text: str) -> str:
     """Return a text as it was before its bytes of UTF-8 were taken for Latin-1."""
+    if text.isascii():
+        return text
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:

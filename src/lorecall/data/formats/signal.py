@@ -16,13 +16,22 @@ alone: such a message answers the last one of that text.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, Field
 
-from lorecall.data.chatlog import Message, dialogues, named, text_of, tidy, with_text
+from lorecall.data.chatlog import (
+    Message,
+    called,
+    dialogues,
+    named,
+    of_nobody,
+    said,
+    text_of,
+    with_drop,
+)
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
 from lorecall.data.head import Head, head_of
 from lorecall.data.lines import first_byte, unreadable
@@ -81,6 +90,8 @@ class _Text(Record):
 
     def shown(self, names: Mapping[str, str]) -> str:
         """Return it with names in the places of those who are mentioned."""
+        if not self.ranges:
+            return self.body.replace(_MENTIONED, "@")
         mentioned = [each for each in self.ranges if each.mentioned is not None]
         mentioned.sort(key=lambda each: each.start)
         of_each = iter([names.get(str(each.mentioned), "") for each in mentioned])
@@ -169,7 +180,7 @@ def _lines(path: Path) -> Iterator[Message | Dropped]:
             else checked(Line, row.value, what="message", place=row.number)
         )
         if isinstance(line, Dropped):
-            yield from with_text(Message(chat, "", "", ""), line)
+            yield from of_nobody(chat, line)
             continue
         place = cast("Parsed", row).number
         name = f"{line.date} {line.sender}"
@@ -180,8 +191,9 @@ def _lines(path: Path) -> Iterator[Message | Dropped]:
         text: str | Dropped = Dropped(TEXTLESS, place, broken=False)
         if line.is_written() and line.sender != _NOBODY:
             text = text_of(line.body.strip(), between="", place=place)
-        sender = tidy(line.sender).strip()
-        yield from with_text(Message(chat, name, sender, "", seconds(line.date), "", answers), text)
+        sender = called(line.sender)
+        time = seconds(line.date)
+        yield from with_drop(Message(chat, name, sender, said(text), time, "", answers), text)
         quotable[line.body.strip()] = name
         if len(quotable) > _N_QUOTABLE:
             del quotable[next(iter(quotable))]
@@ -226,24 +238,23 @@ def _frame(line: Parsed | Dropped) -> Frame | Dropped:
     return checked(Frame, line.value, what="frame", place=line.number)
 
 
-def _message(item: _Item, number: int, names: Mapping[str, str]) -> Iterator[Message | Dropped]:
+def _message(item: _Item, number: int, names: Mapping[str, str]) -> Sequence[Message | Dropped]:
     """Return a message, or why there is none; one without text after its drop."""
     if item.update is not None:
-        yield Dropped("service message", number, broken=False)
-        return
+        return [Dropped("service message", number, broken=False)]
     sender = named(names.get(item.author), item.author)
     text: str | Dropped = Dropped(TEXTLESS, number, broken=False)
     answers: str | None = None
-    if (said := item.standard) is not None:
-        text = text_of(said.text.shown(names) if said.text else "", between="", place=number)
-        answers = said.quote and f"{item.chat} {said.quote.target}"
+    if (sent := item.standard) is not None:
+        text = text_of(sent.text.shown(names) if sent.text else "", between="", place=number)
+        answers = sent.quote and f"{item.chat} {sent.quote.target}"
     found = Message(
         chat="chat",
         id=f"{item.chat} {item.sent}",
         sender=sender,
-        text="",
+        text=said(text),
         time=seconds(item.sent),
         thread=item.chat,
         answers=answers,
     )
-    yield from with_text(found, text)
+    return with_drop(found, text)

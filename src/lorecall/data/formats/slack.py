@@ -8,14 +8,14 @@ text, what others wrote (bots, quotes) and service messages; marks of links and 
 
 import html
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, named, text_of, with_text
+from lorecall.data.chatlog import Message, dialogues, named, of_nobody, said, text_of, with_drop
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import first_byte, unreadable
@@ -120,26 +120,32 @@ def _messages(path: Path, names: Mapping[str, str]) -> Iterator[Message | Droppe
 
 def _message(
     chat: str, value: object, number: int, names: Mapping[str, str]
-) -> Iterator[Message | Dropped]:
+) -> Sequence[Message | Dropped]:
     """Return a message, or why there is none; one without text after its drop."""
     sent = checked(Sent, value, what="message", place=number)
     if isinstance(sent, Dropped):
-        yield from with_text(Message(chat, "", "", ""), sent)
-        return
+        return of_nobody(chat, sent)
     user = sent.user or ""
     sender, text = named(names.get(user), user), ""
     if sent.is_of_bot():
         text = Dropped("message that another wrote", number, broken=False)
     elif sent.type != "message" or sent.subtype not in _WRITTEN:
-        yield Dropped("service message", number, broken=False)
-        return
+        return [Dropped("service message", number, broken=False)]
     elif not sender:
         text = Dropped("message of nobody", number)
     else:
-        said = _MARK.sub(lambda mark: _resolved(mark, names), _QUOTE.sub("", sent.text))
-        text = text_of(html.unescape(said), between="", place=number)
+        text = text_of(_shown(sent.text, names), between="", place=number)
     thread = sent.thread_ts or ""
-    yield from with_text(Message(chat, sent.ts, sender, "", seconds(sent.ts), thread), text)
+    return with_drop(Message(chat, sent.ts, sender, said(text), seconds(sent.ts), thread), text)
+
+
+def _shown(text: str, names: Mapping[str, str]) -> str:
+    """Return a text without quotes, names and links as they are shown."""
+    if "&" in text:
+        text = _QUOTE.sub("", text)
+    if "<" in text:
+        text = _MARK.sub(lambda mark: _resolved(mark, names), text)
+    return html.unescape(text)
 
 
 def _resolved(mark: re.Match[str], names: Mapping[str, str]) -> str:

@@ -9,14 +9,23 @@ inline bots, quotes, posts in a group's own name) and service messages are dropp
 says which one it answers answers that one, and the topics of a group are read apart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from pydantic import Field
 
-from lorecall.data.chatlog import Message, dialogues, text_of, tidy, values_of_chat, with_text
+from lorecall.data.chatlog import (
+    Message,
+    called,
+    dialogues,
+    of_nobody,
+    said,
+    text_of,
+    values_of_chat,
+    with_drop,
+)
 from lorecall.data.events import Dropped, Event, located, of_people
 from lorecall.data.head import Head
 from lorecall.data.lines import unreadable
@@ -32,21 +41,51 @@ _refused = partial(
 )
 _OF_OTHERS = frozenset(("forwarded_from", "forwarded_from_id", "saved_from", "via_bot"))
 _N_THREADED = 20_000
+_NAMES = frozenset((str, type(None)))
+_IDS = frozenset((str, int, type(None)))
 _CHAT = (0, 3)  # how deep a chat's own fields are: it is the file, or one of a list
 
 
-class Sent(Record):
+class Sent(NamedTuple):
     """One message of the export."""
+
+    id: str | int | None
+    type: str
+    sender: str | None
+    sender_id: str | int | None
+    text: object
+    date: object
+    date_unixtime: object
+    reply_to_message_id: object
+    reply_to_peer_id: object
+
+
+class _Typed(Record):
+    """The types of its fields, to say what is wrong with one."""
 
     id: Text | int | None
     type: Text
     sender: Text | None = Field(alias="from", default=None)
     sender_id: Text | int | None = Field(alias="from_id", default=None)
-    text: Any = ""
-    date: Any = None
-    date_unixtime: Any = None
-    reply_to_message_id: Any = None
-    reply_to_peer_id: Any = None
+
+
+def sent_of(value: object, number: int) -> Sent | Dropped:
+    """Return a message of the export with its types checked, which takes no model where they fit.
+
+    A value of a file of JSON has no half of a surrogate pair.
+    """
+    if isinstance(value, dict):
+        told = cast("dict[str, Any]", value)
+        get = told.get
+        name, kind, sender, uid = get("id"), get("type"), get("from"), get("from_id")
+        are_ids = type(name) in _IDS and type(uid) in _IDS
+        if are_ids and type(kind) is str and type(sender) in _NAMES and "id" in told:
+            text, date, time = get("text", ""), get("date"), get("date_unixtime")
+            answered, peer = get("reply_to_message_id"), get("reply_to_peer_id")
+            return Sent(name, kind, sender, uid, text, date, time, answered, peer)
+    refused = checked(_Typed, value, what="message", place=number)
+    assert isinstance(refused, Dropped)
+    return refused
 
 
 class Chat:
@@ -63,27 +102,26 @@ class Chat:
         self._threads: dict[str, str] = {}  # of the last messages, by id
         self._last: tuple[float, Any] = (0.0, None)  # of a message: Unix seconds, and its date
 
-    def message(self, value: object, number: int) -> Iterator[Message | Dropped]:
+    def message(self, value: object, number: int) -> Sequence[Message | Dropped]:
         """Return a message, or why there is none; one without text after its drop."""
-        sent = checked(Sent, value, what="message", place=number)
+        sent = sent_of(value, number)
         if isinstance(sent, Dropped):
-            yield from with_text(Message(self.name, "", "", ""), sent)
-            return
+            return of_nobody(self.name, sent)
         if sent.type != "message":
-            yield Dropped("service message", number, broken=False)
-            return
+            return [Dropped("service message", number, broken=False)]
         sender = sent.sender or ""
-        sender = tidy(f"{sender} ({sent.sender_id})" if sent.sender_id else sender).strip()
+        sender = called(f"{sender} ({sent.sender_id})" if sent.sender_id else sender)
         text: str | Dropped = Dropped("message of nobody", number)
-        is_of_others = _OF_OTHERS & cast("dict[str, object]", value).keys()
+        is_of_others = not _OF_OTHERS.isdisjoint(cast("dict[str, object]", value))
         if sender and (is_of_others or str(sent.sender_id) == self._own_id):
             text = Dropped("message that another wrote", number, broken=False)
         elif sender:
             text = text_of(sent.text, between="", place=number, wanted=_is_own)
         thread, answers = self._place(sent)
         name = "" if sent.id is None else str(sent.id)
-        message = Message(self.name, name, sender, "", self._time(sent), thread, answers)
-        yield from with_text(message, text)
+        time = self._time(sent)
+        message = Message(self.name, name, sender, said(text), time, thread, answers)
+        return with_drop(message, text)
 
     def _place(self, sent: Sent) -> tuple[str, str | None]:
         """Return the thread of a message, and the id of the message it answers, if it is known.

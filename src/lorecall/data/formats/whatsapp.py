@@ -10,8 +10,9 @@ the chat has, is part of the message that it was pasted into.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from lorecall.data.lines import Line, lines, unreadable
 from lorecall.data.loader import EXPORT, YOURS, Dataset, Loader, Paths
 from lorecall.data.samples import CHAT
 from lorecall.data.stamps import Stamp, Stamps, sighted, stamps_of
-from lorecall.data.whatsapp_words import is_event, own_words
+from lorecall.data.whatsapp_words import ending, is_event, own_words
 
 MAX_TEXT = 20_000  # characters of a message; the application's own limit is far lower
 
 _N_LINES = 4_000  # by which a file is known
 _MAX_SENDER = 100
 _N_PASTED = 5
+_N_ENDS = 2  # more than so many alike nobody types
 _MARK = "\u200e"
 _DAY_S = 86_400
 
@@ -62,7 +64,7 @@ class Export:
         senders: How often each name stands before a message.
         longer: The names that have a colon in them, by what comes before it.
         chat: The name of the chat itself, before lines of the application; empty for none.
-        repeated: Marked texts that it has again and again.
+        repeated: Marked texts, and ends of texts in brackets, that it has again and again.
     """
 
     stamps: Stamps
@@ -74,7 +76,7 @@ class Export:
     def parted(self, rest: str) -> tuple[str, str]:
         """Return the sender and the text of what follows a date; no sender in the application's."""
         before, colon, text = rest.partition(":")
-        sender = tidy(before).strip(" ~\u00a0\u202f")
+        sender = _called(before)
         if not colon or not sender or len(sender) > _MAX_SENDER:
             return "", rest
         if longer := self.longer.get(sender):
@@ -111,6 +113,7 @@ def _told(stamps: Stamps, found: Iterable[Stamp]) -> Export:
     seconds: dict[str, set[str]] = {}  # what is before the next colon, by senders
     marked: Counter[str] = Counter()
     unmarked: set[str] = set()
+    ends: Counter[str] = Counter()
     strangers: Counter[str] = Counter()  # with dates of the past
     latest, first = -math.inf, ""
     for n_before, stamp in enumerate(found):
@@ -119,6 +122,8 @@ def _told(stamps: Stamps, found: Iterable[Stamp]) -> Export:
             continue
         again, colon, _ = text.partition(": ")
         seconds.setdefault(sender, set()).add(again.strip() if colon else "")
+        if text.endswith(">") and (end := ending(text)):
+            ends[end] += 1
         if text.lstrip().startswith(_MARK):
             marked[text.strip()] += 1
             first = first if n_before else sender
@@ -140,13 +145,19 @@ def _told(stamps: Stamps, found: Iterable[Stamp]) -> Export:
         plain,
         longer=longer,
         chat="" if first in unmarked else first,
-        repeated=frozenset(text for text, n in marked.items() if n > 1),
+        repeated=frozenset(text for text, n in marked.items() if n > 1)
+        | {end for end, n in ends.items() if n > _N_ENDS},
     )
+
+
+@lru_cache(maxsize=4096)
+def _called(name: str) -> str:
+    return tidy(name).strip(" ~\u00a0\u202f")
 
 
 def _messages(path: Path) -> Iterator[Message | Dropped]:
     """Return the messages; one without text after its drop, to part what is around it."""
-    export = export_of(path)
+    export, chat = export_of(path), str(path)
     stamp: Stamp | None = None
     texts: list[str] = []
     number, room, is_torn = 0, 0, False
@@ -158,9 +169,9 @@ def _messages(path: Path) -> Iterator[Message | Dropped]:
         found = export.stamps.read(line.text)
         if found is not None and not _is_pasted(found, stamp, export):
             if stamp is not None:
-                yield from _message(path, number, stamp, texts, export)
+                yield from _message(chat, number, stamp, texts, export)
             if is_torn:  # somebody may have said something here
-                yield Message(str(path), "", "", "")
+                yield Message(chat, "", "", "")
             stamp, texts, number, room, is_torn = found, [], line.number, MAX_TEXT, False
         elif stamp is None:
             is_like_one = sighted(line.text) is not None
@@ -172,7 +183,7 @@ def _messages(path: Path) -> Iterator[Message | Dropped]:
             texts.append(line.text)
             room -= len(line.text)
     if stamp is not None:
-        yield from _message(path, number, stamp, texts, export)
+        yield from _message(chat, number, stamp, texts, export)
 
 
 def _is_pasted(found: Stamp, last: Stamp | None, export: Export) -> bool:
@@ -186,19 +197,17 @@ def _is_pasted(found: Stamp, last: Stamp | None, export: Export) -> bool:
 
 
 def _message(
-    path: Path, number: int, stamp: Stamp, texts: list[str], export: Export
-) -> Iterator[Message | Dropped]:
+    chat: str, number: int, stamp: Stamp, texts: list[str], export: Export
+) -> Sequence[Message | Dropped]:
     sender, first = export.parted(stamp.rest)
     if not sender or sender == export.chat or _is_event(sender, export):
-        yield Dropped("line of the application", number, broken=False)
-        return
+        return [Dropped("line of the application", number, broken=False)]
     if stamp.time is None:
-        yield Dropped("no such date", number)
-        return
-    text = own_words("\n".join([first, *texts]), sender=sender, repeated=export.repeated)
-    if not text:
-        yield Dropped(TEXTLESS, number, broken=False)
-    yield Message(str(path), "", sender, text, stamp.time)
+        return [Dropped("no such date", number)]
+    said = "\n".join([first, *texts]) if texts else first
+    text = own_words(said, sender=sender, repeated=export.repeated)
+    message = Message(chat, "", sender, text, stamp.time)
+    return [message] if text else [Dropped(TEXTLESS, number, broken=False), message]
 
 
 def _is_event(sender: str, export: Export) -> bool:
