@@ -1,74 +1,110 @@
-"""How fast histories are checked: megabytes a second, beside a bare loop of `orjson.loads`.
+"""How fast histories are checked, beside a bare loop of `orjson.loads`, and in how much memory.
 
-    jsonl      a pair a line
-    openai     a conversation a line
-    telegram   one JSON file
-    discord    one JSON file
-    whatsapp   a message a line
+    jsonl         a pair a line
+    openai        a conversation a line
+    instructions  a question and its answer a line
+    telegram      one JSON file, of each message what is needed; -full: as the application writes it
+    discord       the same
+    messenger     one JSON file, newest first
+    slack         a list, the file of a day
+    claude        a list of conversations
+    lamp          a list of questions with profiles
+    signal        a frame a line
+    whatsapp      a message a line
+    mail          an mbox: heads of fifteen lines, quotations, signatures; -tiny: without them
 
     python benchmarks/importers.py --megabytes 16
+    python benchmarks/importers.py --formats mail slack --megabytes 1024 --memory
 
-Seconds are those of the processor. The loop reads the lines of the first file and does nothing
-with them: the ratio to it is what can be compared between machines.
+Seconds are those of the processor, megabytes those of 2**20 bytes. The loop reads the lines of a
+file of `jsonl` and does nothing with them: the ratio to it is what can be compared between
+machines. With `--memory` each file is read in a process of its own, whose peak is told.
 """
 
 import argparse
 import json
 import platform
 import random
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import process_time
 
 import orjson
+from importers_rows import FORMATS
 
 from lorecall.data import check
 
-WORDS = (
-    "tea",
-    "rain",
-    "sea",
-    "dog",
-    "jazz",
-    "bread",
-    "snow",
-    "books",
-    "moon",
-    "fox",
-    "red",
-    "slow",
-)
 MIB = 2**20
-START = 1_400_000_000
-PEOPLE = 50
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure each format, print the figures and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
     parser.add_argument("--megabytes", type=float, default=16.0)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where the files are written")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {name: Path(folder) / name for name in FORMATS}
-        for name, (head, rows, tail) in FORMATS.items():
-            fill(paths[name], head, rows(random.Random(0)), tail, options.megabytes * MIB)
-        bare = fastest(lambda: loop(paths["jsonl"]), paths["jsonl"], options.repeats)
-        speeds = {
-            name: fastest(
-                lambda name=name, path=path: check(name, path=path), path, options.repeats
-            )
-            for name, path in paths.items()
-        }
-    print(f"orjson.loads alone: {bare:.0f} MB/s")
-    for name, speed in speeds.items():
-        print(f"{name:10} {speed:6.1f} MB/s, {bare / speed:5.1f} times the loop")
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        measured = memory(options, Path(folder)) if options.memory else speed(options, Path(folder))
     if options.out is not None:
         settings = {"megabytes": options.megabytes, "repeats": options.repeats}
-        result = {"cpu": platform.processor(), "settings": settings, "bare": bare, "speeds": speeds}
+        result = {"cpu": platform.processor(), "settings": settings} | measured
         options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def speed(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Return how fast each format is read, and the loop."""
+    lines = written(folder, "jsonl", options.megabytes)
+    bare = fastest(lambda: loop(lines), lines, options.repeats)
+    print(f"orjson.loads alone: {bare:.0f} MB/s")
+    speeds: dict[str, float] = {}
+    for name in options.formats:
+        path = written(folder, name, options.megabytes)
+        speeds[name] = fastest(lambda path=path, name=name: read(name, path), path, options.repeats)
+        path.unlink()
+        print(f"{name:13} {speeds[name]:6.1f} MB/s, {bare / speeds[name]:5.1f} times the loop")
+    return {"bare": bare, "speeds": speeds}
+
+
+def memory(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Return the most memory that a process has in which a file is read, in megabytes."""
+    code = (
+        "import sys; from lorecall.data import check\n"
+        "assert check(sys.argv[1], path=sys.argv[2]).n_problems == 0\n"
+        "print([line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line][0])"
+    )
+    peaks: dict[str, float] = {}
+    for name in options.formats:
+        path = written(folder, name, options.megabytes)
+        command = [sys.executable, "-c", code, loader_of(name), str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        peaks[name] = int(done.stdout) / 1024
+        path.unlink()
+        print(f"{name:13} {peaks[name]:6.1f} MB", flush=True)
+    return {"peaks": peaks}
+
+
+def written(folder: Path, name: str, megabytes: float) -> Path:
+    """Write a file of a format, as large as wanted."""
+    head, rows, tail = FORMATS[name]
+    fill(folder / name, head, rows(random.Random(0)), tail, megabytes * MIB)
+    return folder / name
+
+
+def loader_of(name: str) -> str:
+    """Return what a format is called."""
+    return name.partition("-")[0]
+
+
+def read(name: str, path: Path) -> None:
+    """Read a file, in which nothing is broken."""
+    assert check(loader_of(name), path=path).n_problems == 0
 
 
 def fastest(read: Callable[[], object], path: Path, repeats: int) -> float:
@@ -95,66 +131,6 @@ def fill(path: Path, head: str, rows: Iterator[str], tail: str, size: float) -> 
         while written < size:
             written += file.write(next(rows))
         file.write(tail)
-
-
-def text(draw: random.Random) -> str:
-    """Make up what someone says."""
-    return " ".join(draw.choices(WORDS, k=draw.randint(4, 40)))
-
-
-def turns(draw: random.Random) -> Iterator[tuple[int, int, str]]:
-    """Make up a chat: which message, whose, and what it says."""
-    number = 0
-    while True:
-        yield number, draw.randrange(PEOPLE), text(draw)
-        number += 1
-
-
-def jsonl(draw: random.Random) -> Iterator[str]:
-    """Write pairs."""
-    for n, who, said in turns(draw):
-        row = {"user": f"u{who}", "query": said, "response": text(draw), "time": n}
-        yield json.dumps(row) + "\n"
-
-
-def openai(draw: random.Random) -> Iterator[str]:
-    """Write conversations."""
-    for _, who, said in turns(draw):
-        sides = {"user": said, "assistant": text(draw)}
-        messages = [{"role": role, "content": told} for role, told in sides.items()]
-        yield json.dumps({"user": f"u{who}", "messages": messages}) + "\n"
-
-
-def telegram(draw: random.Random) -> Iterator[str]:
-    """Write messages of a group."""
-    for n, who, said in turns(draw):
-        told = {"id": n, "type": "message", "date_unixtime": str(START + 60 * n), "text": said}
-        yield ("," if n else "") + json.dumps(told | {"from": f"u{who}", "from_id": f"user{who}"})
-
-
-def discord(draw: random.Random) -> Iterator[str]:
-    """Write messages of a channel."""
-    for n, who, said in turns(draw):
-        told = {"id": str(n), "type": "Default", "timestamp": str(START + 60 * n), "content": said}
-        author = {"id": str(who), "name": f"u{who}", "isBot": False}
-        yield ("," if n else "") + json.dumps(told | {"author": author})
-
-
-def whatsapp(draw: random.Random) -> Iterator[str]:
-    """Write lines of a group."""
-    for n, who, said in turns(draw):
-        day, minute = divmod(n, 1440)
-        date = f"{1 + day % 28:02}/{1 + day // 28 % 12:02}/{2010 + day // 336}"
-        yield f"{date}, {minute // 60:02}:{minute % 60:02} - u{who}: {said}\n"
-
-
-FORMATS: dict[str, tuple[str, Callable[[random.Random], Iterator[str]], str]] = {
-    "jsonl": ("", jsonl, ""),
-    "openai": ("", openai, ""),
-    "telegram": ('{"name": "us", "id": 7, "messages": [', telegram, "]}"),
-    "discord": ('{"guild": {"id": "0"}, "channel": {"id": "5"}, "messages": [', discord, "]}"),
-    "whatsapp": ("", whatsapp, ""),
-}
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def test_encrypted_chats(tmp_path: Path) -> None:
         *({"photos": [{"uri": "x"}]}, {"is_unsent": True, "content": YES}),
         *({"content": "Bob sent an attachment."}, {"content": "Bob hat einen Anhang gesendet."}),
         *({"content": "You sent a photo."}, {"content": "Bob called you.", "call_duration": 5}),
-        *({"content": "Bob unsent a message"}, {"content": "Bob shared a reel"}),
+        *({"content": "Bob unsent a message"}, {"content": "Bob is waving at you!"}),
         *({"content": "The video chat ended."}, {"content": "You set your nickname to x."}),
         *({"content": "Du hast einen Anhang gesendet."}, {"content": "Hai inviato un allegato."}),
         {"content": "Vous avez envoy\u00e9 une photo.".encode().decode("latin-1")},

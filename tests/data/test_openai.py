@@ -150,6 +150,8 @@ class TestMessages:
                 ("so\u30104\u2020a\u3011", "so"),
             ),
             ("<Thinking>hm</Thinking>yes <reasoning>no", "yes"),
+            ("<seed:think>hm</seed:think>yes", "yes"),
+            ("\u25c1think\u25b7hm\u25c1/think\u25b7yes[THINK]hm[/THINK]", "yes"),
             ('<antThinking a="1">hm</antThinking>yes<function_calls>f</function_calls>', "yes"),
             ("<|channel|>analysis<|message|>hm<|end|><|channel|>final<|message|>yes", "yes"),
             (

@@ -35,6 +35,8 @@ LRM = "\u200e"
         ),
         "POLL:\nWhere to eat\nOPTION: Pizza (2 votes)",
         f"{LRM}anything:\nWhere to eat\n{LRM}A: Pizza\n{LRM}B: Noodles",
+        f"{LRM}EVENT: Dinner\nDate: tonight",
+        "You received a view once message. You can open it on your phone.",
         "Messages and calls are end-to-end encrypted. No one outside of this chat can read them.",
         "Bob changed the group name to \u201cmy family\u201d",
     ],
@@ -92,6 +94,8 @@ def test_what_a_file_marks_again_and_again_was_typed_by_nobody() -> None:
     """In a language that the table does not know."""
     assert own_words(f"{LRM}foto weg", repeated={f"{LRM}foto weg"}) == ""
     assert own_words(f"{LRM}foto weg") == "foto weg"
+    assert own_words("ja <neu geschrieben>", repeated={"<neu geschrieben>"}) == "ja"
+    assert own_words("ja <neu geschrieben>") == "ja <neu geschrieben>"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,10 @@ from typing import Any
 from unicodedata import category
 
 _HALVES = {"am": (0, 12), "pm": (12, 24)}
+_OLDER = {  # what phones write whose CLDR is older
+    **dict.fromkeys(("मपू", "पूर्वाह्न", "পূর্বাহ্ণ", "પૂર્વમધ્યાહ્ન", "పూర్వాహ్నం", "രാവിലെ"), "am"),
+    **dict.fromkeys(("मउ", "अपराह्न", "অপরাহ্ণ", "ઉત્તરમધ્યાહ્ન", "అపరాహ్నం", "വൈകിട്ട്"), "pm"),
+}
 
 
 def half_of_day(hour: int, before: str, after: str) -> int:
@@ -86,7 +90,8 @@ def _parts() -> Mapping[str, tuple[int, int]]:
                         halves.setdefault(_bare(name), _HALVES[period])
                     elif period in rules:
                         others.setdefault(_bare(name), rules[period])
-    known = others | halves
+    older = {_bare(name): _HALVES[period] for name, period in _OLDER.items()}
+    known = older | others | halves
     known.pop("", None)
     return known
 

@@ -12,6 +12,7 @@ _SECRET_FIELD = re.compile(
     r"|^(?:key|sig|code|hash|pass|pw|pin|sid|ticket|invite|session|state)$|[._-](?:key|sig)$",
     re.IGNORECASE,
 )
+_OF_SECRET = re.compile(r"[._-]?(?:type|method|expir\w*|expires_in|count|length)$", re.IGNORECASE)
 _WORD_FIELD = re.compile(r"^(?:code|hash|key|state|session|invite|auth)$", re.IGNORECASE)
 _MIN_CODE = 6  # `?code=de` is none
 _PATH = re.compile(
@@ -24,6 +25,7 @@ _PATH = re.compile(
 )
 _SIGNED = re.compile(
     r"(?<![\w-])(?:eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|gh[opsu]_\w{20,}|github_pat_\w{20,}"
+    r"|(?<=Bearer )(?=\S*[0-9])[\w.~+/-]{16,}=*"
     r"|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}|AKIA[A-Z0-9]{16}|AIza[\w-]{30,}|glpat-[\w-]{16,})"
 )
 
@@ -55,7 +57,7 @@ def _logins(text: str) -> Iterator[tuple[int, int]]:
 def _fields(text: str) -> Iterator[tuple[int, int]]:
     for match in _FIELD.finditer(text):
         name, value = match[1], match[2]
-        if _SECRET_FIELD.search(name):
+        if _SECRET_FIELD.search(name) and not _OF_SECRET.search(name):
             if _WORD_FIELD.match(name) and len(value) < _MIN_CODE:
                 continue
             yield match.span(2)
