@@ -69,9 +69,9 @@ class TestLines:
     ) -> None:
         """Their numbers too, and the place of what cannot be read."""
         path = write(tmp_path, "one\r\n\ntw\u00e9\n \n".encode() + b"a\xffb\n\nthree")
-        whole = list(lines(path)), list(lines(path, blank=True))
+        whole = list(numbered_lines(path)), list(numbered_lines(path, blank=True))
         monkeypatch.setattr(jsonl, "_BLOCK", block)
-        assert (list(lines(path)), list(lines(path, blank=True))) == whole
+        assert (list(numbered_lines(path)), list(numbered_lines(path, blank=True))) == whole
 
     def test_a_line_without_an_end_is_skipped(self, tmp_path: Path) -> None:
         """It could be the whole file; what comes after it is read."""

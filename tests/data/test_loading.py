@@ -10,6 +10,7 @@ from lorecall.data.events import (
     About,
     Dialogue,
     Dropped,
+    Earlier,
     Event,
     Known,
     Reply,
@@ -295,7 +296,8 @@ class TestWithAssistant:
         assert [event.text for event in events if isinstance(event, Said)] == ["four", "seven"]
         (reply,) = (event for event in events if isinstance(event, Reply))
         assert (reply.query, reply.response, reply.own_text) == ("one", "two", "one")
-        assert reply.earlier == (Turn(by_author=True, text="hello"),)
+        assert isinstance(reply.earlier, Earlier)
+        assert reply.earlier.turns() == (Turn(by_author=True, text="hello"),)
         assert reply.partner is None  # an assistant is nobody whom one meets
 
 
