@@ -71,9 +71,10 @@ bench-trial: setup
 bench-suggest: setup
 	$(BIN)/python benchmarks/suggest.py
 
-# A few minutes on two cores; `--people 100000` takes hours and some 30 GB.
+# A few minutes on two cores; `--people 100000` takes some 20 GB of disk.
 bench-store: setup debian
 	$(BIN)/python benchmarks/store.py --postgresql
+	$(BIN)/python benchmarks/store_contend.py --postgresql
 
 # kill -9 at each step of a store's verbs: a few minutes.
 bench-store-faults: setup

@@ -22,7 +22,6 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +29,7 @@ from time import perf_counter
 import torch
 from rich.console import Console
 from sqlalchemy import Engine, event
+from store_made import own_temporary
 from store_verbs import AS_FIRST, MIGRATE, VERBS, Case, begun, opened
 
 import lorecall
@@ -68,7 +68,7 @@ def main() -> None:
         place = Path(folder)
         write_days(place / "days.jsonl", N_DAYS)
         write_days(place / "more.jsonl", N_DAYS + 10)
-        with temporary(place / "temporary"):
+        with own_temporary(place / "temporary"):
             faults = list(all_faults(place, options.verbs, n=options.faults, seed=options.seed))
     violations = [asdict(fault) for fault in faults if fault.violations]
     counts = {verb: sum(fault.verb == verb for fault in faults) for verb in options.verbs}
@@ -267,16 +267,6 @@ def copied(source: Path, target: Path) -> None:
         there = target.with_name(target.name + suffix)
         shutil.rmtree(there, ignore_errors=True)
         shutil.copytree(source.with_name(source.name + suffix), there)
-
-
-@contextmanager
-def temporary(folder: Path) -> Iterator[None]:
-    """Have a folder of its own as the temporary one: it is searched for what is forgotten."""
-    folder.mkdir()
-    before, tempfile.tempdir = tempfile.tempdir, str(folder)
-    os.environ["LORECALL_CACHE"] = str(folder / "cache")
-    yield
-    tempfile.tempdir = before
 
 
 def write_days(path: Path, n: int) -> None:

@@ -7,7 +7,9 @@ must be the same bytes: the exports of both, records and memory, are compared. W
 its keys hold is searched for the text, beside the search of the forgetting itself, and the
 certificate is checked from its file alone.
 
-    python experiments/forgets.py --people 20 --forgets 200
+With `--folder` the stores stay there, and the same command goes on where it was stopped.
+
+    python experiments/forgets.py --people 20 --forgets 200 --folder forgets
     python experiments/forgets.py --people 2 --forgets 5
 """
 
@@ -17,7 +19,8 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -28,7 +31,7 @@ from rich.console import Console
 
 import lorecall
 from lorecall.bench import choose_users
-from lorecall.core import append_records, write_json
+from lorecall.core import append_records, whole_records, write_json
 from lorecall.lm import tiny_base
 from lorecall.settings import DesignSettings, TrainSettings
 from lorecall.store import BasePlace, BuildSettings, Certificate, Person
@@ -84,47 +87,52 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--forgets", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="where the stores are; a temporary one")
     parser.add_argument("--out", type=Path, default=Path("experiments/results"))
     options = parser.parse_args()
-    lines = options.out / "forgets.jsonl"
-    lines.unlink(missing_ok=True)
-    rows: list[Forgotten] = []
-    with tempfile.TemporaryDirectory(prefix="lorecall-forgets-") as folder:
-        place = own_places(Path(folder))
-        with lorecall.Store.open(place / "people") as store:
-            users = choose_users(options.data, (), str(options.people), seed=options.seed)
-            people = [begun(store, place, options.data, user) for user in users]
-            draw = random.Random(options.seed)
-            for i in range(options.forgets):
-                person = people[i % len(people)]
-                if len(records_of(person, place)) < FEWEST:
-                    learnt(person, place, options.data)
-                done = one(person, place, kind=KINDS[i // len(people) % len(KINDS)], draw=draw)
-                append_records(lines, [done])
-                rows.append(done)
-                Console().print(f"{i + 1} of {options.forgets}: {done}", highlight=False)
-    write_json(options.out / "forgets.json", summary(rows, options.people))
+    with ExitStack() as stack:
+        temporary = tempfile.TemporaryDirectory(prefix="lorecall-forgets-")
+        place = own_places(options.folder or Path(stack.enter_context(temporary)))
+        store = stack.enter_context(lorecall.Store.open(place / "people"))
+        rows: list[Forgotten] = []
+        for done in forgotten(store, place, options):
+            rows.append(done)
+            Console().print(f"{len(rows)} of {options.forgets}: {done}", highlight=False)
+            write_json(options.out / "forgets.json", summary(rows, options))
     if not all(row.is_right for row in rows):
         raise SystemExit(1)
+
+
+def forgotten(
+    store: lorecall.Store, place: Path, options: argparse.Namespace
+) -> Iterator[Forgotten]:
+    """Forget, and yield what came of each; first what was done before this was stopped."""
+    lines = place / "forgets.jsonl"
+    known = whole_records(lines, Forgotten, error=lorecall.RunError, next_step="Remove the folder.")
+    yield from known[: options.forgets]
+    users = choose_users(options.data, (), str(options.people), seed=options.seed)
+    for i in range(len(known), options.forgets):
+        person = store.person(users[i % len(users)])
+        if person.name in store.people():
+            person.resume()
+        if person.name not in store.people() or len(records_of(person, place)) < FEWEST:
+            learnt(person, place, options.data)
+        draw = random.Random(f"{options.seed} {i}")
+        done = one(person, place, kind=KINDS[i // len(users) % len(KINDS)], draw=draw)
+        append_records(lines, [done])
+        yield done
 
 
 def own_places(folder: Path) -> Path:
     """Have a base, a cache and a temporary folder of their own; return where."""
     for name in ("temporary", "cache", "base"):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True, exist_ok=True)
     os.environ["LORECALL_CACHE"] = str(folder / "cache")
     tempfile.tempdir = str(folder / "temporary")
-    tiny = tiny_base()
+    tiny = tiny_base()  # the same each time
     tiny.model.save_pretrained(folder / "base")
     tiny.tokenizer.save_pretrained(folder / "base")
     return folder
-
-
-def begun(store: lorecall.Store, place: Path, data: str, user: str) -> Person:
-    """Remember someone, and learn them."""
-    person = store.person(user)
-    learnt(person, place, data)
-    return person
 
 
 def learnt(person: Person, place: Path, data: str) -> None:
@@ -212,13 +220,14 @@ def listed(certificate: Certificate, name: str) -> list[dict[str, object]]:
     return found if isinstance(found, list) else []
 
 
-def summary(rows: Sequence[Forgotten], n_people: int) -> dict[str, object]:
+def summary(rows: Sequence[Forgotten], options: argparse.Namespace) -> dict[str, object]:
     """Return what came of all, by kind."""
     kinds = {kind: [row for row in rows if row.kind == kind] for kind in KINDS}
     return {
-        "command": f"python experiments/forgets.py --people {n_people} --forgets {len(rows)}",
+        "command": f"python experiments/forgets.py --people {options.people}"
+        f" --forgets {options.forgets}",
         "machine": machine(),
-        "people": n_people,
+        "people": len({row.user for row in rows}),
         "forgets": len(rows),
         "equal_bytes": sum(row.is_equal for row in rows),
         "residues": sum(row.residues for row in rows),

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from safetensors.torch import save
 from lorecall.core import SilentReporter
 from lorecall.core.files import cache_folder
 from lorecall.errors import ModelError, PendingError
-from lorecall.store import BuildRequest, Built, Packed, Person, Store
+from lorecall.store import BuildRequest, Built, Packed, Person, Store, residues
 from lorecall.store.choose import Choice
 from lorecall.store.plan import key_name
 from lorecall.store.residues import Residues, tokens_of
@@ -99,7 +101,7 @@ def test_every_place_is_searched(ada: Person, traces: Traces, days: Path) -> Non
         site.place / "blobs" / uid / "left",
         site.keys_folder / "left",
         cache_folder() / "left",
-        Path(tempfile.gettempdir()) / "below" / "left",
+        Path(tempfile.gettempdir()) / "below" / "lorecall-build-x" / "scratch" / "left",
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"?" * 100 + days.read_bytes())
@@ -109,6 +111,55 @@ def test_every_place_is_searched(ada: Person, traces: Traces, days: Path) -> Non
         late = Residues.of(site, uid, traces, since=path.stat().st_mtime + 1)
         assert bool(late.n_hits) == (path.parent.name in _own(uid))
         path.unlink()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("lorecall-abc", "etilqs_abc", "run/study.db", "run/stages/base.json", "run/result.json"),
+        *("run/report.html", "run/workers/1.log", "run/exports/ada.jsonl"),
+        *("run/.memory.old-12/manifest.json", ".mine.old-12/memory.safetensors"),
+    ],
+)
+def test_what_this_program_leaves_in_a_temporary_folder_is_searched(
+    ada: Person, traces: Traces, days: Path, name: str
+) -> None:
+    """Each thing that a run or a killed process leaves, and nothing of other programs'."""
+    site, uid = ada._site, ada._who().uid
+    folder = Path(tempfile.gettempdir()) / "somewhere"
+    (folder / "run").mkdir(parents=True)
+    (folder / "run" / "run.json").write_text("{}", encoding="utf-8")
+    strangers = (folder / "chat.txt", folder / "cache" / "base.json")
+    for path in (folder / name, *strangers):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(days.read_bytes())
+    (folder / "lorecall-link").symlink_to(strangers[0])
+    found = Residues.of(site, uid, traces, since=0.0)
+    shutil.rmtree(folder)
+    assert found.paths == (folder / name,)
+
+
+def test_of_a_large_database_the_person_s_rows_the_log_and_free_pages_are_searched(
+    ada: Person, traces: Traces, days: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a table that was dropped; elsewhere are other people's pages alone."""
+    site, uid = ada._site, ada._who().uid
+    with closing(sqlite3.connect(site.place / "store.db")) as database:
+        database.execute("CREATE TABLE gone (content BLOB)")
+        rows = [(days.read_bytes() + bytes(i),) for i in range(3000)]
+        database.executemany("INSERT INTO gone VALUES (?)", rows)
+        database.commit()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.execute("PRAGMA secure_delete = OFF")
+        monkeypatch.setattr(residues, "_MOST_BYTES", 1 << 20)
+        before = Residues.of(site, uid, traces, since=0.0)
+        database.execute("DROP TABLE gone")
+        database.commit()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        after = Residues.of(site, uid, traces, since=0.0)
+        database.execute("VACUUM")
+    assert [found.places[0]["place"] for found in (before, after)] == [residues.LARGE] * 2
+    assert (before.n_hits, after.n_hits > 0) == (0, True)
 
 
 def _own(uid: str) -> set[str]:

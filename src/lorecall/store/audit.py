@@ -16,6 +16,8 @@ from lorecall.store.recipe import canonical, digest_of
 from lorecall.store.schema import audit
 
 _FIRST = "0" * 64
+_LAST = select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
+_ADD = insert(audit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +48,13 @@ def append(
         "previous": last.hash,
     }
     digest = _hash(row)
-    connection.execute(insert(audit).values(**row, hash=digest))
+    connection.execute(_ADD, row | {"hash": digest})
     return AuditHead(seq=last.seq + 1, hash=digest)
 
 
 def audit_head(connection: Connection) -> AuditHead:
     """Return the last line's number and hash."""
-    found = connection.execute(
-        select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)
-    ).first()
+    found = connection.execute(_LAST).first()
     return (
         AuditHead(seq=0, hash=_FIRST) if found is None else AuditHead(seq=found[0], hash=found[1])
     )

@@ -4,8 +4,10 @@ Who writes about a person holds the lock on that person's row first, and the aud
 that nobody waits in a circle. In SQLite one transaction writes at a time, which is all of that.
 """
 
+import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Table,
+    bindparam,
     create_engine,
     event,
     extract,
@@ -28,28 +31,34 @@ from lorecall.errors import ConfigError, MissingError, MissingExtraError, Pendin
 from lorecall.store.schema import person
 
 _WAIT_S = 30
+_ENGINES = 8  # that are kept
 _POSTGRESQL = "postgresql"
 _LOCKS = 0x6C6F7265  # the advisory locks of this package
 _LOG, _SCHEMA = 1, 2
 _LOCK_NOT_AVAILABLE = "55P03"
+_PERSON = select(person.c.uid).where(person.c.uid == bindparam("uid")).with_for_update()
 
 
-def connect(place: Path | str) -> Engine:
+def connect(place: Path | str, *, foreign_keys: bool = True) -> Engine:
     """Return an engine for a database: a SQLite file, or PostgreSQL by its URL.
+
+    Whoever opens a database again in this process gets the same engine, which still has the texts
+    of its statements; its connections are new.
+
+    Args:
+        place: Where it is.
+        foreign_keys: Whether a SQLite file's references are checked at every change.
 
     Raises:
         ConfigError: It is another's URL, or none.
         MissingExtraError: The driver is not installed.
     """
     if isinstance(place, Path):
-        url = URL.create("sqlite", database=str(place))
-        engine = create_engine(url, connect_args={"timeout": _WAIT_S})
-        event.listen(engine, "connect", _on_connect)
-        event.listen(engine, "begin", _on_begin)
+        url = URL.create("sqlite", database=str(place.absolute()))
     else:
-        # Several statements read one state, as they do in SQLite.
-        engine = create_engine(_postgresql(place), isolation_level="REPEATABLE READ")
-    event.listen(engine, "handle_error", _on_error)
+        url = _postgresql(place)
+    engine = _engine(url, foreign_keys, os.getpid())  # what a fork inherits is its parent's
+    engine.dispose()
     return engine
 
 
@@ -72,8 +81,7 @@ def lock_person(connection: Connection, uid: str) -> None:
     Raises:
         MissingError: They are not there: someone has just forgotten them.
     """
-    query = select(person.c.uid).where(person.c.uid == uid).with_for_update()
-    if connection.execute(query).first() is None:
+    if connection.execute(_PERSON, {"uid": uid}).first() is None:
         raise MissingError(
             "the person must be in the store",
             expected="someone it has",
@@ -154,6 +162,21 @@ def in_parts(rows: Iterable[Any], size: int = 500) -> Generator[list[Any]]:
         yield part
 
 
+@lru_cache(maxsize=_ENGINES)
+def _engine(url: URL, foreign_keys: bool, _process: int) -> Engine:  # noqa: FBT001 - a key
+    if url.get_backend_name() == _POSTGRESQL:
+        # Several statements read one state, as they do in SQLite.
+        engine = create_engine(url, isolation_level="REPEATABLE READ")
+    else:
+        engine = create_engine(url, connect_args={"timeout": _WAIT_S})
+        event.listen(engine, "connect", _on_connect)
+        if not foreign_keys:
+            event.listen(engine, "connect", _without_foreign_keys)
+        event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "handle_error", _on_error)
+    return engine
+
+
 def _postgresql(place: str) -> URL:
     try:
         url = make_url(place)
@@ -179,21 +202,25 @@ def _lock(connection: Connection, which: int) -> None:
 
 def _on_connect(connection: Any, _: object) -> None:
     connection.isolation_level = None  # transactions begin as `_on_begin` says
-    for pragma in (
-        f"busy_timeout = {_WAIT_S * 1000}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        "secure_delete = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;"
+        "PRAGMA foreign_keys = ON;"
+    )
+
+
+def _without_foreign_keys(connection: Any, _: object) -> None:
+    connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def _on_begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+    options = connection.get_execution_options()
+    if options.get("isolation_level") == "AUTOCOMMIT":
         return
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if options.get("writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # it waits for nobody, and cannot fail
+        driver: Any = connection.connection.driver_connection
+        driver.execute("BEGIN")
 
 
 def _on_error(context: ExceptionContext) -> None:
@@ -204,14 +231,19 @@ def _on_error(context: ExceptionContext) -> None:
         return
     if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
         raise _busy() from error
-    lines = str(error.orig).splitlines() or [type(error.orig).__name__]
-    where = "the database" if context.engine is None else shown(context.engine)
-    raise StorageError(
+    raise unusable(error.orig, context.engine) from error
+
+
+def unusable(error: BaseException, engine: Engine | None) -> StorageError:
+    """Return what is said of a database that cannot be worked with."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    where = "the database" if engine is None else shown(engine)
+    return StorageError(
         "the store's database must be reachable, and whole",
         expected="a database that can be read and written",
         got=f"{where}: {lines[0]}",
         next_step="Check the place, its room and the server, and give the same command again.",
-    ) from error
+    )
 
 
 def _busy() -> PendingError:

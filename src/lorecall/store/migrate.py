@@ -9,12 +9,11 @@ open would go on to write to a file that is nobody's any more.
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, event, insert
+from sqlalchemy import Connection, insert
 
 from lorecall.errors import IntegrityError, MissingError
-from lorecall.store.database import connect, faults, is_postgresql, lock_schema, writing
+from lorecall.store.database import connect, faults, lock_schema, writing
 from lorecall.store.place import Place
 from lorecall.store.revisions import FIRST, SCRIPTS, check_revision, revision_of
 from lorecall.store.schema import REVISION, revision
@@ -47,10 +46,8 @@ def migrate(place: Place, *, scripts: Path = SCRIPTS, to: str = REVISION) -> tup
 
 
 def _migrate(stack: ExitStack, database: Path | str, name: str, *, scripts: Path, to: str) -> str:
-    engine = connect(database)
+    engine = connect(database, foreign_keys=False)  # tables are made anew; checked at the end
     stack.callback(engine.dispose)
-    if not is_postgresql(engine):
-        event.listen(engine, "connect", _without_foreign_keys)
     connection = stack.enter_context(writing(engine))
     lock_schema(connection)
     found = revision_of(connection)
@@ -60,7 +57,7 @@ def _migrate(stack: ExitStack, database: Path | str, name: str, *, scripts: Path
         _upgrade(connection, name, scripts=scripts, to=to)
         _check_whole(connection)
     else:
-        check_revision(connection)
+        check_revision(found)
     return found
 
 
@@ -86,11 +83,6 @@ def _check_whole(connection: Connection) -> None:
             got=broken,
             next_step="Nothing was changed. Restore the store from a backup, and migrate that.",
         )
-
-
-def _without_foreign_keys(connection: Any, _: object) -> None:
-    """Let tables be made anew: references are checked at the end."""
-    connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def _missing(where: str) -> MissingError:

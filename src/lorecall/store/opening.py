@@ -18,6 +18,7 @@ from lorecall.store.schema import data, meta
 from lorecall.store.site import Site
 
 UID, BLOBS = "uid", "blobs"
+_FACTS = select(meta.c.name, meta.c.value)
 
 
 def open_site(place: Place, *, root: RootKey | None, builder: Builder, create: bool) -> Site:
@@ -65,10 +66,9 @@ def known(engine: Engine) -> dict[str, str]:
         IntegrityError: They are of a later one.
     """
     with engine.connect() as connection:
-        if revision_of(connection) is None:
-            return {}
-        check_revision(connection)
-        return _facts(connection)
+        found = revision_of(connection)
+        check_revision(found)
+        return {} if found is None else _facts(connection)
 
 
 def root_in(folder: Path, *, is_new: bool) -> FileRootKey:
@@ -128,7 +128,7 @@ def _made(engine: Engine, place: Place, root: RootKey | None, *, create: bool) -
     with writing(engine) as connection:
         lock_schema(connection)
         make_tables(connection, data)
-        check_revision(connection)
+        check_revision(revision_of(connection))
         found = _facts(connection)
         if UID in found:
             return found
@@ -143,7 +143,7 @@ def _made(engine: Engine, place: Place, root: RootKey | None, *, create: bool) -
 
 
 def _facts(connection: Connection) -> dict[str, str]:
-    return dict(connection.execute(select(meta.c.name, meta.c.value)).all())  # pyright: ignore[reportArgumentType]
+    return dict(connection.execute(_FACTS).all())  # pyright: ignore[reportArgumentType]
 
 
 def _blobs(place: Place, kept: str | None) -> Blobs:

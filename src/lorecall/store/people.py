@@ -3,11 +3,12 @@
 import unicodedata
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.exc import IntegrityError as Taken
 
 from lorecall.errors import ConfigError, ConflictError, MissingError
 from lorecall.store import audit
+from lorecall.store.asking import Question, asking
 from lorecall.store.database import writing
 from lorecall.store.keyring.keys import new_uid
 from lorecall.store.schema import person
@@ -16,6 +17,9 @@ from lorecall.store.skeleton import skeleton
 
 _NAME = "name"
 _MAX_CHARACTERS = 200
+_BY_NAME = Question(
+    select(person.c.uid, person.c.head).where(person.c.name_index == bindparam("index"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +51,13 @@ def checked_name(name: str) -> str:
     return formed
 
 
-def find(site: Site, connection: Connection, name: str) -> Known:
+def find(site: Site, name: str) -> Known:
     """Return a person who is there.
 
     Raises:
         MissingError: They are not.
     """
-    found = _found(site, connection, name)
+    found = _found(site, name)
     if found is None:
         raise MissingError(
             "the person must be in the store",
@@ -66,8 +70,7 @@ def find(site: Site, connection: Connection, name: str) -> Known:
 
 def is_there(site: Site, name: str) -> bool:
     """Whether a person is in the store."""
-    with site.engine.connect() as connection:
-        return _found(site, connection, name) is not None
+    return _found(site, name) is not None
 
 
 def find_or_add(site: Site, name: str) -> Known:
@@ -76,8 +79,7 @@ def find_or_add(site: Site, name: str) -> Known:
     Raises:
         ConflictError: The name looks like another's.
     """
-    with site.engine.connect() as connection:
-        found = _found(site, connection, name)
+    found = _found(site, name)
     if found is not None:
         return found
     uid = new_uid()
@@ -112,10 +114,10 @@ def name_of(site: Site, uid: str) -> str:
     return opened[uid].decode() if opened else uid
 
 
-def _found(site: Site, connection: Connection, name: str) -> Known | None:
-    query = select(person.c.uid, person.c.head).where(person.c.name_index == site.keys.index(name))
-    row = connection.execute(query).first()
-    return None if row is None else Known(uid=row.uid, head=row.head)
+def _found(site: Site, name: str) -> Known | None:
+    with asking(site.engine) as ask:
+        rows = ask(_BY_NAME, index=site.keys.index(name))
+    return next((Known(uid=uid, head=head) for uid, head in rows), None)
 
 
 def _add(site: Site, uid: str, name: str) -> None:

@@ -372,20 +372,19 @@ class Person:
         export_peft(stored, Path(folder))
 
     def _who(self) -> people.Known:
-        with self._site.engine.connect() as connection:
-            return people.find(self._site, connection, self.name)
+        return people.find(self._site, self.name)
 
     def _read(self, n: int | None) -> tuple[int, Packed]:
+        who = self._who()
+        n = who.head if n is None else n
+        if n is None:
+            raise MissingError(
+                "a memory must be there to be read",
+                expected=f"a version of {self.name!r}",
+                got="none: it was never built, or is withdrawn while something is forgotten",
+                next_step="Run `lorecall update PERSON`; until then the base answers.",
+            )
         with self._site.engine.connect() as connection:
-            who = people.find(self._site, connection, self.name)
-            n = who.head if n is None else n
-            if n is None:
-                raise MissingError(
-                    "a memory must be there to be read",
-                    expected=f"a version of {self.name!r}",
-                    got="none: it was never built, or is withdrawn while something is forgotten",
-                    next_step="Run `lorecall update PERSON`; until then the base answers.",
-                )
             return n, versions.read(self._site, connection, who.uid, n)
 
     def _note_export(self, person: str, n: int | None) -> None:

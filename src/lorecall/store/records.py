@@ -1,14 +1,14 @@
 """What is remembered of a person: added once, in order, each under a key of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from lorecall.store import audit
-from lorecall.store.database import lock_person, writing
+from lorecall.store.database import in_parts, lock_person, writing
 from lorecall.store.keyring.keys import new_uid
-from lorecall.store.keyring.suppress import kept_out, marks_of
+from lorecall.store.keyring.suppress import kept_out
 from lorecall.store.rows import Row, told_apart
 from lorecall.store.schema import person as person_table
 from lorecall.store.schema import record
@@ -17,6 +17,17 @@ from lorecall.store.site import Site
 _RECORD = "record"
 UNREADABLE = Row(format="jsonl", kind="known", text="")
 """What stands for a record that does not open, where it is to be forgotten all the same."""
+_THERE = select(record.c.commitment).where(
+    record.c.person == bindparam("person"),
+    record.c.commitment.in_(bindparam("marks", expanding=True)),
+)
+_NEXT_SOURCE = (
+    update(person_table)
+    .where(person_table.c.uid == bindparam("whose"))
+    .values(last_source=person_table.c.last_source + 1)
+    .returning(person_table.c.last_source)
+)
+_ADD = insert(record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,36 +70,47 @@ def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) 
         dry_run: Whether only to count.
     """
     marks = site.keys.commitments(person, told_apart(rows))
-    texts = marks_of(site, person, rows)
-    known = select(record.c.commitment).where(record.c.person == person)
     with site.engine.connect() as connection:
-        there, out = set(connection.scalars(known)), kept_out(connection, person)
-    fits = [i for i, text in enumerate(texts) if text not in out]
-    n_out = len(rows) - len(fits)
-    new = [(i, new_uid()) for i in fits if marks[i] not in there]
-    if dry_run or not new:
-        return Remembered(added=len(new), known=len(fits) - len(new), suppressed=n_out)
-    sealed = site.keys.seal(person, _RECORD, {uid: rows[i].content() for i, uid in new})
+        there = _there(connection, person, marks)
+        out = kept_out(site, connection, person, rows)
+    new = {i: new_uid() for i, mark in enumerate(marks) if mark not in there and i not in out}
+    if new and not dry_run:
+        sealed = site.keys.seal(person, _RECORD, {uid: rows[i].content() for i, uid in new.items()})
+        late, out = _inserted(site, person, rows=rows, marks=marks, new=new, sealed=sealed)
+        if late:
+            site.keys.drop(late.values())
+        new = {i: uid for i, uid in new.items() if i not in late}
+    known = len(rows) - len(out) - len(new)
+    return Remembered(added=len(new), known=known, suppressed=len(out))
+
+
+def _inserted(
+    site: Site,
+    person: str,
+    *,
+    rows: Sequence[Row],
+    marks: Sequence[bytes],
+    new: Mapping[int, str],
+    sealed: Mapping[str, bytes],
+) -> tuple[dict[int, str], set[int]]:
+    """Insert new rows; return those that another process was sooner with, and what is kept out."""
     with writing(site.engine) as connection:
         lock_person(connection, person)
-        there = set(connection.scalars(known))  # another process may have added some
-        out = kept_out(connection, person)
-        late = {uid for i, uid in new if marks[i] in there or texts[i] in out}
-        new = [(i, uid) for i, uid in new if uid not in late]
-        if new:
-            source = _next_source(connection, person)
+        there = _there(connection, person, [marks[i] for i in new])
+        out = kept_out(site, connection, person, rows)
+        late = {i: uid for i, uid in new.items() if marks[i] in there or i in out}
+        fresh = {i: uid for i, uid in new.items() if i not in late}
+        if fresh:
+            source = connection.execute(_NEXT_SOURCE, {"whose": person}).scalar_one()
             values = [
                 {"uid": uid, "person": person, "source": source, "place": i}
                 | {"commitment": marks[i], "content": sealed[uid]}
-                for i, uid in new
+                for i, uid in fresh.items()
             ]
-            connection.execute(insert(record), values)
-            audit.append(
-                connection, person=person, action="remembered", details={"records": len(new)}
-            )
-    if late:
-        site.keys.drop(late)
-    return Remembered(added=len(new), known=len(fits) - len(new), suppressed=n_out)
+            connection.execute(_ADD, values)
+            details = {"records": len(fresh)}
+            audit.append(connection, person=person, action="remembered", details=details)
+    return late, out
 
 
 def records_of(
@@ -130,16 +152,9 @@ def records_of(
     ]
 
 
-def n_records(connection: Connection, person: str) -> int:
-    """Return how many records a person has."""
-    query = select(func.count()).select_from(record).where(record.c.person == person)
-    return int(connection.execute(query).scalar_one())
-
-
-def _next_source(connection: Connection, person: str) -> int:
-    of_person = person_table.c.uid == person
-    connection.execute(
-        update(person_table).where(of_person).values(last_source=person_table.c.last_source + 1)
-    )
-    query = select(person_table.c.last_source).where(of_person)
-    return int(connection.execute(query).scalar_one())
+def _there(connection: Connection, person: str, marks: Sequence[bytes]) -> set[bytes]:
+    """Return which of some marks a person has records of."""
+    found: set[bytes] = set()
+    for some in in_parts(marks):
+        found |= {*connection.scalars(_THERE, {"person": person, "marks": some})}
+    return found

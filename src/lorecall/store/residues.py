@@ -4,21 +4,28 @@ import contextlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Self
 
 from sqlalchemy import select
 
 from lorecall.core.files import cache_folder
 from lorecall.errors import LorecallError
+from lorecall.store.freed import free_pages
 from lorecall.store.schema import data
 from lorecall.store.site import Site
 from lorecall.store.traces import Traces
 
 _MOST_BYTES = 1 << 30
+_OWN = ("lorecall-", "etilqs_")
+"""How files and folders begin that are made in a temporary folder: this program's, and SQLite's."""
+_OF_RUN = frozenset({"run.json", "study.db", "stages", "memory.safetensors"})
+"""What tells that a folder is a run's, a bench's or a memory's, or what a killed one left of it."""
 DATABASE = "database, its log and its free pages"
+LARGE = "database, the person's rows, its log and its free pages"
 SERVER = "database, the person's rows; its files and its log are the server's"
 
 
@@ -50,11 +57,11 @@ class Residues:
         folders = [cache_folder(), site.keys_folder, *(path.parent for path in files)]
         own = [folder.resolve() for folder in folders]
         places: Mapping[str, Iterable[Path | bytes]] = {
-            DATABASE if files else SERVER: files or _rows(site, person),
+            _name_of(files): _database(site, person, files),
             "blobs": _blobs(site, person),
             "keys": _files(site.keys_folder),
             "cache": _changed(cache_folder(), since),
-            "temporary folder": _changed(Path(tempfile.gettempdir()), since, without=own),
+            "temporary folder": _left(Path(tempfile.gettempdir()).resolve(), since, without=own),
         }
         found: list[dict[str, object]] = []
         paths: list[Path] = []
@@ -100,24 +107,72 @@ def tokens_of(base: str, texts: Iterable[str]) -> list[list[int]] | None:
     return [list(ids) for ids in tokenizer(forms, add_special_tokens=False)["input_ids"]]
 
 
+def _name_of(files: Sequence[Path]) -> str:
+    if not files:
+        return SERVER
+    return LARGE if any(map(_is_large, files)) else DATABASE
+
+
+def _database(site: Site, person: str, files: Sequence[Path]) -> Iterator[Path | bytes]:
+    """Yield what of the database is searched: all, or what can hold something of a person's."""
+    yield from (path for path in files if not _is_large(path))
+    for path in filter(_is_large, files):
+        yield from free_pages(path)
+    if _name_of(files) != DATABASE:
+        yield from _rows(site, person)
+
+
+def _is_large(path: Path) -> bool:
+    return path.suffix == ".db" and path.stat().st_size > _MOST_BYTES  # its log is searched whole
+
+
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
 
 
-def _changed(folder: Path, since: float, *, without: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield this user's own files in a folder that were changed since, but some folders'."""
-    left_out = {*map(str, without)}
-    for top, folders, names in os.walk(folder):
-        folders[:] = [each for each in folders if str(Path(top, each).resolve()) not in left_out]
-        for name in names:
-            path = Path(top, name)
-            try:
-                found = path.lstat()
-            except OSError:
-                continue  # it has gone
-            is_own = found.st_uid == os.getuid() and found.st_mtime >= since
-            if is_own and path.is_file() and not path.is_symlink():
-                yield path
+def _left(
+    folder: Path, since: float, *, without: Sequence[Path], is_own: bool = False
+) -> Iterator[Path]:
+    """Yield what may be left of this program in a temporary folder, wherever below.
+
+    Other programs' files are not read: a short text is in some of them by chance.
+
+    Args:
+        folder: The temporary folder, or one below.
+        since: What was last changed before is left out, in Unix seconds.
+        without: Folders that are searched elsewhere.
+        is_own: Whether all in it is this program's.
+    """
+    entries = _entries(folder)
+    is_own = is_own or not _OF_RUN.isdisjoint(each.name for each in entries)
+    for each in entries:
+        path, own = Path(each.path), is_own or each.name.startswith(_OWN)
+        if each.is_dir(follow_symlinks=False):
+            if path not in without:
+                yield from _left(path, since, without=without, is_own=own)
+        elif own and _is_changed(path, since):
+            yield path
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return [*found]
+    except OSError:  # it has gone, or is another's
+        return []
+
+
+def _changed(folder: Path, since: float) -> Iterator[Path]:
+    """Yield this user's own files in a folder that were changed since."""
+    return (path for path in folder.rglob("*") if _is_changed(path, since))
+
+
+def _is_changed(path: Path, since: float) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False  # it has gone
+    return S_ISREG(found.st_mode) and found.st_uid == os.getuid() and found.st_mtime >= since
 
 
 def _hits(path: Path | bytes, traces: Traces) -> int | None:
@@ -138,7 +193,7 @@ def _hits(path: Path | bytes, traces: Traces) -> int | None:
 
 
 def _rows(site: Site, person: str) -> Iterator[bytes]:
-    """Yield a person's rows, where a server has the files."""
+    """Yield a person's rows."""
     with site.engine.connect() as connection:
         for table in data.sorted_tables:
             column = table.c.get("person", table.c.get("uid"))

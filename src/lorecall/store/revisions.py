@@ -30,14 +30,16 @@ def make_tables(connection: Connection, tables: MetaData) -> None:
         connection.execute(insert(revision).values(version_num=REVISION))
 
 
-def check_revision(connection: Connection) -> None:
+def check_revision(found: str | None) -> None:
     """Refuse a database of another revision.
+
+    Args:
+        found: Which it is of; None where it has no tables.
 
     Raises:
         ConfigError: It is older.
         IntegrityError: It is newer.
     """
-    found = revision_of(connection)
     if found is not None and found < REVISION:
         raise ConfigError(
             "a store must be of this version's format",

@@ -1,11 +1,11 @@
 """Versions of a memory: published whole or not at all, never changed, never numbered twice."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from lorecall.errors import ConflictError, IntegrityError, MissingError, StorageError
 from lorecall.store import audit
@@ -68,6 +68,15 @@ class Version:
         return self.state in THERE
 
 
+_FIELDS = (*Version.__dataclass_fields__,)
+OF_PERSON = (
+    select(*(version.c[name] for name in _FIELDS))
+    .where(version.c.person == bindparam("person"))
+    .order_by(version.c.n)
+)
+"""A person's versions, the first first."""
+
+
 def head_of(connection: Connection, person: str) -> int | None:
     """Return which version of a person's answers; None where the base does."""
     query = select(person_table.c.head).where(person_table.c.uid == person)
@@ -76,11 +85,12 @@ def head_of(connection: Connection, person: str) -> int | None:
 
 def versions_of(connection: Connection, person: str) -> list[Version]:
     """Return a person's versions, the first first."""
-    rows = connection.execute(
-        select(version).where(version.c.person == person).order_by(version.c.n)
-    ).mappings()
-    names = [*Version.__dataclass_fields__]
-    return [Version(**{name: row[name] for name in names}) for row in rows]
+    return versions_in(connection.execute(OF_PERSON, {"person": person}))
+
+
+def versions_in(rows: Iterable[Sequence[Any]]) -> list[Version]:
+    """Return what `OF_PERSON` finds as versions."""
+    return [Version(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
 
 
 def records_in(connection: Connection, person: str, n: int) -> list[str]:

@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,19 +24,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Connection, Engine, delete, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, inspect, select, update
 
 from lorecall.errors import IntegrityError
 from lorecall.store.database import connect, in_parts, scrub, writing
 from lorecall.store.keyring import ledger
-from lorecall.store.keyring.root import CurrentRoot, RootKey, wrap_again
-from lorecall.store.revisions import check_revision, make_tables
+from lorecall.store.keyring.root import CurrentRoot, RootKey, generation_in, wrap_again
+from lorecall.store.revisions import check_revision, make_tables, revision_of
 from lorecall.store.schema import data_key, key_erasure, keys, person_key, secret
 
 _BYTES = 32
 _NONCE_BYTES = 12
 _FORMAT = 1
 _INDEX, _SIGNING, _CHECK = "index", "signing", "check"
+_SECRETS = select(secret.c.name, secret.c.wrapped)
+_OF_PERSON = select(person_key).where(person_key.c.person == bindparam("person"))
+_ADD = insert(data_key)
 
 
 class KeyStore:
@@ -52,9 +56,10 @@ class KeyStore:
     """
 
     def __init__(self, folder: Path, *, store: str, root: RootKey, new: bool) -> None:
-        if not new and not (folder / "keys.db").is_file():
+        if new:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        elif not (folder / "keys.db").is_file():
             raise _not_its_own("none")
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._store = store
         self._engine = connect(folder / "keys.db")
         try:
@@ -63,17 +68,17 @@ class KeyStore:
                     make_tables(connection, keys)
                     _begin(connection, root, store)
             found = self._secrets()
-            self._root = CurrentRoot(root, self._engine)
+            self._root = CurrentRoot(root, self._engine, generation=generation_in(found))
             self._index = root.unwrap(found[_INDEX])
-            self._signing = Ed25519PrivateKey.from_private_bytes(root.unwrap(found[_SIGNING]))
+            self._seed = root.unwrap(found[_SIGNING])
         except BaseException:
             self._engine.dispose()
             raise
 
     def _secrets(self) -> dict[str, bytes]:
         with self._engine.connect() as connection:
-            check_revision(connection)
-            found = dict(connection.execute(select(secret.c.name, secret.c.wrapped)).all())
+            check_revision(revision_of(connection))
+            found = dict(connection.execute(_SECRETS).all())
         if found.get(_CHECK) != self._store.encode():
             raise _not_its_own("another's" if found else "none")
         return found
@@ -86,6 +91,10 @@ class KeyStore:
     def close(self) -> None:
         """Close the database."""
         self._engine.dispose()
+
+    @cached_property
+    def _signing(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._seed)
 
     @property
     def public_key(self) -> bytes:
@@ -103,7 +112,7 @@ class KeyStore:
     def add_person(self, person: str) -> None:
         """Make a person's first key, unless there is one."""
         with writing(self._engine) as connection:
-            if connection.execute(_row_of(person)).first() is None:
+            if connection.execute(_OF_PERSON, {"person": person}).first() is None:
                 values = {"person": person, "generation": 1}
                 fresh = {name: self._root.wrap(os.urandom(_BYTES)) for name in ("wrapped", "salt")}
                 connection.execute(insert(person_key).values(**values, **fresh))
@@ -125,7 +134,7 @@ class KeyStore:
                 rows.append({"uid": uid, "person": person, "wrapped": aes_key_wrap(own, key)})
                 place = self._place(person, kind, uid)
                 sealed[uid] = nonce + AESGCM(key).encrypt(nonce, content, place)
-            connection.execute(insert(data_key), rows)
+            connection.execute(_ADD, rows)
         return sealed
 
     def open(
@@ -146,7 +155,7 @@ class KeyStore:
         if len(sealed) == 1:
             rows = rows.where(data_key.c.uid.in_(sealed))
         with self._engine.connect() as connection:
-            if not strict and connection.execute(_row_of(person)).first() is None:
+            if not strict and connection.execute(_OF_PERSON, {"person": person}).first() is None:
                 return {}
             own = self._root.unwrap(self._person(connection, person).wrapped)
             wrapped = dict(connection.execute(rows).all())
@@ -195,9 +204,9 @@ class KeyStore:
 
     def rotate(self, root: RootKey) -> None:
         """Wrap all by another root key, and have the old bytes overwritten."""
-        wrap_again(self._engine, self._root.inner, root)
+        generation = wrap_again(self._engine, self._root.inner, root)
         scrub(self._engine)
-        self._root = CurrentRoot(root, self._engine)
+        self._root = CurrentRoot(root, self._engine, generation=generation)
 
     def keep(self, name: str, key: bytes) -> None:
         """Keep a further key by its name, wrapped by the root key; one of that name is replaced."""
@@ -252,7 +261,7 @@ class KeyStore:
                 uids = {row.uid for row in rows if row.person == person}
                 if person in uids:
                     _delete_keys(connection, person)
-                elif connection.execute(_row_of(person)).first() is not None:
+                elif connection.execute(_OF_PERSON, {"person": person}).first() is not None:
                     self._wrap_anew(connection, person, without=uids)
             ledger.copy(connection, key_erasure, rows)
         scrub(self._engine)
@@ -280,7 +289,7 @@ class KeyStore:
         return generation
 
     def _person(self, connection: Connection, person: str):  # noqa: ANN202 - a row
-        found = connection.execute(_row_of(person)).first()
+        found = connection.execute(_OF_PERSON, {"person": person}).first()
         if found is None:
             raise _unopened("person", "the keys of nobody: they were destroyed, or are another's")
         return found
@@ -314,10 +323,6 @@ def _begin(connection: Connection, root: RootKey, store: str) -> None:
     made[_CHECK] = store.encode()
     rows = [{"name": name, "wrapped": wrapped} for name, wrapped in made.items()]
     connection.execute(insert(secret), rows)
-
-
-def _row_of(person: str):  # noqa: ANN202 - a query
-    return select(person_key).where(person_key.c.person == person)
 
 
 def _decrypted(content: bytes, own: bytes, wrapped: bytes | None, *, place: bytes) -> bytes:

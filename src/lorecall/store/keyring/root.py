@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -131,11 +132,11 @@ class CurrentRoot:
     Args:
         root: The key.
         engine: The keys' database.
+        generation: How many root keys there were before it.
     """
 
-    def __init__(self, root: RootKey, engine: Engine) -> None:
-        self.inner, self._engine = root, engine
-        self._generation = self._now()
+    def __init__(self, root: RootKey, engine: Engine, *, generation: int) -> None:
+        self.inner, self._engine, self._generation = root, engine, generation
 
     def wrap(self, key: bytes) -> bytes:
         """Return a key encrypted.
@@ -160,7 +161,9 @@ class CurrentRoot:
             raise
 
     def _check(self) -> None:
-        if self._now() != self._generation:
+        with self._engine.connect() as connection:
+            now = _generation(connection)
+        if now != self._generation:
             raise ConflictError(
                 "a store is worked on with the root key of now",
                 expected="the one that it was opened with",
@@ -168,18 +171,22 @@ class CurrentRoot:
                 next_step="Open the store again.",
             )
 
-    def _now(self) -> int:
-        with self._engine.connect() as connection:
-            return _generation(connection)
+
+def generation_in(secrets: Mapping[str, bytes]) -> int:
+    """Return how many root keys there were before the one that wraps some secrets."""
+    return int(secrets.get(_GENERATION, 0))
 
 
-def wrap_again(engine: Engine, old: RootKey, new: RootKey) -> None:
+def wrap_again(engine: Engine, old: RootKey, new: RootKey) -> int:
     """Wrap all that one root key wraps by another, in one transaction.
 
     Args:
         engine: The keys' database.
         old: The one that opens it now.
         new: The one that opens it from then on.
+
+    Returns:
+        How many root keys there were before the new one.
 
     Raises:
         IntegrityError: The new one does not open what it wraps.
@@ -201,6 +208,7 @@ def wrap_again(engine: Engine, old: RootKey, new: RootKey) -> None:
             connection.execute(insert(secret).values(name=_GENERATION, **value))
         else:
             connection.execute(update(secret).where(secret.c.name == _GENERATION).values(**value))
+    return generation
 
 
 def _create(path: Path, content: bytes) -> None:
