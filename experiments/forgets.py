@@ -7,7 +7,9 @@ must be the same bytes: the exports of both, records and memory, are compared. W
 its keys hold is searched for the text, beside the search of the forgetting itself, and the
 certificate is checked from its file alone.
 
-With `--folder` the stores stay there, and the same command goes on where it was stopped.
+Builds are forked from a process that has imported the program (`forked.py`), unless `--own` is
+given: then each starts anew, as in use, which takes seconds. With `--folder` the stores stay there,
+and the same command goes on where it was stopped.
 
     python experiments/forgets.py --people 20 --forgets 200 --folder forgets
     python experiments/forgets.py --people 2 --forgets 5
@@ -26,6 +28,7 @@ from pathlib import Path
 from time import perf_counter
 from zipfile import ZipFile
 
+from forked import forked_builds
 from machine import machine
 from rich.console import Console
 
@@ -87,10 +90,13 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--forgets", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--own", action="store_true", help="start each build anew")
     parser.add_argument("--folder", type=Path, help="where the stores are; a temporary one")
     parser.add_argument("--out", type=Path, default=Path("experiments/results"))
     options = parser.parse_args()
     with ExitStack() as stack:
+        if not options.own:
+            stack.enter_context(forked_builds())
         temporary = tempfile.TemporaryDirectory(prefix="lorecall-forgets-")
         place = own_places(options.folder or Path(stack.enter_context(temporary)))
         store = stack.enter_context(lorecall.Store.open(place / "people"))
@@ -225,7 +231,7 @@ def summary(rows: Sequence[Forgotten], options: argparse.Namespace) -> dict[str,
     kinds = {kind: [row for row in rows if row.kind == kind] for kind in KINDS}
     return {
         "command": f"python experiments/forgets.py --people {options.people}"
-        f" --forgets {options.forgets}",
+        f" --forgets {options.forgets}{' --own' * options.own}",
         "machine": machine(),
         "people": len({row.user for row in rows}),
         "forgets": len(rows),
