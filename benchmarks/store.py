@@ -1,10 +1,12 @@
 """How long a store of many people takes, beside plain sqlite3 in the same run.
 
 `--people` have `--events` records each; `--real` of them were remembered as anyone would be, and
-have a version. `--rounds` times one of these at random is opened, looked up (its head), given ten
-more records from a file, and its log read; each time the same is done in plain sqlite3 with the
-same files and one of the other people (`store_bare.py`), so that both meet the same machine. On
-PostgreSQL the store alone is measured, beside what SQLite's loop took before.
+have a version. `--rounds` times the store is opened, one of these looked up (its head), given ten
+more records from a file, its log read, and its head looked up again; each time the same is done in
+plain sqlite3 with the same files and one of the other people (`store_bare.py`), so that both meet
+the same machine. Beside the time that passes it is told how much of a core's time that is, which
+other work on the machine hardly changes. On PostgreSQL the store alone is measured, beside what
+SQLite's loop took before.
 
     python benchmarks/store.py --people 100000 --rounds 500
     python benchmarks/store.py --people 2000 --postgresql
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TypeVar
 
 import torch
@@ -34,12 +36,13 @@ from store_made import Made, days_from, own_temporary
 import lorecall
 from report import Row, machine, result_name, write_result
 
-AIMS = {"open": 0.020, "head": 0.002, "add ten": 0.020, "log": 0.005, "forget one": 1.0}
-MEASURED = ("open", "head", "add ten", "log")
+AIMS = {"open": 0.020, "head": 0.002, "add ten": 0.020, "log": 0.005, "head again": 0.002}
+SHARES = {"p50": 0.5, "p99": 0.99}
 N_FORGETS = 5
 N_FIRST = 10
 T = TypeVar("T")
-Taken = dict[str, list[float]]
+Taken = dict[str, list[tuple[float, float]]]
+"""Seconds that passed and seconds of a core, by what was done."""
 
 
 def main() -> None:
@@ -116,6 +119,7 @@ def measure(made: Made, names: list[str], options: argparse.Namespace) -> tuple[
         timed(own["head"], person.head)
         timed(own["add ten"], partial(person.remember, file))
         timed(own["log"], person.log)
+        timed(own["head again"], person.head)
         store.close()
         if isinstance(made.database, Path):
             bare_round(made, draw.choice(others), file, into=beside, draw=draw)
@@ -135,14 +139,15 @@ def bare_round(made: Made, name: bytes, file: Path, *, into: Taken, draw: random
     timed(into["head"], partial(bare.head, name))
     timed(into["add ten"], partial(bare.add, name, file))
     timed(into["log"], partial(bare.log, name))
+    timed(into["head again"], partial(bare.head, name))
     bare.close()
 
 
-def first_opens(made: Made) -> list[float]:
+def first_opens(made: Made) -> list[tuple[float, float]]:
     """Return how long it takes a new process to open a store, once all is imported."""
     start = multiprocessing.get_context("forkserver")
     start.set_forkserver_preload(["__main__", "lorecall.store.store"])
-    taken: list[float] = []
+    taken: list[tuple[float, float]] = []
     for _ in range(N_FIRST):
         answers, tells = start.Pipe(duplex=False)
         given = (str(made.place), str(made.keys), tells)
@@ -155,53 +160,56 @@ def first_opens(made: Made) -> list[float]:
 
 def open_once(place: str, keys: str, tells: "multiprocessing.connection.Connection") -> None:
     """Open a store, and tell how long it took."""
-    taken: list[float] = []
+    taken: list[tuple[float, float]] = []
     timed(taken, partial(lorecall.Store.open, place, keys=keys)).close()
     tells.send(taken[0])
 
 
 def new_taken() -> Taken:
     """Return no times yet."""
-    return {name: [] for name in MEASURED}
+    return {name: [] for name in AIMS}
 
 
-def timed(into: list[float], do: Callable[[], T]) -> T:
+def timed(into: list[tuple[float, float]], do: Callable[[], T]) -> T:
     """Do something, and note how long it took."""
-    started = perf_counter()
+    started, of_core = perf_counter(), thread_time()
     done = do()
-    into.append(perf_counter() - started)
+    into.append((perf_counter() - started, thread_time() - of_core))
     return done
 
 
-def quantile(values: list[float], share: float) -> float:
-    """Return the value below which a share lies."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+def quantiles(values: list[tuple[float, float]]) -> dict[str, float]:
+    """Return below what the shares lie, of the seconds that passed and of those of a core."""
+    return {
+        f"{kind}{label}_s": sorted(some)[min(len(some) - 1, int(share * len(some)))]
+        for kind, some in zip(("", "core_"), zip(*values, strict=True), strict=True)
+        for label, share in SHARES.items()
+    }
 
 
 def rows_of(variant: str, taken: Taken) -> list[Row]:
-    """Return a row for the median and one for the 99th percentile of each."""
+    """Return a row for each median and each 99th percentile."""
     return [
-        Row.of(name, variant, f"{label}_s", values=[quantile(values, share)])
+        Row.of(name, variant, metric, values=[value])
         for name, values in taken.items()
-        for label, share in (("p50", 0.5), ("p99", 0.99))
+        for metric, value in quantiles(values).items()
     ]
 
 
 def show(database: str, taken: Taken, beside: Taken) -> None:
     """Print the times of one database."""
-    table = Table(title=f"{database}, milliseconds", title_justify="left")
-    for heading in ("", "p50", "p99", "aim", "bare p50", "bare p99", "times p50", "times p99"):
+    columns = ("p50_s", "p99_s", "core_p50_s", "core_p99_s")
+    table = Table(title=f"{database}, milliseconds: own, bare, ratio", title_justify="left")
+    for heading in ("", "aim", *columns):
         table.add_column(heading)
     for name, values in taken.items():
-        own = [quantile(values, share) for share in (0.5, 0.99)]
-        other = [quantile(beside[name], share) for share in (0.5, 0.99)] if name in beside else []
-        table.add_row(
-            name,
-            *(f"{1000 * each:.2f}" for each in own),
-            f"{1000 * AIMS[name]:.0f}" if name in AIMS else "",
-            *([f"{1000 * each:.2f}" for each in other] or ("", "")),
-            *(f"{each / bare:.1f}" for each, bare in zip(own, other, strict=False)),
-        )
+        own, bare = quantiles(values), quantiles(beside[name]) if name in beside else {}
+        cells = [
+            f"{1000 * own[each]:.2f}"
+            + (f" {1000 * bare[each]:.2f} {own[each] / bare[each]:.1f}x" if bare else "")
+            for each in columns
+        ]
+        table.add_row(name, f"{1000 * AIMS[name]:.0f}" if name in AIMS else "", *cells)
     Console(width=None if Console().is_terminal else 120).print(table)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Table, insert, select
 
 from lorecall.errors import ConfigError, IntegrityError
 from lorecall.store import audit
+from lorecall.store.asking import Asker
 from lorecall.store.blobs import Blobs, blobs_at
 from lorecall.store.database import connect, in_parts, lock_schema, writing
 from lorecall.store.keyring.keys import store_of
@@ -109,7 +110,9 @@ def restore(source: Path, place: Place) -> Copied:
 
 
 def _restore(old: Engine, backed_up: Place, place: Place) -> Copied:
-    facts = known(old)
+    asker = Asker(old)
+    facts, _ = known(asker)
+    asker.close()
     if UID not in facts:
         raise _no_backup(backed_up.named)
     if (own := store_of(place.keys)) != facts[UID]:

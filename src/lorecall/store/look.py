@@ -6,7 +6,7 @@ from contextlib import suppress
 from sqlalchemy import bindparam, func, select
 
 from lorecall.errors import MissingError
-from lorecall.store.asking import Question, asking
+from lorecall.store.asking import Question
 from lorecall.store.certificate import Certificate
 from lorecall.store.choose import Choice, alike
 from lorecall.store.found import PersonLog, ToForget
@@ -38,7 +38,7 @@ _CERTIFICATES = Question(
 
 def log_of(site: Site, who: Known) -> PersonLog:
     """Return someone's versions, how far the head is behind, and what was forgotten."""
-    with asking(site.engine) as ask:
+    with site.asker.asking() as ask:
         found = versions_in(ask(_VERSIONS, person=who.uid))
         ((n,),) = ask(_N_RECORDS, person=who.uid)
         envelopes = [envelope for (envelope,) in ask(_CERTIFICATES, person=who.uid)]

@@ -5,20 +5,23 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, insert, select
 
 from lorecall.errors import ConfigError, IntegrityError, MissingError
+from lorecall.store.asking import Asker, Question
 from lorecall.store.blobs import Blobs, blobs_at
 from lorecall.store.builder import Builder
 from lorecall.store.database import connect, is_postgresql, lock_schema, shown, writing
+from lorecall.store.keyring import ledger
 from lorecall.store.keyring.erasures import catch_up
 from lorecall.store.keyring.keys import KeyStore, new_uid, store_of
 from lorecall.store.keyring.root import FileRootKey, RootKey
 from lorecall.store.keyring.rotation import ROOT, settle
 from lorecall.store.place import Place
-from lorecall.store.revisions import check_revision, make_tables, revision_of
+from lorecall.store.revisions import answers, check_revision, make_tables, revision_of
 from lorecall.store.schema import data, meta
 from lorecall.store.site import Site
 
 UID, BLOBS = "uid", "blobs"
 _FACTS = select(meta.c.name, meta.c.value)
+_WHAT = Question(_FACTS)
 
 
 def open_site(place: Place, *, root: RootKey | None, builder: Builder, create: bool) -> Site:
@@ -36,15 +39,18 @@ def open_site(place: Place, *, root: RootKey | None, builder: Builder, create: b
         ConfigError: An older version made it, or its versions are elsewhere.
     """
     engine = _engine(place, create=create)
+    asker = Asker(engine)
     try:
-        found = known(engine)
+        found, erased = known(asker)
         if UID not in found:
             found = _made(engine, place, root, create=create)
         blobs = _blobs(place, found.get(BLOBS))
         root = root or root_in(place.keys, is_new=False)
         keys = KeyStore(place.keys, store=found[UID], root=root, new=False)
-        catch_up(engine, keys, blobs)
+        if erased != keys.erased_to():
+            catch_up(engine, keys, blobs)
     except BaseException:
+        asker.close()
         engine.dispose()
         raise
     return Site(
@@ -52,23 +58,28 @@ def open_site(place: Place, *, root: RootKey | None, builder: Builder, create: b
         place=place.named,
         keys_folder=place.keys,
         engine=engine,
+        asker=asker,
         keys=keys,
         blobs=blobs,
         builder=builder,
     )
 
 
-def known(engine: Engine) -> dict[str, str]:
-    """Return what a database says of the store it is; nothing where it is none.
+def known(asker: Asker) -> tuple[dict[str, str], int]:
+    """Return what a database says of the store it is, nothing where it is none; and its ledger.
+
+    Args:
+        asker: Asks it.
+
+    Returns:
+        What is known, and the last number in the ledger of what was destroyed.
 
     Raises:
         ConfigError: Its tables are of an older revision.
         IntegrityError: They are of a later one.
     """
-    with engine.connect() as connection:
-        found = revision_of(connection)
-        check_revision(found)
-        return {} if found is None else _facts(connection)
+    found = answers(asker, _WHAT, ledger.OF_DATA)
+    return ({}, 0) if found is None else (dict(found[0]), found[1][0][0] or 0)
 
 
 def root_in(folder: Path, *, is_new: bool) -> FileRootKey:

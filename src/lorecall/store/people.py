@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError as Taken
 
 from lorecall.errors import ConfigError, ConflictError, MissingError
 from lorecall.store import audit
-from lorecall.store.asking import Question, asking
+from lorecall.store.asking import Question
 from lorecall.store.database import writing
 from lorecall.store.keyring.keys import new_uid
 from lorecall.store.schema import person
@@ -115,8 +115,7 @@ def name_of(site: Site, uid: str) -> str:
 
 
 def _found(site: Site, name: str) -> Known | None:
-    with asking(site.engine) as ask:
-        rows = ask(_BY_NAME, index=site.keys.index(name))
+    rows = site.asker.ask(_BY_NAME, index=site.keys.index(name))
     return next((Known(uid=uid, head=head) for uid, head in rows), None)
 
 

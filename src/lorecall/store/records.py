@@ -69,13 +69,14 @@ def add(site: Site, person: str, rows: Sequence[Row], *, dry_run: bool = False) 
         rows: What, in its order.
         dry_run: Whether only to count.
     """
-    marks = site.keys.commitments(person, told_apart(rows))
+    contents = [row.content() for row in rows]
+    marks = site.keys.commitments(person, told_apart(contents))
     with site.engine.connect() as connection:
         there = _there(connection, person, marks)
         out = kept_out(site, connection, person, rows)
     new = {i: new_uid() for i, mark in enumerate(marks) if mark not in there and i not in out}
     if new and not dry_run:
-        sealed = site.keys.seal(person, _RECORD, {uid: rows[i].content() for i, uid in new.items()})
+        sealed = site.keys.seal(person, _RECORD, {uid: contents[i] for i, uid in new.items()})
         late, out = _inserted(site, person, rows=rows, marks=marks, new=new, sealed=sealed)
         if late:
             site.keys.drop(late.values())

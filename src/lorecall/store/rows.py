@@ -5,9 +5,10 @@ conversation, when the conversation began. They are derived when a memory is bui
 then; so nothing of a record that was forgotten is left in another.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -52,7 +53,7 @@ class Row:
 
     def content(self) -> bytes:
         """Return it as it is encrypted: canonical JSON (RFC 8785)."""
-        return rfc8785.dumps(asdict(self))
+        return rfc8785.dumps({name: getattr(self, name) for name in _FIELDS})
 
     @classmethod
     def of_content(cls, content: bytes) -> Self:
@@ -81,6 +82,9 @@ class Row:
         )
 
 
+_FIELDS = (*Row.__dataclass_fields__,)
+
+
 def rows_of(
     source: str | Path, *, path: Files = None, user: str | None = None, redact: bool = False
 ) -> list[Row]:
@@ -102,15 +106,15 @@ def rows_of(
     return [row.redacted() for row in rows] if redact else rows
 
 
-def told_apart(rows: Iterable[Row]) -> Iterator[bytes]:
-    """Return what each row is known again by: its content, and which of several alike it is.
+def told_apart(contents: Iterable[bytes]) -> Iterator[bytes]:
+    """Return what each of some rows is known again by: its content, and which of those alike it is.
 
     The same file gives the same again, however often it is read; what is in it twice is two.
     """
     seen: Counter[bytes] = Counter()
-    for row in rows:
-        content = row.content()
-        yield rfc8785.dumps([content.decode(), seen[content]])
+    for content in contents:
+        known = [content.decode(), seen[content]]
+        yield json.dumps(known, ensure_ascii=False, separators=(",", ":")).encode()
         seen[content] += 1
 
 

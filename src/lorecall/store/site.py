@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
+from lorecall.store.asking import Asker
 from lorecall.store.blobs import Blobs
 from lorecall.store.builder import Builder
 from lorecall.store.keyring.keys import KeyStore
@@ -20,6 +21,7 @@ class Site:
         place: Its folder, or its database's URL.
         keys_folder: Where its keys are.
         engine: Its database.
+        asker: Asks that database what is asked in every call.
         keys: Its keys.
         blobs: Where its versions are.
         builder: Who builds versions.
@@ -29,6 +31,7 @@ class Site:
     place: Path | str
     keys_folder: Path
     engine: Engine
+    asker: Asker
     keys: KeyStore
     blobs: Blobs
     builder: Builder
@@ -40,5 +43,6 @@ class Site:
 
     def close(self) -> None:
         """Close the databases."""
+        self.asker.close()
         self.engine.dispose()
         self.keys.close()

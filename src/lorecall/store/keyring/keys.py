@@ -27,17 +27,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, inspect, select, update
 
 from lorecall.errors import IntegrityError
+from lorecall.store.asking import Asker, Question
 from lorecall.store.database import connect, in_parts, scrub, writing
 from lorecall.store.keyring import ledger
 from lorecall.store.keyring.root import CurrentRoot, RootKey, generation_in, wrap_again
-from lorecall.store.revisions import check_revision, make_tables, revision_of
+from lorecall.store.revisions import answers, make_tables
 from lorecall.store.schema import data_key, key_erasure, keys, person_key, secret
 
 _BYTES = 32
 _NONCE_BYTES = 12
 _FORMAT = 1
 _INDEX, _SIGNING, _CHECK = "index", "signing", "check"
-_SECRETS = select(secret.c.name, secret.c.wrapped)
+_SECRETS = Question(select(secret.c.name, secret.c.wrapped))
 _OF_PERSON = select(person_key).where(person_key.c.person == bindparam("person"))
 _ADD = insert(data_key)
 
@@ -62,6 +63,7 @@ class KeyStore:
             raise _not_its_own("none")
         self._store = store
         self._engine = connect(folder / "keys.db")
+        self._asker = Asker(self._engine)
         try:
             if new:
                 with writing(self._engine) as connection:
@@ -72,13 +74,12 @@ class KeyStore:
             self._index = root.unwrap(found[_INDEX])
             self._seed = root.unwrap(found[_SIGNING])
         except BaseException:
-            self._engine.dispose()
+            self.close()
             raise
 
     def _secrets(self) -> dict[str, bytes]:
-        with self._engine.connect() as connection:
-            check_revision(revision_of(connection))
-            found = dict(connection.execute(_SECRETS).all())
+        answered = answers(self._asker, _SECRETS)
+        found = {} if answered is None else dict(answered[0])
         if found.get(_CHECK) != self._store.encode():
             raise _not_its_own("another's" if found else "none")
         return found
@@ -90,6 +91,7 @@ class KeyStore:
 
     def close(self) -> None:
         """Close the database."""
+        self._asker.close()
         self._engine.dispose()
 
     @cached_property
@@ -240,8 +242,7 @@ class KeyStore:
 
     def erased_to(self) -> int:
         """Return the last number in the ledger of what was destroyed."""
-        with self._engine.connect() as connection:
-            return ledger.last(connection, key_erasure)
+        return self._asker.ask(ledger.OF_KEYS)[0][0] or 0
 
     def erasures(self, after: int) -> list[ledger.Erasure]:
         """Return what the ledger has after a number."""

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, Table, func, insert, select
 
+from lorecall.store.asking import Question
+from lorecall.store.schema import erasure, key_erasure
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
@@ -30,9 +33,13 @@ class Erasure:
         return self.uid == self.person
 
 
+_LAST = {table: select(func.max(table.c.seq)) for table in (erasure, key_erasure)}
+OF_DATA, OF_KEYS = (Question(each) for each in _LAST.values())
+
+
 def last(connection: Connection, table: Table) -> int:
     """Return the last number; 0 where nothing was ever destroyed."""
-    return int(connection.execute(select(func.max(table.c.seq))).scalar() or 0)
+    return int(connection.execute(_LAST[table]).scalar() or 0)
 
 
 def after(connection: Connection, table: Table, seq: int) -> list[Erasure]:
