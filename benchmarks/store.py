@@ -63,12 +63,12 @@ def main() -> None:
     with ExitStack() as stack:
         temporary = tempfile.TemporaryDirectory(prefix="lorecall-bench-", dir=options.folder)
         folder = Path(stack.enter_context(temporary))
-        stack.enter_context(own_temporary(folder / "temporary"))
         places: dict[str, Path | str] = {"SQLite": folder / "people"}
         if options.postgresql:
             if reason := why_not():
                 parser.error(reason)
             places["PostgreSQL"] = stack.enter_context(server())
+        stack.enter_context(own_temporary(folder / "temporary"))
         beside: Taken = {}
         for database, place in places.items():
             made = Made(place, folder / database)
