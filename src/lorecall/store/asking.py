@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, Select
+from sqlalchemy import ClauseElement, Dialect, Engine
 from sqlalchemy.dialects import sqlite
 
 from lorecall.store.database import is_postgresql, unusable
@@ -28,7 +28,7 @@ class Question:
         query: The query; what is given with each asking are its `bindparam`s.
     """
 
-    def __init__(self, query: Select[Any]) -> None:
+    def __init__(self, query: ClauseElement) -> None:
         self._query = query
         self._made: dict[str, tuple[str, dict[str, Any]]] = {}
 
