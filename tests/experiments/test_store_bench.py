@@ -1,6 +1,7 @@
 """The benchmarks of the store: what they make, what they measure, and what they count."""
 
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -48,8 +49,11 @@ def test_plain_sqlite3_does_the_same(load: Load, made) -> None:  # noqa: ANN001 
     opened.close()
 
 
-def test_what_many_processes_add_is_counted(load: Load, tmp_path: Path) -> None:
+def test_what_many_processes_add_is_counted(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of it, once."""
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")  # noqa: S108 - cleared when this process ends
     contend = load("store_contend")
     made = load("store_made").Made(tmp_path / "people", tmp_path / "SQLite")
     row = contend.contend(made, contend.ONE, n_processes=2, n_adds=1)
