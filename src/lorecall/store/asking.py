@@ -37,7 +37,7 @@ class Question:
         if dialect.name not in self._made:
             is_sqlite = dialect.name == sqlite.dialect.name
             made = self._query.compile(dialect=_SQLITE if is_sqlite else dialect)
-            self._made[dialect.name] = (str(made), dict(made.params))
+            self._made[dialect.name] = (str(made), {**(made.params or {})})
         return self._made[dialect.name]
 
 
