@@ -8,14 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from lorecall.cli.app import app
-from lorecall.errors import MissingError
+from lorecall.errors import MissingError, PendingError
 from lorecall.memory.shared import load_base
 from lorecall.settings import TrainSettings, preset
 from lorecall.store import BasePlace, Person, Store
 from lorecall.store.choose import Choice
 from lorecall.store.gate import Beside, Gate, Head, Measured
 from lorecall.store.measure import measured, memory_of
-from lorecall.store.updates import request_for
+from lorecall.store.updates import Updated, request_for
 from stores import HARMLESS, FakeBuilder, write_days
 
 HARMFUL = replace(HARMLESS, general=3.521)
@@ -154,3 +154,18 @@ def test_the_command_line_says_why(ada: Person, days: Path) -> None:
     assert "head v1; 33 records, stale: 3 of them came after it" in said
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
     assert "0.021" in found["versions"][1]["held_back"]
+
+
+def test_an_update_that_is_held_back_says_what_can_be_done(
+    ada: Person, days: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be tried by its number, or taken all the same."""
+    ada.remember(write_days(days, range(33)))
+    held = Updated(n=2, n_records=33, is_new=True, held_back=HARMFUL.harm)
+    monkeypatch.setattr(Person, "update", lambda *_, **__: held)
+    arguments = ["update", "ada", "--store", str(ada._site.place)]
+    ended = CliRunner().invoke(app, arguments, env={"COLUMNS": "300"})
+    assert ended.exit_code == PendingError.exit_code
+    assert "v2 from 33 records stays a candidate: the loss on general text" in ended.output
+    assert "`lorecall ask --person ada@2` tries it" in ended.output
+    assert "`lorecall rollback ada 2` takes it all the same" in ended.output

@@ -100,10 +100,15 @@ def update(  # noqa: PLR0913 - one parameter an option
             reporter=reporter,
         )
     value = {"schema": "lorecall.update/1", "person": person, **asdict(done)}
-    told = f"{'' if done.is_new else 'nothing new: '}v{done.n} from {done.n_records} records"
+    told = [f"{'' if done.is_new else 'nothing new: '}v{done.n} from {done.n_records} records"]
     if done.held_back:
-        told += f" stays a candidate: {done.held_back}"
-    print_result(value | {"is_head": done.is_head}, told, as_json=as_json)
+        told[0] += f" stays a candidate: {done.held_back}"
+        told.append(
+            f"Who answers is as before. `lorecall ask --person {person}@{done.n}` tries it,"
+            f" `lorecall rollback {person} {done.n}` takes it all the same. More of the person's own"
+            " replies, less alike, may mend it."
+        )
+    print_result(value | {"is_head": done.is_head}, *told, as_json=as_json)
     if done.held_back:
         sys.exit(PendingError.exit_code)
 
