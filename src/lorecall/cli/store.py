@@ -105,7 +105,7 @@ def update(  # noqa: PLR0913 - one parameter an option
         told[0] += f" stays a candidate: {done.held_back}"
         told.append(
             f"Who answers is as before. `lorecall ask --person {person}@{done.n}` tries it,"
-            f" `lorecall rollback {person} {done.n}` takes it all the same. More of the person's own"
+            f" `lorecall rollback {person} {done.n}` takes it all the same. More of their own"
             " replies, less alike, may mend it."
         )
     print_result(value | {"is_head": done.is_head}, *told, as_json=as_json)
