@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 from store_fill import fill
@@ -68,6 +69,7 @@ class Made:
 def own_temporary(folder: Path) -> Iterator[None]:
     """Have a temporary folder and a cache of one's own: they are searched for what is forgotten."""
     folder.mkdir()
+    get_temp_dir()  # that of processes is elsewhere, and goes when this one ends
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     os.environ["LORECALL_CACHE"] = str(folder / "cache")
     yield

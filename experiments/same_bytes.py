@@ -1,8 +1,9 @@
 """One recipe, built again and again: are the bytes the same?
 
 Someone made up is remembered in a store and learnt on a tiny base; then the version is built again,
-each time in a process of its own, as the store builds: alone (`fresh`), while other processes use
-every core (`loaded`), and after this process has searched on the same base and data (`searched`).
+each time in a process of its own (`forked.py`; started anew with `--own`): alone (`fresh`), while
+other processes use every core (`loaded`), and after this process has searched on the same base and
+data (`searched`).
 `resumed` is the version that a forgetting makes which was stopped and is finished later, each time
 in a copy of the store; it is compared with that of a store that never had the record. `in one
 process` is no build of a store's: the same training in this process, after the search. Each with
@@ -22,12 +23,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
 import torch
+from forked import forked_builds
 from machine import machine
 from rich.console import Console
 
@@ -165,14 +167,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--builds", type=int, default=20, help="of `fresh`")
     parser.add_argument("--others", type=int, help="of each other case; as many when not given")
+    parser.add_argument("--threads", type=int, nargs="+", default=THREADS)
+    parser.add_argument("--own", action="store_true", help="start each build anew")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
     parser.add_argument("--out", type=Path, default=Path("experiments/results/same_bytes.json"))
     options = parser.parse_args()
     others = options.builds if options.others is None else options.others
     cells: list[Cell] = []
-    with tempfile.TemporaryDirectory(prefix="lorecall-same-") as folder:
-        place = begun(Path(folder))
-        for threads, dtype in product(THREADS, DTYPES):
+    with ExitStack() as stack:
+        if not options.own:
+            stack.enter_context(forked_builds(options.threads))
+        temporary = tempfile.TemporaryDirectory(prefix="lorecall-same-")
+        place = begun(Path(stack.enter_context(temporary)))
+        for threads, dtype in product(options.threads, DTYPES):
             cases, fresh = Cases(place, threads=threads, dtype=dtype), set[str]()
             for case in options.cases:
                 n = options.builds if case == FRESH else others
@@ -232,7 +239,7 @@ def stopped(_: object, **__: object) -> Built:
 @contextmanager
 def busy() -> Iterator[None]:
     """Keep every core busy."""
-    command = [sys.executable, "-c", "while True: pass"]
+    command = [sys.orig_argv[0], "-c", "while True: pass"]
     running = [
         subprocess.Popen(command)  # noqa: S603 - Python itself
         for _ in range(os.cpu_count() or 1)

@@ -151,7 +151,7 @@ def test_of_a_large_database_the_person_s_rows_the_log_and_free_pages_are_search
         database.commit()
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.execute("PRAGMA secure_delete = OFF")
-        monkeypatch.setattr(residues, "_MOST_BYTES", 1 << 20)
+        monkeypatch.setattr(residues, "_WHOLE_BYTES", 1 << 20)
         before = Residues.of(site, uid, traces, since=0.0)
         database.execute("DROP TABLE gone")
         database.commit()

@@ -20,6 +20,8 @@ from lorecall.store.site import Site
 from lorecall.store.traces import Traces
 
 _MOST_BYTES = 1 << 30
+_WHOLE_BYTES = 1 << 28
+"""Above it a database is not searched whole, which takes some ten seconds a gigabyte."""
 _OWN = ("lorecall-", "etilqs_")
 """How files and folders begin that are made in a temporary folder: this program's, and SQLite's."""
 _OF_RUN = frozenset({"run.json", "study.db", "stages", "memory.safetensors"})
@@ -59,7 +61,7 @@ class Residues:
         places: Mapping[str, Iterable[Path | bytes]] = {
             _name_of(files): _database(site, person, files),
             "blobs": _blobs(site, person),
-            "keys": _files(site.keys_folder),
+            "keys": _or_free_pages(_files(site.keys_folder)),
             "cache": _changed(cache_folder(), since),
             "temporary folder": _left(Path(tempfile.gettempdir()).resolve(), since, without=own),
         }
@@ -115,15 +117,19 @@ def _name_of(files: Sequence[Path]) -> str:
 
 def _database(site: Site, person: str, files: Sequence[Path]) -> Iterator[Path | bytes]:
     """Yield what of the database is searched: all, or what can hold something of a person's."""
-    yield from (path for path in files if not _is_large(path))
-    for path in filter(_is_large, files):
-        yield from free_pages(path)
+    yield from _or_free_pages(files)
     if _name_of(files) != DATABASE:
         yield from _rows(site, person)
 
 
+def _or_free_pages(files: Iterable[Path]) -> Iterator[Path | bytes]:
+    """Yield files; of a large database the pages that nothing is in."""
+    for path in files:
+        yield from free_pages(path) if _is_large(path) else (path,)
+
+
 def _is_large(path: Path) -> bool:
-    return path.suffix == ".db" and path.stat().st_size > _MOST_BYTES  # its log is searched whole
+    return path.suffix == ".db" and path.stat().st_size > _WHOLE_BYTES  # its log is searched whole
 
 
 def _files(folder: Path) -> Iterator[Path]:
