@@ -8,6 +8,7 @@ for that must be pinned before anything is imported.
 """
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -26,6 +27,8 @@ VARIABLES = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "TZ": "UTC",
 }
+STARTED = "lorecall.store.build"
+"""What a store starts: `python -m ...`."""
 CLIENT = """#!{python} -IS
 import array, json, os, socket, sys
 given = {{"environment": dict(os.environ), "argv": sys.argv[2:], "later": int(sys.argv[3])}}
@@ -76,8 +79,7 @@ def serve(path: str) -> None:
     """Import the program, then fork for whoever asks."""
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast  # noqa: F401, PLC0415
 
-    import lorecall.store.build  # noqa: F401, PLC0415
-
+    importlib.import_module(STARTED)
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
