@@ -19,8 +19,8 @@ from lorecall.errors import ModelError, PendingError
 from lorecall.store import BuildRequest, Built, Packed, Person, Store, residues
 from lorecall.store.choose import Choice
 from lorecall.store.plan import key_name
-from lorecall.store.residues import Residues, tokens_of
-from lorecall.store.traces import Traces
+from lorecall.store.residue.residues import Residues, tokens_of
+from lorecall.store.residue.traces import Traces
 from stores import FakeBuilder
 
 GONE = "day number 7"

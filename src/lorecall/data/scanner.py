@@ -16,7 +16,7 @@ MAX_DEPTH = 100
 Place = tuple[str | None, ...]
 """Where a value is, from the root: a key of an object, None for any member of a list."""
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 _MAX_VALUE = 1 << 22  # characters
 _LONG = 2 * MAX_DEPTH  # characters: what is shorter is not too deep
 _TAIL = 16  # characters at the end of what was read, behind which more may tell

@@ -3,19 +3,19 @@
 import errno
 import mmap
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
-_N_IN_SET = 120_000
+_N_IN_SET = 1 << 14
 _N_IN_MEMORY = 1 << 20
-_N_SLOTS = 1 << 21  # of 8 bytes; with two for each key the next free one is near
+_SLOTS = 2  # of 8 bytes, for each key at least: the next free one is near
 
 
 class Seen:
     """Says of things, one after another, whether they are new; 64-bit hashes stand for them.
 
-    Few are in a set, up to a million in a table, which takes less, and the others in SQLite's
-    temporary database, which goes to disk.
+    Few are in a set, up to a million in a table that grows, which takes less, and the others in
+    SQLite's temporary database, which goes to disk.
     """
 
     def __init__(self) -> None:
@@ -33,21 +33,28 @@ class Seen:
             return False
         self._keys.add(key)
         if len(self._keys) > _N_IN_SET:
-            self._table = memoryview(mmap.mmap(-1, 8 * _N_SLOTS)).cast("q")
-            for each in self._keys:
-                self._is_new_in_table(each, self._table)
+            self._grow(4 * _SLOTS * _N_IN_SET, self._keys)
             self._keys.clear()
         return True
 
+    def _grow(self, n_slots: int, keys: Iterable[int]) -> None:
+        """Put keys into a new table of so many slots."""
+        self._table, self._n_keys = memoryview(mmap.mmap(-1, 8 * n_slots)).cast("q"), 0
+        for key in keys:
+            self._is_new_in_table(key, self._table)
+
     def _is_new_in_table(self, key: int, table: memoryview) -> bool:
-        slot = key % _N_SLOTS
+        n_slots = len(table)
+        slot = key % n_slots
         while kept := table[slot]:
             if kept == key:
                 return False
-            slot = (slot + 1) % _N_SLOTS
+            slot = (slot + 1) % n_slots
         if self._n_keys < _N_IN_MEMORY:
             table[slot] = key
             self._n_keys += 1
+            if _SLOTS * self._n_keys > n_slots:
+                self._grow(2 * n_slots, filter(None, table))
             return True
         if self._db is None:
             self._db = temporary("CREATE TABLE seen (key INTEGER PRIMARY KEY)")

@@ -47,13 +47,13 @@ from lorecall.store.plan import (
     withdraw,
 )
 from lorecall.store.records import Record, records_of
-from lorecall.store.residues import Residues, tokens_of
+from lorecall.store.residue.residues import Residues, tokens_of
+from lorecall.store.residue.traces import Traces, texts_of
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import certificate as certificate_table
 from lorecall.store.schema import job, record, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
-from lorecall.store.traces import Traces, texts_of
 from lorecall.store.updates import request_for
 from lorecall.store.versions import CANDIDATE, DESTROYED, Draft, publish, sweep, versions_of
 

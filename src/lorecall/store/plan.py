@@ -16,11 +16,11 @@ from lorecall.store.keyring.suppress import marks_of, suppress
 from lorecall.store.leases import Lease
 from lorecall.store.recipe import Packed
 from lorecall.store.records import Record
+from lorecall.store.residue.traces import KEY_BYTES, Traces
 from lorecall.store.schema import audit as audit_table
 from lorecall.store.schema import holds, job, record, version
 from lorecall.store.schema import person as person_table
 from lorecall.store.site import Site
-from lorecall.store.traces import KEY_BYTES, Traces
 from lorecall.store.versions import DESTROYED, THERE, WITHDRAWN, head_of, read, records_in
 
 

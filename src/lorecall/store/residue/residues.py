@@ -14,10 +14,10 @@ from sqlalchemy import select
 
 from lorecall.core.files import cache_folder
 from lorecall.errors import LorecallError
-from lorecall.store.freed import free_pages
+from lorecall.store.residue.freed import free_pages
+from lorecall.store.residue.traces import Traces
 from lorecall.store.schema import data
 from lorecall.store.site import Site
-from lorecall.store.traces import Traces
 
 _MOST_BYTES = 1 << 30
 _WHOLE_BYTES = 1 << 28

@@ -1,0 +1,1 @@
+"""What may be left of what was forgotten, and where it is looked for."""
