@@ -16,9 +16,10 @@ from safetensors.torch import save
 from lorecall.core import SilentReporter
 from lorecall.core.files import cache_folder
 from lorecall.errors import ModelError, PendingError
-from lorecall.store import BuildRequest, Built, Packed, Person, Store, residues
+from lorecall.store import BuildRequest, Built, Packed, Person, Store
 from lorecall.store.choose import Choice
 from lorecall.store.plan import key_name
+from lorecall.store.residue import residues
 from lorecall.store.residue.residues import Residues, tokens_of
 from lorecall.store.residue.traces import Traces
 from stores import FakeBuilder
