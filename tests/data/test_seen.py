@@ -14,9 +14,9 @@ def test_each_thing_is_new_once() -> None:
 
 
 def test_more_than_fit_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What went to the table and to disk is still known."""
+    """What went to the table, which grew, and to disk is still known."""
     monkeypatch.setattr(seen, "_N_IN_SET", 50)
-    monkeypatch.setattr(seen, "_N_IN_MEMORY", 100)
+    monkeypatch.setattr(seen, "_N_IN_MEMORY", 500)
     known = Seen()
     assert all(known.is_new(n) for n in range(1_000))
     assert not any(known.is_new(n) for n in range(1_000))

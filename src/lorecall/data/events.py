@@ -167,7 +167,7 @@ def among_people(dialogue: Dialogue) -> Iterator[Reply | Said]:
         if at < 0 or asked.author == author or asked.defect is not None:
             yield Said(author, name, text, time, started)
             continue
-        earlier = Earlier(turns[max(0, at - EARLIER_TURNS) : at], author) if at else ()
+        earlier = _before(turns, at, author)
         is_cut = (is_last and i == last) or (is_first and at == 0)
         # by position: a file has millions of these
         yield Reply(
@@ -205,7 +205,7 @@ def with_assistant(
         answer = turns[i + 1] if i + 1 < len(turns) and turns[i + 1].author == assistant else None
         defect = turn.defect or (answer.defect if answer else None)
         if answer and defect is None:
-            earlier = Earlier(turns[max(0, i - EARLIER_TURNS) : i], assistant) if i else ()
+            earlier = _before(turns, i, assistant)
             said, told = turn.text, answer.text
             yield Reply(user, name, said, told, answer.time, "assistant", earlier, i + 1, started)
             continue
@@ -217,3 +217,8 @@ def with_assistant(
             yield Dropped(reason, place, broken=False, user=user)
         if turn.defect is None:
             yield Said(user, name, turn.text, turn.time, started)
+
+
+def _before(turns: tuple[Spoken, ...], i: int, author: str) -> Earlier | tuple[()]:
+    """Return what was said before turn i, which someone answers."""
+    return Earlier(turns[max(0, i - EARLIER_TURNS) : i], author) if i else ()

@@ -109,9 +109,7 @@ class Users:
     def text(self, user: str, text: str) -> None:
         """Count something a user wrote; an empty text is nothing."""
         if n := n_words(text):
-            counts = self._counts(user)
-            counts[_TEXTS] += 1
-            counts[_TEXT_WORDS] += n
+            _count_text(self._counts(user), n)
 
     def text_once(self, user: str, text: str) -> None:
         """Count something a user wrote that may be given again."""
@@ -138,8 +136,7 @@ class Users:
         n_query, n_response = n_words(query), n_words(response)
         n_own = n_response if reply.authored_by == "user" else n_query
         if reason != GIVEN_BEFORE and n_own:
-            counts[_TEXTS] += 1
-            counts[_TEXT_WORDS] += n_own
+            _count_text(counts, n_own)
         if reason is not None:
             return reason
         counts[_SAMPLES] += 1
@@ -222,6 +219,11 @@ class Users:
 def folded(text: str) -> str:
     """Return what texts have in common that differ in case, or in how accents are written."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _count_text(counts: list[int], n_words: int) -> None:
+    counts[_TEXTS] += 1
+    counts[_TEXT_WORDS] += n_words
 
 
 def _texts(event: Event) -> tuple[str, ...]:

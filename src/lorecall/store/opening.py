@@ -79,7 +79,10 @@ def known(asker: Asker) -> tuple[dict[str, str], int]:
         IntegrityError: They are of a later one.
     """
     found = answers(asker, _WHAT, ledger.OF_DATA)
-    return ({}, 0) if found is None else (dict(found[0]), found[1][0][0] or 0)
+    if found is None:
+        return {}, 0
+    facts, ((last,),) = found
+    return dict(facts), last
 
 
 def root_in(folder: Path, *, is_new: bool) -> FileRootKey:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from lorecall.data.chatlog import Message, dialogues, tidy
+from lorecall.data.chatlog import Message, dialogues, tidy, with_drop
 from lorecall.data.events import TEXTLESS, Dropped, Event, located, of_people
 from lorecall.data.head import Head, head_of, in_other_encoding, looks_like
 from lorecall.data.lines import Line, lines, unreadable
@@ -207,7 +207,7 @@ def _message(
     said = "\n".join([first, *texts]) if texts else first
     text = own_words(said, sender=sender, repeated=export.repeated)
     message = Message(chat, "", sender, text, stamp.time)
-    return [message] if text else [Dropped(TEXTLESS, number, broken=False), message]
+    return with_drop(message, text or Dropped(TEXTLESS, number, broken=False))
 
 
 def _is_event(sender: str, export: Export) -> bool:

@@ -242,7 +242,8 @@ class KeyStore:
 
     def erased_to(self) -> int:
         """Return the last number in the ledger of what was destroyed."""
-        return self._asker.ask(ledger.OF_KEYS)[0][0] or 0
+        ((last,),) = self._asker.ask(ledger.OF_KEYS)
+        return last
 
     def erasures(self, after: int) -> list[ledger.Erasure]:
         """Return what the ledger has after a number."""

@@ -33,13 +33,14 @@ class Erasure:
         return self.uid == self.person
 
 
-_LAST = {table: select(func.max(table.c.seq)) for table in (erasure, key_erasure)}
-OF_DATA, OF_KEYS = (Question(each) for each in _LAST.values())
+_LAST = {t: select(func.coalesce(func.max(t.c.seq), 0)) for t in (erasure, key_erasure)}
+OF_DATA, OF_KEYS = Question(_LAST[erasure]), Question(_LAST[key_erasure])
+"""The last number in the ledger of the data, and in that of the keys; 0 in one of nothing."""
 
 
 def last(connection: Connection, table: Table) -> int:
     """Return the last number; 0 where nothing was ever destroyed."""
-    return int(connection.execute(_LAST[table]).scalar() or 0)
+    return int(connection.execute(_LAST[table]).scalar_one())
 
 
 def after(connection: Connection, table: Table, seq: int) -> list[Erasure]:
